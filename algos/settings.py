@@ -1,0 +1,109 @@
+"""Settings: frozen dataclasses whose every field says what it means and where its value comes from.
+
+`bench explain` prints what is written here, `--set name=value` is parsed by the types declared here, and an
+unknown name is answered with the nearest right one. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+__all__ = ["Value", "SettingError", "describe", "nearest", "parse", "setting", "with_values"]
+
+Value = Union[bool, int, float, str, None, tuple[int, ...], tuple[str, ...]]
+C = TypeVar("C")
+
+
+class SettingError(ValueError):
+    """A name or value the user gave that cannot be used; the message says what would be right."""
+
+
+def setting(default: Any, meaning: str, source: str = "") -> Any:
+    """A dataclass field with its meaning and the source of its default (paper and place, or 'ours: reason')."""
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "source": source})
+
+
+def describe(config: type[Any]) -> dict[str, tuple[str, str]]:
+    """Field name -> (meaning, source) of a settings class."""
+    return {
+        f.name: (f.metadata.get("meaning", ""), f.metadata.get("source", "")) for f in dataclasses.fields(config)
+    }
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """', did you mean X?' for the closest known word, or the whole list where nothing is close."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.55)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+
+
+def parse(config: type[Any], name: str, text: str) -> Any:
+    """The text of `--set name=text`, read by the declared type of the field.
+
+    Raises `SettingError` with the accepted form when the text does not fit.
+    """
+    declared = get_type_hints(config)[name]
+    try:
+        return _read(declared, text.strip())
+    except ValueError:
+        raise SettingError(f"--set {name}={text}: expected {_spell(declared)}") from None
+
+
+def with_values(config: C, values: Mapping[str, Any]) -> C:
+    """A copy of a settings object with some fields replaced; its own `__post_init__` checks it again."""
+    return dataclasses.replace(config, **values)  # type: ignore[type-var]
+
+
+def _read(declared: Any, text: str) -> Any:
+    origin, args = get_origin(declared), get_args(declared)
+    if origin in (Union, types.UnionType):
+        for option in args:
+            try:
+                return _read(option, text)
+            except ValueError:
+                continue
+        raise ValueError(text)
+    if origin is Literal:
+        for choice in args:
+            if text == str(choice):
+                return choice
+        raise ValueError(text)
+    if origin is tuple:
+        parts = [p for p in text.strip("()").split(",") if p.strip()]
+        return tuple(_read(args[0], p.strip()) for p in parts)
+    if declared is type(None):
+        if text.lower() in ("none", "null"):
+            return None
+        raise ValueError(text)
+    if declared is bool:
+        if text.lower() in ("true", "yes", "on", "1"):
+            return True
+        if text.lower() in ("false", "no", "off", "0"):
+            return False
+        raise ValueError(text)
+    if declared is int:
+        return int(text.replace("_", ""))
+    if declared is float:
+        number = float(text.replace("_", ""))
+        if number != number:
+            raise ValueError(text)
+        return number
+    if declared is str:
+        return text
+    raise TypeError(f"settings of type {declared} cannot be read from the command line")
+
+
+def _spell(declared: Any) -> str:
+    origin, args = get_origin(declared), get_args(declared)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_spell(a) for a in args)
+    if origin is Literal:
+        return " | ".join(str(a) for a in args)
+    if origin is tuple:
+        return f"a comma-separated list of {_spell(args[0])}"
+    names = {type(None): "none", bool: "true | false", int: "a whole number", float: "a number", str: "a word"}
+    return names[declared]

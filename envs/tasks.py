@@ -1,0 +1,140 @@
+"""Tasks: what is learned, from which data, and when it counts as solved. One entry per task, facts only.
+
+A task is a registered gymnasium environment plus everything the suite must know about it: shapes, horizon,
+reward bounds, the success rule in words and as a function of a recorded observation, the recipe of its default
+dataset, score anchors, and the settings the papers use on it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs import adroit
+
+__all__ = ["TASKS", "DemoRecipe", "Task", "UnknownTaskError", "get"]
+
+
+class UnknownTaskError(ValueError):
+    """No task of that name; the message gives the nearest one."""
+
+
+@dataclass(frozen=True)
+class DemoRecipe:
+    """How a task's default dataset is generated: demonstrations by a hampered expert, then rollouts of their clone.
+
+    The demonstrator sends `sent = previous + lag * (expert - previous)` plus Gaussian noise, and with
+    `hold_probability` per step repeats its last command for a random number of `hold_steps` (inclusive range). The
+    hidden command makes it slow and non-Markov in the observation, and so about as hard to clone as a human:
+    independent noise alone would be averaged away by cloning.
+    """
+
+    demonstrations: int = 25  # successful ones (AWAC, section 5)
+    rollouts: int = 500  # episodes of the clone, sampled from its Gaussian (AWAC, section 5)
+    noise: float = 0.0  # standard deviation of the demonstrator's Gaussian, times the expert's own
+    lag: float = 1.0  # share of the way to the expert's command covered per step; 1: no lag
+    hold_probability: float = 0.0  # per step
+    hold_steps: tuple[int, int] = (5, 29)  # inclusive
+    demo_steps: int = 300  # a demonstration may be longer than the task's horizon, as human ones are
+    after_success: int = 30  # a demonstration goes on this many steps after its first success
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything the suite knows about one task."""
+
+    id: str  # gymnasium id, e.g. "door-binary-v0"
+    summary: str
+    obs_dim: int
+    action_dim: int
+    success_rule: str  # in words, printed by reports
+    # next_obs [..., O] -> success [...] (bool): the paper's rule from the recorded observation alone
+    success: Callable[[NDArray[Any]], NDArray[np.bool_]]
+    expert: str  # file stem in envs/experts
+    recipe: DemoRecipe
+    remote: Mapping[str, str] = field(default_factory=dict)  # short name -> Minari dataset id
+    horizon: int = 200  # steps; the released launcher forces 200 on all hand tasks
+    reward_range: tuple[float, float] = (-1.0, 0.0)
+    terminates: bool = False  # no early termination: every episode runs to the horizon
+    # returns of a policy that never succeeds and of the shipped expert, for the 0..100 score
+    anchors: tuple[float, float] | None = None
+    # settings of the papers for this task: "setting" for the protocol and the learner, "algo.setting" for one method
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def reward(self, next_obs: NDArray[Any]) -> NDArray[np.float32]:
+        """The paper's reward of arriving in `next_obs` [..., O]: 0 on success, else -1."""
+        return np.asarray(self.success(next_obs), dtype=np.float32) - 1.0
+
+
+# AWAC A.4: temperature .3 on manipulation
+_HAND_SETTINGS = {"awac.temperature": 0.3}
+
+TASKS: dict[str, Task] = {
+    task.id: task
+    for task in (
+        Task(
+            id="pen-binary-v0",
+            summary="spin a pen in the hand to a target orientation",
+            obs_dim=45,
+            action_dim=24,
+            success_rule="pen within 0.075 m of the target and axes aligned (cosine >= 0.95)",
+            success=adroit.pen_success,
+            expert="pen",
+            recipe=DemoRecipe(noise=1.0),
+            remote={k: f"D4RL/pen/{k}-v2" for k in ("human", "cloned", "expert")},
+            settings=_HAND_SETTINGS,
+        ),
+        Task(
+            id="door-binary-v0",
+            summary="undo the latch and swing the door open",
+            obs_dim=39,
+            action_dim=28,
+            success_rule="door angle > 1.4 rad",
+            success=adroit.door_success,
+            expert="door",
+            recipe=DemoRecipe(lag=0.2, hold_probability=0.1),
+            remote={k: f"D4RL/door/{k}-v2" for k in ("human", "cloned", "expert")},
+            settings=_HAND_SETTINGS,
+        ),
+        Task(
+            id="relocate-binary-v0",
+            summary="grasp the ball and carry it to the target",
+            obs_dim=39,
+            action_dim=30,
+            success_rule="ball within 0.1 m of the target",
+            success=adroit.relocate_success,
+            expert="relocate",
+            recipe=DemoRecipe(lag=0.15, hold_probability=0.15),
+            remote={k: f"D4RL/relocate/{k}-v2" for k in ("human", "cloned", "expert")},
+            settings=_HAND_SETTINGS,
+        ),
+        Task(
+            id="hammer-binary-v0",
+            summary="pick up the hammer and drive the nail in",
+            obs_dim=46,
+            action_dim=26,
+            success_rule="nail within 0.01 m of fully driven",
+            success=adroit.hammer_success,
+            expert="hammer",
+            recipe=DemoRecipe(lag=0.2, hold_probability=0.1),
+            remote={k: f"D4RL/hammer/{k}-v2" for k in ("human", "cloned", "expert")},
+            settings=_HAND_SETTINGS,
+        ),
+    )
+}
+
+
+def get(name: str) -> Task:
+    """The task called `name`, with or without its version suffix."""
+    for candidate in (name, f"{name}-v0"):
+        if candidate in TASKS:
+            return TASKS[candidate]
+    known = {t.removesuffix("-v0"): t for t in TASKS}
+    close = difflib.get_close_matches(name.removesuffix("-v0"), known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+    raise UnknownTaskError(f"unknown task {name!r}; {hint}")

@@ -1,0 +1,266 @@
+"""Run folders: the only writer and the only reader. Imports no torch.
+
+    runs/<task>/<algo>/<name>-<config hash>/
+        run.json       resolved settings with the source of each, command, versions, device, dataset fingerprint
+        metrics.csv    seed, phase, env_step, update, metric, value; append-only; a pure function of run.json
+        status.json    state, progress and wall-clock timings: what may differ between two equal runs
+        log.txt        what happened, with the time of day
+        checkpoint/    written by suite/checkpoint.py
+        policy/        final policy per seed
+
+Offline evaluations have `env_step = update - offline_updates <= 0`; 0 is the switch; online ones count environment
+steps per seed. Every value is written with 9 significant digits, which a float32 survives.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "COLUMNS", "METRICS", "RecordError", "Row", "Run", "RunWriter",
+    "config_hash", "find_runs", "read_run", "read_tidy", "write_json",
+]  # fmt: skip
+
+FORMAT = 1
+COLUMNS = ("seed", "phase", "env_step", "update", "metric", "value")
+PHASES = ("offline", "online")
+
+METRICS: dict[str, str] = {
+    # scores: evaluation with the policy's mode on fixed initial states
+    "success": "share of evaluation episodes that are successful at their last step",
+    "success_any": "share of evaluation episodes that are successful at any step",
+    "success_steps": "share of evaluation steps that are successful",
+    "return": "undiscounted return of an evaluation episode, mean",
+    "normalized_score": "return placed between the task's reference scores, 0 to 100",
+    "episode_length": "steps of an evaluation episode, mean",
+    # collection
+    "collect_success": "share of collected episodes that are successful at their last step",
+    "collect_return": "undiscounted return of a collected episode, mean",
+    # learning: means over the updates since the row before
+    "critic_loss": "mean squared TD error, summed over the critics",
+    "actor_loss": "the algorithm's policy objective",
+    "q_data": "Q of the batch's actions, minimum over critics",
+    "q_policy": "Q of the policy's actions, minimum over critics",
+    "q_gap": "difference between the two critics on the batch's actions",
+    "td_target": "one-step Bellman target",
+    "advantage": "Q of the batch's actions minus the value estimate",
+    "advantage_std": "standard deviation of the advantage within the batch",
+    "weight_ess": "effective sample size of the imitation weights, as a share of the batch",
+    "weight_max": "largest imitation weight of the batch, where the mean weight is 1",
+    "log_prob_data": "log-likelihood of the batch's actions under the policy",
+    "policy_std": "standard deviation of the policy before squashing, mean over action dimensions",
+    "mse_data": "squared distance between the policy's mode and the batch's actions, mean over dimensions",
+    "entropy_coef": "temperature of the entropy bonus (alpha)",
+    "entropy": "estimate of the policy's entropy",
+    "temperature_loss": "loss of the entropy temperature",
+    "bc_loss": "negative log-likelihood of the demonstrations' actions",
+    "bc_kept": "share of demonstration rows that pass the Q filter",
+    "behaviour_loss": "negative log-likelihood of the data under the behaviour model",
+    "log_z": "log of the estimated normaliser Z(s)",
+    "diverged": "1 from the row on at which this seed's parameters stopped being finite",
+}
+
+
+class RecordError(Exception):
+    """A run folder that is missing, foreign or corrupt; the message names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of `metrics.csv`."""
+
+    seed: int
+    phase: str
+    env_step: int
+    update: int
+    metric: str
+    value: float
+
+    def line(self) -> str:
+        return f"{self.seed},{self.phase},{self.env_step},{self.update},{self.metric},{self.value:.9g}\n"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder as read: `run` is run.json, `status` is status.json, `rows` the metrics."""
+
+    path: Path
+    run: Mapping[str, Any]
+    status: Mapping[str, Any]
+    rows: Sequence[Row] = field(repr=False)
+
+    @property
+    def algo(self) -> str:
+        return str(self.run["algo"])
+
+    @property
+    def task(self) -> str:
+        return str(self.run["task"])
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(self.run["seeds"])
+
+    @property
+    def finished(self) -> bool:
+        return self.status.get("state") == "finished"
+
+
+def config_hash(settings: Mapping[str, Any]) -> str:
+    """Eight hex digits that name a resolved configuration."""
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Replace a JSON file atomically: a reader sees the old file or the new one, never half of either."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as f:
+            json.dump(content, f, indent=1)
+            f.write("\n")
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+class RunWriter:
+    """Writes one run folder. `metrics.csv` can be cut back to a checkpoint's length when a run resumes."""
+
+    def __init__(self, path: Path, extra_metrics: Iterable[str] = ()) -> None:
+        self.path = path
+        self.known = METRICS.keys() | set(extra_metrics)
+        self._metrics = path / "metrics.csv"
+
+    def create(self, run: Mapping[str, Any]) -> None:
+        """Start a new folder; run.json is written last, so that a folder with it is complete."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / "checkpoint").mkdir(exist_ok=True)
+        self.truncate(0)
+        self.status({"state": "running"})
+        write_json(self.path / "run.json", {"format": FORMAT, **run})
+
+    def truncate(self, length: int) -> None:
+        """Cut metrics.csv back to `length` bytes (0: just the header), as it was at a checkpoint."""
+        header = ",".join(COLUMNS) + "\n"
+        if length == 0:
+            self._metrics.write_text(header)
+            return
+        size = self._metrics.stat().st_size if self._metrics.exists() else 0
+        if size < length:
+            raise RecordError(
+                f"{self._metrics} holds {size} bytes but its checkpoint says {length}: the file was changed; "
+                f"delete {self.path} to start this run again"
+            )
+        with self._metrics.open("r+b") as f:
+            f.truncate(length)
+
+    def append(self, rows: Iterable[Row]) -> int:
+        """Append rows, force them to the disk, and return the file's new length in bytes."""
+        lines = []
+        for row in rows:
+            if row.metric not in self.known:
+                raise RecordError(f"metric {row.metric!r} is not declared in suite/record.py METRICS")
+            if row.phase not in PHASES:
+                raise RecordError(f"phase {row.phase!r} is not one of {PHASES}")
+            lines.append(row.line())
+        with self._metrics.open("a") as f:
+            f.write("".join(lines))
+            f.flush()
+            os.fsync(f.fileno())
+            return f.tell()
+
+    def status(self, content: Mapping[str, Any]) -> None:
+        """Replace status.json. `state` is running | stopped | failed | finished."""
+        write_json(self.path / "status.json", content)
+
+    def log(self, message: str) -> None:
+        """Append one line with the time of day to log.txt."""
+        now = datetime.datetime.now().isoformat(timespec="seconds")
+        with (self.path / "log.txt").open("a") as f:
+            f.write(f"{now} {message}\n")
+
+
+def read_run(path: Path) -> Run:
+    """Read one run folder; raises `RecordError` when it is not one or is damaged."""
+    run = _read_json(path / "run.json")
+    if run.get("format") != FORMAT:
+        raise RecordError(f"{path / 'run.json'}: format {run.get('format')!r}, this version reads {FORMAT}")
+    for key in ("algo", "task", "seeds"):
+        if key not in run:
+            raise RecordError(f"{path / 'run.json'}: no {key!r}: not a run folder of this suite")
+    status = _read_json(path / "status.json")
+    with (path / "metrics.csv").open(newline="") as f:
+        rows = list(_rows(f, path / "metrics.csv", partial_end=status.get("state") != "finished"))
+    return Run(path, run, status, rows)
+
+
+def find_runs(root: Path) -> list[Path]:
+    """All run folders below `root`, in the order of their paths."""
+    if not root.is_dir():
+        raise RecordError(f"{root} is not a folder; runs are written there by `bench run --out {root}`")
+    return sorted(p.parent for p in root.rglob("run.json"))
+
+
+def read_tidy(path: Path) -> dict[tuple[str, str], list[Row]]:
+    """Results from elsewhere: the columns of metrics.csv plus `algo` and `env` -> rows per (algo, env)."""
+    out: dict[tuple[str, str], list[Row]] = {}
+    try:
+        f = path.open(newline="")
+    except OSError as error:
+        raise RecordError(f"{path}: {error.strerror}") from None
+    with f:
+        reader = csv.DictReader(f)
+        missing = [c for c in ("algo", "env", *COLUMNS) if c not in (reader.fieldnames or ())]
+        if missing:
+            raise RecordError(f"{path}: missing column(s) {', '.join(missing)}")
+        for number, record in enumerate(reader, start=2):
+            row = _row([record[c] for c in COLUMNS], path, number)
+            out.setdefault((record["algo"], record["env"]), []).append(row)
+    return out
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise RecordError(f"{path} is missing: {path.parent} is not a run folder, or its start was interrupted") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path} is not readable as JSON ({error}); delete {path.parent} to start again") from None
+    if not isinstance(content, dict):
+        raise RecordError(f"{path} holds no JSON object")
+    return content
+
+
+def _rows(lines: Iterable[str], path: Path, partial_end: bool) -> Iterator[Row]:
+    text = list(lines)
+    if not text or tuple(text[0].strip().split(",")) != COLUMNS:
+        raise RecordError(f"{path}: the first line is not {','.join(COLUMNS)}")
+    for number, line in enumerate(text[1:], start=2):
+        if partial_end and number == len(text) and not line.endswith("\n"):
+            return  # the run is being written, or was killed in the middle of this line
+        yield _row(line.rstrip("\n").split(","), path, number)
+
+
+def _row(fields: Sequence[str], path: Path, number: int) -> Row:
+    try:
+        seed, phase, env_step, update, metric, value = fields
+        row = Row(int(seed), phase, int(env_step), int(update), metric, float(value))
+    except (ValueError, TypeError):
+        raise RecordError(f"{path}, line {number}: not a row of {','.join(COLUMNS)}") from None
+    if phase not in PHASES or math.isnan(row.value) and metric in ("success", "return"):
+        raise RecordError(f"{path}, line {number}: phase {phase!r} or value {value!r} cannot be")
+    return row
