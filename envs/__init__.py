@@ -1,1 +1,17 @@
-"""Where experience comes from: tasks, environments in worker processes, datasets. Never imports torch."""
+"""Where experience comes from: tasks, environments in worker processes, datasets. Never imports torch.
+
+Importing this package registers its environments with gymnasium by name; a simulator is loaded only when one
+is made. `gymnasium.make("envs:pen-binary-v0")` does both.
+"""
+
+from gymnasium import register
+
+HAND_STEPS = 200  # horizon of the hand tasks (AWAC's launcher runs all of them at 200)
+
+for _id, _class in {
+    "pen-binary-v0": "PenEnv",
+    "door-binary-v0": "DoorEnv",
+    "relocate-binary-v0": "RelocateEnv",
+    "hammer-binary-v0": "HammerEnv",
+}.items():
+    register(id=_id, entry_point=f"envs.hands:{_class}", max_episode_steps=HAND_STEPS)

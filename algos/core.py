@@ -1,0 +1,214 @@
+"""What every algorithm shares in words: axes, batches, the learner's common settings, and the hooks of an objective.
+
+Every tensor of a learner starts with the seed axis. Shapes in comments use S seeds, E critics, B batch rows,
+O observation and A action dimensions, K samples per state.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from algos.settings import SettingError, setting
+
+if TYPE_CHECKING:
+    from algos import Entry
+    from algos.nets import Dist, Nets
+
+__all__ = ["BATCH", "ENSEMBLE", "SEED", "Batch", "LearnerConfig", "Metrics", "Needs", "Noise", "Objective", "Phase", "Step"]
+
+SEED = 0
+ENSEMBLE = 1  # of critic outputs [S, E, B]
+BATCH = 1  # of batches and losses per row [S, B]; critic outputs have their batch last
+
+Metrics = dict[str, Tensor]  # name -> [S]
+Phase = Literal["offline", "online"]
+Family = Literal["gaussian", "squashed"]
+
+
+@dataclass(frozen=True)
+class LearnerConfig:
+    """Settings of the shared actor-critic, the same for every algorithm of a comparison."""
+
+    hidden: tuple[int, ...] = setting((256, 256, 256, 256), "hidden layers of policy and critics, ReLU", "AWAC Table 2")
+    batch_size: int = setting(1024, "rows per update", "AWAC Table 2; its code pretrains with 128")
+    discount: float = setting(0.99, "discount per step", "AWAC Table 2")
+    policy_lr: float = setting(3e-4, "Adam step size of the policy", "AWAC Table 2")
+    critic_lr: float = setting(3e-4, "Adam step size of the critics", "AWAC Table 2")
+    policy_weight_decay: float = setting(1e-4, "L2 on all policy parameters", "AWAC Table 2; L2 inside Adam as in its code")
+    tau: float = setting(5e-3, "Polyak rate of the target critics", "AWAC Table 2")
+    q_bound: Literal["target", "output", "none"] = setting(
+        "target",
+        "where Q is kept below the largest possible return: in the bootstrap target, at the critics' output, nowhere",
+        "AWAC A.4 clamps Q at 0 without saying where; at the output, rows above it would get no gradient",
+    )
+    update_order: Literal["pre", "post"] = setting(
+        "pre",
+        "whether the policy's loss sees the critics before or after this update's step",
+        "AWAC's code: before, which also saves a pass; Algorithm 1 lists the critic first",
+    )
+    bootstrap_through_terminals: bool = setting(False, "ignore terminations in the target", "AWAC's hand scripts: true; no hand task terminates here")
+    copy_targets: bool = setting(True, "target critics start as copies", "ours: AWAC's code starts them at random")
+    tf32: bool = setting(False, "allow TF32 matrix products on CUDA", "ours: exact by default")
+
+    def __post_init__(self) -> None:
+        if not self.hidden or min(self.hidden) < 1:
+            raise SettingError(f"hidden={self.hidden}: give at least one positive layer width")
+        if self.batch_size < 1:
+            raise SettingError(f"batch_size={self.batch_size}: must be at least 1")
+        if not 0 <= self.discount < 1:
+            raise SettingError(f"discount={self.discount}: must be in [0, 1)")
+        if not 0 < self.tau <= 1:
+            raise SettingError(f"tau={self.tau}: must be in (0, 1]")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Transitions. `terminated` is 1 only at a true end of the task, never at a time limit."""
+
+    obs: Tensor  # [S, B, O]
+    action: Tensor  # [S, B, A]
+    reward: Tensor  # [S, B]
+    next_obs: Tensor  # [S, B, O]
+    terminated: Tensor  # [S, B], 0 or 1
+    demo: Batch | None = None  # a second batch, from demonstrations only
+
+    def __post_init__(self) -> None:
+        rows = self.obs.shape[:2]
+        shapes = {
+            "action": self.action.shape[:2],
+            "reward": self.reward.shape,
+            "next_obs": self.next_obs.shape[:2],
+            "terminated": self.terminated.shape,
+        }
+        wrong = {name: tuple(shape) for name, shape in shapes.items() if shape != rows}
+        if wrong or self.obs.shape != self.next_obs.shape:
+            raise ValueError(f"batch of {tuple(rows)} (seeds, rows) has parts that do not fit: {wrong}")
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard normal draws of one update, made outside the losses from one stream per seed."""
+
+    next_action: Tensor | None  # [S, B, A], for a' ~ pi(s')
+    action: Tensor | None  # [S, K, B, A], for a ~ pi(s)
+
+
+@dataclass
+class Step:
+    """What one update has at hand, so that no loss computes it again."""
+
+    batch: Batch
+    noise: Noise
+    learner: LearnerConfig
+    dist: Dist  # policy at batch.obs, with gradient
+    q_data: Tensor | None = None  # [S, E, B] critics at (obs, action), without gradient
+
+    @cached_property
+    def sampled(self) -> tuple[Tensor, Tensor]:
+        """One reparameterised policy action per state [S, B, A] and its log-probability [S, B], with gradient."""
+        assert self.noise.action is not None
+        return self.dist.sample(self.noise.action[:, 0])
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an objective asks of the skeleton and the protocol."""
+
+    policy: Family = "gaussian"
+    critics: int = 2  # 0: no critic is trained
+    action_samples: int = 0  # K draws for actions at the batch's states
+    demo_batch: int = 0  # rows of a second batch from demonstrations
+    source: Literal["all", "demos"] = "all"  # which offline rows the batch comes from
+    offline_data: bool = True  # False: never sees prior data and has no offline phase
+    offline_only: bool = False  # True: does not learn online; its score at the switch stands
+    bounded_q: bool = True  # False where values hold more than reward (an entropy bonus)
+    modules: Mapping[str, Callable[[int, int, int], nn.Module]] = field(default_factory=dict)  # (S, O, A) -> module
+
+
+LossAndMetrics = tuple[Tensor, Metrics]
+
+
+def _td_target(cfg: Any, nets: Nets, step: Step, next_dist: Dist) -> Tensor:
+    """r + gamma (1 - terminated) min_i target Q_i(s', a'), a' ~ pi(s'); [S, B]."""
+    assert step.noise.next_action is not None
+    next_action, _ = next_dist.sample(step.noise.next_action)
+    next_q = nets.target_q(step.batch.next_obs, next_action).amin(ENSEMBLE)
+    return bellman(step, next_q)
+
+
+def bellman(step: Step, next_q: Tensor) -> Tensor:
+    """One-step target from the value of the next state [S, B].
+
+    Only `terminated` stops the bootstrap: a time limit is not the end of the task.
+    """
+    batch, learner = step.batch, step.learner
+    if learner.bootstrap_through_terminals:
+        return batch.reward + learner.discount * next_q
+    return batch.reward + learner.discount * (1.0 - batch.terminated) * next_q
+
+
+def _no_penalty(cfg: Any, nets: Nets, step: Step, q: Tensor) -> LossAndMetrics | None:
+    return None
+
+
+def _no_auxiliary(cfg: Any, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
+    return {}, {}
+
+
+def _same(cfg: Any, phase: Phase) -> Any:
+    return cfg
+
+
+@dataclass(frozen=True)
+class Objective:
+    """An algorithm: its settings, what it needs, and pure losses; built from a module that defines them.
+
+    A module must define `Config`, `needs(cfg)` and `actor_loss(cfg, nets, step)`; it may define `td_target`,
+    `critic_penalty`, `auxiliary_losses`, `on_phase`, and a dict `METRICS` of names it logs beyond the common ones.
+    """
+
+    name: str
+    summary: str
+    Config: type[Any]
+    settings: Mapping[str, Any]  # where this registry entry departs from Config's defaults
+    needs: Callable[[Any], Needs]
+    actor_loss: Callable[[Any, Nets, Step], LossAndMetrics]
+    td_target: Callable[[Any, Nets, Step, Dist], Tensor] = _td_target
+    critic_penalty: Callable[[Any, Nets, Step, Tensor], LossAndMetrics | None] = _no_penalty
+    auxiliary_losses: Callable[[Any, Nets, Step], tuple[dict[str, Tensor], Metrics]] = _no_auxiliary
+    on_phase: Callable[[Any, Phase], Any] = _same
+    metrics: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_module(cls, name: str, entry: Entry) -> Objective:
+        """Assemble the objective a registry entry points to."""
+        module = importlib.import_module(entry.module)
+        missing = [part for part in ("Config", "needs", "actor_loss") if not hasattr(module, part)]
+        if missing:
+            raise SettingError(f"algorithm {name!r}: {entry.module} does not define {', '.join(missing)}")
+        optional = ("td_target", "critic_penalty", "auxiliary_losses", "on_phase")
+        hooks = {hook: getattr(module, hook) for hook in optional if hasattr(module, hook)}
+        return cls(
+            name, entry.summary, module.Config, entry.settings, module.needs, module.actor_loss,
+            metrics=getattr(module, "METRICS", {}), **hooks,
+        )  # fmt: skip
+
+
+def row_mean(x: Tensor) -> Tensor:
+    """Mean over the batch of a per-row value: [S, B] -> [S]."""
+    assert x.ndim == 2, f"expected [S, B], got {tuple(x.shape)}"
+    return x.mean(BATCH)
+
+
+def effective_sample_size(weights: Tensor) -> Tensor:
+    """(sum w)^2 / (B sum w^2) per seed, from 1/B (one row decides) to 1 (all rows count alike): [S, B] -> [S]."""
+    return weights.sum(BATCH).square() / (weights.shape[BATCH] * weights.square().sum(BATCH)).clamp_min(
+        torch.finfo(weights.dtype).tiny
+    )

@@ -1,0 +1,215 @@
+"""Seed-stacked networks: every layer holds one weight matrix per seed, so S seeds cost one batched product.
+
+Parameters have shape [S, in, out] (critics [S, E, in, out]). Initial values are drawn on the CPU from one stream per
+seed, so that a seed starts from the same weights alone, packed, and on any device.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+__all__ = ["MLP", "Dist", "Gaussian", "GaussianPolicy", "Nets", "SquashedGaussian", "SquashedPolicy", "TwinQ"]
+
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+# log-probabilities of given actions are taken this far inside the bounds: at |a| = 1 atanh is infinite, and at
+# 1 - 1e-6 a single clipped action would outweigh a whole batch
+_BOUND_MARGIN = 1e-3
+
+
+class Linear(nn.Module):
+    """A stack of linear layers: [*lead, B, inputs] -> [*lead, B, outputs]."""
+
+    def __init__(self, lead: tuple[int, ...], inputs: int, outputs: int, scale: float | None = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(*lead, inputs, outputs))
+        self.bias = nn.Parameter(torch.empty(*lead, 1, outputs))
+        self.bound = scale if scale is not None else 1.0 / math.sqrt(inputs)
+
+    @torch.no_grad()
+    def init(self, generators: Sequence[torch.Generator]) -> None:
+        """Uniform in +-1/sqrt(inputs), or +-scale, from one stream per seed."""
+        for seed, generator in enumerate(generators):
+            for p in (self.weight, self.bias):
+                p[seed].uniform_(-self.bound, self.bound, generator=generator)
+
+
+class MLP(nn.Module):
+    """ReLU network per member of `lead` (seeds, or seeds x critics): [*lead, B, sizes[0]] -> [*lead, B, sizes[-1]]."""
+
+    def __init__(self, lead: tuple[int, ...], sizes: Sequence[int], last_scale: float | None = None) -> None:
+        super().__init__()
+        last = len(sizes) - 2
+        self.layers = nn.ModuleList(
+            Linear(lead, i, o, last_scale if n == last else None)
+            for n, (i, o) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        lead = x.shape[:-2]
+        x = x.flatten(0, -3)
+        for n, layer in enumerate(self.layers):
+            x = torch.baddbmm(layer.bias.flatten(0, -3), x, layer.weight.flatten(0, -3))
+            if n < len(self.layers) - 1:
+                x = x.relu_()
+        return x.unflatten(0, lead)
+
+
+class Dist(Protocol):
+    """A policy's action distribution at a batch of states."""
+
+    @property
+    def mode(self) -> Tensor:
+        """The action of the deterministic policy [S, B, A]."""
+
+    @property
+    def std(self) -> Tensor:
+        """Standard deviation before squashing, broadcastable to [S, B, A]."""
+
+    def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Reparameterised action [S, B, A] from standard normal noise, and its log-probability [S, B]."""
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """Log-density of given actions [S, B, A] -> [S, B]."""
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Plain normal around a mean in (-1, 1); samples may leave the bounds, the environment clips them."""
+
+    mean: Tensor  # [S, B, A]
+    log_std: Tensor  # [S, 1, A]
+
+    @property
+    def mode(self) -> Tensor:
+        return self.mean
+
+    @property
+    def std(self) -> Tensor:
+        return self.log_std.exp()
+
+    def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        return self.mean + self.std * noise, _normal_log_prob(noise, self.log_std)
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        return _normal_log_prob((action - self.mean) * torch.exp(-self.log_std), self.log_std)
+
+
+@dataclass(frozen=True)
+class SquashedGaussian:
+    """tanh of a normal: a = tanh(u), log pi(a) = log N(u) - sum log(1 - a^2)."""
+
+    mean: Tensor  # [S, B, A], before squashing
+    log_std: Tensor  # [S, B, A]
+
+    @property
+    def mode(self) -> Tensor:
+        return self.mean.tanh()
+
+    @property
+    def std(self) -> Tensor:
+        return self.log_std.exp()
+
+    def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        u = self.mean + self.std * noise
+        return u.tanh(), _normal_log_prob(noise, self.log_std) - _log_tanh_slope(u)
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """Actions at or beyond the bounds are scored just inside them, where value and gradient are finite."""
+        u = action.clamp(_BOUND_MARGIN - 1.0, 1.0 - _BOUND_MARGIN).atanh()
+        normal = _normal_log_prob((u - self.mean) * torch.exp(-self.log_std), self.log_std)
+        return normal - _log_tanh_slope(u)
+
+
+def _normal_log_prob(z: Tensor, log_std: Tensor) -> Tensor:
+    """Sum over the action axis of the normal log-density of standardised values: [S, B, A] -> [S, B]."""
+    return -(0.5 * z.square() + log_std).sum(-1) - z.shape[-1] * _HALF_LOG_2PI
+
+
+def _log_tanh_slope(u: Tensor) -> Tensor:
+    """sum over the action axis of log(1 - tanh(u)^2), in the form that does not underflow."""
+    return (2.0 * (math.log(2.0) - u - F.softplus(-2.0 * u))).sum(-1)
+
+
+class GaussianPolicy(nn.Module):
+    """tanh mean, state-independent log-std squashed into `log_std_range` (AWAC's code: start at -3, std 0.05)."""
+
+    def __init__(
+        self, seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int],
+        log_std_range: tuple[float, float] = (-6.0, 0.0),
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.mean = MLP((seeds,), (obs_dim, *hidden, action_dim), last_scale=1e-3)
+        self.log_std_logits = nn.Parameter(torch.zeros(seeds, 1, action_dim))
+        self.low, self.high = log_std_range
+
+    def forward(self, obs: Tensor) -> Gaussian:
+        log_std = self.low + (self.high - self.low) * self.log_std_logits.sigmoid()
+        return Gaussian(self.mean(obs).tanh(), log_std)
+
+
+class SquashedPolicy(nn.Module):
+    """State-dependent mean and log-std of a tanh-squashed normal; log-std clamped to [-20, 2] as in SAC's code."""
+
+    def __init__(self, seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.body = MLP((seeds,), (obs_dim, *hidden, 2 * action_dim), last_scale=1e-3)
+
+    def forward(self, obs: Tensor) -> SquashedGaussian:
+        mean, log_std = self.body(obs).chunk(2, dim=-1)
+        return SquashedGaussian(mean, log_std.clamp(-20.0, 2.0))
+
+
+class TwinQ(nn.Module):
+    """E critics per seed: (obs [S, B, O], action [S, B, A]) -> [S, E, B]."""
+
+    def __init__(self, seeds: int, critics: int, obs_dim: int, action_dim: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.critics = critics
+        self.body = MLP((seeds, critics), (obs_dim + action_dim, *hidden, 1))
+
+    def forward(self, obs: Tensor, action: Tensor) -> Tensor:
+        x = torch.cat((obs, action), dim=-1)[:, None]
+        out: Tensor = self.body(x.expand(-1, self.critics, -1, -1))
+        return out.squeeze(-1)
+
+
+class Nets(nn.Module):
+    """The networks of S seeds: policy, critics with their targets, and whatever else an objective asked for."""
+
+    def __init__(self, policy: nn.Module, critic: TwinQ | None, extra: dict[str, nn.Module], q_max: float | None) -> None:
+        super().__init__()
+        self.policy = policy
+        self.critic = critic
+        self.target_critic = copy.deepcopy(critic).requires_grad_(False) if critic is not None else None
+        self.extra = nn.ModuleDict(extra)
+        self.q_max = q_max  # bound on the critics' outputs; None where the bound is elsewhere or absent
+
+    @torch.no_grad()
+    def init(self, generators: Sequence[torch.Generator], copy_targets: bool) -> None:
+        """Draw all initial weights; `generators` are CPU streams, one per seed."""
+        for module in self.modules():
+            if isinstance(module, Linear):
+                module.init(generators)
+        if copy_targets and self.critic is not None and self.target_critic is not None:
+            self.target_critic.load_state_dict(self.critic.state_dict())
+
+    def q(self, obs: Tensor, action: Tensor) -> Tensor:
+        """Critics: [S, B, O], [S, B, A] -> [S, E, B]."""
+        assert self.critic is not None
+        return self._bounded(self.critic(obs, action))
+
+    def target_q(self, obs: Tensor, action: Tensor) -> Tensor:
+        """Target critics: [S, B, O], [S, B, A] -> [S, E, B]."""
+        assert self.target_critic is not None
+        return self._bounded(self.target_critic(obs, action))
+
+    def _bounded(self, q: Tensor) -> Tensor:
+        return q if self.q_max is None else q.clamp_max(self.q_max)

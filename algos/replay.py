@@ -1,0 +1,93 @@
+"""Replay on the device: the offline rows once for all seeds, then one ring of online rows per seed, one tensor.
+
+A transition is one packed row `obs | action | reward | next_obs | terminated`, so a batch is one gather. The number
+of filled rows lives on the device: sampling never asks the host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from algos.core import Batch
+
+__all__ = ["Layout", "Replay"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Columns of a packed row."""
+
+    obs_dim: int
+    action_dim: int
+
+    @property
+    def width(self) -> int:
+        return 2 * self.obs_dim + self.action_dim + 2
+
+    def pack(self, obs: Tensor, action: Tensor, reward: Tensor, next_obs: Tensor, terminated: Tensor) -> Tensor:
+        """[..., O], [..., A], [...], [..., O], [...] -> [..., width]."""
+        columns = (obs, action, reward[..., None], next_obs, terminated[..., None].to(obs.dtype))
+        return torch.cat(columns, dim=-1)
+
+    def batch(self, rows: Tensor, demo: Batch | None = None) -> Batch:
+        """[S, B, width] -> Batch of views."""
+        o, a = self.obs_dim, self.action_dim
+        obs, action, reward, next_obs, terminated = rows.split((o, a, 1, o, 1), dim=-1)
+        return Batch(obs, action, reward.squeeze(-1), next_obs, terminated.squeeze(-1), demo)
+
+
+class Replay:
+    """Rows of S seeds: `rows[:offline]` shared, then `capacity` rows per seed.
+
+    The first `demos` offline rows are the demonstrations.
+    """
+
+    def __init__(self, layout: Layout, offline: Tensor, demos: int, seeds: int, capacity: int, device: torch.device) -> None:
+        if offline.ndim != 2 or offline.shape[1] != layout.width:
+            raise ValueError(f"offline rows have shape {tuple(offline.shape)}, expected [N, {layout.width}]")
+        self.layout, self.seeds, self.capacity, self.demos = layout, seeds, capacity, demos
+        self.offline = offline.shape[0]
+        self.rows = torch.zeros(self.offline + seeds * capacity, layout.width, device=device)
+        self.rows[: self.offline] = offline
+        self.inserted = 0  # online rows per seed ever appended
+        self.offline_in_use = torch.tensor(float(self.offline), dtype=torch.float64, device=device)
+        self.online_filled = torch.zeros((), dtype=torch.float64, device=device)
+        self._start = self.offline + torch.arange(seeds, device=device)[:, None] * capacity  # [S, 1] first online row
+
+    def append(self, rows: Tensor) -> None:
+        """Add online rows [S, n, width]; the oldest ones are overwritten when a seed's ring is full."""
+        if rows.shape[1] > self.capacity:
+            raise ValueError(f"{rows.shape[1]} rows do not fit a ring of {self.capacity}")
+        ring = self.rows[self.offline :].view(self.seeds, self.capacity, self.layout.width)
+        at = (self.inserted + torch.arange(rows.shape[1], device=ring.device)) % self.capacity
+        ring[:, at] = rows.to(ring.device)
+        self.inserted += rows.shape[1]
+        self.online_filled.fill_(float(min(self.inserted, self.capacity)))
+
+    def drop_offline(self) -> None:
+        """From now on sample online rows only."""
+        self.offline_in_use.zero_()
+
+    def uniform_rows(self, u: Tensor) -> Tensor:
+        """Row numbers, uniform over the offline rows in use and the seed's online rows, from u in [0, 1): [S, B]."""
+        j = (u * (self.offline_in_use + self.online_filled)).long()
+        online = j - self.offline_in_use.long()
+        return torch.where(online < 0, j, self._start + online)
+
+    def mixed_rows(self, u: Tensor, offline_rows: int) -> Tensor:
+        """Row numbers with a fixed share: the first `offline_rows` of each batch offline, the others online."""
+        offline = (u[:, :offline_rows] * self.offline).long()
+        online = self._start + (u[:, offline_rows:] * self.online_filled).long()
+        return torch.cat((offline, online), dim=1)
+
+    def source_rows(self, u: Tensor, source: Literal["all", "demos"]) -> Tensor:
+        """Row numbers among all rows in use, or among the demonstrations."""
+        return (u * self.demos).long() if source == "demos" else self.uniform_rows(u)
+
+    def gather(self, index: Tensor) -> Tensor:
+        """[S, B] row numbers -> [S, B, width]."""
+        return self.rows.index_select(0, index.flatten()).view(*index.shape, self.layout.width)

@@ -1,0 +1,150 @@
+"""Episodes, the transitions made of them, and the checks they must pass before a task is trained on them.
+
+What is learned from does not depend on what its source called success: rewards are the task's own, computed
+from the observation arrived in. Observations and actions become float32, and actions are clipped to [-1, 1],
+as the environment clips them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from minari.data_collector.episode_buffer import EpisodeBuffer
+from numpy.typing import NDArray
+
+from envs.minari_store import DatasetError, RawEpisode
+from envs.tasks import Task
+
+__all__ = ["Episode", "Transitions", "checked", "fingerprint", "minari_buffer", "raw", "transitions"]
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One episode of T steps."""
+
+    obs: NDArray[np.float32]  # [T+1, O]
+    action: NDArray[np.float32]  # [T, A] as executed
+    demo: bool = False  # is a demonstration
+    terminated: bool = False  # the last step ended the task; otherwise it was cut off
+    seed: int | None = None  # of the environment's reset, where known
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """N transitions, episode after episode; none crosses from one episode into the next."""
+
+    obs: NDArray[np.float32]  # [N, O]
+    action: NDArray[np.float32]  # [N, A] within [-1, 1]
+    reward: NDArray[np.float32]  # [N] the task's reward of next_obs
+    next_obs: NDArray[np.float32]  # [N, O]
+    terminated: NDArray[np.bool_]  # [N] stops the bootstrap
+    truncated: NDArray[np.bool_]  # [N] last step of an episode that was cut off; does not stop the bootstrap
+    episode: NDArray[np.int32]  # [N] counted from 0
+    step: NDArray[np.int32]  # [N] within the episode, counted from 0
+    demo: NDArray[np.bool_]  # [N] belongs to a demonstration
+
+    def __len__(self) -> int:
+        return len(self.obs)
+
+
+def transitions(task: Task, episodes: Sequence[Episode]) -> Transitions:
+    """Lay at least one episode end to end, rewarded by the task's rule."""
+    lengths = np.array([len(e.action) for e in episodes])
+    last = np.cumsum(lengths) - 1  # [episodes] row of each last step
+    next_obs = np.concatenate([e.obs[1:] for e in episodes])
+    terminated = np.zeros(len(next_obs), np.bool_)
+    terminated[last] = [e.terminated and task.terminates for e in episodes]
+    truncated = np.zeros(len(next_obs), np.bool_)
+    truncated[last] = ~terminated[last]
+    return Transitions(
+        obs=np.concatenate([e.obs[:-1] for e in episodes]),
+        action=np.concatenate([e.action for e in episodes]),
+        reward=task.reward(next_obs),
+        next_obs=next_obs,
+        terminated=terminated,
+        truncated=truncated,
+        episode=np.repeat(np.arange(len(episodes), dtype=np.int32), lengths),
+        step=np.concatenate([np.arange(n, dtype=np.int32) for n in lengths]),
+        demo=np.repeat([e.demo for e in episodes], lengths),
+    )
+
+
+def fingerprint(episodes: Iterable[Episode]) -> str:
+    """Twelve hex digits of the SHA-256 over the shapes, arrays and flags of all episodes, in order."""
+    digest = hashlib.sha256()
+    for e in episodes:
+        digest.update(repr((e.obs.shape, e.action.shape, e.demo, e.terminated)).encode())
+        digest.update(np.ascontiguousarray(e.obs, "<f4").data)
+        digest.update(np.ascontiguousarray(e.action, "<f4").data)
+    return digest.hexdigest()[:12]
+
+
+def checked(
+    task: Task, dataset_id: str, raw_episodes: Iterable[RawEpisode], demos: Collection[int]
+) -> tuple[list[Episode], float]:
+    """Episodes fit for training, and the share of action entries that had to be clipped.
+
+    `demos` holds the numbers of the demonstrations. Raises `DatasetError` naming the first unfit episode.
+    """
+    episodes: list[Episode] = []
+    outside = entries = 0
+    for index, part in enumerate(raw_episodes):
+        where = f"dataset {dataset_id}, episode {index}"
+        obs = _array(where, "observations", part.obs, task.obs_dim, task)
+        action = _array(where, "actions", part.action, task.action_dim, task)
+        if not len(action) or len(obs) != len(action) + 1:
+            raise DatasetError(
+                f"{where}: {len(obs)} observations and {len(action)} actions; "
+                "T actions, at least one, need T+1 observations"
+            )
+        if task.terminates and np.any(part.terminated[:-1]):
+            raise DatasetError(f"{where}: goes on after step {int(np.argmax(part.terminated))} terminated")
+        outside += int(np.count_nonzero(np.abs(action) > 1))
+        entries += action.size
+        terminated = task.terminates and bool(part.terminated[-1])
+        episodes.append(Episode(obs, np.clip(action, -1, 1), index in demos, terminated, part.seed))
+    if not episodes:
+        raise DatasetError(f"dataset {dataset_id} is empty: it has no episodes")
+    return episodes, outside / entries
+
+
+def raw(episodes: Iterable[Episode]) -> Iterator[RawEpisode]:
+    """Episodes as if read from a file, for `checked`."""
+    for e in episodes:
+        ends = np.zeros(len(e.action), np.bool_)
+        ends[-1:] = e.terminated
+        yield RawEpisode(e.obs, e.action, ends, e.seed)
+
+
+def minari_buffer(task: Task, episode: Episode) -> EpisodeBuffer:
+    """An episode as Minari writes it, rewarded by the task's rule."""
+    rows = transitions(task, [episode])
+    # Minari declares lists, and writes arrays as they are
+    values: dict[str, Any] = {
+        "observations": episode.obs,
+        "actions": episode.action,
+        "rewards": rows.reward,
+        "terminations": rows.terminated,
+        "truncations": rows.truncated,
+    }
+    return EpisodeBuffer(seed=episode.seed, **values)
+
+
+def _array(where: str, what: str, value: Any, width: int, task: Task) -> NDArray[np.float32]:
+    """`value` as finite float32 [rows, width]."""
+    if isinstance(value, Mapping):
+        raise DatasetError(
+            f"{where}: {what} are a dictionary of {', '.join(value)}; {task.id} needs arrays [rows, {width}]"
+        )
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf and is reported below
+        array = np.asarray(value, dtype=np.float32)
+    if array.ndim != 2 or array.shape[1] != width:
+        raise DatasetError(f"{where}: {what} have shape {list(array.shape)}, {task.id} needs [rows, {width}]")
+    bad = ~np.isfinite(array).all(axis=1)
+    if bad.any():
+        raise DatasetError(f"{where}: {what} hold NaN or infinity, first at step {int(np.argmax(bad))}")
+    return array

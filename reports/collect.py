@@ -1,0 +1,288 @@
+"""From run folders and imported files to cells: one algorithm on one task, with the seeds that were run.
+
+Run folders are pooled into one cell only if they are equal in everything that can move a score (settings,
+profile, data, success rule) and share no seed; what differs becomes an entry of its own with a tag:
+`awac [quick-1a2b3c4d]`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.parallel import spreading
+from suite.record import RecordError, Row, find_runs, read_run, read_tidy
+
+__all__ = ["SCORES", "Cell", "Curve", "Source", "collect", "merge"]
+
+# what an evaluation measures; everything else in metrics.csv is a diagnostic
+SCORES = ("success", "success_any", "success_steps", "return", "normalized_score", "episode_length")
+NEEDED = ("name", "hash", "profile", "settings")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One metric over training; NaN where a seed has no value at a step."""
+
+    seeds: tuple[int, ...]
+    steps: NDArray[np.int64]  # [T], ascending; 0 is the switch
+    values: NDArray[np.float64]  # [seeds, T]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One run folder, or one (algo, env) of an imported file; `run` and `status` are empty for the latter."""
+
+    where: str  # below the root of the runs, or the file's name
+    algo: str
+    task: str
+    seeds: tuple[int, ...]
+    finished: bool
+    run: Mapping[str, Any]
+    status: Mapping[str, Any]
+    curves: Mapping[str, Curve] = field(repr=False)
+    diverged: Mapping[int, int]  # seed -> env_step of its first row that says so
+    lines: Sequence[str] = field(repr=False)  # rows of scores as written in metrics.csv
+
+    @property
+    def external(self) -> bool:
+        """Imported from a file, settings unknown."""
+        return not self.run
+
+    @property
+    def profile(self) -> str:
+        """paper, quick or smoke; 'external' for what was imported."""
+        return str(self.run.get("profile", "external"))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a comparison is made of: finished sources that differ only in their seeds, or one unfinished."""
+
+    task: str
+    label: str
+    sources: tuple[Source, ...]
+
+    @property
+    def first(self) -> Source:
+        """Speaks for all sources in everything but seeds."""
+        return self.sources[0]
+
+    @property
+    def finished(self) -> bool:
+        """Trained to the end; imported results count as such."""
+        return self.first.finished
+
+    @property
+    def offline_only(self) -> bool:
+        """Judged by its score at the switch, as it has no online phase."""
+        return bool(self.first.run.get("offline_only", False))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """All seeds, diverged ones included."""
+        return tuple(sorted(s for source in self.sources for s in source.seeds))
+
+    @property
+    def diverged(self) -> dict[int, int]:
+        """Seeds whose parameters stopped being finite -> env_step of the first row that says so."""
+        return {seed: step for source in self.sources for seed, step in sorted(source.diverged.items())}
+
+    def curve(self, metric: str) -> Curve | None:
+        """The metric of all seeds, or None if no seed has it."""
+        return merge([s.curves[metric] for s in self.sources if metric in s.curves])
+
+    def usable(self, metric: str) -> tuple[Curve | None, list[str]]:
+        """The metric of the seeds that count, at the steps they share; and who was left out and why.
+
+        A seed counts if it did not diverge and was evaluated at the cell's last step.
+        """
+        curve = self.curve(metric)
+        if curve is None:
+            return None, [f"no {metric!r} recorded"]
+        why = [f"seed {s} diverged at step {step:,}" for s, step in self.diverged.items()]
+        keep = np.array([s not in self.diverged for s in curve.seeds])
+        absent = sorted(set(self.seeds) - set(curve.seeds))
+        short = np.isnan(curve.values[:, -1]) & keep
+        last = int(curve.steps[-1])
+        for s in [*absent, *np.array(curve.seeds)[short].tolist()]:
+            why.append(f"seed {s} has no {metric!r} at the last step, {last:,}")
+        keep &= ~short
+        if not keep.any():
+            return None, why
+        values = curve.values[keep]
+        shared = ~np.isnan(values).any(axis=0)
+        seeds = tuple(s for s, kept in zip(curve.seeds, keep, strict=True) if kept)
+        return Curve(seeds, curve.steps[shared], values[:, shared]), why
+
+
+def collect(run_root: Path, inputs: Sequence[Path] = ()) -> list[Cell]:
+    """Read everything and return the cells in the order of task and label.
+
+    Raises `RecordError` naming the file if a run folder is damaged, and if nothing was found at all.
+    """
+    folders = find_runs(run_root) if run_root.is_dir() or not inputs else []
+    with spreading(partial(_run_source, root=run_root), folders) as results:
+        sources = list(results)
+    imported = [source for path in inputs for source in _tidy_sources(path)]
+    if not sources and not imported:
+        raise RecordError(
+            f"no run folders below {run_root}; `bench run --out {run_root}` writes them, "
+            "`--input FILE` adds a tidy CSV"
+        )
+    cells = [*_own_cells(sources), *_external_cells(imported)]
+    return sorted(cells, key=lambda c: (c.task, c.label, not c.finished, c.first.where))
+
+
+def merge(curves: Sequence[Curve]) -> Curve | None:
+    """Stack the seeds of several curves over the union of their steps."""
+    if len(curves) < 2:
+        return curves[0] if curves else None
+    steps = np.unique(np.concatenate([c.steps for c in curves]))
+    values = np.full((sum(len(c.seeds) for c in curves), len(steps)), np.nan)
+    row = 0
+    for c in curves:
+        values[row : row + len(c.seeds), np.searchsorted(steps, c.steps)] = c.values
+        row += len(c.seeds)
+    seeds = [s for c in curves for s in c.seeds]
+    order = np.argsort(seeds, kind="stable")
+    return Curve(tuple(sorted(seeds)), steps, values[order])
+
+
+def _run_source(folder: Path, root: Path) -> Source:
+    try:
+        run = read_run(folder)
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(
+            f"{folder}: damaged run folder ({error}); delete it to run this cell again"
+        ) from None
+    for key in NEEDED:
+        if key not in run.run:
+            raise RecordError(
+                f"{folder / 'run.json'}: no {key!r}: not written by this version of `bench run`"
+            )
+    if not all(isinstance(v, dict) and "value" in v for v in run.run["settings"].values()):
+        raise RecordError(f"{folder / 'run.json'}: a setting without 'value': not written by `bench run`")
+    where = folder.relative_to(root).as_posix()
+    metrics = folder / "metrics.csv"
+    curves, diverged = _curves(run.rows, metrics)
+    evaluated = {s for name in SCORES if name in curves for s in curves[name].seeds}
+    unlisted = sorted(evaluated - set(run.seeds))
+    silent = sorted(set(run.seeds) - evaluated)
+    if unlisted:
+        raise RecordError(f"{metrics}: rows of seed {unlisted[0]}, which run.json does not list")
+    if run.finished and silent:
+        raise RecordError(
+            f"{metrics}: the run is marked finished but seed {silent[0]} has no evaluation in it"
+        )
+    return Source(
+        where, run.algo, run.task, tuple(sorted(run.seeds)), run.finished, run.run, run.status, curves,
+        diverged, _score_lines(run.rows),
+    )  # fmt: skip
+
+
+def _tidy_sources(path: Path) -> list[Source]:
+    out = []
+    for (algo, env), rows in read_tidy(path).items():
+        curves, diverged = _curves(rows, path)
+        seeds = tuple(sorted({row.seed for row in rows}))
+        out.append(Source(path.name, algo, env, seeds, True, {}, {}, curves, diverged, _score_lines(rows)))
+    return out
+
+
+def _score_lines(rows: Iterable[Row]) -> list[str]:
+    return [row.line() for row in rows if row.metric in SCORES or row.metric == "diverged"]
+
+
+def _curves(rows: Iterable[Row], path: Path) -> tuple[dict[str, Curve], dict[int, int]]:
+    points: dict[str, dict[tuple[int, int], float]] = {}
+    for row in rows:
+        at = points.setdefault(row.metric, {})
+        key = (row.seed, row.env_step)
+        if key in at and row.metric in SCORES:
+            raise RecordError(
+                f"{path}: two values of {row.metric!r} for seed {row.seed} at env_step {row.env_step}"
+            )
+        at[key] = row.value
+    first: dict[int, int] = {}
+    for (seed, step), value in sorted(points.pop("diverged", {}).items()):
+        if value == 1:
+            first.setdefault(seed, step)
+    return {metric: _curve(at) for metric, at in points.items()}, first
+
+
+def _curve(points: Mapping[tuple[int, int], float]) -> Curve:
+    keys = np.array(list(points), dtype=np.int64).reshape(-1, 2)  # [rows, (seed, env_step)]
+    seeds, row = np.unique(keys[:, 0], return_inverse=True)
+    steps, column = np.unique(keys[:, 1], return_inverse=True)
+    values = np.full((len(seeds), len(steps)), np.nan)
+    values[row, column] = list(points.values())
+    return Curve(tuple(seeds.tolist()), steps, values)
+
+
+def _condition(source: Source) -> str:
+    """Everything that can move a score, except the seeds, as text to compare."""
+    run = source.run
+    values = {k: v["value"] for k, v in run["settings"].items() if k != "seeds"}
+    data = dict(run.get("dataset") or {}).get("fingerprint")
+    return json.dumps(
+        [values, run["profile"], data, run.get("success_rule"), run.get("offline_only")], sort_keys=True
+    )
+
+
+def _own_cells(sources: Sequence[Source]) -> list[Cell]:
+    groups: dict[tuple[str, str, str], list[Source]] = {}
+    for source in sources:
+        groups.setdefault((source.algo, source.task, _condition(source)), []).append(source)
+    apart: list[list[Source]] = []
+    for group in groups.values():
+        seeds = [s for source in group for s in source.seeds]
+        # a seed that was run twice is not two seeds
+        apart += [group] if len(set(seeds)) == len(seeds) else [[source] for source in group]
+    mixed = len({source.profile for source in sources}) > 1
+    cells = []
+    for algo in sorted({source.algo for source in sources}):
+        own = [group for group in apart if group[0].algo == algo]
+        for group, tag in zip(own, _tags(own, mixed), strict=True):
+            label = f"{algo} [{tag}]" if tag else algo
+            done = tuple(s for s in group if s.finished)
+            # unfinished runs have come differently far: each stays by itself
+            parts = [done, *((s,) for s in group if not s.finished)]
+            cells += [Cell(part[0].task, label, part) for part in parts if part]
+    return cells
+
+
+def _tags(groups: Sequence[Sequence[Source]], mixed: bool) -> list[str]:
+    """The shortest kind of tag that tells an algorithm's groups apart on every task."""
+
+    def with_profile(source: Source, text: str) -> str:
+        return text if not mixed or source.profile in text else f"{source.profile} {text}".strip()
+
+    firsts = [group[0] for group in groups]
+    for kind in ("", "{name}", "{name}-{hash}"):
+        tags = [with_profile(s, kind.format(name=s.run["name"], hash=s.run["hash"])) for s in firsts]
+        if len({(s.task, tag) for s, tag in zip(firsts, tags, strict=True)}) == len(firsts):
+            return tags
+    return [with_profile(s, s.where) for s in firsts]
+
+
+def _external_cells(sources: Sequence[Source]) -> list[Cell]:
+    cells = []
+    for source in sources:
+        name = source.algo.removesuffix(" (external)")
+        twins = [s for s in sources if (s.algo.removesuffix(" (external)"), s.task) == (name, source.task)]
+        suffix = "external" if len(twins) == 1 else f"external: {source.where}"
+        cells.append(Cell(source.task, f"{name} ({suffix})", (source,)))
+    doubled = [c for c in cells if sum((o.task, o.label) == (c.task, c.label) for o in cells) > 1]
+    if doubled:
+        raise RecordError(
+            f"{doubled[0].label} on {doubled[0].task} was given twice by --input; leave one out"
+        )
+    return cells
