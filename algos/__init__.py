@@ -44,7 +44,9 @@ ALGOS: dict[str, Entry] = {
 
 def names() -> dict[str, Entry]:
     """Every known algorithm, ours and those that installed packages add."""
-    outside = {e.name: Entry(e.value, f"from {e.dist.name if e.dist else 'elsewhere'}") for e in entry_points(group=GROUP)}
+    outside = {
+        e.name: Entry(e.value, f"from {e.dist.name if e.dist else 'elsewhere'}") for e in entry_points(group=GROUP)
+    }
     return {**outside, **ALGOS}
 
 

@@ -21,7 +21,19 @@ if TYPE_CHECKING:
     from algos import Entry
     from algos.nets import Dist, Nets
 
-__all__ = ["BATCH", "ENSEMBLE", "SEED", "Batch", "LearnerConfig", "Metrics", "Needs", "Noise", "Objective", "Phase", "Step"]
+__all__ = [
+    "BATCH",
+    "ENSEMBLE",
+    "SEED",
+    "Batch",
+    "LearnerConfig",
+    "Metrics",
+    "Needs",
+    "Noise",
+    "Objective",
+    "Phase",
+    "Step",
+]
 
 SEED = 0
 ENSEMBLE = 1  # of critic outputs [S, E, B]
@@ -41,7 +53,9 @@ class LearnerConfig:
     discount: float = setting(0.99, "discount per step", "AWAC Table 2")
     policy_lr: float = setting(3e-4, "Adam step size of the policy", "AWAC Table 2")
     critic_lr: float = setting(3e-4, "Adam step size of the critics", "AWAC Table 2")
-    policy_weight_decay: float = setting(1e-4, "L2 on all policy parameters", "AWAC Table 2; L2 inside Adam as in its code")
+    policy_weight_decay: float = setting(
+        1e-4, "L2 on all policy parameters", "AWAC Table 2; L2 inside Adam as in its code"
+    )
     tau: float = setting(5e-3, "Polyak rate of the target critics", "AWAC Table 2")
     q_bound: Literal["target", "output", "none"] = setting(
         "target",
@@ -53,7 +67,9 @@ class LearnerConfig:
         "whether the policy's loss sees the critics before or after this update's step",
         "AWAC's code: before, which also saves a pass; Algorithm 1 lists the critic first",
     )
-    bootstrap_through_terminals: bool = setting(False, "ignore terminations in the target", "AWAC's hand scripts: true; no hand task terminates here")
+    bootstrap_through_terminals: bool = setting(
+        False, "ignore terminations in the target", "AWAC's hand scripts: true; no hand task terminates here"
+    )
     copy_targets: bool = setting(True, "target critics start as copies", "ours: AWAC's code starts them at random")
     tf32: bool = setting(False, "allow TF32 matrix products on CUDA", "ours: exact by default")
 

@@ -7,6 +7,7 @@ seed, so that a seed starts from the same weights alone, packed, and on any devi
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,18 +49,18 @@ class MLP(nn.Module):
         super().__init__()
         last = len(sizes) - 2
         self.layers = nn.ModuleList(
-            Linear(lead, i, o, last_scale if n == last else None)
-            for n, (i, o) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))
+            Linear(lead, i, o, last_scale if n == last else None) for n, (i, o) in enumerate(itertools.pairwise(sizes))
         )
 
     def forward(self, x: Tensor) -> Tensor:
         lead = x.shape[:-2]
         x = x.flatten(0, -3)
         for n, layer in enumerate(self.layers):
+            assert isinstance(layer, Linear)
             x = torch.baddbmm(layer.bias.flatten(0, -3), x, layer.weight.flatten(0, -3))
             if n < len(self.layers) - 1:
                 x = x.relu_()
-        return x.unflatten(0, lead)
+        return x.view(*lead, *x.shape[1:])
 
 
 class Dist(Protocol):
@@ -184,7 +185,9 @@ class TwinQ(nn.Module):
 class Nets(nn.Module):
     """The networks of S seeds: policy, critics with their targets, and whatever else an objective asked for."""
 
-    def __init__(self, policy: nn.Module, critic: TwinQ | None, extra: dict[str, nn.Module], q_max: float | None) -> None:
+    def __init__(
+        self, policy: nn.Module, critic: TwinQ | None, extra: dict[str, nn.Module], q_max: float | None
+    ) -> None:
         super().__init__()
         self.policy = policy
         self.critic = critic

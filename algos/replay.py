@@ -36,7 +36,7 @@ class Layout:
     def batch(self, rows: Tensor, demo: Batch | None = None) -> Batch:
         """[S, B, width] -> Batch of views."""
         o, a = self.obs_dim, self.action_dim
-        obs, action, reward, next_obs, terminated = rows.split((o, a, 1, o, 1), dim=-1)
+        obs, action, reward, next_obs, terminated = torch.split(rows, [o, a, 1, o, 1], dim=-1)
         return Batch(obs, action, reward.squeeze(-1), next_obs, terminated.squeeze(-1), demo)
 
 
@@ -46,7 +46,9 @@ class Replay:
     The first `demos` offline rows are the demonstrations.
     """
 
-    def __init__(self, layout: Layout, offline: Tensor, demos: int, seeds: int, capacity: int, device: torch.device) -> None:
+    def __init__(
+        self, layout: Layout, offline: Tensor, demos: int, seeds: int, capacity: int, device: torch.device
+    ) -> None:
         if offline.ndim != 2 or offline.shape[1] != layout.width:
             raise ValueError(f"offline rows have shape {tuple(offline.shape)}, expected [N, {layout.width}]")
         self.layout, self.seeds, self.capacity, self.demos = layout, seeds, capacity, demos

@@ -12,9 +12,9 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["Value", "SettingError", "describe", "nearest", "parse", "setting", "with_values"]
+__all__ = ["SettingError", "Value", "describe", "nearest", "parse", "setting", "with_values"]
 
-Value = Union[bool, int, float, str, None, tuple[int, ...], tuple[str, ...]]
+Value = bool | int | float | str | None | tuple[int, ...] | tuple[str, ...]
 C = TypeVar("C")
 
 
@@ -29,9 +29,7 @@ def setting(default: Any, meaning: str, source: str = "") -> Any:
 
 def describe(config: type[Any]) -> dict[str, tuple[str, str]]:
     """Field name -> (meaning, source) of a settings class."""
-    return {
-        f.name: (f.metadata.get("meaning", ""), f.metadata.get("source", "")) for f in dataclasses.fields(config)
-    }
+    return {f.name: (f.metadata.get("meaning", ""), f.metadata.get("source", "")) for f in dataclasses.fields(config)}
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -105,5 +103,11 @@ def _spell(declared: Any) -> str:
         return " | ".join(str(a) for a in args)
     if origin is tuple:
         return f"a comma-separated list of {_spell(args[0])}"
-    names = {type(None): "none", bool: "true | false", int: "a whole number", float: "a number", str: "a word"}
+    names = {
+        type(None): "none",
+        bool: "true | false",
+        int: "a whole number",
+        float: "a number",
+        str: "a word",
+    }
     return names[declared]

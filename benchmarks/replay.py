@@ -28,9 +28,7 @@ class Replay(NamedTuple):
     steps: int
     successes: int  # by the environment's reward
     largest_error: float  # between recorded and replayed observation, over all entries
-    against_observation: (
-        int  # reward of the simulator differs from the task's reward of the observation returned
-    )
+    against_observation: int  # reward of the simulator differs from the task's reward of the observation returned
     against_record: int  # reward of the simulator differs from the task's reward of the recorded observation
     against_robotics: int  # success differs from the recorded one of gymnasium-robotics
 
@@ -63,9 +61,7 @@ def replay(hand: str, folder: Path, episodes: int | None = None) -> Replay:
 
 def main() -> None:
     """Print one line per task; exit with status 1 where a reward disagrees with its observation."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--episodes", type=int, default=None, help="per task (default: all)")
     arguments = parser.parse_args()
@@ -74,9 +70,7 @@ def main() -> None:
         parser.error(f"{arguments.folder} has no {missing[0]}-expert-rollouts.npz")
     print(f"{'':10}{'':8}{'':10}{'largest':>14}   reward differs from that of  success differs from")
     heads = ("replayed obs", "recorded obs", "gymnasium-robotics")
-    print(
-        f"{'task':10}{'steps':>8}{'success':>10}{'obs error':>14}{heads[0]:>15}{heads[1]:>15}{heads[2]:>22}"
-    )
+    print(f"{'task':10}{'steps':>8}{'success':>10}{'obs error':>14}{heads[0]:>15}{heads[1]:>15}{heads[2]:>22}")
     wrong = 0
     for hand in HANDS:
         r = replay(hand, arguments.folder, arguments.episodes)

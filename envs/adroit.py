@@ -22,9 +22,7 @@ PEN_DISTANCE = 0.075  # m, pen to target, inclusive
 PEN_SIMILARITY = 0.95  # cosine of pen axis and target axis, inclusive; the paper's "<=" here is a misprint
 DOOR_ANGLE = 1.4  # rad, exclusive; AWAC's released code and gymnasium-robotics: >= 1.35
 RELOCATE_DISTANCE = 0.1  # m, ball to target, inclusive
-NAIL_DISTANCE = (
-    0.01  # m, nail to fully driven, exclusive: gymnasium-robotics, as the paper has no hammer task
-)
+NAIL_DISTANCE = 0.01  # m, nail to fully driven, exclusive: gymnasium-robotics, as the paper has no hammer task
 
 # The nail slides along the normal of its board, which is horizontal, and a reset draws only the height of the
 # board. So the nail's x and y say how far it stands out. Values of adroit_hammer.xml.

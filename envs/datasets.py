@@ -147,9 +147,7 @@ def _own(about: Mapping[str, Any]) -> Mapping[str, Any]:
 def _fetch(task: Task, dataset_id: str) -> None:
     where = f"dataset {dataset_id} is not in {minari_store.root()}"
     if dataset_id.startswith(NAMESPACE):
-        raise DatasetError(
-            f"{where}; `bench data build` makes a task's default one; {_hint(task, dataset_id)}"
-        )
+        raise DatasetError(f"{where}; `bench data build` makes a task's default one; {_hint(task, dataset_id)}")
     try:
         return minari_write.download(dataset_id)
     except DatasetError as error:
@@ -180,9 +178,7 @@ def _check_task(task: Task, dataset_id: str, about: Mapping[str, Any]) -> None:
             found = other.id
     if found:
         source = f", recorded in {env}" if env else ""
-        raise DatasetError(
-            f"dataset {dataset_id} belongs to {found}{source}; it cannot be used for {task.id}"
-        )
+        raise DatasetError(f"dataset {dataset_id} belongs to {found}{source}; it cannot be used for {task.id}")
 
 
 def _names_scene(env: str, task: Task) -> bool:
@@ -191,9 +187,7 @@ def _names_scene(env: str, task: Task) -> bool:
     return start >= 0 and env[start].isupper()
 
 
-def _info(
-    task: Task, dataset_id: str, episodes: Sequence[Episode], rows: Transitions, clipped: float
-) -> DatasetInfo:
+def _info(task: Task, dataset_id: str, episodes: Sequence[Episode], rows: Transitions, clipped: float) -> DatasetInfo:
     about = minari_store.metadata(dataset_id)
     first = np.flatnonzero(rows.step == 0)
     success = task.success(rows.next_obs)

@@ -44,9 +44,7 @@ class _BinaryReward(gymnasium.Env[Obs, Action]):
         """Whether the simulator's present state is a success."""
         raise NotImplementedError
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Obs, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
         obs, _ = super().reset(seed=seed, options=options)
         return obs, {"success": False}
 

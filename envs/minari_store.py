@@ -91,9 +91,7 @@ def exists(dataset_id: str) -> bool:
 def damaged(dataset_id: str, reason: str) -> DamagedError:
     """The error that says which folder to delete."""
     path = folder(dataset_id)
-    return DamagedError(
-        f"dataset {dataset_id} is damaged ({reason}); delete {path} and build or fetch it again"
-    )
+    return DamagedError(f"dataset {dataset_id} is damaged ({reason}); delete {path} and build or fetch it again")
 
 
 def first_line(error: BaseException) -> str:
@@ -133,9 +131,7 @@ def episodes(dataset_id: str) -> Iterator[RawEpisode]:
     try:
         yield from read(data, about["total_episodes"])
     except ImportError as error:
-        raise DatasetError(
-            f"dataset {dataset_id} is stored as {about['data_format']}: {first_line(error)}"
-        ) from None
+        raise DatasetError(f"dataset {dataset_id} is stored as {about['data_format']}: {first_line(error)}") from None
     except (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError, MemoryError) as error:
         raise damaged(dataset_id, first_line(error)) from None
 
@@ -193,9 +189,7 @@ def _describe(dataset_id: str, path: Path) -> LocalDataset:
         reason = f"its metadata names it {about.get('dataset_id')!r}; move {path} there or delete it"
     elif about.get("data_format", "hdf5") == "hdf5" and not _has_content(path / "data" / "main_data.hdf5"):
         reason = str(damaged(dataset_id, "main_data.hdf5 is missing or empty"))
-    return LocalDataset(
-        dataset_id, path, size, about["total_episodes"], about["total_steps"], env_id(about), reason
-    )
+    return LocalDataset(dataset_id, path, size, about["total_episodes"], about["total_steps"], env_id(about), reason)
 
 
 def _has_content(path: Path) -> bool:

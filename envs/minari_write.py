@@ -92,9 +92,7 @@ def _write(
     try:
         with _minari_root(staging), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # Minari asks for an author, a permalink, ...
-            made = minari.create_dataset_from_buffers(
-                dataset_id, list(buffers), env=env, description=description
-            )
+            made = minari.create_dataset_from_buffers(dataset_id, list(buffers), env=env, description=description)
             made.storage.update_metadata(dict(extra))
     finally:
         env.close()

@@ -33,9 +33,7 @@ class WorkerError(RuntimeError):
 class VectorStep(NamedTuple):
     """What one step of all environments returned. The arrays are the caller's to keep."""
 
-    obs: NDArray[
-        np.float32
-    ]  # [count, O] to act from next: the first of a new episode where one has just ended
+    obs: NDArray[np.float32]  # [count, O] to act from next: the first of a new episode where one has just ended
     next_obs: NDArray[np.float32]  # [count, O] where the action led: belongs to the transition
     reward: NDArray[np.float32]  # [count]
     terminated: NDArray[np.bool_]  # [count]
@@ -62,9 +60,7 @@ class VectorEnv:
 
     def __init__(self, env_id: str, count: int, workers: int) -> None:
         if count < 1 or workers < 0:
-            raise ValueError(
-                f"count={count}, workers={workers}: need 1 environment or more, 0 workers or more"
-            )
+            raise ValueError(f"count={count}, workers={workers}: need 1 environment or more, 0 workers or more")
         self.env_id = env_id
         self.count = count
         self.workers = min(workers, count)
@@ -160,9 +156,7 @@ class VectorEnv:
                 except OSError:
                     raise self._death(w) from None
             self._await()
-        except (
-            BaseException
-        ):  # KeyboardInterrupt too: replies that nobody read would be taken for the next step's
+        except BaseException:  # KeyboardInterrupt too: replies that nobody read would be taken for the next step's
             self.close()
             raise
 

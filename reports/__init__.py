@@ -8,9 +8,7 @@ from pathlib import Path
 __all__ = ["build"]
 
 
-def build(
-    run_root: Path, out: Path, inputs: Sequence[Path] = (), headline: str = "success", seed: int = 0
-) -> Path:
+def build(run_root: Path, out: Path, inputs: Sequence[Path] = (), headline: str = "success", seed: int = 0) -> Path:
     """Write the report on all runs below `run_root` and the tidy CSVs `inputs` into `out`.
 
     `headline` is the metric that curves and tables show, `seed` that of the bootstrap. The same runs give the

@@ -133,9 +133,7 @@ def _row(cell: Cell, curve: Curve, seed: int) -> BeforeAfter:
 def _score(values: NDArray[np.float64], seed: int) -> Score:
     low, high = stats.iqm_interval(values[:, None], seed)
     spread = float(values.std(ddof=1)) if len(values) > 1 else np.nan
-    return Score(
-        Interval(float(stats.iqm(values)), float(low[0]), float(high[0])), stats.t_interval(values), spread
-    )
+    return Score(Interval(float(stats.iqm(values)), float(low[0]), float(high[0])), stats.t_interval(values), spread)
 
 
 def common(cells: Sequence[Cell], metric: str) -> Common:
@@ -171,12 +169,8 @@ def common(cells: Sequence[Cell], metric: str) -> Common:
             spare = done[label][task].seeds[seeds:]
             if spare:
                 names = ", ".join(map(str, spare))
-                gaps.append(
-                    Gap(task, label, f"seed(s) {names} not used: the common number of seeds is {seeds}")
-                )
-    return Common(
-        labels, tasks, seeds, scores, tuple(sorted(gaps, key=lambda g: (g.task, g.label, g.reason)))
-    )
+                gaps.append(Gap(task, label, f"seed(s) {names} not used: the common number of seeds is {seeds}"))
+    return Common(labels, tasks, seeds, scores, tuple(sorted(gaps, key=lambda g: (g.task, g.label, g.reason))))
 
 
 def _largest_grid(done: dict[str, set[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -221,9 +215,7 @@ def warnings(cells: Sequence[Cell], rows: Sequence[BeforeAfter]) -> list[str]:
         out.append(f"Profile {name}: sizes are not the paper's.")
     if len(set(profiles) - {"external"}) > 1:
         parts = "; ".join(f"{name}: {', '.join(sorted(profiles[name]))}" for name in sorted(profiles))
-        out.append(
-            f"Runs of different profiles are on this page and not comparable with each other ({parts})."
-        )
+        out.append(f"Runs of different profiles are on this page and not comparable with each other ({parts}).")
     if "external" in profiles:
         names = ", ".join(sorted(profiles["external"]))
         out.append(f"Imported from elsewhere, settings unknown: {names}.")
@@ -257,9 +249,7 @@ def _unequal(task: str, cells: Sequence[Cell], rows: Sequence[BeforeAfter]) -> l
     out = []
     for fact, values in facts.items():
         if len(values) > 1:
-            parts = "; ".join(
-                f"{value}: {', '.join(sorted(names))}" for value, names in sorted(values.items())
-            )
+            parts = "; ".join(f"{value}: {', '.join(sorted(names))}" for value, names in sorted(values.items()))
             out.append(f"{task}: not the same {fact} for all ({parts}).")
     return out
 

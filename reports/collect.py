@@ -134,8 +134,7 @@ def collect(run_root: Path, inputs: Sequence[Path] = ()) -> list[Cell]:
     imported = [source for path in inputs for source in _tidy_sources(path)]
     if not sources and not imported:
         raise RecordError(
-            f"no run folders below {run_root}; `bench run --out {run_root}` writes them, "
-            "`--input FILE` adds a tidy CSV"
+            f"no run folders below {run_root}; `bench run --out {run_root}` writes them, `--input FILE` adds a tidy CSV"
         )
     cells = [*_own_cells(sources), *_external_cells(imported)]
     return sorted(cells, key=lambda c: (c.task, c.label, not c.finished, c.first.where))
@@ -160,14 +159,10 @@ def _run_source(folder: Path, root: Path) -> Source:
     try:
         run = read_run(folder)
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(
-            f"{folder}: damaged run folder ({error}); delete it to run this cell again"
-        ) from None
+        raise RecordError(f"{folder}: damaged run folder ({error}); delete it to run this cell again") from None
     for key in NEEDED:
         if key not in run.run:
-            raise RecordError(
-                f"{folder / 'run.json'}: no {key!r}: not written by this version of `bench run`"
-            )
+            raise RecordError(f"{folder / 'run.json'}: no {key!r}: not written by this version of `bench run`")
     if not all(isinstance(v, dict) and "value" in v for v in run.run["settings"].values()):
         raise RecordError(f"{folder / 'run.json'}: a setting without 'value': not written by `bench run`")
     where = folder.relative_to(root).as_posix()
@@ -179,9 +174,7 @@ def _run_source(folder: Path, root: Path) -> Source:
     if unlisted:
         raise RecordError(f"{metrics}: rows of seed {unlisted[0]}, which run.json does not list")
     if run.finished and silent:
-        raise RecordError(
-            f"{metrics}: the run is marked finished but seed {silent[0]} has no evaluation in it"
-        )
+        raise RecordError(f"{metrics}: the run is marked finished but seed {silent[0]} has no evaluation in it")
     return Source(
         where, run.algo, run.task, tuple(sorted(run.seeds)), run.finished, run.run, run.status, curves,
         diverged, _score_lines(run.rows),
@@ -207,9 +200,7 @@ def _curves(rows: Iterable[Row], path: Path) -> tuple[dict[str, Curve], dict[int
         at = points.setdefault(row.metric, {})
         key = (row.seed, row.env_step)
         if key in at and row.metric in SCORES:
-            raise RecordError(
-                f"{path}: two values of {row.metric!r} for seed {row.seed} at env_step {row.env_step}"
-            )
+            raise RecordError(f"{path}: two values of {row.metric!r} for seed {row.seed} at env_step {row.env_step}")
         at[key] = row.value
     first: dict[int, int] = {}
     for (seed, step), value in sorted(points.pop("diverged", {}).items()):
@@ -232,9 +223,7 @@ def _condition(source: Source) -> str:
     run = source.run
     values = {k: v["value"] for k, v in run["settings"].items() if k != "seeds"}
     data = dict(run.get("dataset") or {}).get("fingerprint")
-    return json.dumps(
-        [values, run["profile"], data, run.get("success_rule"), run.get("offline_only")], sort_keys=True
-    )
+    return json.dumps([values, run["profile"], data, run.get("success_rule"), run.get("offline_only")], sort_keys=True)
 
 
 def _own_cells(sources: Sequence[Source]) -> list[Cell]:
@@ -282,7 +271,5 @@ def _external_cells(sources: Sequence[Source]) -> list[Cell]:
         cells.append(Cell(source.task, f"{name} ({suffix})", (source,)))
     doubled = [c for c in cells if sum((o.task, o.label) == (c.task, c.label) for o in cells) > 1]
     if doubled:
-        raise RecordError(
-            f"{doubled[0].label} on {doubled[0].task} was given twice by --input; leave one out"
-        )
+        raise RecordError(f"{doubled[0].label} on {doubled[0].task} was given twice by --input; leave one out")
     return cells

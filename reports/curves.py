@@ -37,9 +37,9 @@ class _SwitchAxis:
 
     def place(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
         """Online 0..1, offline -OFFLINE_WIDTH..0."""
-        return np.where(
-            steps < 0, steps / max(self.offline, 1) * OFFLINE_WIDTH, steps / max(self.online, 1)
-        ).astype(np.float64)
+        return np.where(steps < 0, steps / max(self.offline, 1) * OFFLINE_WIDTH, steps / max(self.online, 1)).astype(
+            np.float64
+        )
 
     def decorate(self, ax: Any, ticks_online: int = 4) -> None:
         """The line at the switch, the ticks of both sides and the limits."""
@@ -109,9 +109,7 @@ def _draw_line(ax: Any, axis: _SwitchAxis, line: Line, style: Style, singles: bo
         (stopped if seed in line.diverged else thin).append(path)
     if singles:
         ax.add_collection(LineCollection(thin, colors=style.color, linewidths=0.6, alpha=0.35))
-    ax.add_collection(
-        LineCollection(stopped, colors=style.color, linewidths=0.8, alpha=0.6, linestyles="dotted")
-    )
+    ax.add_collection(LineCollection(stopped, colors=style.color, linewidths=0.8, alpha=0.6, linestyles="dotted"))
     marker = "o" if len(line.steps) <= 15 else None
     ax.plot(x, line.point, color=style.color, linestyle=dashes, linewidth=2, marker=marker, markersize=3.5)
     if line.offline_only and len(line.steps):

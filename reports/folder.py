@@ -28,9 +28,7 @@ def refuse_foreign(out: Path) -> None:
     except (OSError, ValueError, AttributeError):
         kind = None
     if kind != KIND:
-        raise RecordError(
-            f"{out} exists and is not a report of this suite (no {MARK} in it): choose another folder"
-        )
+        raise RecordError(f"{out} exists and is not a report of this suite (no {MARK} in it): choose another folder")
 
 
 @contextmanager

@@ -143,9 +143,7 @@ def _over_tasks(report: _Report, look: dict[str, plots.Style]) -> dict[str, Any]
     pairs = analysis.improvements(grid, seed)
     if pairs:
         out["improvement"] = report.table(tables.improvement_table(pairs))
-        out["figures"].append(
-            report.figure("improvement", "Probability of improvement", plots.improvement_bars(pairs))
-        )
+        out["figures"].append(report.figure("improvement", "Probability of improvement", plots.improvement_bars(pairs)))
     return out
 
 
@@ -187,18 +185,14 @@ def _task(task: _Task, folder: Path, metric: str, look: dict[str, plots.Style]) 
     figure = curves.curve_panels(task.lines, [task.name], metric, look, large=True)
     out: dict[str, Any] = {
         "id": task.name,
-        "rules": sorted(
-            {str(c.first.run["success_rule"]) for c in task.cells if c.first.run.get("success_rule")}
-        ),
+        "rules": sorted({str(c.first.run["success_rule"]) for c in task.cells if c.first.run.get("success_rule")}),
         "curve": _figure(folder, f"curve_{task.slug}", f"{task.name}: {metric}", figure),
         "diagnostics": None,
         "meanings": {name: METRICS.get(name, "of an outside package") for name in panels},
     }
     if panels:
         figure = curves.diagnostics(task.cells, panels, look)
-        out["diagnostics"] = _figure(
-            folder, f"diagnostics_{task.slug}", f"{task.name}: learning metrics", figure
-        )
+        out["diagnostics"] = _figure(folder, f"diagnostics_{task.slug}", f"{task.name}: learning metrics", figure)
     return out
 
 

@@ -98,9 +98,7 @@ def _legend_columns(width: float) -> int:
 def place_legend(figure: Figure, handles: list[Line2D], names: list[str]) -> None:
     """One legend for all panels, in the room that `grid_of_panels` left below them."""
     columns = _legend_columns(figure.get_figwidth())
-    figure.legend(
-        handles, names, loc="lower center", ncols=min(columns, max(1, len(names))), frameon=False, fontsize=9
-    )
+    figure.legend(handles, names, loc="lower center", ncols=min(columns, max(1, len(names))), frameon=False, fontsize=9)
 
 
 def aggregate_bars(table: Mapping[str, Mapping[str, Interval]], look: Mapping[str, Style]) -> Figure:
@@ -112,9 +110,7 @@ def aggregate_bars(table: Mapping[str, Mapping[str, Interval]], look: Mapping[st
         FigureCanvasAgg(figure)
         axes = figure.subplots(1, len(stats.AGGREGATES), sharey=True)
         for ax, name in zip(axes, stats.AGGREGATES, strict=True):
-            _bars(
-                ax, labels, [table[label][name] for label in labels], [look[label].color for label in labels]
-            )
+            _bars(ax, labels, [table[label][name] for label in labels], [look[label].color for label in labels])
             ax.set_title(name + (" (less is better)" if name == "optimality gap" else ""), fontsize=10)
         axes[0].set_yticks(range(len(labels)), labels)
         _fit(figure, left)
@@ -147,9 +143,7 @@ def improvement_bars(table: Mapping[tuple[str, str], Interval]) -> Figure:
 def _bars(ax: Any, names: Sequence[str], values: Sequence[Interval], colors: Sequence[str]) -> None:
     for y, (value, color) in enumerate(zip(values, colors, strict=True)):
         if not np.isnan(value.low):
-            ax.barh(
-                y, value.high - value.low, left=value.low, height=0.6, color=color, alpha=0.55, linewidth=0
-            )
+            ax.barh(y, value.high - value.low, left=value.low, height=0.6, color=color, alpha=0.55, linewidth=0)
         ax.plot([value.point] * 2, [y - 0.3, y + 0.3], color="black", linewidth=1.8)
     ax.use_sticky_edges = False  # bars would otherwise end on the frame
     ax.margins(x=0.08)
@@ -180,11 +174,7 @@ def profiles(grid: Common, metric: str, look: Mapping[str, Style], seed: int) ->
         ax.set_ylabel("share of runs above it")
         ax.set_ylim(-0.02, 1.02)
         ax.grid(alpha=0.25, linewidth=0.6)
-        figure.subplots_adjust(
-            bottom=figure.subplotpars.bottom + 0.05
-        )  # the only panel with a name on its x axis
-        handles = [
-            Line2D([], [], color=look[x].color, linestyle=look[x].dashes, linewidth=2) for x in grid.labels
-        ]
+        figure.subplots_adjust(bottom=figure.subplotpars.bottom + 0.05)  # the only panel with a name on its x axis
+        handles = [Line2D([], [], color=look[x].color, linestyle=look[x].dashes, linewidth=2) for x in grid.labels]
         place_legend(figure, handles, list(grid.labels))
     return figure

@@ -112,16 +112,12 @@ def _after(texts: Sequence[str], row: BeforeAfter) -> list[str]:
 
 def aggregate_table(table: Mapping[str, Mapping[str, Interval]], tasks: int, seeds: int) -> Table:
     """rliable's aggregates over tasks."""
-    shown = [
-        [label, *(_text(by_name[name], 2) for name in stats.AGGREGATES)] for label, by_name in table.items()
-    ]
+    shown = [[label, *(_text(by_name[name], 2) for name in stats.AGGREGATES)] for label, by_name in table.items()]
     records = [
         [label, tasks, seeds, *(v for name in stats.AGGREGATES for v in _numbers(by_name[name]))]
         for label, by_name in table.items()
     ]
-    columns = [
-        f"{n.lower().replace(' ', '_')}{end}" for n in stats.AGGREGATES for end in ("", "_low", "_high")
-    ]
+    columns = [f"{n.lower().replace(' ', '_')}{end}" for n in stats.AGGREGATES for end in ("", "_low", "_high")]
     title = f"Aggregates of the final score over {tasks} task(s), {seeds} seed(s) each; 1 is solved."
     return Table(
         "aggregates",
@@ -160,15 +156,11 @@ def cells_table(cells: Sequence[Cell]) -> Table:
         state = "imported" if cell.first.external else "complete" if cell.finished else _progress(cell)
         gone = ", ".join(f"{seed} (at step {step:,})" for seed, step in cell.diverged.items())
         where = ", ".join(source.where for source in cell.sources)
-        rows.append(
-            [cell.task, cell.label, state, ", ".join(map(str, cell.seeds)), gone, cell.first.profile, where]
-        )
+        rows.append([cell.task, cell.label, state, ", ".join(map(str, cell.seeds)), gone, cell.first.profile, where])
     tasks = {cell.task for cell in cells}
     own = {(c.first.algo, c.task) for c in cells if not c.first.external}
     for algo in {a for a, _ in own}:
-        rows += [
-            [task, algo, "missing: never run", "", "", "", ""] for task in tasks if (algo, task) not in own
-        ]
+        rows += [[task, algo, "missing: never run", "", "", "", ""] for task in tasks if (algo, task) not in own]
     rows.sort(key=lambda r: (r[0], r[1]))
     columns = ["task", "algorithm", "state", "seeds", "diverged_seeds", "profile", "where"]
     header = [c.replace("_", " ") for c in columns]

@@ -24,7 +24,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = [
     "COLUMNS", "METRICS", "RecordError", "Row", "Run", "RunWriter",
@@ -75,8 +75,7 @@ class RecordError(Exception):
     """A run folder that is missing, foreign or corrupt; the message names the file and what to do."""
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One line of `metrics.csv`."""
 
     seed: int
@@ -87,6 +86,7 @@ class Row:
     value: float
 
     def line(self) -> str:
+        """The row as written to the file."""
         return f"{self.seed},{self.phase},{self.env_step},{self.update},{self.metric},{self.value:.9g}\n"
 
 
@@ -101,18 +101,22 @@ class Run:
 
     @property
     def algo(self) -> str:
+        """Registry name of the algorithm."""
         return str(self.run["algo"])
 
     @property
     def task(self) -> str:
+        """Task id."""
         return str(self.run["task"])
 
     @property
     def seeds(self) -> tuple[int, ...]:
+        """Learner seeds, in packing order."""
         return tuple(self.run["seeds"])
 
     @property
     def finished(self) -> bool:
+        """Whether the whole protocol has run."""
         return self.status.get("state") == "finished"
 
 
@@ -126,6 +130,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Replace a JSON file atomically: a reader sees the old file or the new one, never half of either."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
+        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide results from colleagues on a shared disk
         with os.fdopen(handle, "w") as f:
             json.dump(content, f, indent=1)
             f.write("\n")
@@ -203,8 +208,12 @@ def read_run(path: Path) -> Run:
         if key not in run:
             raise RecordError(f"{path / 'run.json'}: no {key!r}: not a run folder of this suite")
     status = _read_json(path / "status.json")
-    with (path / "metrics.csv").open(newline="") as f:
-        rows = list(_rows(f, path / "metrics.csv", partial_end=status.get("state") != "finished"))
+    metrics = path / "metrics.csv"
+    try:
+        with metrics.open(newline="") as f:
+            rows = list(_rows(f, metrics, partial_end=status.get("state") != "finished"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{metrics} cannot be read ({error}); delete {path} to run it again") from None
     return Run(path, run, status, rows)
 
 
@@ -237,7 +246,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError:
-        raise RecordError(f"{path} is missing: {path.parent} is not a run folder, or its start was interrupted") from None
+        raise RecordError(
+            f"{path} is missing: {path.parent} is not a run folder, or its start was interrupted"
+        ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise RecordError(f"{path} is not readable as JSON ({error}); delete {path.parent} to start again") from None
     if not isinstance(content, dict):
@@ -261,6 +272,6 @@ def _row(fields: Sequence[str], path: Path, number: int) -> Row:
         row = Row(int(seed), phase, int(env_step), int(update), metric, float(value))
     except (ValueError, TypeError):
         raise RecordError(f"{path}, line {number}: not a row of {','.join(COLUMNS)}") from None
-    if phase not in PHASES or math.isnan(row.value) and metric in ("success", "return"):
+    if phase not in PHASES or (math.isnan(row.value) and metric in ("success", "return")):
         raise RecordError(f"{path}, line {number}: phase {phase!r} or value {value!r} cannot be")
     return row

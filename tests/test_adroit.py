@@ -61,18 +61,12 @@ def test_rule_keeps_leading_axes(hand):
 def nudge(hand, sim, rng):
     """Move goal or object so that success and failure both come up, near the threshold among others."""
     if hand == "pen":
-        sim.model.body_quat[sim.target_obj_body_id] = sim.data.xquat[sim.obj_body_id] + rng.uniform(
-            -0.1, 0.1, 4
-        )
-        sim.model.site_pos[sim.eps_ball_site_id] = sim.data.xpos[sim.obj_body_id] + rng.uniform(
-            -0.07, 0.07, 3
-        )
+        sim.model.body_quat[sim.target_obj_body_id] = sim.data.xquat[sim.obj_body_id] + rng.uniform(-0.1, 0.1, 4)
+        sim.model.site_pos[sim.eps_ball_site_id] = sim.data.xpos[sim.obj_body_id] + rng.uniform(-0.07, 0.07, 3)
     elif hand == "door":
         sim.data.qpos[sim.door_hinge_addrs] = rng.uniform(1.3, 1.5)
     elif hand == "relocate":
-        sim.model.site_pos[sim.target_obj_site_id] = sim.data.xpos[sim.obj_body_id] + rng.uniform(
-            -0.1, 0.1, 3
-        )
+        sim.model.site_pos[sim.target_obj_site_id] = sim.data.xpos[sim.obj_body_id] + rng.uniform(-0.1, 0.1, 3)
     else:
         sim.data.qpos[26] = rng.uniform(0.07, 0.09)
         sim.data.qvel[26] = rng.uniform(-0.5, 0.5)

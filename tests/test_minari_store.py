@@ -36,9 +36,7 @@ def episodes() -> list[Episode]:
 # writing: complete or not at all
 
 
-@pytest.mark.parametrize(
-    "dataset_id", ["toy/no-version", "toy", "../up-v0", "lab//toy/b-v0", "white space-v0", ""]
-)
+@pytest.mark.parametrize("dataset_id", ["toy/no-version", "toy", "../up-v0", "lab//toy/b-v0", "white space-v0", ""])
 def test_an_id_minari_cannot_hold_is_refused_before_anything_is_written(
     dataset_id: str, place: Place, episodes: list[Episode]
 ) -> None:
@@ -261,9 +259,7 @@ def test_a_download_arrives_whole_or_not_at_all(
 # listing
 
 
-def test_the_listing_reads_metadata_only_and_shows_what_is_broken(
-    place: Place, episodes: list[Episode]
-) -> None:
+def test_the_listing_reads_metadata_only_and_shows_what_is_broken(place: Place, episodes: list[Episode]) -> None:
     assert datasets.local_datasets() == []
     datasets.store(toy(), ID, episodes, {})
     foreign("lab/other-v1", [plain()])

@@ -63,21 +63,39 @@ def contents(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-@pytest.fixture
-def runs(tmp_path):
+def write_grid(root):
     """awac everywhere, bc offline only, sac missing here and unfinished there, one diverged seed."""
-    root = tmp_path / "runs"
     for task in ("door", "pen"):
         write(root, task, "awac", PLAIN)
         write(root, task, "bc", {s: v[:2] for s, v in PLAIN.items()}, offline_only=True)
     write(root, "door", "sac", {s: v[:3] for s, v in PLAIN.items()}, state="stopped")
     write(root, "door", "sac-bc", {**PLAIN, 3: (0, 0, 0, 0, 0)}, diverged={3: 200})
     write(root, "pen", "sac-bc", PLAIN)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The grid above, to read."""
+    root = tmp_path_factory.mktemp("grid") / "runs"
+    write_grid(root)
     return root
 
 
-def test_two_builds_are_equal_byte_for_byte(runs, tmp_path):
-    first = contents(reports.build(runs, tmp_path / "a").parent)
+@pytest.fixture(scope="module")
+def report(runs):
+    """The report on it, to read."""
+    return reports.build(runs, runs.parent / "report").parent
+
+
+@pytest.fixture
+def small(tmp_path):
+    """One run of a single seed, to spoil."""
+    write(tmp_path / "runs", "pen", "awac", {0: PLAIN[0]})
+    return tmp_path / "runs"
+
+
+def test_two_builds_are_equal_byte_for_byte(runs, report, tmp_path):
+    first = contents(report)
     np.random.rand(7)
     assert contents(reports.build(runs, tmp_path / "b").parent) == first
     names = set(first)
@@ -96,9 +114,8 @@ def test_two_builds_are_equal_byte_for_byte(runs, tmp_path):
     assert {f"tables/{t}.{kind}" for t in tables for kind in ("csv", "md", "tex")} <= names
 
 
-def test_before_and_after_by_hand(runs, tmp_path):
-    out = reports.build(runs, tmp_path / "out").parent
-    rows = {(r["task"], r["algorithm"]): r for r in records(out / "tables/before_after.csv")}
+def test_before_and_after_by_hand(report):
+    rows = {(r["task"], r["algorithm"]): r for r in records(report / "tables/before_after.csv")}
     awac = rows["door", "awac"]  # 3 seeds: the IQM is the mean
     expected = {
         "switch": 0.4,
@@ -118,12 +135,11 @@ def test_before_and_after_by_hand(runs, tmp_path):
     assert ("door", "sac") not in rows
 
 
-def test_what_is_not_in_a_comparison_is_listed_by_name(runs, tmp_path):
-    out = reports.build(runs, tmp_path / "out").parent
-    left_out = {(r["task"], r["algorithm"]): r["reason"] for r in records(out / "tables/left_out.csv")}
+def test_what_is_not_in_a_comparison_is_listed_by_name(report):
+    left_out = {(r["task"], r["algorithm"]): r["reason"] for r in records(report / "tables/left_out.csv")}
     assert left_out["door", "sac-bc"] == "seed 3 diverged at step 200"
     assert left_out["door", "sac"].startswith("unfinished")
-    cells = {(r["task"], r["algorithm"]): r for r in records(out / "tables/cells.csv")}
+    cells = {(r["task"], r["algorithm"]): r for r in records(report / "tables/cells.csv")}
     assert cells["pen", "sac"]["state"].startswith("missing")
     assert "100 of 300 (33%) environment steps" in cells["door", "sac"]["state"]
     assert cells["door", "sac-bc"]["diverged_seeds"] == "3 (at step 200)"
@@ -154,9 +170,7 @@ def test_runs_are_pooled_only_if_nothing_but_their_seeds_differs(tmp_path):
     assert [c.label for c in collect(tmp_path)] == ["awac [quick-00000000]", "awac [quick-22222222]"]
 
 
-@pytest.mark.parametrize(
-    "other", [{"dataset": {"id": "data", "fingerprint": "beef"}}, {"success_rule": "any"}]
-)
+@pytest.mark.parametrize("other", [{"dataset": {"id": "data", "fingerprint": "beef"}}, {"success_rule": "any"}])
 def test_runs_on_other_data_or_another_rule_are_not_pooled(tmp_path, other):
     write(tmp_path, "pen", "awac", {0: PLAIN[0]})
     write(tmp_path, "pen", "awac", {1: PLAIN[1]}, name="again", **other)
@@ -182,14 +196,14 @@ def test_profiles_are_never_mixed_in_silence(tmp_path):
     assert "sac [paper]" in svg
 
 
-def test_the_page_stands_alone_and_shows_what_was_run(runs, tmp_path):
-    html = reports.build(runs, tmp_path / "out").read_text()
+def test_the_page_stands_alone_and_shows_what_was_run(report):
+    html = (report / "index.html").read_text()
     assert not re.search(r'(src|href)="(https?:)?//', html)
     assert "<script" not in html
     assert all(src.startswith("data:") for src in re.findall(r'src="([^"]{0,20})', html))
     links = re.findall(r'href="([^"#][^"]*)"', html)
     assert links
-    assert all((tmp_path / "out" / link).is_file() for link in links)
+    assert all((report / link).is_file() for link in links)
     for text in (
         "AWAC, table 2",
         "f00d",
@@ -203,13 +217,11 @@ def test_the_page_stands_alone_and_shows_what_was_run(runs, tmp_path):
     assert "read the t-intervals" in html
 
 
-def test_results_come_back_through_input(runs, tmp_path):
-    first = reports.build(runs, tmp_path / "first").parent
+def test_results_come_back_through_input(report, tmp_path):
+    first = report
     again = reports.build(tmp_path / "none", tmp_path / "again", inputs=[first / "results.csv"]).parent
     tidy = {
-        k.removesuffix(" (external)"): v
-        for (k, env), v in read_tidy(again / "results.csv").items()
-        if env == "pen"
+        k.removesuffix(" (external)"): v for (k, env), v in read_tidy(again / "results.csv").items() if env == "pen"
     }
     assert tidy == {k: v for (k, env), v in read_tidy(first / "results.csv").items() if env == "pen"}
     assert "sac" not in tidy  # unfinished runs do not come back as final ones
@@ -217,28 +229,26 @@ def test_results_come_back_through_input(runs, tmp_path):
     def numbers(folder):
         drop = ("algorithm", "profile")
         rows = records(folder / "tables/before_after.csv")
-        return [
-            {k: v for k, v in row.items() if k not in drop} for row in rows if row["algorithm"][:2] != "bc"
-        ]
+        return [{k: v for k, v in row.items() if k not in drop} for row in rows if row["algorithm"][:2] != "bc"]
 
     assert numbers(first) == numbers(again)
     assert "settings unknown: awac (external)" in (again / "index.html").read_text()
 
 
-def test_own_and_external_results_stand_side_by_side(runs, tmp_path):
-    results = reports.build(runs, tmp_path / "first").parent / "results.csv"
+def test_own_and_external_results_stand_side_by_side(runs, report):
+    results = report / "results.csv"
     cells = collect(runs, [results])
     assert {"awac", "awac (external)"} <= {c.label for c in cells}
     with pytest.raises(RecordError, match="given twice"):
         collect(runs, [results, results])
 
 
-def test_a_headline_without_a_common_scale_gets_no_statistics_over_tasks(runs, tmp_path):
-    html = reports.build(runs, tmp_path / "out", headline="return").read_text()
+def test_a_headline_without_a_common_scale_gets_no_statistics_over_tasks(small, tmp_path):
+    html = reports.build(small, tmp_path / "out", headline="return").read_text()
     assert "is not on one scale across tasks" in html
     assert not (tmp_path / "out/tables/aggregates.csv").exists()
     with pytest.raises(RecordError, match=r"no run has the metric 'succes'; recorded are: .*success"):
-        reports.build(runs, tmp_path / "out", headline="succes")
+        reports.build(small, tmp_path / "out", headline="succes")
 
 
 def test_one_run_of_one_seed_that_has_barely_begun(tmp_path):
@@ -258,10 +268,10 @@ def test_nothing_found_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("victim", ["run.json", "status.json", "metrics.csv"])
-def test_a_damaged_run_folder_fails_the_report_by_name(runs, tmp_path, victim):
-    (runs / "pen/awac/quick-1a2b3c4d" / victim).write_bytes(b'{"half\xff')
+def test_a_damaged_run_folder_fails_the_report_by_name(small, tmp_path, victim):
+    (small / "pen/awac/quick-1a2b3c4d" / victim).write_bytes(b'{"half\xff')
     with pytest.raises(RecordError, match="pen/awac/quick-1a2b3c4d"):
-        reports.build(runs, tmp_path / "out")
+        reports.build(small, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -279,8 +289,8 @@ def test_missing_metrics_and_lost_or_doubled_rows_are_damage(tmp_path):
         collect(tmp_path)
 
 
-def test_a_failed_report_leaves_the_old_one_and_nothing_else(runs, tmp_path, monkeypatch):
-    out = reports.build(runs, tmp_path / "place" / "out").parent
+def test_a_failed_report_leaves_the_old_one_and_nothing_else(small, tmp_path, monkeypatch):
+    out = reports.build(small, tmp_path / "place" / "out").parent
     before = contents(out)
 
     def fail(content):
@@ -288,20 +298,20 @@ def test_a_failed_report_leaves_the_old_one_and_nothing_else(runs, tmp_path, mon
 
     monkeypatch.setattr(page, "_render", fail)
     with pytest.raises(RuntimeError, match="disk full"):
-        reports.build(runs, out, seed=1)
+        reports.build(small, out, seed=1)
     assert contents(out) == before
     assert os.listdir(out.parent) == ["out"]
 
 
-def test_an_old_report_is_replaced_and_anything_else_is_left_alone(runs, tmp_path):
-    out = reports.build(runs, tmp_path / "out").parent
+def test_an_old_report_is_replaced_and_anything_else_is_left_alone(small, tmp_path):
+    out = reports.build(small, tmp_path / "out").parent
     (out / "stale.txt").write_text("old")
-    reports.build(runs, out, seed=3)
+    reports.build(small, out, seed=3)
     assert not (out / "stale.txt").exists()
     assert json.loads((out / "report.json").read_text())["seed"] == 3
     with pytest.raises(RecordError, match="is not a report of this suite"):
-        reports.build(runs, runs)
-    assert (runs / "pen").is_dir()
+        reports.build(small, small)
+    assert (small / "pen").is_dir()
 
 
 def test_many_tasks_drawn_by_several_processes_give_the_same_report(tmp_path, monkeypatch):

@@ -63,18 +63,17 @@ def test_aggregates_are_rliables(scores):
         np.testing.assert_allclose((ours[name].low, ours[name].high), theirs, atol=0.08 * np.ptp(theirs))
 
 
-def test_improvement_is_rliables(scores):
+@pytest.mark.parametrize("kept", [7, 10])  # with equal numbers, equal draws would make a paired bootstrap
+def test_improvement_is_rliables(scores, kept):
     from rliable import library, metrics
 
-    other = np.round(scores[:7] - 0.15, 1)
+    other = np.round(scores[:kept] - 0.15, 1)
     ours = stats.improvement(scores, other, seed=0)
     assert ours.point == pytest.approx(metrics.probability_of_improvement(scores, other), abs=1e-6)
     assert stats.improvement(scores, scores, seed=0).point == pytest.approx(0.5)
     state = np.random.get_state()
     np.random.seed(0)
-    _, theirs = library.get_interval_estimates(
-        {"x,y": [scores, other]}, metrics.probability_of_improvement, reps=400
-    )
+    _, theirs = library.get_interval_estimates({"x,y": [scores, other]}, metrics.probability_of_improvement, reps=400)
     np.random.set_state(state)
     limits = theirs["x,y"].ravel()
     np.testing.assert_allclose((ours.low, ours.high), limits, atol=0.15 * np.ptp(limits))

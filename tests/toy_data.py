@@ -97,9 +97,7 @@ def some_episodes() -> list[Episode]:
     return [episode(rng, n, demo=i < 2, seed=10 + i) for i, n in enumerate((9, 1, 6, 4))]
 
 
-def foreign(
-    dataset_id: str, episodes: list[dict[str, Any]], env: Any = "toy-binary-v0", **spaces: Any
-) -> None:
+def foreign(dataset_id: str, episodes: list[dict[str, Any]], env: Any = "toy-binary-v0", **spaces: Any) -> None:
     """A dataset as somebody else's program writes it."""
     buffers = [EpisodeBuffer(**e) for e in episodes]
     with warnings.catch_warnings():

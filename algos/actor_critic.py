@@ -1,0 +1,273 @@
+"""The skeleton: networks, targets, optimisers and random streams of S seeds, and the one update in its one order.
+
+    sample rows -> target -> critics -> policy -> auxiliary modules -> targets
+
+An objective only supplies losses; everything that is stepped, drawn or counted is here. Nothing in `update` waits for
+the host: fill counts and metric sums stay on the device and are read by `read_metrics` on the calendar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from algos.core import ENSEMBLE, LearnerConfig, Metrics, Noise, Objective, Phase, Step, row_mean
+from algos.nets import GaussianPolicy, Nets, SquashedPolicy, TwinQ
+from algos.replay import Layout, Replay
+from algos.settings import SettingError
+
+__all__ = ["ActorCritic", "stream_seed"]
+
+_POLICIES = {"gaussian": GaussianPolicy, "squashed": SquashedPolicy}
+_STREAMS = {"init": 1, "learn": 2}
+PARTS = ("networks", "targets", "optimisers", "duals")
+
+
+def stream_seed(seed: int, stream: str) -> int:
+    """A 63-bit seed for one named random stream of one learner seed; streams of different seeds are independent."""
+    return int(np.random.SeedSequence([seed, _STREAMS[stream]]).generate_state(1, np.uint64)[0] >> 1)
+
+
+class ActorCritic:
+    """Trains one algorithm for several seeds at once.
+
+    `q_max` is the largest possible return (None: unknown), used as `learner.q_bound` says.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        cfg: Any,
+        learner: LearnerConfig,
+        seeds: Sequence[int],
+        layout: Layout,
+        replay: Replay | None,
+        q_max: float | None = None,
+        offline_fraction: float | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        self.objective, self.learner, self.seeds, self.layout = objective, learner, tuple(seeds), layout
+        self.replay = replay
+        self.device = device or torch.device("cpu")
+        self.base_cfg = cfg
+        self.offline_fraction = offline_fraction
+        self.needs = objective.needs(cfg)
+        self.q_max = q_max if self.needs.bounded_q and learner.q_bound != "none" else None
+        if replay is not None and (self.needs.demo_batch or self.needs.source == "demos") and not replay.demos:
+            raise SettingError(f"{objective.name} learns from demonstrations, but the dataset marks none")
+        self.generators = [torch.Generator(self.device).manual_seed(stream_seed(s, "learn")) for s in self.seeds]
+        self.nets = self._build(0)
+        self.optimisers = self._optimisers(self.nets)
+        self.updates = 0
+        self.set_phase("offline")
+        self._sums: Metrics = {}
+        self._count = 0
+
+    def _build(self, generation: int) -> Nets:
+        """Fresh networks; `generation` counts how often they were reset."""
+        needs, dims = self.needs, (self.layout.obs_dim, self.layout.action_dim)
+        seeds, hidden = len(self.seeds), self.learner.hidden
+        critic = TwinQ(seeds, needs.critics, *dims, hidden) if needs.critics else None
+        extra = {name: build(seeds, *dims) for name, build in needs.modules.items()}
+        output_bound = self.q_max if self.learner.q_bound == "output" else None
+        nets = Nets(_POLICIES[needs.policy](seeds, *dims, hidden), critic, extra, output_bound)
+        nets.init(
+            [torch.Generator().manual_seed(stream_seed(s, "init") + generation) for s in self.seeds],
+            self.learner.copy_targets,
+        )
+        return nets.to(self.device)
+
+    def _optimisers(self, nets: Nets) -> dict[str, torch.optim.Adam]:
+        learner = self.learner
+        out = {"policy": _adam(nets.policy.parameters(), learner.policy_lr, learner.policy_weight_decay)}
+        if nets.critic is not None:
+            out["critic"] = _adam(nets.critic.parameters(), learner.critic_lr)
+        for name, module in nets.extra.items():
+            out[name] = _adam(module.parameters(), learner.policy_lr)
+        return out
+
+    def set_phase(self, phase: Phase) -> None:
+        """Enter a phase; what changes at the switch is what the objective's `on_phase` says."""
+        self.phase: Phase = phase
+        self.cfg = self.objective.on_phase(self.base_cfg, phase)
+
+    @torch.no_grad()
+    def reset_parts(self, parts: Iterable[str]) -> None:
+        """Start some of `PARTS` anew at the switch: networks, targets (copies of the critics), optimisers, duals."""
+        parts = set(parts)
+        if unknown := parts - set(PARTS):
+            raise SettingError(f"cannot reset {', '.join(sorted(unknown))}; parts are {', '.join(PARTS)}")
+        fresh = self._build(1) if parts & {"networks", "duals"} else None
+        if fresh is not None and "networks" in parts:
+            self.nets.policy.load_state_dict(fresh.policy.state_dict())
+            if self.nets.critic is not None and fresh.critic is not None:
+                self.nets.critic.load_state_dict(fresh.critic.state_dict())
+        if fresh is not None and "duals" in parts:
+            self.nets.extra.load_state_dict(fresh.extra.state_dict())
+        if "targets" in parts and self.nets.critic is not None and self.nets.target_critic is not None:
+            self.nets.target_critic.load_state_dict(self.nets.critic.state_dict())
+        if "optimisers" in parts:
+            self.optimisers = self._optimisers(self.nets)
+
+    # one update
+
+    def run(self, updates: int) -> None:
+        """Sample and update `updates` times without touching the host."""
+        for _ in range(updates):
+            self.update(*self.draw())
+
+    def draw(self) -> tuple[Any, Noise]:
+        """The next batch and noise of every seed, from its own stream."""
+        replay, needs, rows = self._replay(), self.needs, self.learner.batch_size
+        width = self.layout.action_dim
+        u = torch.empty(len(self.seeds), rows + needs.demo_batch, dtype=torch.float64, device=self.device)
+        shapes = (int(needs.critics > 0), needs.action_samples)
+        noise = torch.empty(len(self.seeds), sum(shapes), rows, width, device=self.device)
+        for s, generator in enumerate(self.generators):
+            u[s].uniform_(generator=generator)
+            if noise.shape[1]:
+                noise[s].normal_(generator=generator)
+        index = self._index(u[:, :rows])
+        demo = None
+        if needs.demo_batch:
+            demo = self.layout.batch(replay.gather(replay.source_rows(u[:, rows:], "demos")))
+        batch = self.layout.batch(replay.gather(index), demo)
+        return batch, Noise(noise[:, 0] if shapes[0] else None, noise[:, shapes[0] :] if shapes[1] else None)
+
+    def _index(self, u: Tensor) -> Tensor:
+        """Which rows the batch takes. The host knows phase and source, so no branch looks at a tensor."""
+        replay = self._replay()
+        if self.phase == "online" and self.offline_fraction is not None and replay.inserted and replay.offline:
+            return replay.mixed_rows(u, round(self.offline_fraction * u.shape[1]))
+        return replay.source_rows(u, self.needs.source)
+
+    def update(self, batch: Any, noise: Noise) -> None:
+        """One gradient step of every network of every seed."""
+        nets, learner = self.nets, self.learner
+        step = Step(batch, noise, learner, nets.policy(batch.obs))
+        metrics: Metrics = {}
+        gradients: dict[str, Sequence[Tensor]] = {}
+        if nets.critic is not None:
+            gradients["critic"] = self._critic_gradients(step, metrics)
+            if learner.update_order == "post":
+                self._apply("critic", gradients.pop("critic"))
+                with torch.no_grad():
+                    step.q_data = nets.q(batch.obs, batch.action)
+        loss, logged = self.objective.actor_loss(self.cfg, nets, step)
+        gradients["policy"] = _gradients(loss, nets.policy, retain=True)
+        metrics |= {"actor_loss": loss.detach(), **logged}
+        losses, logged = self.objective.auxiliary_losses(self.cfg, nets, step)
+        for name, loss in losses.items():
+            gradients[name] = _gradients(loss, nets.extra[name])
+        for name, gradient in gradients.items():
+            self._apply(name, gradient)
+        if nets.critic is not None and nets.target_critic is not None:
+            with torch.no_grad():
+                torch._foreach_lerp_(list(nets.target_critic.parameters()), list(nets.critic.parameters()), learner.tau)
+        self._log(metrics | logged, step)
+        self.updates += 1
+
+    def _critic_gradients(self, step: Step, metrics: Metrics) -> Sequence[Tensor]:
+        nets, batch = self.nets, step.batch
+        assert nets.critic is not None
+        with torch.no_grad():
+            target = self.objective.td_target(self.cfg, nets, step, nets.policy(batch.next_obs))  # [S, B]
+            if self.learner.q_bound == "target" and self.q_max is not None:
+                target = target.clamp_max(self.q_max)
+        q = nets.q(batch.obs, batch.action)  # [S, E, B]
+        td_loss = row_mean((q - target[:, None]).square().sum(ENSEMBLE))  # [S]
+        penalty = self.objective.critic_penalty(self.cfg, nets, step, q)
+        loss = td_loss if penalty is None else td_loss + penalty[0]
+        step.q_data = q.detach()
+        metrics |= {"critic_loss": td_loss.detach(), "td_target": row_mean(target)}
+        metrics |= {} if penalty is None else penalty[1]
+        return _gradients(loss, nets.critic)
+
+    def _apply(self, name: str, gradients: Sequence[Tensor]) -> None:
+        optimiser = self.optimisers[name]
+        for p, g in zip(optimiser.param_groups[0]["params"], gradients, strict=True):
+            p.grad = g
+        optimiser.step()
+
+    @torch.no_grad()
+    def _log(self, metrics: Metrics, step: Step) -> None:
+        if step.q_data is not None:
+            metrics["q_data"] = row_mean(step.q_data.amin(ENSEMBLE))
+            metrics["q_gap"] = row_mean(step.q_data.amax(ENSEMBLE) - step.q_data.amin(ENSEMBLE))
+        metrics["policy_std"] = step.dist.std.mean(dim=(1, 2))
+        for name, value in metrics.items():
+            value = value.detach()
+            if name in self._sums:
+                self._sums[name] += value
+            else:
+                self._sums[name] = value.clone()
+        self._count += 1
+
+    # what others read
+
+    def read_metrics(self) -> dict[str, NDArray[np.float32]]:
+        """Means [S] since the last call; the only place where learning metrics reach the host."""
+        if not self._count:
+            return {}
+        out = {name: (total / self._count).cpu().numpy() for name, total in sorted(self._sums.items())}
+        self._sums, self._count = {}, 0
+        return out
+
+    @torch.no_grad()
+    def act(self, obs: NDArray[np.float32], noise: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Actions [S, n, A] of every seed's policy at obs [S, n, O]: its mode, or a sample from given noise."""
+        dist = self.nets.policy(torch.from_numpy(obs).to(self.device))
+        action = dist.mode if noise is None else dist.sample(torch.from_numpy(noise).to(self.device))[0]
+        return np.asarray(action.cpu().numpy())
+
+    def finite(self) -> NDArray[np.bool_]:
+        """Which seeds' parameters are all finite: [S]."""
+        ok = torch.ones(len(self.seeds), dtype=torch.bool, device=self.device)
+        for p in self.nets.parameters():
+            ok &= p.detach().flatten(1).isfinite().all(dim=1)
+        return ok.cpu().numpy()
+
+    def state(self) -> dict[str, Any]:
+        """Everything but the replay rows, as tensors and plain values (`torch.load(weights_only=True)` reads it)."""
+        return {
+            "nets": self.nets.state_dict(),
+            "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
+            "generators": [g.get_state() for g in self.generators],
+            "updates": self.updates,
+            "sums": self._sums,
+            "count": self._count,
+            "phase": self.phase,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state()` was taken."""
+        self.nets.load_state_dict(state["nets"])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        for generator, saved in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(saved.cpu())
+        self.updates, self._count = state["updates"], state["count"]
+        self._sums = {name: total.to(self.device) for name, total in state["sums"].items()}
+        self.set_phase(state["phase"])
+
+    def _replay(self) -> Replay:
+        if self.replay is None:
+            raise RuntimeError("this learner was built without data and can only act")
+        return self.replay
+
+
+def _adam(parameters: Iterable[nn.Parameter], lr: float, weight_decay: float = 0.0) -> torch.optim.Adam:
+    return torch.optim.Adam(list(parameters), lr=lr, weight_decay=weight_decay, fused=True)
+
+
+def _gradients(loss: Tensor, module: nn.Module, retain: bool = False) -> Sequence[Tensor]:
+    """d(sum over seeds of loss [S]) / d(parameters of this module), and of no other."""
+    assert loss.ndim == 1, f"a loss must be [S], got {tuple(loss.shape)}"
+    return torch.autograd.grad(
+        loss.sum(), list(module.parameters()), retain_graph=retain, allow_unused=True, materialize_grads=True
+    )

@@ -1,0 +1,94 @@
+"""SAC+BC: SAC with a cloning term on a second batch of demonstrations (Nair et al. 2018, with SAC in place of DDPG).
+
+minimise L_SAC - bc_weight E_demo[ keep(s,a) log pi(a|s) ],  keep = 1, or Q(s,a) > Q(s,pi(s)) with the Q filter
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from algos.core import ENSEMBLE, Metrics, Needs, Step, row_mean
+from algos.entropy import alpha_loss, alpha_modules
+from algos.nets import Dist, Nets
+from algos.sac import soft_actor_loss, soft_target
+from algos.settings import SettingError, setting
+
+__all__ = ["Config", "actor_loss", "auxiliary_losses", "needs", "td_target"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of SAC+BC."""
+
+    bc_weight: float = setting(
+        1.0, "weight of the cloning term", "AWAC's own scripts; Nair 2018: 1/128 beside 1e-3 on Q"
+    )
+    demo_batch: int = setting(128, "demonstration rows per update", "Nair 2018")
+    q_filter: bool = setting(
+        False, "clone only where Q prefers the demonstration to the policy", "Nair 2018; AWAC's scripts: off"
+    )
+    alpha: Literal["auto"] | float = setting(
+        "auto", "entropy temperature: tuned, or fixed", "SAC; AWAC's own scripts: 0"
+    )
+    target_entropy: float | None = setting(
+        None, "entropy that auto alpha aims at; none: -(action dimensions)", "SAC section 5"
+    )
+    policy_family: Literal["squashed", "gaussian"] = setting(
+        "squashed", "tanh-squashed normal, or normal around a tanh mean", "SAC; AWAC's own scripts: gaussian"
+    )
+
+    def __post_init__(self) -> None:
+        if self.bc_weight < 0:
+            raise SettingError(f"bc_weight={self.bc_weight}: must not be negative")
+        if self.demo_batch < 1:
+            raise SettingError(f"demo_batch={self.demo_batch}: must be at least 1")
+        if self.alpha != "auto" and self.alpha < 0:
+            raise SettingError(f"alpha={self.alpha}: must be auto or not negative")
+        if self.target_entropy is not None and self.alpha != "auto":
+            raise SettingError("target_entropy contradicts a fixed alpha: only alpha=auto aims at it")
+
+
+def needs(cfg: Config) -> Needs:
+    """As SAC, and a second batch from demonstrations."""
+    return Needs(
+        policy=cfg.policy_family,
+        action_samples=1,
+        demo_batch=cfg.demo_batch,
+        bounded_q=cfg.alpha == 0,
+        modules=alpha_modules(cfg.alpha),
+    )
+
+
+def td_target(cfg: Config, nets: Nets, step: Step, next_dist: Dist) -> Tensor:
+    """SAC's target; [S, B]."""
+    return soft_target(cfg.alpha, nets, step, next_dist)
+
+
+def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
+    """SAC's policy loss plus the weighted likelihood of the demonstrations; each [S]."""
+    demo = step.batch.demo
+    assert demo is not None
+    loss, metrics = soft_actor_loss(cfg.alpha, nets, step)
+    dist = nets.policy(demo.obs)
+    log_prob = dist.log_prob(demo.action)  # [S, D]
+    keep = _keep(cfg, nets, demo.obs, demo.action, dist)
+    bc_loss = row_mean(-keep * log_prob)
+    return loss + cfg.bc_weight * bc_loss, {**metrics, "bc_loss": bc_loss.detach(), "bc_kept": row_mean(keep)}
+
+
+def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
+    """The dual variable's loss."""
+    return alpha_loss(cfg.alpha, cfg.target_entropy, nets, step)
+
+
+@torch.no_grad()
+def _keep(cfg: Config, nets: Nets, obs: Tensor, action: Tensor, dist: Dist) -> Tensor:
+    """1 for the demonstration rows that are cloned, else 0: [S, D]."""
+    if not cfg.q_filter:
+        return torch.ones_like(action[..., 0])
+    better = nets.q(obs, action).amin(ENSEMBLE) > nets.q(obs, dist.mode).amin(ENSEMBLE)
+    return better.to(action.dtype)
