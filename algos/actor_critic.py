@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from algos.core import ENSEMBLE, LearnerConfig, Metrics, Noise, Objective, Phase, Step, row_mean
-from algos.nets import GaussianPolicy, Nets, SquashedPolicy, TwinQ
+from algos.nets import Nets, TwinQ
+from algos.policy_file import POLICIES
 from algos.replay import Layout, Replay
 from algos.settings import SettingError
 
 __all__ = ["ActorCritic", "stream_seed"]
 
-_POLICIES = {"gaussian": GaussianPolicy, "squashed": SquashedPolicy}
 _STREAMS = {"init": 1, "learn": 2}
 PARTS = ("networks", "targets", "optimisers", "duals")
 
@@ -75,7 +75,7 @@ class ActorCritic:
         critic = TwinQ(seeds, needs.critics, *dims, hidden) if needs.critics else None
         extra = {name: build(seeds, *dims) for name, build in needs.modules.items()}
         output_bound = self.q_max if self.learner.q_bound == "output" else None
-        nets = Nets(_POLICIES[needs.policy](seeds, *dims, hidden), critic, extra, output_bound)
+        nets = Nets(POLICIES[needs.policy](seeds, *dims, hidden), critic, extra, output_bound)
         nets.init(
             [torch.Generator().manual_seed(stream_seed(s, "init") + generation) for s in self.seeds],
             self.learner.copy_targets,

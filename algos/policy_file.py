@@ -1,0 +1,70 @@
+"""Policies on disk: one npz per policy, plain arrays and one JSON text, readable without pickle and without torch.
+
+Holds `meta` (JSON: family, obs_dim, action_dim, hidden, and whatever the writer adds, such as task and score) and the
+policy's parameters under their own names, without the seed axis. float16 is enough for a shipped expert.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from algos.nets import GaussianPolicy, SquashedPolicy
+from algos.settings import SettingError
+
+__all__ = ["POLICIES", "load_policy", "save_policy"]
+
+POLICIES: dict[str, type[GaussianPolicy] | type[SquashedPolicy]] = {
+    "gaussian": GaussianPolicy,
+    "squashed": SquashedPolicy,
+}
+
+
+def save_policy(path: Path, policy: nn.Module, seed_index: int, meta: Mapping[str, Any], half: bool = False) -> None:
+    """Write one seed's policy; `meta` must hold family, obs_dim, action_dim and hidden."""
+    arrays = {
+        name: p.detach()[seed_index].cpu().numpy().astype(np.float16 if half else np.float32)
+        for name, p in policy.named_parameters()
+    }
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as f:
+        np.savez_compressed(f, meta=np.array(json.dumps(dict(meta), sort_keys=True)), **arrays)  # type: ignore[arg-type]
+    temporary.replace(path)
+
+
+def load_policy(paths: Sequence[Path]) -> tuple[nn.Module, dict[str, Any]]:
+    """Policies of equal shape as one seed-stacked module, and the meta of the first.
+
+    Raises `SettingError` when a file is missing, damaged, or not a policy.
+    """
+    read = [_read(path) for path in paths]
+    meta = read[0][0]
+    shape = ("family", "obs_dim", "action_dim", "hidden")
+    try:
+        policy = POLICIES[meta["family"]](len(paths), meta["obs_dim"], meta["action_dim"], tuple(meta["hidden"]))
+        if any([m[key] for key in shape] != [meta[key] for key in shape] for m, _ in read):
+            raise SettingError(f"{', '.join(map(str, paths))}: policies of different shapes cannot be stacked")
+        with torch.no_grad():
+            for name, p in policy.named_parameters():
+                p.copy_(torch.stack([torch.from_numpy(arrays[name].astype(np.float32)) for _, arrays in read]))
+    except (KeyError, RuntimeError) as error:
+        raise SettingError(f"{paths[0]}: not a policy file of this suite ({error})") from None
+    return policy, meta
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return json.loads(str(arrays.pop("meta"))), arrays
+    except FileNotFoundError:
+        raise SettingError(f"{path}: no such policy file") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise SettingError(f"{path}: not a policy file of this suite ({error})") from None
