@@ -42,6 +42,9 @@ class DemoRecipe:
     hold_steps: tuple[int, int] = (5, 29)  # inclusive
     demo_steps: int = 300  # a demonstration may be longer than the task's horizon, as human ones are
     after_success: int = 30  # a demonstration goes on this many steps after its first success
+    clone_hidden: tuple[int, ...] = (256, 256)  # layers of the clone; half of Table 2's, for speed
+    clone_updates: int = 3000
+    clone_batch: int = 256
 
 
 @dataclass(frozen=True)

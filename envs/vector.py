@@ -55,14 +55,17 @@ class VectorEnv:
     and the number of episodes since. Same seeds and actions give the same bytes for any number of workers.
     Workers are spawned: a script that makes a VectorEnv needs the usual `if __name__ == "__main__"`.
 
+    `max_episode_steps` replaces the registered time limit; None keeps it.
+
     Raises `WorkerError` when a worker dies or an environment in it raises; the VectorEnv is closed then.
     """
 
-    def __init__(self, env_id: str, count: int, workers: int) -> None:
+    def __init__(self, env_id: str, count: int, workers: int, max_episode_steps: int | None = None) -> None:
         if count < 1 or workers < 0:
             raise ValueError(f"count={count}, workers={workers}: need 1 environment or more, 0 workers or more")
         self.env_id = env_id
         self.count = count
+        self.max_episode_steps = max_episode_steps
         self.workers = min(workers, count)
         self.observation_space, self.action_space = _spaces(env_id)  # of one environment
         self._ready = False  # between reset and close
@@ -73,7 +76,7 @@ class VectorEnv:
         layout = worker.layout(count, self.observation_space.shape[0], self.action_space.shape[0])
         if self.workers == 0:
             self._arrays = worker.carve(bytearray(worker.size(layout)), layout)
-            self._share = worker.Share(env_id, self._arrays, slice(0, count))
+            self._share = worker.Share(env_id, self._arrays, slice(0, count), max_episode_steps)
         else:
             memory = multiprocessing.get_context("spawn").RawArray("b", worker.size(layout))
             self._arrays = worker.carve(memory, layout)
@@ -132,7 +135,7 @@ class VectorEnv:
                 for rows in self._rows:
                     ours, theirs = context.Pipe()
                     self._pipes.append(ours)
-                    arguments = (theirs, self.env_id, memory, layout, rows)
+                    arguments = (theirs, self.env_id, memory, layout, rows, self.max_episode_steps)
                     process = context.Process(target=worker.work, args=arguments, daemon=True)
                     process.start()
                     self._processes.append(process)

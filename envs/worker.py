@@ -49,9 +49,14 @@ def episode_seed(reset_seed: int, episode: int) -> int:
 class Share:
     """Some of the environments and their rows of the shared arrays."""
 
-    def __init__(self, env_id: str, arrays: Mapping[str, NDArray[Any]], rows: slice) -> None:
+    def __init__(
+        self, env_id: str, arrays: Mapping[str, NDArray[Any]], rows: slice, max_episode_steps: int | None = None
+    ) -> None:
         self._arrays = {name: array[rows] for name, array in arrays.items()}
-        self._envs = [gymnasium.make(env_id, disable_env_checker=True) for _ in range(rows.start, rows.stop)]
+        self._envs = [
+            gymnasium.make(env_id, max_episode_steps=max_episode_steps, disable_env_checker=True)
+            for _ in range(rows.start, rows.stop)
+        ]
         self._seeds = [0] * len(self._envs)  # of the last reset command
         self._episodes = [0] * len(self._envs)  # ended since then
 
@@ -83,12 +88,14 @@ class Share:
             self._reset(i)
 
 
-def work(pipe: Connection, env_id: str, memory: Any, shapes: Layout, rows: slice) -> None:
+def work(
+    pipe: Connection, env_id: str, memory: Any, shapes: Layout, rows: slice, max_episode_steps: int | None = None
+) -> None:
     """The life of a worker: make the environments, report, then carry out commands until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes the pipe
     with contextlib.suppress(EOFError, OSError):  # the parent has closed the pipe or is gone
         try:
-            share = Share(env_id, carve(memory, shapes), rows)
+            share = Share(env_id, carve(memory, shapes), rows, max_episode_steps)
         except Exception:
             return pipe.send_bytes(traceback.format_exc().encode())
         pipe.send_bytes(DONE)

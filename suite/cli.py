@@ -1,0 +1,189 @@
+"""The command line: parse, call, print. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+app = typer.Typer(
+    help="Which algorithm makes best use of prior data and then keeps improving online?",
+    no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+)  # fmt: skip
+data_app = typer.Typer(help="Datasets: build, look at, distil experts.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data")
+
+Algo = Annotated[str, typer.Option(help="Algorithms, e.g. awac or awac,sac,bc; `bench list algos` names them.")]
+Env = Annotated[str, typer.Option(help="Tasks, e.g. relocate-binary or pen-binary,door-binary.")]
+Seeds = Annotated[
+    str, typer.Option(help="A count (5: seeds 0 to 4), a list (3,7,9) or a range (4-6); all train at once.")
+]
+Profile = Annotated[str, typer.Option(help="Sizes: paper, quick (minutes on a CPU) or smoke (seconds).")]
+Set = Annotated[
+    list[str], typer.Option("--set", help="Override one setting: name=value or algo.name=value. Repeatable.")
+]
+Out = Annotated[Path, typer.Option(help="Folder of the run folders.")]
+Name = Annotated[str | None, typer.Option(help="First part of the run folder's name; default: the profile.")]
+DatasetName = Annotated[
+    str | None, typer.Option(help="A Minari dataset, or human, cloned, expert; default: the task's own.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads of torch; default: all cores, shared by the jobs.")]
+Workers = Annotated[int | None, typer.Option(min=0, help="Environment processes; default: one per core. 0: none.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Cells trained side by side, each in its own process.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings and an estimate; train nothing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def run(
+    algo: Algo, env: Env, seeds: Seeds = "3", profile: Profile = "quick", set_: Set = [],  # noqa: B006 - typer's way
+    out: Out = Path("runs"), name: Name = None, dataset: DatasetName = None, device: Device = "auto",
+    threads: Threads = None, workers: Workers = None, jobs: Jobs = 1, dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Train algorithms on tasks, offline then online, and record the scores. The same command resumes."""
+    from suite import commands
+
+    raise typer.Exit(commands.run(
+        algo=algo, env=env, seeds=seeds, profile=profile, overrides=set_, out=out, name=name, dataset=dataset,
+        device=device, threads=threads, workers=workers, jobs=jobs, dry_run=dry_run,
+    ))  # fmt: skip
+
+
+@app.command()
+def report(
+    runs: Annotated[Path, typer.Argument(help="Folder of run folders.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(help="Folder to write the report into.")] = Path("report"),
+    input_: Annotated[list[Path], typer.Option("--input", help="Results from elsewhere, a tidy CSV. Repeatable.")] = [],  # noqa: B006
+    metric: Annotated[
+        str, typer.Option(help="Headline score: success, success_any, return, normalized_score.")
+    ] = "success",
+) -> None:
+    """Draw curves, tables and one page from run folders."""
+    from reports import build
+
+    typer.echo(build(runs, out, input_, metric))
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(help="algos, envs, datasets, profiles or runs.")],
+    out: Out = Path("runs"), as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """List what there is."""
+    from suite import commands
+
+    _print(commands.listing(what, out), as_json)
+
+
+@app.command()
+def explain(
+    algo: Annotated[str, typer.Argument(help="An algorithm.")],
+    env: Annotated[str, typer.Argument(help="A task.")],
+    profile: Profile = "paper", set_: Set = [], as_json: AsJson = False,  # noqa: B006
+) -> None:  # fmt: skip
+    """Print every setting of an algorithm on a task: value, meaning, and where the value comes from."""
+    from suite import commands
+
+    _print(commands.explain(algo, env, profile, set_), as_json)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check this installation; exit code 1 when something is broken."""
+    from suite.doctor import examine
+
+    checks = examine()
+    _print([vars(c) for c in checks], as_json)
+    raise typer.Exit(int(any(c.state == "fail" for c in checks)))
+
+
+@data_app.command()
+def build(
+    env: Env, seed: Annotated[int, typer.Option(min=0, help="Seed of the dataset.")] = 0, workers: Workers = None,
+) -> None:  # fmt: skip
+    """Build the default datasets of tasks, where they are not there yet."""
+    from suite import commands
+
+    commands.data_build(env, seed, workers)
+
+
+@data_app.command()
+def info(
+    env: Env, dataset: DatasetName = None, seed: Annotated[int, typer.Option(min=0)] = 0, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """What a task's dataset holds: sizes, successes, fingerprint, how it was made."""
+    from suite import commands
+
+    _print(commands.data_info(env, dataset, seed), as_json)
+
+
+@data_app.command()
+def distill(
+    env: Annotated[str, typer.Argument(help="A task.")],
+    rollouts: Annotated[Path, typer.Option(help="npz with observations, actions and expert_actions.")],
+    out: Annotated[Path, typer.Option(help="Policy file to write.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the training.")] = 0,
+) -> None:
+    """Distil recorded rollouts of an expert into a small policy that demonstrations can be generated from."""
+    from envs import tasks
+    from suite import recipes
+
+    _print([recipes.distill(tasks.get(env), rollouts, out, seed=seed)], False)
+
+
+def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Rows as JSON, as a table, or one row as lines."""
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, default=str))
+        return
+    if len(rows) == 1:
+        width = max(map(len, rows[0]))
+        for key, value in rows[0].items():
+            typer.echo(f"{key:<{width}}  {value}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*(rows[0] if rows else ()), box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(v) for v in row.values()))
+    console = Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=200)
+    console.print(table if rows else "nothing", markup=False)
+
+
+def _fail(message: str) -> NoReturn:
+    sys.stderr.write(f"bench: {message}\n")
+    raise SystemExit(2)
+
+
+def main() -> None:
+    """Entry point: an error the user can mend is one line and exit code 2."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception as error:
+        if _is_ours(error):
+            _fail(str(error))
+        raise
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether an error was written for the user; its class is looked up only where its module has been imported."""
+    classes = {
+        "algos.settings": ("SettingError",), "envs.tasks": ("UnknownTaskError",),
+        "envs.minari_store": ("DatasetError",), "suite.record": ("RecordError",),
+    }  # fmt: skip
+    return any(
+        isinstance(error, getattr(sys.modules[module], name))
+        for module, names in classes.items() if module in sys.modules
+        for name in names
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""What the commands do, as functions that return rows or an exit code."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import algos
+from algos.settings import SettingError, describe, nearest
+from envs import datasets, tasks
+from suite import recipes
+from suite.cell import Hardware, estimate, run_cell, run_folder
+from suite.config import PROFILES, Experiment, parse_list, parse_seeds, resolve, setting_owners, unused_overrides
+from suite.launch import Cell, run_all
+from suite.protocol import Stopped
+from suite.record import find_runs, read_run
+
+__all__ = ["data_build", "data_info", "explain", "listing", "run"]
+
+
+def run(
+    algo: str, env: str, seeds: str, profile: str, overrides: Sequence[str], out: Path, name: str | None,
+    dataset: str | None, device: str, threads: int | None, workers: int | None, jobs: int, dry_run: bool,
+) -> int:  # fmt: skip
+    """Resolve every cell first, so that a bad name trains nothing; then run them. Returns the exit code."""
+    experiments = [
+        resolve(a, e, parse_seeds(seeds), profile, overrides, name, dataset)
+        for e in parse_list(env) for a in parse_list(algo)
+    ]  # fmt: skip
+    if not experiments:
+        raise SettingError("--algo and --env must each name at least one")
+    for message in unused_overrides(experiments, overrides):
+        _say(message)
+    hardware = Hardware(device, threads, workers)
+    hardware.torch_device()
+    if dry_run:
+        for experiment in experiments:
+            _show_plan(experiment, out, hardware)
+        return 0
+    if jobs > 1 and len(experiments) > 1:
+        return _run_jobs(experiments, out, hardware, min(jobs, len(experiments)), overrides, seeds)
+    try:
+        for experiment in experiments:
+            _print(str(run_cell(experiment, out, hardware)))
+    except Stopped as stop:
+        _say(str(stop))
+        return stop.code
+    return 0
+
+
+def _run_jobs(
+    experiments: Sequence[Experiment], out: Path, hardware: Hardware, jobs: int, overrides: Sequence[str], seeds: str
+) -> int:
+    """One process per cell; the cores are shared out among them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = hardware.threads or max(1, cores // jobs)
+    workers = hardware.workers if hardware.workers is not None else (threads if threads > 1 else 0)
+    for experiment in {e.task.id: e for e in experiments}.values():  # once, not by every cell at the same time
+        if experiment.dataset is None:
+            recipes.dataset(_sized(experiment), None, experiment.protocol.dataset_seed, hardware.worker_count(), _say)
+    cells = []
+    for e in experiments:
+        command = [
+            sys.executable, "-m", "suite.cli", "run", "--algo", e.algo, "--env", e.task.id, "--seeds", seeds,
+            "--profile", e.profile, "--out", str(out), "--name", e.name, "--device", hardware.device,
+            "--threads", str(threads), "--workers", str(workers),
+        ]  # fmt: skip
+        command += ["--dataset", e.dataset] if e.dataset else []
+        for text in overrides:
+            command += ["--set", text]
+        cells.append(Cell(e.cell, command))
+    codes = run_all(cells, jobs)
+    for cell, code in codes.items():
+        if code:
+            _say(f"{cell}: {'not started' if code == -1 else f'ended with exit code {code}'}")
+    for e in experiments:
+        if codes[e.cell] == 0:
+            _print(str(run_folder(e, out)))
+    return max((abs(code) for code in codes.values()), default=0)
+
+
+def _sized(experiment: Experiment) -> tasks.Task:
+    from suite.cell import task_of
+
+    return task_of(experiment)
+
+
+def _show_plan(experiment: Experiment, out: Path, hardware: Hardware) -> None:
+    """What `--dry-run` prints about one cell."""
+    _print(f"# {experiment.cell}, seeds {', '.join(map(str, experiment.seeds))}, profile {experiment.profile}")
+    for name, setting in experiment.settings.items():
+        _print(f"{name} = {setting['value']}    ({setting['source']})")
+    _print(f"folder: {run_folder(experiment, out)}")
+    _print(f"estimate: {estimate(experiment, hardware)}\n")
+
+
+def explain(algo: str, env: str, profile: str, overrides: Sequence[str]) -> list[dict[str, Any]]:
+    """Every setting with value, meaning and source."""
+    experiment = resolve(algo, env, (0,), profile, overrides)
+    unused_overrides([experiment], overrides)
+    meanings = {n: describe(owner)[n][0] for n, owner in setting_owners(experiment.objective).items()}
+    return [
+        {"setting": name, "value": s["value"], "meaning": meanings[name], "source": s["source"]}
+        for name, s in experiment.settings.items()
+    ]
+
+
+def listing(what: str, out: Path) -> list[dict[str, Any]]:
+    """Rows of `bench list`."""
+    lists: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "algos": _algos,
+        "envs": _envs,
+        "datasets": _datasets,
+        "profiles": _profiles,
+        "runs": lambda: _runs(out),
+    }
+    if what not in lists:
+        raise SettingError(f"cannot list {what!r}; {nearest(what, lists)}")
+    return lists[what]()
+
+
+def _algos() -> list[dict[str, Any]]:
+    return [{"algo": name, "summary": e.summary, "module": e.module} for name, e in algos.names().items()]
+
+
+def _envs() -> list[dict[str, Any]]:
+    return [
+        {
+            "env": t.id, "observation": t.obs_dim, "action": t.action_dim, "horizon": t.horizon,
+            "success": t.success_rule, "remote data": ", ".join(t.remote.values()), "summary": t.summary,
+        }
+        for t in tasks.TASKS.values()
+    ]  # fmt: skip
+
+
+def _datasets() -> list[dict[str, Any]]:
+    return [
+        {
+            "dataset": d.id, "env": d.env, "episodes": d.episodes, "steps": d.steps,
+            "MB": "-" if d.size is None else round(d.size / 1e6, 1), "state": d.broken or "ok",
+        }
+        for d in datasets.local_datasets()
+    ]  # fmt: skip
+
+
+def _profiles() -> list[dict[str, Any]]:
+    return [
+        {
+            "profile": name,
+            "departs from the paper's sizes by": ", ".join(f"{k}={v}" for k, v in values.items()) or "nothing",
+        }
+        for name, values in PROFILES.items()
+    ]
+
+
+def _runs(out: Path) -> list[dict[str, Any]]:
+    rows = []
+    for path in find_runs(out):
+        r = read_run(path)
+        scores = [row.value for row in r.rows if row.metric == "success"][-len(r.seeds) :]
+        rows.append({
+            "task": r.task, "algo": r.algo, "seeds": len(r.seeds), "profile": r.run.get("profile", "-"),
+            "state": r.status.get("state", "-"), "step": r.status.get("env_step", "-"),
+            "success": f"{sum(scores) / len(scores):.2f}" if scores else "-", "folder": str(path),
+        })  # fmt: skip
+    return rows
+
+
+def data_build(env: str, seed: int, workers: int | None) -> None:
+    """Build the default datasets of several tasks."""
+    for task in [tasks.get(name) for name in parse_list(env)]:
+        info = recipes.dataset(task, None, seed, Hardware(workers=workers).worker_count(), _say).info
+        _print(f"{info.id}  {info.episodes} episodes, {info.steps} steps, fingerprint {info.fingerprint}")
+
+
+def data_info(env: str, dataset: str | None, seed: int) -> list[dict[str, Any]]:
+    """One row that describes a dataset; the default one must have been built."""
+    task = tasks.get(env)
+    name = dataset or recipes.default_id(task, seed)
+    if dataset is None and not datasets.exists(name):
+        raise SettingError(f"the default dataset of {task.id} is not built yet: `bench data build --env {env}`")
+    return [dataclasses.asdict(datasets.load(task, name).info)]
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

@@ -1,0 +1,286 @@
+"""From what the user typed to one resolved experiment: every setting's value, and where it came from.
+
+Layers, later ones win: the field's default, the task's facts, the registry entry, the profile, `--set`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import algos
+from algos.core import LearnerConfig, Objective
+from algos.settings import SettingError, describe, nearest, parse, setting
+from envs import tasks
+from envs.tasks import Task
+from suite.record import config_hash
+
+__all__ = ["PROFILES", "Experiment", "Protocol", "parse_list", "parse_seeds", "resolve", "setting_owners"]
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The experiment: offline updates, then online iterations of collecting and updating, on one calendar."""
+
+    offline_updates: int = setting(25_000, "updates before the first environment step", "AWAC Table 2")
+    online_steps: int = setting(
+        1_000_000, "environment steps per seed after the switch", "AWAC Figure 4: 0.8 to 4 million"
+    )
+    steps_per_iteration: int = setting(1000, "environment steps per seed between blocks of updates", "AWAC's code")
+    updates_per_step: float = setting(1.0, "updates per environment step", "AWAC Table 2")
+    warmup_steps: int = setting(
+        0, "environment steps before the first online update", "AWAC Algorithm 1: none; its code: 1000"
+    )
+    buffer_size: int = setting(
+        1_000_000, "online transitions kept per seed; offline ones are never overwritten", "AWAC Table 2"
+    )
+    keep_offline_data: bool = setting(True, "sample offline rows online as well", "AWAC Algorithm 1")
+    offline_fraction: float | None = setting(
+        None, "fixed offline share of each online batch; none: uniform over all rows", "AWAC Algorithm 1: uniform"
+    )
+    reset_at_switch: tuple[str, ...] = setting(
+        (), "parts started anew at the switch: networks, targets, optimisers, duals", "AWAC: none"
+    )
+    eval_every_offline: int = setting(5000, "updates between offline evaluations", "ours")
+    eval_every_online: int = setting(10_000, "environment steps between online evaluations", "ours")
+    eval_episodes: int = setting(
+        20, "evaluation episodes per seed, on the same initial states for all", "ours; AWAC's code: 5"
+    )
+    demonstrations: int = setting(25, "demonstrations of the task's default dataset", "AWAC section 5")
+    rollouts: int = setting(500, "rollouts of the clone in the task's default dataset", "AWAC section 5")
+    dataset_seed: int = setting(0, "seed of the default dataset, shared by all learner seeds", "ours")
+
+    def __post_init__(self) -> None:
+        for name in ("steps_per_iteration", "eval_every_offline", "eval_every_online", "eval_episodes", "buffer_size"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"{name}={getattr(self, name)}: must be at least 1")
+        for name in (
+            "offline_updates",
+            "online_steps",
+            "warmup_steps",
+            "updates_per_step",
+            "demonstrations",
+            "rollouts",
+        ):
+            if getattr(self, name) < 0:
+                raise SettingError(f"{name}={getattr(self, name)}: must not be negative")
+        for name in ("online_steps", "eval_every_online"):
+            if getattr(self, name) % self.steps_per_iteration:
+                near = max(1, round(getattr(self, name) / self.steps_per_iteration)) * self.steps_per_iteration
+                raise SettingError(
+                    f"{name}={getattr(self, name)} is not a multiple of steps_per_iteration="
+                    f"{self.steps_per_iteration}; {near} would be"
+                )
+        if self.buffer_size < self.steps_per_iteration:
+            raise SettingError(
+                f"buffer_size={self.buffer_size} holds less than one iteration ({self.steps_per_iteration})"
+            )
+        if self.offline_fraction is not None:
+            if not 0 <= self.offline_fraction <= 1:
+                raise SettingError(f"offline_fraction={self.offline_fraction}: must be in [0, 1], or none")
+            if not self.keep_offline_data:
+                raise SettingError("offline_fraction contradicts keep_offline_data=false")
+        if unknown := set(self.reset_at_switch) - {"networks", "targets", "optimisers", "duals"}:
+            raise SettingError(f"reset_at_switch: unknown part {', '.join(sorted(unknown))}; "
+                               "parts are networks, targets, optimisers, duals")  # fmt: skip
+
+
+# A profile changes sizes, never semantics.
+PROFILES: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "quick": {
+        "hidden": (256, 256),
+        "batch_size": 256,
+        "offline_updates": 5000,
+        "online_steps": 25_000,
+        "eval_every_offline": 2500,
+        "eval_every_online": 5000,
+        "eval_episodes": 20,
+    },
+    "smoke": {
+        "hidden": (16, 16),
+        "batch_size": 16,
+        "offline_updates": 20,
+        "online_steps": 120,
+        "steps_per_iteration": 40,
+        "eval_every_offline": 10,
+        "eval_every_online": 40,
+        "eval_episodes": 2,
+        "demonstrations": 1,
+        "rollouts": 4,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One cell: an algorithm on a task with its seeds, all settings resolved."""
+
+    algo: str
+    task: Task
+    seeds: tuple[int, ...]
+    profile: str
+    name: str
+    dataset: str | None  # as the user named it; None: the task's default
+    objective: Objective
+    cfg: Any
+    learner: LearnerConfig
+    protocol: Protocol
+    sources: Mapping[str, str]  # setting -> where its value came from
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Every setting: name -> {value, source}."""
+        values: dict[str, Any] = {}
+        for part in (self.protocol, self.learner, self.cfg):
+            values |= {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
+        return {
+            name: {"value": list(v) if isinstance(v, tuple) else v, "source": self.sources[name]}
+            for name, v in values.items()
+        }
+
+    @property
+    def hash(self) -> str:
+        """What the run folder is called by: changes with anything that changes results, devices aside."""
+        values = {name: s["value"] for name, s in self.settings.items()}
+        return config_hash({
+            "algo": self.algo, "task": self.task.id, "seeds": self.seeds, "dataset": self.dataset, "settings": values,
+        })  # fmt: skip
+
+    @property
+    def cell(self) -> str:
+        """For messages: algo on task."""
+        return f"{self.algo} on {self.task.id.removesuffix('-v0')}"
+
+
+def parse_list(text: str) -> list[str]:
+    """'awac, sac' -> ['awac', 'sac'], without repeats."""
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """'5' -> 0..4; '3,7,9' -> those; '4-6' -> 4, 5, 6."""
+    try:
+        if text.strip().isdigit():
+            seeds = list(range(int(text)))
+        else:
+            seeds = []
+            for part in parse_list(text):
+                first, _, last = part.partition("-")
+                seeds += range(int(first), int(last or first) + 1)
+    except ValueError:
+        raise SettingError(f"--seeds {text}: give a count (5), a list (3,7,9) or a range (4-6)") from None
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise SettingError(f"--seeds {text}: names {'no seed' if not seeds else 'a seed twice'}")
+    return tuple(seeds)
+
+
+def setting_owners(objective: Objective) -> dict[str, type[Any]]:
+    """Setting name -> the class that declares it, for one algorithm."""
+    out: dict[str, type[Any]] = {}
+    for config in (Protocol, LearnerConfig, objective.Config):
+        for name in describe(config):
+            if name in out:
+                raise SettingError(f"algorithm {objective.name!r} declares {name!r}, which {out[name].__name__} has")
+            out[name] = config
+    return out
+
+
+def resolve(
+    algo: str, env: str, seeds: Sequence[int], profile: str = "quick", overrides: Iterable[str] = (),
+    name: str | None = None, dataset: str | None = None,
+) -> Experiment:  # fmt: skip
+    """Lay defaults, task, registry entry, profile and `--set` over each other.
+
+    Raises `SettingError` or `UnknownTaskError` naming the nearest right word, or the contradiction.
+    """
+    task = tasks.get(env)
+    objective = algos.load(algo)
+    if profile not in PROFILES:
+        raise SettingError(f"unknown profile {profile!r}; {nearest(profile, PROFILES)}")
+    owners = setting_owners(objective)
+    module = algos.get(algo).module.rpartition(".")[2]
+    values: dict[str, Any] = {}
+    sources = {
+        n: f"default: {source}" if (source := describe(owner)[n][1]) else "default" for n, owner in owners.items()
+    }
+
+    def lay(layer: Mapping[str, Any], source: str) -> None:
+        for key, value in layer.items():
+            prefix, _, short = key.rpartition(".")
+            if prefix in ("", algo, module) and short in owners:
+                values[short] = value
+                sources[short] = source
+
+    lay(task.settings, f"task {task.id}")
+    lay(objective.settings, f"registry entry {algo}")
+    lay(PROFILES[profile], f"profile {profile}")
+    lay(_overrides(overrides, algo, module, owners), "--set")
+
+    def build(config: type[C]) -> C:
+        return config(**{n: v for n, v in values.items() if owners[n] is config})
+
+    experiment = Experiment(
+        algo, task, tuple(seeds), profile, name or profile, dataset, objective,
+        build(objective.Config), build(LearnerConfig), build(Protocol), sources,
+    )  # fmt: skip
+    _check(experiment)
+    return experiment
+
+
+def _overrides(texts: Iterable[str], algo: str, module: str, owners: Mapping[str, type[Any]]) -> dict[str, Any]:
+    """`name=value` or `algo.name=value`; an unknown name is an error unless another algorithm has it."""
+    out: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        prefix, _, short = key.strip().rpartition(".")
+        if not equals:
+            raise SettingError(f"--set {text}: write name=value")
+        if prefix:
+            algos.get(prefix)
+            if prefix not in (algo, module):
+                continue
+        if short in owners:
+            out[short] = parse(owners[short], short, value)
+        elif prefix or not _elsewhere(short):
+            raise SettingError(f"unknown setting {short!r} of {algo}; {nearest(short, owners)}")
+    return out
+
+
+def _elsewhere(name: str) -> bool:
+    """Whether any registered algorithm has a setting of this name, so that lists of algorithms can share `--set`."""
+    return any(name in describe(algos.load(other).Config) for other in algos.ALGOS)
+
+
+def unused_overrides(experiments: Sequence[Experiment], overrides: Sequence[str]) -> list[str]:
+    """Messages about `--set` values that apply to some of the experiments only; an error if to none."""
+    messages = []
+    for text in overrides:
+        key = text.partition("=")[0].strip().rpartition(".")[2]
+        used = list(dict.fromkeys(e.algo for e in experiments if e.sources.get(key) == "--set"))
+        if not used:
+            raise SettingError(f"--set {text}: none of the chosen algorithms has {key!r}")
+        if len(used) < len({e.algo for e in experiments}):
+            messages.append(f"--set {text} applies to {', '.join(used)} only")
+    return messages
+
+
+def _check(experiment: Experiment) -> None:
+    """Contradictions between parts that no single part can see."""
+    protocol, horizon = experiment.protocol, experiment.task.horizon
+    steps = protocol.steps_per_iteration
+    if steps > horizon and steps % horizon:
+        near = max(1, round(steps / horizon)) * horizon
+        raise SettingError(
+            f"steps_per_iteration={steps} is not a multiple of the horizon of {experiment.task.id} ({horizon}): "
+            f"collection takes whole episodes; {near} would be right"
+        )
+    needs = experiment.objective.needs(experiment.cfg)
+    if not needs.offline_data and protocol.offline_fraction is not None:
+        raise SettingError(f"offline_fraction contradicts {experiment.algo}, which never sees offline data")
+    if experiment.dataset is not None and not needs.offline_data:
+        raise SettingError(f"--dataset contradicts {experiment.algo}, which never sees offline data")

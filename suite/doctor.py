@@ -1,0 +1,112 @@
+"""What this installation can do: each check ok, warn or fail, with the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+__all__ = ["Check", "examine"]
+
+_REPAIR = "pip install -c constraints.txt awac-bench"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding; `state` is ok | warn | fail."""
+
+    name: str
+    state: str
+    found: str
+    repair: str = ""
+
+
+def examine() -> list[Check]:
+    """Run all checks; each catches its own failure, so that one broken package does not hide the rest."""
+    checks: tuple[Callable[[], Check], ...] = (_python, _torch, _cuda, _pandas, _simulator, _minari, _disk, _network)
+    out = []
+    for check in checks:
+        try:
+            out.append(check())
+        except Exception as error:  # a broken package may raise anything
+            out.append(Check(check.__name__.strip("_"), "fail", f"{type(error).__name__}: {error}", _REPAIR))
+    return out
+
+
+def _python() -> Check:
+    state = "ok" if sys.version_info >= (3, 10) else "fail"
+    return Check("python", state, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+
+
+def _torch() -> Check:
+    import torch
+
+    x = torch.randn(2, 8, 8)
+    state = "ok" if torch.isfinite(torch.bmm(x, x)).all() else "fail"
+    return Check("torch", state, f"{torch.__version__}, {torch.get_num_threads()} threads")
+
+
+def _cuda() -> Check:
+    import torch
+
+    if not torch.cuda.is_available():
+        return Check(
+            "cuda", "warn", "no CUDA device: runs use the CPU", "install a CUDA build of torch if there is a GPU"
+        )
+    free, total = torch.cuda.mem_get_info()
+    name = torch.cuda.get_device_name()
+    return Check("cuda", "ok", f"{name}, {free / 1e9:.0f} of {total / 1e9:.0f} GB free, CUDA {torch.version.cuda}")
+
+
+def _pandas() -> Check:
+    found = version("pandas")
+    if int(found.split(".")[0]) >= 3:
+        return Check("pandas", "fail", f"{found}: rliable does not import beside it", "pip install 'pandas<3'")
+    return Check("pandas", "ok", f"{found} with rliable {version('rliable')}")
+
+
+def _simulator() -> Check:
+    import gymnasium
+
+    import envs  # noqa: F401 - registers the tasks
+    from envs.tasks import TASKS
+
+    for task in TASKS.values():
+        env = gymnasium.make(task.id)
+        env.reset(seed=0)
+        env.step(env.action_space.sample())
+        env.close()
+    return Check("simulator", "ok", f"mujoco {version('mujoco')}: {len(TASKS)} tasks reset and step")
+
+
+def _minari() -> Check:
+    root = Path(os.environ.get("MINARI_DATASETS_PATH") or Path.home() / ".minari" / "datasets")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        return Check(
+            "datasets", "fail", f"{root}: {error.strerror}", "set MINARI_DATASETS_PATH to a folder you can write"
+        )
+    return Check("datasets", "ok", f"minari {version('minari')}, {root}")
+
+
+def _disk() -> Check:
+    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    return Check(
+        "disk", "ok" if free > 2 else "warn", f"{free:.1f} GB free in {Path.cwd()}", "" if free > 2 else "free some"
+    )
+
+
+def _network() -> Check:
+    try:
+        return Check("hub", "ok", f"huggingface_hub {version('huggingface_hub')}: remote datasets can be fetched")
+    except PackageNotFoundError:
+        return Check("hub", "warn", "remote Minari datasets cannot be fetched", "pip install 'awac-bench[hub]'")

@@ -1,0 +1,112 @@
+"""Rollouts: collecting with the sampled policy, and scoring its mode on fixed initial states.
+
+All seeds' environments step together. Reset seeds and exploration noise follow from (learner seed, iteration, lane)
+alone, so no simulator or generator state has to survive a resume, and the number of workers changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.vector import VectorEnv
+
+__all__ = ["EVAL_SEED", "Collected", "collect", "evaluate"]
+
+EVAL_SEED = 1_000_000  # initial state of evaluation episode e: reset(seed=EVAL_SEED + e)
+_RESET, _NOISE = 11, 12  # names of random streams
+
+Act = Callable[[NDArray[np.float32], "NDArray[np.float32] | None"], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Transitions of S seeds, episode after episode, and the episodes' scores."""
+
+    obs: NDArray[np.float32]  # [S, n, O]
+    action: NDArray[np.float32]  # [S, n, A] as sampled: the environment clips
+    reward: NDArray[np.float32]  # [S, n]
+    next_obs: NDArray[np.float32]  # [S, n, O]
+    terminated: NDArray[np.bool_]  # [S, n]
+    success: NDArray[np.float64]  # [S] share of episodes successful at their last step
+    returns: NDArray[np.float64]  # [S] mean undiscounted return of the episodes
+
+
+def collect(env: VectorEnv, act: Act, seeds: tuple[int, ...], iteration: int, steps: int, action_dim: int) -> Collected:
+    """`steps` environment steps per seed with the sampled policy, in equal lanes of freshly reset environments.
+
+    A lane's last episode is cut where its steps end; a cut bootstraps, as a time limit does.
+    """
+    s = len(seeds)
+    lanes = env.count // s
+    length = steps // lanes
+    resets = [
+        int(x) for k in seeds for x in np.random.SeedSequence([k, _RESET, iteration]).generate_state(lanes, np.uint32)
+    ]
+    noise = np.stack([
+        np.random.default_rng([k, _NOISE, iteration]).standard_normal((length, lanes, action_dim), np.float32)
+        for k in seeds
+    ])  # [S, T, lanes, A]  # fmt: skip
+    obs = env.reset(resets)
+    parts: list[tuple[NDArray[np.float32], ...]] = []
+    flags: list[tuple[NDArray[np.bool_], ...]] = []
+    for t in range(length):
+        action = act(obs.reshape(s, lanes, -1), noise[:, t])
+        step = env.step(action.reshape(env.count, -1))
+        parts.append((obs, action.reshape(env.count, -1), step.reward, step.next_obs))
+        flags.append((step.terminated, step.truncated, step.success))
+        obs = step.obs
+    terminated, truncated, success = (np.stack(x, 1) for x in zip(*flags, strict=True))  # [count, T]
+    stacked = [np.stack(x, 1) for x in zip(*parts, strict=True)]  # [count, T, ...]
+    ends = terminated | truncated
+    ends[:, -1] = True
+    by_seed = ends.reshape(s, -1)
+    episodes = by_seed.sum(1)
+    obs, action, reward, next_obs = (x.reshape(s, lanes * length, *x.shape[2:]) for x in stacked)
+    return Collected(
+        obs=obs,
+        action=action,
+        reward=reward,
+        next_obs=next_obs,
+        terminated=terminated.reshape(s, -1),
+        success=(success.reshape(s, -1) & by_seed).sum(1) / episodes,
+        returns=reward.sum(1, dtype=np.float64) / episodes,
+    )
+
+
+def evaluate(env: VectorEnv, act: Act, seeds: int, episodes: int, horizon: int) -> dict[str, NDArray[np.float64]]:
+    """Scores of the policy's mode, each [S]: the same `episodes` initial states for every seed and algorithm."""
+    lanes = env.count // seeds
+    waves = -(-episodes // lanes)
+    scores = [_wave(env, act, seeds, EVAL_SEED + w * lanes, horizon) for w in range(waves)]
+    joined = {name: np.concatenate([w[name] for w in scores], axis=1)[:, :episodes] for name in scores[0]}
+    return {name: values.mean(axis=1) for name, values in joined.items()}
+
+
+def _wave(env: VectorEnv, act: Act, seeds: int, first: int, horizon: int) -> dict[str, NDArray[np.float64]]:
+    """One episode in every lane: [S, lanes] per score."""
+    lanes = env.count // seeds
+    obs = env.reset([first + lane for _ in range(seeds) for lane in range(lanes)])
+    running = np.ones(env.count, bool)
+    last = np.zeros(env.count, bool)
+    ever = np.zeros(env.count, bool)
+    total, hits, length = np.zeros(env.count), np.zeros(env.count), np.zeros(env.count)
+    for _ in range(horizon):
+        action = act(obs.reshape(seeds, lanes, -1), None)
+        step = env.step(action.reshape(env.count, -1))
+        total += np.where(running, step.reward, 0.0)
+        hits += running & step.success
+        length += running
+        ever |= running & step.success
+        last = np.where(running, step.success, last)
+        running &= ~(step.terminated | step.truncated)
+        obs = step.obs
+        if not running.any():
+            break
+    out = {
+        "success": last, "success_any": ever, "success_steps": hits / length, "return": total, "episode_length": length,
+    }  # fmt: skip
+    return {name: values.astype(np.float64).reshape(seeds, lanes) for name, values in out.items()}

@@ -1,0 +1,85 @@
+"""Several cells at once: one `bench run` process per cell, a few at a time, their lines passed on."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Cell", "run_all"]
+
+TERM_SECONDS = 60.0  # a stopping run writes its checkpoint within this time
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A command line, and what to call it in messages."""
+
+    name: str
+    command: Sequence[str]
+
+
+def run_all(cells: Sequence[Cell], jobs: int) -> dict[str, int]:
+    """Run every cell, `jobs` at a time; name -> exit code. Ctrl-C and SIGTERM stop all of them cleanly.
+
+    A cell that fails does not keep the others from running. A cell that was never started has code -1.
+    """
+    codes = {cell.name: -1 for cell in cells}
+    waiting = list(cells)
+    running: dict[str, subprocess.Popen[str]] = {}
+    stopping = False
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    before = {s: signal.signal(s, stop) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        while running or (waiting and not stopping):
+            while waiting and len(running) < jobs and not stopping:
+                cell = waiting.pop(0)
+                running[cell.name] = _start(cell)
+            if stopping:
+                _stop(list(running.values()))
+            for name, process in list(running.items()):
+                if process.poll() is not None:
+                    codes[name] = process.returncode
+                    del running[name]
+            time.sleep(0.1)
+    finally:
+        for s, handler in before.items():
+            signal.signal(s, handler)
+    return codes
+
+
+def _start(cell: Cell) -> subprocess.Popen[str]:
+    """Its own process group, so that Ctrl-C reaches it through us only, once."""
+    process = subprocess.Popen(
+        cell.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    threading.Thread(target=_pass_on, args=(process,), daemon=True).start()
+    return process
+
+
+def _pass_on(process: subprocess.Popen[str]) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        sys.stderr.write(line)
+        sys.stderr.flush()
+
+
+def _stop(processes: Sequence[subprocess.Popen[str]]) -> None:
+    """Ask for a clean stop, wait for it, and kill what does not come to an end."""
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    deadline = time.monotonic() + TERM_SECONDS
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()

@@ -1,0 +1,266 @@
+"""Default datasets: demonstrations by a hampered expert, a policy cloned from them, rollouts of the clone.
+
+That is the AWAC paper's data (section 5) with a generated demonstrator in place of the human one. A dataset is
+built on first use and then lies in the Minari store under an id that holds a hash of all it was made from.
+`distill` makes the experts in `envs/experts`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+import algos
+from algos.actor_critic import ActorCritic
+from algos.core import LearnerConfig
+from algos.nets import GaussianPolicy
+from algos.policy_file import load_policy, save_policy
+from algos.replay import Layout, Replay
+from envs import datasets
+from envs.datasets import Dataset, DatasetError, Episode
+from envs.tasks import Task
+from envs.vector import default_workers
+from suite.demonstrator import Progress, demonstrations, rollouts
+
+__all__ = [
+    "build", "clone", "dataset", "default_id", "demonstrations", "distill", "expert_file", "rollouts", "success",
+]  # fmt: skip
+
+Array: TypeAlias = NDArray[np.float32]
+
+FORMAT = 1  # of the recipe: count up when the same recipe gives other data
+_REPORT_EVERY = 1000  # updates
+_NORMAL_MEDIAN = 0.6745  # median of |x| of a standard normal x
+
+
+# default datasets
+
+
+def dataset(
+    task: Task, name: str | None = None, seed: int = 0, workers: int | None = None, progress: Progress | None = None
+) -> Dataset:
+    """The dataset of that id or short name, or the task's default one, built if need be, where `name` is None."""
+    return build(task, seed, workers, progress) if name is None else datasets.load(task, name)
+
+
+def build(task: Task, seed: int = 0, workers: int | None = None, progress: Progress | None = None) -> Dataset:
+    """The default dataset of a task, from the store or newly generated.
+
+    `workers` processes step the environments (None: one per core); the data do not depend on their number.
+    Raises `DatasetError` when it cannot be made or stored.
+    """
+    dataset_id = default_id(task, seed)
+    if datasets.exists(dataset_id):
+        return datasets.load(task, dataset_id)
+    count = default_workers() if workers is None else workers
+    with _one_thread():
+        expert, _ = load_policy([expert_file(task)])
+        demos = demonstrations(task, expert, seed, count, progress)
+        policy = clone(task, demos, seed, progress=progress)
+        played = rollouts(task, policy, task.recipe.rollouts, seed, count, progress=progress)
+    description = (
+        f"{len(demos)} demonstrations by a hampered expert and {len(played)} rollouts of their clone in {task.id}; "
+        f"success: {task.success_rule}"
+    )
+    return datasets.store(task, dataset_id, [*demos, *played], _provenance(task, seed), description)
+
+
+def default_id(task: Task, seed: int = 0) -> str:
+    """The id of the default dataset, e.g. awac-bench/door-binary/default-s0-1a2b3c4d-v0.
+
+    Changes with everything the data are made from: recipe, expert, dataset seed, simulator.
+    """
+    text = json.dumps(_provenance(task, seed), sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{datasets.NAMESPACE}{task.id.removesuffix('-v0')}/default-s{seed}-{digest}-v0"
+
+
+def expert_file(task: Task) -> Path:
+    """Where the task's expert lies."""
+    path = Path(str(resources.files("envs"))) / "experts" / f"{task.expert}.npz"
+    if not path.is_file():
+        raise DatasetError(f"{task.id} has no expert {path.name} in {path.parent}, so no default dataset")
+    return path
+
+
+def _provenance(task: Task, seed: int) -> dict[str, Any]:
+    """All that the data are made from, as JSON values."""
+    return {
+        "format": FORMAT,
+        "task": task.id,
+        "seed": seed,
+        "recipe": dataclasses.asdict(task.recipe),
+        "expert": hashlib.sha256(expert_file(task).read_bytes()).hexdigest()[:12],
+        "versions": {name: metadata.version(name) for name in ("gymnasium-robotics", "mujoco")},
+    }
+
+
+# cloning
+
+
+def clone(
+    task: Task, episodes: Sequence[Episode], seed: int, updates: int | None = None, progress: Progress | None = None
+) -> nn.Module:
+    """A Gaussian policy of one seed, cloned from episodes by maximum likelihood as the recipe says."""
+    recipe = task.recipe
+    rows = datasets.transitions(task, episodes)
+    learner = LearnerConfig(hidden=recipe.clone_hidden, batch_size=recipe.clone_batch)
+    count = recipe.clone_updates if updates is None else updates
+    return _cloned(rows.obs, rows.action, "nll", learner, [seed], count, progress)
+
+
+def _cloned(
+    obs: Array, action: Array, loss: str, learner: LearnerConfig, seeds: Sequence[int], updates: int,
+    progress: Progress | None,
+) -> nn.Module:  # fmt: skip
+    """Policies of several seeds, cloned from obs [N, O] and actions [N, A] with this suite's own BC."""
+    objective = algos.load("bc")
+    layout = Layout(obs.shape[1], action.shape[1])
+    o, a, zeros = torch.from_numpy(obs), torch.from_numpy(action), torch.zeros(len(obs))
+    rows = layout.pack(o, a, zeros, o, zeros)  # BC looks at neither rewards nor successors
+    replay = Replay(layout, rows, 0, len(seeds), 0, rows.device)
+    actor_critic = ActorCritic(objective, objective.Config(bc_loss=loss), learner, seeds, layout, replay)
+    for done in range(0, updates, _REPORT_EVERY):
+        actor_critic.run(min(_REPORT_EVERY, updates - done))
+        if progress is not None:
+            progress(f"cloning {min(done + _REPORT_EVERY, updates)}/{updates} updates")
+    if not actor_critic.finite().all():
+        raise DatasetError("cloning diverged: the policy is not finite")
+    return actor_critic.nets.policy
+
+
+# experts
+
+
+def distill(
+    task: Task,
+    source: Path,
+    out: Path,
+    updates: int = 30_000,
+    seed: int = 0,
+    *,
+    candidates: int = 4,
+    hidden: tuple[int, ...] = (128, 128),
+    teacher: str = "",
+    episodes: int = 100,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Clone a recorded expert into a small policy file with half-precision weights; returns its meta.
+
+    `source` is an npz of E episodes of T steps: `observations` [E, T+1, O], `expert_actions` [E, T, A] (the
+    expert's mean) and `actions` [E, T, A] (executed, with the expert's noise, whose scale the policy keeps).
+    Episodes that fail are left out. Of `candidates` training seeds the best over `episodes` episodes is written;
+    the success in its meta is measured over as many others, with the weights as stored.
+    Raises `DatasetError` if the file does not fit the task.
+    """
+    obs, wish, noise_std = _read_rollouts(task, source)
+    learner = LearnerConfig(hidden=hidden, batch_size=256, policy_weight_decay=0.0)
+    count = default_workers() if workers is None else workers
+    meta: dict[str, Any] = {
+        "family": "gaussian", "obs_dim": task.obs_dim, "action_dim": task.action_dim, "hidden": list(hidden),
+        "task": task.id, "teacher": teacher or source.name, "updates": updates,
+        "command": f"bench data distill {task.id} --rollouts {source.name} --out {out.name}",
+    }  # fmt: skip
+    seeds = range(seed, seed + candidates)
+    best = -1.0
+    with _one_thread():
+        policies = _cloned(obs, wish, "mse", learner, seeds, updates, progress)
+        _set_std(policies, noise_std)
+        for index, number in enumerate(seeds):
+            trial = out.with_name(f".{out.name}.{number}")
+            save_policy(trial, policies, index, meta | {"seed": number}, half=True)
+            scores = success(task, load_policy([trial])[0], episodes, 2 * seed, count)
+            if progress is not None:
+                progress(f"candidate {index + 1}/{candidates}: success {scores['success']:.2f}")
+            if scores["success"] > best:
+                best = scores["success"]
+                trial.replace(out)
+            trial.unlink(missing_ok=True)
+        policy, meta = load_policy([out])
+        meta |= {"episodes": episodes, **success(task, policy, episodes, 2 * seed + 1, count)}
+    save_policy(out, policy, 0, meta, half=True)
+    return meta
+
+
+def success(
+    task: Task, policy: nn.Module, episodes: int, seed: int, workers: int, sample: bool = False
+) -> dict[str, float]:
+    """Shares of episodes successful at the last step and at any, and the mean return, of a policy of one seed."""
+    played = rollouts(task, policy, episodes, seed, workers, sample)
+    hits = np.stack([task.success(e.obs[1:]) for e in played])  # [episodes, T]
+    returns = np.stack([task.reward(e.obs[1:]) for e in played]).sum(axis=1)
+    return {
+        "success": float(hits[:, -1].mean()),
+        "success_any": float(hits.any(axis=1).mean()),
+        "return": float(returns.mean()),
+    }
+
+
+def _read_rollouts(task: Task, source: Path) -> tuple[Array, Array, Array]:
+    """Observations [N, O] and expert actions [N, A] of the successful episodes, and the noise scale [A]."""
+    names = ("observations", "expert_actions", "actions")
+    try:
+        with np.load(source, allow_pickle=False) as file:
+            obs, wish, sent = (np.asarray(file[name], np.float32) for name in names)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{source}: not an npz of rollouts with {', '.join(names)} ({error})") from None
+    lead = wish.shape[:2]
+    if (obs.shape, wish.shape, sent.shape) != (
+        (lead[0], lead[-1] + 1, task.obs_dim), (*lead, task.action_dim), (*lead, task.action_dim)
+    ):  # fmt: skip
+        raise DatasetError(
+            f"{source}: observations {list(obs.shape)}, expert_actions {list(wish.shape)}, actions "
+            f"{list(sent.shape)}; {task.id} needs [E, T+1, {task.obs_dim}] and [E, T, {task.action_dim}] twice"
+        )
+    solved = task.success(obs[:, -1])
+    if not solved.any():
+        raise DatasetError(f"{source}: none of its {len(obs)} episodes succeeds in {task.id} ({task.success_rule})")
+    std = _noise_std(wish.reshape(-1, task.action_dim), sent.reshape(-1, task.action_dim))
+    return (
+        obs[solved, :-1].reshape(-1, task.obs_dim),
+        wish[solved].reshape(-1, task.action_dim).clip(-1, 1),
+        std,
+    )
+
+
+def _noise_std(mean: Array, sent: Array) -> Array:
+    """Standard deviation [A] of the noise between means and clipped actions [N, A].
+
+    Noise towards 0 is clipped at the far bound only, and the median does not see how far the clipped ones were.
+    """
+    noise = sent - mean
+    inward = (np.abs(mean) <= 1) & (noise * mean < 0)
+    spread = np.nanmedian(np.where(inward, np.abs(noise), np.nan), axis=0)
+    return np.asarray(spread / _NORMAL_MEDIAN, np.float32)
+
+
+@torch.no_grad()
+def _set_std(policy: nn.Module, std: Array) -> None:
+    """Give a Gaussian policy these standard deviations [A], as far as its range holds them."""
+    assert isinstance(policy, GaussianPolicy)
+    share = (torch.from_numpy(std).log() - policy.low) / (policy.high - policy.low)
+    policy.log_std_logits[:] = share.clamp(1e-3, 1 - 1e-3).logit()
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Small networks beside worker processes: more threads are slower, and their number could change roundings."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
