@@ -1,0 +1,39 @@
+# make demo   install, compare AWAC, SAC and BC on two tasks, draw the report
+# make test   install, lint, test
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SETUP  := $(VENV)/.setup-done
+
+.PHONY: setup demo test lint format clean
+
+setup: $(SETUP)
+
+$(SETUP): pyproject.toml constraints.txt
+	@echo "==> setting up $(VENV): about two minutes the first time"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: $(SETUP)
+	@echo "==> training AWAC, SAC and BC on two tasks, two seeds at once: about nine minutes on two cores"
+	@$(BIN)/bench run --algo awac,sac,bc --env door-binary,relocate-binary --seeds 2 --profile demo --jobs 2 --out demo/runs
+	@echo "==> drawing the report"
+	@echo "==> open $$($(BIN)/bench report demo/runs --out demo/report)"
+
+test: lint
+	@echo "==> testing"
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses=4
+
+lint: $(SETUP)
+	@echo "==> linting: ruff, ruff format, mypy"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+
+format: $(SETUP)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache
