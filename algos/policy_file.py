@@ -53,18 +53,21 @@ def load_policy(paths: Sequence[Path]) -> tuple[nn.Module, dict[str, Any]]:
             raise SettingError(f"{', '.join(map(str, paths))}: policies of different shapes cannot be stacked")
         with torch.no_grad():
             for name, p in policy.named_parameters():
-                p.copy_(torch.stack([torch.from_numpy(arrays[name].astype(np.float32)) for _, arrays in read]))
-    except (KeyError, RuntimeError) as error:
+                stacked = torch.stack([torch.from_numpy(arrays[name].astype(np.float32)) for _, arrays in read])
+                if stacked.shape != p.shape:  # copy_ would broadcast
+                    raise RuntimeError(f"{name} is {tuple(stacked.shape[1:])}, expected {tuple(p.shape[1:])}")
+                p.copy_(stacked)
+    except (KeyError, TypeError, RuntimeError) as error:
         raise SettingError(f"{paths[0]}: not a policy file of this suite ({error})") from None
     return policy, meta
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as f, np.load(f, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return json.loads(str(arrays.pop("meta"))), arrays
     except FileNotFoundError:
         raise SettingError(f"{path}: no such policy file") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise SettingError(f"{path}: not a policy file of this suite ({error})") from None

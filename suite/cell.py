@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,7 +30,7 @@ from suite import recipes
 from suite.config import Experiment
 from suite.progress import Progress, duration
 from suite.protocol import Runner, lanes, online_capacity
-from suite.record import RecordError, RunWriter, read_run
+from suite.record import RecordError, Run, RunWriter, read_run
 
 __all__ = ["Hardware", "estimate", "run_cell", "run_folder", "task_of", "versions"]
 
@@ -94,7 +94,7 @@ def run_cell(experiment: Experiment, out: Path, hardware: Hardware) -> Path:
     folder = run_folder(experiment, out)
     progress = Progress(experiment.cell)
     with progress, _locked(folder):
-        known = read_run(folder) if (folder / "run.json").exists() else None
+        known = _known(folder, experiment)
         if known is not None and known.finished:
             progress.say(f"finished already: {folder}")
             return folder
@@ -102,17 +102,18 @@ def run_cell(experiment: Experiment, out: Path, hardware: Hardware) -> Path:
         torch.set_num_threads(threads)
         torch.set_flush_denormal(True)
         torch.backends.cuda.matmul.allow_tf32 = experiment.learner.tf32
+        if known is None:
+            _check_space(experiment, out)
         data = _data(experiment, hardware, progress)
         writer = RunWriter(folder, experiment.objective.metrics)
         if known is None:
-            _check_space(experiment, out)
-            writer.create(_run_json(experiment, data, device, threads))
+            with _disk_errors(writer):
+                writer.create(_run_json(experiment, data, device, threads))
         elif known.run["dataset"]["fingerprint"] != (data.info.fingerprint if data else None):
             raise RecordError(
                 f"{folder} was trained on data with fingerprint {known.run['dataset']['fingerprint']}, but the dataset "
                 f"is now {data.info.fingerprint if data else None}; restore it, or delete the folder to start again"
             )
-        writer.log(f"started with {threads} threads on {device}")
         _train(experiment, data, hardware, device, writer, progress)
     return folder
 
@@ -122,27 +123,50 @@ def _train(
     writer: RunWriter, progress: Progress,
 ) -> None:  # fmt: skip
     count = len(experiment.seeds) * lanes(experiment)
-    with VectorEnv(experiment.task.id, count, hardware.worker_count()) as env:
+    with VectorEnv(experiment.task.id, count, hardware.worker_count()) as env, _disk_errors(writer):
+        writer.log(f"started with {torch.get_num_threads()} threads on {device}")
         runner = Runner(experiment, data.transitions if data else None, env, device, writer, progress)
-        try:
-            runner.run()
-        except OSError as error:
-            writer.log(f"failed: {error}")
-            raise RecordError(
-                f"{writer.path}: {error.strerror or error}; make room and run the same command again"
-            ) from error
+        runner.run()
         progress.say(runner.summary())
         writer.log(runner.summary())
 
 
+@contextmanager
+def _disk_errors(writer: RunWriter) -> Iterator[None]:
+    """A full or failing disk as an error that the user can mend: the run goes on from its last checkpoint."""
+    try:
+        yield
+    except OSError as error:
+        if (writer.path / "run.json").exists():
+            with suppress(OSError):  # the disk may be full
+                writer.log(f"failed: {error}")
+        raise RecordError(
+            f"{writer.path}: {error.strerror or error}; make room and run the same command again"
+        ) from error
+
+
+def _known(folder: Path, experiment: Experiment) -> Run | None:
+    """The run that was begun in the folder, if any; raises `RecordError` when it is another one's record."""
+    if not (folder / "run.json").exists():
+        return None
+    known = read_run(folder)
+    if known.run.get("hash") != experiment.hash or not {"device", "dataset"} <= known.run.keys():
+        raise RecordError(
+            f"{folder / 'run.json'} is not the record of this run (hash {known.run.get('hash')}, not "
+            f"{experiment.hash}); delete {folder} to start again"
+        )
+    return known
+
+
 def _data(experiment: Experiment, hardware: Hardware, progress: Progress) -> Dataset | None:
     """The offline data, built or loaded; None for an algorithm that never sees any."""
-    if not experiment.objective.needs(experiment.cfg).offline_data:
+    needs, seed = experiment.objective.needs(experiment.cfg), experiment.protocol.dataset_seed
+    if not needs.offline_data:
         return None
-    p = experiment.protocol
-    return recipes.dataset(
-        task_of(experiment), experiment.dataset, p.dataset_seed, hardware.worker_count(), progress.say
-    )
+    data = recipes.dataset(task_of(experiment), experiment.dataset, seed, hardware.worker_count(), progress.say)
+    if (needs.demo_batch or needs.source == "demos") and not data.info.demos:
+        raise SettingError(f"{experiment.algo} learns from demonstrations, but dataset {data.info.id} marks none")
+    return data
 
 
 def _device_and_threads(hardware: Hardware, known: Mapping[str, Any] | None) -> tuple[torch.device, int]:
@@ -203,6 +227,7 @@ def _revision() -> str | None:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the run folder for this process; the lock goes with the process, however it ends."""
+    missing = [part for part in (folder, *folder.parents) if not part.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
@@ -213,14 +238,16 @@ def _locked(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RecordError(f"{folder} is being run by another process") from None
-        yield
+        try:
+            yield
+        finally:
+            if not (folder / "run.json").exists():  # nothing was begun: leave no trace
+                (folder / ".lock").unlink(missing_ok=True)
+                with suppress(OSError):  # not empty: others have begun runs beside this one
+                    for part in dict.fromkeys((folder, folder.parent, folder.parent.parent, *missing)):
+                        part.rmdir()
     finally:
         os.close(handle)
-        if not (folder / "run.json").exists():  # nothing was begun: leave no trace
-            (folder / ".lock").unlink(missing_ok=True)
-            for part in (folder, folder.parent, folder.parent.parent):
-                if part.exists() and not any(part.iterdir()):
-                    part.rmdir()
 
 
 def disk_bytes(experiment: Experiment) -> int:

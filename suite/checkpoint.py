@@ -9,6 +9,7 @@ process that died before its next checkpoint, and is overwritten.
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import zipfile
@@ -35,7 +36,9 @@ class Checkpoints:
 
     def save(self, number: int, state: dict[str, Any]) -> None:
         """Write state `number` (ever increasing) completely, then drop all but the last two."""
-        _atomic(self.folder / f"state-{number:08d}.pt", lambda f: torch.save(state, f))
+        content = io.BytesIO()  # torch turns the error of a full disk into an assertion about its own file
+        torch.save(state, content)
+        _atomic(self.folder / f"state-{number:08d}.pt", lambda f: f.write(content.getbuffer()))
         for old in self._states()[:-2]:
             old.unlink()
 

@@ -151,8 +151,8 @@ def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
     table = Table(*(rows[0] if rows else ()), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(str(v) for v in row.values()))
-    console = Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=200)
-    console.print(table if rows else "nothing", markup=False)
+    console = Console(markup=False, width=None if sys.stdout.isatty() else 200)  # markup would eat "[hub]"
+    console.print(table if rows else "nothing")
 
 
 def _fail(message: str) -> NoReturn:

@@ -13,8 +13,17 @@ import algos
 from algos.settings import SettingError, describe, nearest
 from envs import datasets, tasks
 from suite import recipes
-from suite.cell import Hardware, estimate, run_cell, run_folder
-from suite.config import PROFILES, Experiment, parse_list, parse_seeds, resolve, setting_owners, unused_overrides
+from suite.cell import Hardware, estimate, run_cell, run_folder, task_of
+from suite.config import (
+    PROFILES,
+    Experiment,
+    own_overrides,
+    parse_list,
+    parse_seeds,
+    resolve,
+    setting_owners,
+    unused_overrides,
+)
 from suite.launch import Cell, run_all
 from suite.protocol import Stopped
 from suite.record import find_runs, read_run
@@ -29,7 +38,7 @@ def run(
     """Resolve every cell first, so that a bad name trains nothing; then run them. Returns the exit code."""
     experiments = [
         resolve(a, e, parse_seeds(seeds), profile, overrides, name, dataset)
-        for e in parse_list(env) for a in parse_list(algo)
+        for e in dict.fromkeys(tasks.get(t).id for t in parse_list(env)) for a in parse_list(algo)
     ]  # fmt: skip
     if not experiments:
         raise SettingError("--algo and --env must each name at least one")
@@ -59,9 +68,12 @@ def _run_jobs(
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = hardware.threads or max(1, cores // jobs)
     workers = hardware.workers if hardware.workers is not None else (threads if threads > 1 else 0)
-    for experiment in {e.task.id: e for e in experiments}.values():  # once, not by every cell at the same time
-        if experiment.dataset is None:
-            recipes.dataset(_sized(experiment), None, experiment.protocol.dataset_seed, hardware.worker_count(), _say)
+    needed = {
+        recipes.default_id(task_of(e), e.protocol.dataset_seed): e
+        for e in experiments if e.dataset is None and e.objective.needs(e.cfg).offline_data
+    }  # fmt: skip
+    for e in needed.values():  # once, not by every cell at the same time
+        recipes.build(task_of(e), e.protocol.dataset_seed, hardware.worker_count(), _say)
     cells = []
     for e in experiments:
         command = [
@@ -70,7 +82,7 @@ def _run_jobs(
             "--threads", str(threads), "--workers", str(workers),
         ]  # fmt: skip
         command += ["--dataset", e.dataset] if e.dataset else []
-        for text in overrides:
+        for text in own_overrides(e, overrides):
             command += ["--set", text]
         cells.append(Cell(e.cell, command))
     codes = run_all(cells, jobs)
@@ -81,12 +93,6 @@ def _run_jobs(
         if codes[e.cell] == 0:
             _print(str(run_folder(e, out)))
     return max((abs(code) for code in codes.values()), default=0)
-
-
-def _sized(experiment: Experiment) -> tasks.Task:
-    from suite.cell import task_of
-
-    return task_of(experiment)
 
 
 def _show_plan(experiment: Experiment, out: Path, hardware: Hardware) -> None:

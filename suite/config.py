@@ -6,8 +6,10 @@ Layers, later ones win: the field's default, the task's facts, the registry entr
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import algos
@@ -17,7 +19,10 @@ from envs import tasks
 from envs.tasks import Task
 from suite.record import config_hash
 
-__all__ = ["PROFILES", "Experiment", "Protocol", "parse_list", "parse_seeds", "resolve", "setting_owners"]
+__all__ = [
+    "PROFILES", "Experiment", "Protocol", "own_overrides", "parse_list", "parse_seeds", "resolve", "setting_owners",
+    "unused_overrides",
+]  # fmt: skip
 
 C = TypeVar("C")
 
@@ -75,6 +80,8 @@ class Protocol:
                     f"{name}={getattr(self, name)} is not a multiple of steps_per_iteration="
                     f"{self.steps_per_iteration}; {near} would be"
                 )
+        if not math.isfinite(self.updates_per_step):
+            raise SettingError(f"updates_per_step={self.updates_per_step}: must be finite")
         if self.buffer_size < self.steps_per_iteration:
             raise SettingError(
                 f"buffer_size={self.buffer_size} holds less than one iteration ({self.steps_per_iteration})"
@@ -224,6 +231,8 @@ def resolve(
     def build(config: type[C]) -> C:
         return config(**{n: v for n, v in values.items() if owners[n] is config})
 
+    if name and Path(name).name != name:
+        raise SettingError(f"--name {name}: it begins the name of a folder and cannot hold a path")
     experiment = Experiment(
         algo, task, tuple(seeds), profile, name or profile, dataset, objective,
         build(objective.Config), build(LearnerConfig), build(Protocol), sources,
@@ -253,7 +262,14 @@ def _overrides(texts: Iterable[str], algo: str, module: str, owners: Mapping[str
 
 def _elsewhere(name: str) -> bool:
     """Whether any registered algorithm has a setting of this name, so that lists of algorithms can share `--set`."""
-    return any(name in describe(algos.load(other).Config) for other in algos.ALGOS)
+    return any(name in describe(algos.load(other).Config) for other in algos.names())
+
+
+def own_overrides(experiment: Experiment, overrides: Sequence[str]) -> list[str]:
+    """Those of the `--set` texts that say something to this experiment, for a command that runs it alone."""
+    module = algos.get(experiment.algo).module.rpartition(".")[2]
+    owners = setting_owners(experiment.objective)
+    return [text for text in overrides if _overrides([text], experiment.algo, module, owners)]
 
 
 def unused_overrides(experiments: Sequence[Experiment], overrides: Sequence[str]) -> list[str]:

@@ -31,6 +31,7 @@ def run_all(cells: Sequence[Cell], jobs: int) -> dict[str, int]:
     codes = {cell.name: -1 for cell in cells}
     waiting = list(cells)
     running: dict[str, subprocess.Popen[str]] = {}
+    passing: list[threading.Thread] = []
     stopping = False
 
     def stop(number: int, frame: object) -> None:
@@ -42,7 +43,9 @@ def run_all(cells: Sequence[Cell], jobs: int) -> dict[str, int]:
         while running or (waiting and not stopping):
             while waiting and len(running) < jobs and not stopping:
                 cell = waiting.pop(0)
-                running[cell.name] = _start(cell)
+                running[cell.name] = process = _start(cell)
+                passing.append(threading.Thread(target=_pass_on, args=(process,), daemon=True))
+                passing[-1].start()
             if stopping:
                 _stop(list(running.values()))
             for name, process in list(running.items()):
@@ -53,16 +56,16 @@ def run_all(cells: Sequence[Cell], jobs: int) -> dict[str, int]:
     finally:
         for s, handler in before.items():
             signal.signal(s, handler)
+        for thread in passing:
+            thread.join(1.0)  # the last lines, which say why a cell failed; a process left behind may hold the pipe
     return codes
 
 
 def _start(cell: Cell) -> subprocess.Popen[str]:
     """Its own process group, so that Ctrl-C reaches it through us only, once."""
-    process = subprocess.Popen(
+    return subprocess.Popen(
         cell.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    threading.Thread(target=_pass_on, args=(process,), daemon=True).start()
-    return process
 
 
 def _pass_on(process: subprocess.Popen[str]) -> None:

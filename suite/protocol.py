@@ -114,7 +114,8 @@ class Runner:
         if self.switched:
             return
         every = self.protocol.eval_every_offline
-        self._evaluate_if_due()
+        if self.learner.updates == 0:  # a run may also come back here in the middle
+            self._evaluate_if_due()
         while self.learner.updates < self.offline_total:
             done = self.learner.updates
             n = min(BLOCK, every - done % every, self.offline_total - done)
@@ -139,11 +140,10 @@ class Runner:
 
     def _online(self) -> None:
         p = self.protocol
-        while self.env_step < p.online_steps:
-            due = self.offline_total + self._updates_after(self.iteration)
-            if self.learner.updates == due:  # otherwise: stopped between collecting and the end of the updates
+        while self.env_step < p.online_steps or self.learner.updates < self._updates_due():
+            if self.learner.updates == self._updates_due():  # otherwise: stopped between collecting and the last update
                 self._collect()
-                due = self.offline_total + self._updates_after(self.iteration)
+            due = self._updates_due()
             while self.learner.updates < due:
                 with self._timed("update"):
                     self.learner.run(min(BLOCK, due - self.learner.updates))
@@ -154,11 +154,12 @@ class Runner:
                 self._evaluate_if_due()
             self._pause()
 
-    def _updates_after(self, iteration: int) -> int:
-        """Online updates that belong to the first `iteration` iterations; none during the warm-up."""
+    def _updates_due(self) -> int:
+        """Updates that belong to the offline phase and the iterations collected so far; none during the warm-up."""
         p = self.protocol
         warmup = -(-p.warmup_steps // p.steps_per_iteration)
-        return round(max(0, iteration - warmup) * p.steps_per_iteration * p.updates_per_step)
+        online = round(max(0, self.iteration - warmup) * p.steps_per_iteration * p.updates_per_step)
+        return self.offline_total + online
 
     def _collect(self) -> None:
         p = self.protocol

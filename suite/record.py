@@ -149,14 +149,20 @@ class RunWriter:
         self.path = path
         self.known = METRICS.keys() | set(extra_metrics)
         self._metrics = path / "metrics.csv"
+        for leftover in path.glob(".*.json.*"):  # of a process killed in `write_json`
+            leftover.unlink()
 
     def create(self, run: Mapping[str, Any]) -> None:
         """Start a new folder; run.json is written last, so that a folder with it is complete."""
         self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / "checkpoint").mkdir(exist_ok=True)
-        self.truncate(0)
-        self.status({"state": "running"})
-        write_json(self.path / "run.json", {"format": FORMAT, **run})
+        try:
+            self.truncate(0)
+            self.status({"state": "running"})
+            write_json(self.path / "run.json", {"format": FORMAT, **run})
+        except BaseException:
+            for begun in (self._metrics, self.path / "status.json"):
+                begun.unlink(missing_ok=True)
+            raise
 
     def truncate(self, length: int) -> None:
         """Cut metrics.csv back to `length` bytes (0: just the header), as it was at a checkpoint."""

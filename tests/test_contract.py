@@ -1,0 +1,358 @@
+"""One contract that every entry of the registry must pass."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import types
+from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch import Tensor
+
+import algos
+from algos import awac
+from algos.core import LearnerConfig, Metrics, Phase
+from algos.settings import SettingError
+from suite.record import METRICS
+
+CASES = tiny.cases()
+# measured: 3e-10 after five updates at a step size of 3e-4, and 7e-4 with the leak planted below
+ALONE = 5e-6
+
+in_every_phase = pytest.mark.parametrize(("name", "phase"), CASES)
+of_every_algorithm = pytest.mark.parametrize("name", list(algos.names()))
+
+
+def own_losses(learner: Any) -> set[str]:
+    """Which modules have an auxiliary loss in the learner's present phase."""
+    batch, noise = learner.draw()
+    step = tiny.Step(batch, noise, learner.learner, learner.nets.policy(batch.obs))
+    return set(learner.objective.auxiliary_losses(learner.cfg, learner.nets, step)[0])
+
+
+@in_every_phase
+@pytest.mark.parametrize("order", ["pre", "post"])
+def test_a_step_moves_exactly_the_parameters_it_should(name: str, phase: Phase, order: str) -> None:
+    learner = tiny.learner(name, phase=phase, common={"update_order": order, "copy_targets": False})
+    expected = {"policy", *(f"extra.{module}" for module in own_losses(learner))}
+    if learner.needs.critics:
+        expected |= {"critic", "target_critic"}
+    before = tiny.parameters(learner)
+    learner.run(1)
+    after = tiny.parameters(learner)
+    for parameter in before:
+        should = any(parameter.startswith(f"{owner}.") for owner in expected)
+        moved = (before[parameter] != after[parameter]).flatten(1).any(dim=1)
+        assert moved.tolist() == [should] * len(tiny.SEEDS), parameter
+
+
+@in_every_phase
+def test_targets_follow_the_critics_by_exactly_tau(name: str, phase: Phase) -> None:
+    learner = tiny.learner(name, phase=phase, common={"copy_targets": False, "tau": 0.25})
+    if not learner.needs.critics:
+        assert learner.nets.target_critic is None
+        return
+    before = tiny.parameters(learner)
+    learner.run(1)
+    after = tiny.parameters(learner)
+    for parameter in [p for p in before if p.startswith("critic.")]:
+        target = before[f"target_{parameter}"]
+        torch.testing.assert_close(
+            after[f"target_{parameter}"], target + 0.25 * (after[parameter] - target), rtol=1e-6, atol=1e-8
+        )
+
+
+@in_every_phase
+def test_weight_decay_is_adams_l2_on_the_policy_alone(name: str, phase: Phase) -> None:
+    """So heavy a decay outweighs every loss, and Adam's first step is then its step size towards zero."""
+    plain, heavy = (tiny.learner(name, phase=phase, common={"policy_weight_decay": w}) for w in (0.0, 1e8))
+    before = tiny.parameters(heavy)
+    plain.run(1)
+    heavy.run(1)
+    ours, theirs = tiny.parameters(heavy), tiny.parameters(plain)
+    assert all(parameter.startswith("policy.") for parameter in tiny.changed(ours, theirs))
+    for parameter in [p for p in before if p.startswith("policy.")]:
+        large = before[parameter].abs() > 1e-5
+        step = ours[parameter] - before[parameter]
+        torch.testing.assert_close(step[large], -3e-4 * before[parameter][large].sign(), rtol=1e-2, atol=0)
+
+
+def negated(hook: Any) -> Any:
+    """The hook with its losses turned upside down."""
+
+    def wrapped(*args: Any) -> Any:
+        loss, metrics = hook(*args)
+        return ({k: -v for k, v in loss.items()} if isinstance(loss, dict) else -loss), metrics
+
+    return wrapped
+
+
+@in_every_phase
+@pytest.mark.parametrize(("hook", "owner"), [("actor_loss", "policy."), ("auxiliary_losses", "extra.")])
+def test_a_loss_reaches_only_its_own_parameters(name: str, phase: Phase, hook: str, owner: str) -> None:
+    def after_one_update(turned: bool) -> dict[str, Tensor]:
+        learner = tiny.learner(name, phase=phase)
+        if turned:
+            objective = learner.objective
+            learner.objective = dataclasses.replace(objective, **{hook: negated(getattr(objective, hook))})
+        learner.run(1)
+        return tiny.parameters(learner)
+
+    plain, turned = after_one_update(False), after_one_update(True)
+    assert all(parameter.startswith(owner) for parameter in tiny.changed(plain, turned))
+    if hook == "actor_loss":
+        assert tiny.changed(plain, turned), "negating the loss had no effect at all"
+
+
+@in_every_phase
+def test_the_critic_loss_reaches_only_the_critics(name: str, phase: Phase) -> None:
+    def penalty(cfg: Any, nets: Any, step: Any, q: Tensor) -> tuple[Tensor, Metrics]:
+        return 100 * q.mean(dim=(1, 2)), {}
+
+    learners = [tiny.learner(name, phase=phase) for _ in range(2)]
+    learners[1].objective = dataclasses.replace(learners[1].objective, critic_penalty=penalty)
+    for learner in learners:
+        learner.run(1)
+    different = tiny.changed(*(tiny.parameters(learner) for learner in learners))
+    assert all(parameter.startswith(("critic.", "target_critic.")) for parameter in different)
+    assert bool(different) == bool(learners[0].needs.critics)
+
+
+@in_every_phase
+def test_packed_seeds_equal_each_seed_alone(name: str, phase: Phase) -> None:
+    assert tiny.alone_against_packed(name, phase) < ALONE
+
+
+def test_the_packed_comparison_would_notice_a_softmax_over_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    def over_seeds(cfg: awac.Config, log_weight: Tensor) -> Tensor:
+        return torch.softmax(log_weight, dim=0) * log_weight.shape[0]
+
+    monkeypatch.setattr(awac, "weights", over_seeds)
+    assert tiny.alone_against_packed("awac", "offline") > 10 * ALONE
+
+
+@of_every_algorithm
+def test_the_order_of_the_seeds_does_not_matter(name: str) -> None:
+    phase = tiny.phases(name)[0]
+    forward, backward = (tiny.learner(name, seeds, phase) for seeds in (tiny.SEEDS, tiny.SEEDS[::-1]))
+    forward.run(3)
+    backward.run(3)
+    turned = {k: v.flip(0) for k, v in tiny.parameters(backward).items()}
+    assert tiny.largest_difference(tiny.parameters(forward), turned) < ALONE
+
+
+@in_every_phase
+@pytest.mark.parametrize("reward", [0.0, -1.0])
+def test_extreme_inputs_leave_everything_finite(name: str, phase: Phase, reward: float) -> None:
+    cfg = tiny.objective_and_config(name)[1]
+    settings = {"temperature": 1e-6} if hasattr(cfg, "temperature") else {}
+    n, layout = 128, tiny.LAYOUT
+    obs = torch.tensor([-1e3, 1e3])[torch.arange(n * layout.obs_dim) % 2].view(n, -1)
+    action = torch.tensor([-1.4, -1.0, 1.0, 1.4])[torch.arange(n * layout.action_dim) % 4].view(n, -1)
+    offline = layout.pack(obs, action, torch.full((n,), reward), -obs, torch.arange(n) % 2 == 0)
+    learner = tiny.learner(name, phase=phase, settings=settings, offline=offline)
+    learner.run(5)
+    assert learner.finite().all()
+    for metric, values in learner.read_metrics().items():
+        assert np.isfinite(values).all(), metric
+
+
+@in_every_phase
+def test_a_saved_learner_continues_bit_equal(name: str, phase: Phase) -> None:
+    learner = tiny.learner(name, phase=phase)
+    learner.run(3)
+    file = io.BytesIO()
+    torch.save(learner.state(), file)
+    file.seek(0)
+    copy = tiny.learner(name, phase=phase)
+    copy.set_phase("offline")
+    copy.load_state(torch.load(file, weights_only=True))
+    assert (copy.updates, copy.phase, copy.cfg) == (learner.updates, learner.phase, learner.cfg)
+    learner.run(3)
+    copy.run(3)
+    assert not tiny.changed(tiny.parameters(learner), tiny.parameters(copy))
+    ours, theirs = learner.read_metrics(), copy.read_metrics()
+    assert ours.keys() == theirs.keys()
+    assert all(np.array_equal(ours[metric], theirs[metric]) for metric in ours)
+
+
+@in_every_phase
+def test_metrics_are_declared_and_per_seed(name: str, phase: Phase) -> None:
+    learner = tiny.learner(name, phase=phase)
+    assert learner.read_metrics() == {}
+    learner.run(2)
+    metrics = learner.read_metrics()
+    undeclared = metrics.keys() - METRICS.keys() - learner.objective.metrics.keys()
+    assert not undeclared
+    assert {values.shape for values in metrics.values()} == {(len(tiny.SEEDS),)}
+    assert learner.read_metrics() == {}
+
+
+@of_every_algorithm
+def test_metrics_are_means_since_the_last_reading(name: str) -> None:
+    twice, split = (tiny.learner(name, phase=tiny.phases(name)[0]) for _ in range(2))
+    twice.run(2)
+    split.run(1)
+    first = split.read_metrics()
+    split.run(1)
+    second = split.read_metrics()
+    for metric, values in twice.read_metrics().items():
+        np.testing.assert_allclose(values, (first[metric] + second[metric]) / 2, rtol=1e-5, atol=1e-6)
+
+
+@of_every_algorithm
+def test_the_switch_runs(name: str) -> None:
+    learner = tiny.learner(name, phase="offline")
+    if learner.needs.offline_data:
+        learner.run(2)
+    assert learner.replay is not None
+    learner.replay.append(torch.stack([tiny.rows(tiny.ONLINE, seed) for seed in tiny.SEEDS]))
+    learner.set_phase("online")
+    if not learner.needs.offline_only:
+        learner.run(2)
+    assert learner.phase == "online"
+    assert learner.finite().all()
+
+
+@in_every_phase
+def test_an_update_never_asks_the_host(name: str, phase: Phase, monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = tiny.learner(name, phase=phase, q_max=0.0)
+    learner.run(1)  # the first step makes the optimisers' state
+
+    def refuse(self: Tensor, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AssertionError("an update read a tensor on the host")
+
+    with monkeypatch.context() as patch:
+        for method in ("item", "tolist", "numpy", "cpu", "__bool__", "__float__", "__int__", "__index__", "nonzero"):
+            patch.setattr(Tensor, method, refuse)
+        learner.run(2)
+    assert learner.finite().all()
+
+
+@in_every_phase
+def test_losses_need_no_values_at_all(name: str, phase: Phase) -> None:
+    """On the meta device tensors have shapes and no numbers: whatever looks at a number raises."""
+    learner = tiny.learner(name, phase=phase)
+    batch, noise = tiny.moved_to(*learner.draw(), device="meta")
+    objective, cfg, nets = learner.objective, learner.cfg, learner.nets.to("meta")
+    step = tiny.Step(batch, noise, learner.learner, nets.policy(batch.obs))
+    shape = (len(tiny.SEEDS), tiny.SMALL["batch_size"])
+    if learner.needs.critics:
+        assert objective.td_target(cfg, nets, step, nets.policy(batch.next_obs)).shape == shape
+        q = nets.q(batch.obs, batch.action)
+        step.q_data = q.detach()
+        penalty = objective.critic_penalty(cfg, nets, step, q)
+        assert penalty is None or penalty[0].shape == shape[:1]
+    loss, metrics = objective.actor_loss(cfg, nets, step)
+    losses, more = objective.auxiliary_losses(cfg, nets, step)
+    assert {x.shape for x in (loss, *losses.values(), *metrics.values(), *more.values())} == {shape[:1]}
+
+
+def choices(declared: Any) -> list[Any]:
+    """Every value of a Literal or bool type, also inside a union; a number for `auto | number`."""
+    origin, args = get_origin(declared), get_args(declared)
+    if declared is bool:
+        return [True, False]
+    if origin is Literal:
+        return list(args)
+    if origin in (Union, types.UnionType) and any(get_origin(a) is Literal for a in args):
+        return [c for a in args for c in (choices(a) or ([0.1, 0.0] if a is float else []))]
+    return []
+
+
+def setting_cases() -> list[tuple[str, str, str, Any]]:
+    modules = {entry.module: name for name, entry in algos.names().items()}
+    out = [
+        ("settings", name, field, value)
+        for name in modules.values()
+        for field, declared in get_type_hints(algos.load(name).Config).items()
+        for value in choices(declared)
+    ]
+    common = get_type_hints(LearnerConfig)
+    return out + [("common", "awac", field, v) for field in common for v in choices(common[field])]
+
+
+@pytest.mark.parametrize(("where", "name", "field", "value"), setting_cases())
+def test_every_choice_of_every_setting_takes_a_step(where: str, name: str, field: str, value: Any) -> None:
+    chosen = {field: value}
+    for phase in tiny.phases(name):
+        learner = tiny.learner(name, phase=phase, q_max=0.0, **{where: chosen})
+        before = tiny.parameters(learner)
+        learner.run(2)
+        assert learner.finite().all()
+        assert any(p.startswith("policy.") for p in tiny.changed(before, tiny.parameters(learner)))
+
+
+@in_every_phase
+def test_a_seed_that_is_not_a_number_leaves_the_others_alone(name: str, phase: Phase) -> None:
+    healthy, sick = (tiny.learner(name, phase=phase) for _ in range(2))
+    with torch.no_grad():
+        next(sick.nets.policy.parameters())[1] = torch.nan
+    healthy.run(3)
+    sick.run(3)
+    assert sick.finite().tolist() == [True, False, True]
+    ours, theirs = tiny.parameters(healthy), tiny.parameters(sick)
+    assert not tiny.changed({k: v[[0, 2]] for k, v in ours.items()}, {k: v[[0, 2]] for k, v in theirs.items()})
+
+
+@of_every_algorithm
+def test_acting_is_per_seed_and_follows_mode_or_noise(name: str) -> None:
+    learner = tiny.learner(name, phase=tiny.phases(name)[-1])
+    learner.run(2)
+    rng = np.random.default_rng(0)
+    obs = rng.standard_normal((len(tiny.SEEDS), 4, tiny.LAYOUT.obs_dim)).astype(np.float32)
+    mode = learner.act(obs)
+    assert mode.shape == (len(tiny.SEEDS), 4, tiny.LAYOUT.action_dim)
+    assert (np.abs(mode) < 1).all()
+    assert np.array_equal(mode, learner.act(obs, np.zeros_like(mode)))  # both families: no noise is the mode
+    noise = rng.standard_normal(mode.shape).astype(np.float32)
+    sampled = learner.act(obs, noise)
+    assert (np.sign(sampled - mode) == np.sign(noise)).all()
+    obs[1] += 1
+    assert np.array_equal(learner.act(obs)[[0, 2]], mode[[0, 2]])
+
+
+@of_every_algorithm
+@pytest.mark.parametrize("part", ["networks", "targets", "optimisers", "duals"])
+def test_parts_are_reset_alone(name: str, part: str) -> None:
+    learner = tiny.learner(name, phase=tiny.phases(name)[-1])
+    learner.run(2)
+    before = tiny.parameters(learner)
+    learner.reset_parts([part])
+    owners = {"networks": ("policy.", "critic."), "targets": ("target_critic.",), "duals": ("extra.",)}
+    different = tiny.changed(before, tiny.parameters(learner))
+    assert all(parameter.startswith(owners.get(part, ())) for parameter in different)
+    assert all(bool(o.state) == (part != "optimisers") for o in learner.optimisers.values() if own(learner, o))
+    if part == "networks":
+        assert any(parameter.startswith("policy.") for parameter in different)
+    if part == "targets" and learner.nets.critic is not None and learner.nets.target_critic is not None:
+        critics, targets = learner.nets.critic.state_dict(), learner.nets.target_critic.state_dict()
+        assert not tiny.changed(critics, targets)
+
+
+def own(learner: Any, optimiser: torch.optim.Optimizer) -> bool:
+    """Whether this optimiser has anything to do in the learner's phase."""
+    idle = {id(learner.optimisers[name]) for name in learner.nets.extra.keys() - own_losses(learner)}
+    return id(optimiser) not in idle
+
+
+def test_an_unknown_part_is_refused_by_name() -> None:
+    with pytest.raises(SettingError, match="cannot reset actors; parts are networks, targets, optimisers, duals"):
+        tiny.learner("awac").reset_parts(["actors"])
+
+
+def test_demonstrations_that_are_missing_are_said_to_be_missing() -> None:
+    for name in ("bc-demos", "sac-bc"):
+        with pytest.raises(SettingError, match=f"{name} learns from demonstrations, but the dataset marks none"):
+            tiny.learner(name, offline=tiny.rows(0, seed=0))
+
+
+def test_unknown_algorithms_get_the_nearest_name() -> None:
+    with pytest.raises(SettingError, match="unknown algorithm 'awca'; did you mean 'awac'"):
+        algos.get("awca")
+    with pytest.raises(SettingError, match="known: awac, bc, bc-demos"):
+        algos.get("zzz")

@@ -1,0 +1,206 @@
+"""A tiny problem on which every algorithm can take a gradient step, for the tests of the learner."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import algos
+from algos.actor_critic import ActorCritic
+from algos.core import Batch, LearnerConfig, Noise, Phase, Step
+from algos.nets import GaussianPolicy, Nets, TwinQ
+from algos.replay import Layout, Replay
+from algos.settings import with_values
+
+torch.set_num_threads(1)  # matrices this small only wait for each other
+
+LAYOUT = Layout(obs_dim=5, action_dim=3)
+SMALL: dict[str, Any] = {"hidden": (16, 16), "batch_size": 32}
+OFFLINE, DEMOS, CAPACITY, ONLINE = 96, 24, 64, 40
+SEEDS = (3, 7, 11)
+
+
+def rows(n: int, seed: int, layout: Layout = LAYOUT) -> Tensor:
+    """`n` packed transitions [n, width]: actions within and at the bounds, rewards -1 and 0, a few terminals."""
+    g = torch.Generator().manual_seed(seed)
+    obs, next_obs = torch.randn(2, n, layout.obs_dim, generator=g)
+    action = (0.8 * torch.randn(n, layout.action_dim, generator=g)).clamp(-1, 1)
+    reward = (torch.rand(n, generator=g) < 0.3).float() - 1
+    return layout.pack(obs, action, reward, next_obs, torch.rand(n, generator=g) < 0.1)
+
+
+def phases(name: str) -> list[Phase]:
+    """The phases in which an algorithm learns."""
+    needs = objective_and_config(name)[0].needs(objective_and_config(name)[1])
+    known: list[tuple[Phase, bool]] = [("offline", needs.offline_data), ("online", not needs.offline_only)]
+    return [phase for phase, learns in known if learns]
+
+
+def cases() -> list[tuple[str, Phase]]:
+    """Every (algorithm, phase in which it learns) of the registry."""
+    return [(name, phase) for name in algos.names() for phase in phases(name)]
+
+
+def objective_and_config(name: str, **settings: Any) -> tuple[Any, Any]:
+    objective = algos.load(name)
+    return objective, with_values(objective.Config(), {**objective.settings, **settings})
+
+
+def learner(
+    name: str,
+    seeds: Sequence[int] = SEEDS,
+    phase: Phase = "offline",
+    settings: Mapping[str, Any] | None = None,
+    common: Mapping[str, Any] | None = None,
+    device: str = "cpu",
+    offline: Tensor | None = None,
+    **more: Any,
+) -> ActorCritic:
+    """A learner with data, in the phase asked for; what a seed sees does not depend on the seeds beside it."""
+    objective, cfg = objective_and_config(name, **(settings or {}))
+    config = LearnerConfig(**{**SMALL, **(common or {})})
+    on = torch.device(device)
+    if offline is None:
+        offline = rows(OFFLINE if objective.needs(cfg).offline_data else 0, seed=1)
+    replay = Replay(LAYOUT, offline, min(DEMOS, len(offline)), len(seeds), CAPACITY, on)
+    out = ActorCritic(objective, cfg, config, seeds, LAYOUT, replay, device=on, **more)
+    if phase == "online":
+        replay.append(torch.stack([rows(ONLINE, seed=100 + s) for s in seeds]))
+        out.set_phase("online")
+    return out
+
+
+def parameters(made: ActorCritic) -> dict[str, Tensor]:
+    """Copies of every parameter of a learner, by name."""
+    return {name: p.detach().clone() for name, p in made.nets.named_parameters()}
+
+
+def changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> set[str]:
+    """Names of the parameters that are not bit-equal."""
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def largest_difference(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float:
+    assert a.keys() == b.keys()
+    return max(float((a[name] - b[name]).abs().max()) for name in a)
+
+
+def alone_against_packed(name: str, phase: Phase, updates: int = 5, **more: Any) -> float:
+    """Largest difference between any parameter of a seed trained alone and of the same seed trained in a pack."""
+    packed = learner(name, SEEDS, phase, **more)
+    packed.run(updates)
+    together = parameters(packed)
+    worst = 0.0
+    for n, seed in enumerate(SEEDS):
+        single = learner(name, [seed], phase, **more)
+        single.run(updates)
+        worst = max(worst, largest_difference(parameters(single), {k: v[n : n + 1] for k, v in together.items()}))
+    return worst
+
+
+def gradient(loss: Tensor, module: nn.Module) -> Tensor:
+    """d(loss summed over seeds) / d(parameters of the module), as one vector."""
+    parts = torch.autograd.grad(
+        loss.sum(), list(module.parameters()), retain_graph=True, allow_unused=True, materialize_grads=True
+    )
+    return torch.cat([p.flatten() for p in parts])
+
+
+class QuadraticQ(nn.Module):
+    """The bandit's twin critics, Q(s, a) = scale(s) (b a - k a^2 / 2), with scale(s) = 1 where `scaled` is off."""
+
+    def __init__(self, b: float = 1.0, k: float = 2.0, scaled: bool = False) -> None:
+        super().__init__()
+        self.b, self.k, self.scaled = b, k, scaled
+
+    def forward(self, obs: Tensor, action: Tensor) -> Tensor:
+        q = (self.b * action - self.k * action.square() / 2).sum(-1)
+        return (q * obs[..., 0] if self.scaled else q)[:, None].expand(-1, 2, -1)
+
+
+class ConstantQ(nn.Module):
+    """Critics whose values do not depend on state or action."""
+
+    def __init__(self, *values: float) -> None:
+        super().__init__()
+        self.values = values
+
+    def forward(self, obs: Tensor, action: Tensor) -> Tensor:
+        return obs.new_tensor(self.values)[None, :, None].expand(obs.shape[0], -1, obs.shape[1])
+
+
+def stub_nets(policy: nn.Module, critic: nn.Module, **extra: nn.Module) -> Nets:
+    """Networks with a critic whose values are known."""
+    return Nets(policy, critic, extra, None)  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def constant_policy(mean: float, std: float, seeds: int = 1) -> GaussianPolicy:
+    """A one-dimensional policy over one-dimensional observations that is N(mean, std^2) everywhere; float64."""
+    policy = GaussianPolicy(seeds, 1, 1, (4,)).double()
+    for p in policy.parameters():
+        p.zero_()
+    *_, last_bias = policy.mean.parameters()
+    last_bias.fill_(mean).atanh_()
+    share = min((math.log(std) - policy.low) / (policy.high - policy.low), 1 - 1e-12)
+    policy.log_std_logits.fill_(share).logit_()
+    return policy
+
+
+def normal_grid(n: int) -> Tensor:
+    """`n` points spread as a standard normal, symmetric, with mean 0 and variance exactly 1; float64."""
+    points = torch.special.ndtri((torch.arange(n, dtype=torch.float64) + 0.5) / n)
+    return points / points.square().mean().sqrt()
+
+
+def bandit_step(policy: nn.Module, nets: Nets, action: Tensor, noise: Tensor | None = None, seeds: int = 1) -> Step:
+    """A step on data actions [B] of a single state, the same for every seed; `noise` [K, B]."""
+    action = action[None, :, None].repeat(seeds, 1, 1)
+    state = torch.ones_like(action)
+    zero = torch.zeros_like(action[..., 0])
+    batch = Batch(state, action, zero, state.clone(), zero.clone())
+    draws = Noise(torch.zeros_like(action), None if noise is None else noise[None, ..., None].expand(seeds, -1, -1, -1))
+    return Step(batch, draws, LearnerConfig(), policy(state), nets.q(state, action).detach())
+
+
+def random_step(
+    family: nn.Module, nets: Nets, seeds: int = 2, rows_: int = 32, samples: int = 1, seed: int = 0
+) -> Step:
+    """A step on random transitions, with a demonstration batch; float64."""
+    packed = torch.stack([rows(rows_, seed + s) for s in range(seeds)]).double()
+    demo = torch.stack([rows(8, 50 + seed + s) for s in range(seeds)]).double()
+    g = torch.Generator().manual_seed(seed)
+    a = LAYOUT.action_dim
+    noise = Noise(
+        torch.randn(seeds, rows_, a, generator=g).double(), torch.randn(seeds, samples, rows_, a, generator=g).double()
+    )
+    batch = LAYOUT.batch(packed, LAYOUT.batch(demo))
+    return Step(batch, noise, LearnerConfig(), family(batch.obs), nets.q(batch.obs, batch.action).detach())
+
+
+def random_nets(policy_type: type[nn.Module], seeds: int = 2, **extra: nn.Module) -> Nets:
+    """Small networks with random weights, large enough in the last layer to differ between states; float64."""
+    o, a = LAYOUT.obs_dim, LAYOUT.action_dim
+    nets = Nets(policy_type(seeds, o, a, (16, 16)), TwinQ(seeds, 2, o, a, (16, 16)), extra, None)
+    nets.init([torch.Generator().manual_seed(s) for s in range(seeds)], copy_targets=False)
+    with torch.no_grad():
+        *_, weight, bias = [p for name, p in nets.policy.named_parameters() if "layers" in name]
+        weight.mul_(300)
+        bias.mul_(300)
+    return nets.double()
+
+
+def moved_to(batch: Batch, noise: Noise, device: str) -> tuple[Batch, Noise]:
+    """The same draws on another device."""
+
+    def there(part: Any) -> Any:
+        values = {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
+        moved = {k: v.to(device) if isinstance(v, Tensor) else v and there(v) for k, v in values.items()}
+        return type(part)(**moved)
+
+    return there(batch), there(noise)
