@@ -80,6 +80,11 @@ class LearnerConfig:
             raise SettingError(f"batch_size={self.batch_size}: must be at least 1")
         if not 0 <= self.discount < 1:
             raise SettingError(f"discount={self.discount}: must be in [0, 1)")
+        for name in ("policy_lr", "critic_lr"):
+            if getattr(self, name) <= 0:
+                raise SettingError(f"{name}={getattr(self, name)}: must be positive")
+        if self.policy_weight_decay < 0:
+            raise SettingError(f"policy_weight_decay={self.policy_weight_decay}: must not be negative")
         if not 0 < self.tau <= 1:
             raise SettingError(f"tau={self.tau}: must be in (0, 1]")
 

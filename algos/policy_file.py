@@ -34,9 +34,12 @@ def save_policy(path: Path, policy: nn.Module, seed_index: int, meta: Mapping[st
         for name, p in policy.named_parameters()
     }
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as f:
-        np.savez_compressed(f, meta=np.array(json.dumps(dict(meta), sort_keys=True)), **arrays)  # type: ignore[arg-type]
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as f:
+            np.savez_compressed(f, meta=np.array(json.dumps(dict(meta), sort_keys=True)), **arrays)  # type: ignore[arg-type]
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def load_policy(paths: Sequence[Path]) -> tuple[nn.Module, dict[str, Any]]:

@@ -33,7 +33,7 @@ def describe(config: type[Any]) -> dict[str, tuple[str, str]]:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """', did you mean X?' for the closest known word, or the whole list where nothing is close."""
+    """'did you mean X?' for the closest known word, or the whole list where nothing is close."""
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.55)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"

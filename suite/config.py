@@ -177,8 +177,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         else:
             seeds = []
             for part in parse_list(text):
-                first, _, last = part.partition("-")
-                seeds += range(int(first), int(last or first) + 1)
+                first, dash, last = part.partition("-")
+                seeds += range(int(first), int(last if dash else first) + 1)
     except ValueError:
         raise SettingError(f"--seeds {text}: give a count (5), a list (3,7,9) or a range (4-6)") from None
     if not seeds or len(set(seeds)) != len(seeds):

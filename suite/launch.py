@@ -64,15 +64,17 @@ def run_all(cells: Sequence[Cell], jobs: int) -> dict[str, int]:
 def _start(cell: Cell) -> subprocess.Popen[str]:
     """Its own process group, so that Ctrl-C reaches it through us only, once."""
     return subprocess.Popen(
-        cell.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+        cell.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+        start_new_session=True,
+    )  # fmt: skip
 
 
 def _pass_on(process: subprocess.Popen[str]) -> None:
     assert process.stderr is not None
-    for line in process.stderr:
-        sys.stderr.write(line)
-        sys.stderr.flush()
+    with process.stderr as lines:
+        for line in lines:
+            sys.stderr.write(line)
+            sys.stderr.flush()
 
 
 def _stop(processes: Sequence[subprocess.Popen[str]]) -> None:

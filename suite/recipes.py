@@ -133,7 +133,8 @@ def _cloned(
     replay = Replay(layout, rows, 0, len(seeds), 0, rows.device)
     actor_critic = ActorCritic(objective, objective.Config(bc_loss=loss), learner, seeds, layout, replay)
     for done in range(0, updates, _REPORT_EVERY):
-        actor_critic.run(min(_REPORT_EVERY, updates - done))
+        with _one_thread():
+            actor_critic.run(min(_REPORT_EVERY, updates - done))
         if progress is not None:
             progress(f"cloning {min(done + _REPORT_EVERY, updates)}/{updates} updates")
     if not actor_critic.finite().all():
@@ -148,10 +149,10 @@ def distill(
     task: Task,
     source: Path,
     out: Path,
-    updates: int = 30_000,
+    updates: int = 15_000,
     seed: int = 0,
     *,
-    candidates: int = 4,
+    candidates: int = 2,
     hidden: tuple[int, ...] = (128, 128),
     teacher: str = "",
     episodes: int = 100,

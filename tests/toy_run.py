@@ -1,4 +1,4 @@
-"""A task whose runs take a fraction of a second, for the tests of the protocol: a point, eight steps, a random dataset."""
+"""A task whose runs take a fraction of a second, for the tests of the protocol: a point and a random dataset."""
 
 from __future__ import annotations
 
