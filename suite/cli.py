@@ -151,8 +151,8 @@ def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
     table = Table(*(rows[0] if rows else ()), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(str(v) for v in row.values()))
-    width = None if sys.stdout.isatty() else 1000  # one line per row for grep
-    console = Console(markup=False, width=width)  # markup would eat "[hub]"
+    columns = None if sys.stdout.isatty() else 1000  # one line per row for grep
+    console = Console(markup=False, width=columns)  # markup would eat "[hub]"
     console.print(table if rows else "nothing")
 
 

@@ -17,6 +17,7 @@ import torch
 import toy_run
 from toy_run import experiment, results, train
 
+import suite.cell
 import suite.evaluate
 import suite.protocol
 from algos.actor_critic import ActorCritic
@@ -44,7 +45,8 @@ POINTS: list[tuple[Any, str]] = [
     (suite.evaluate, "_wave"), (RunWriter, "append"), (RunWriter, "status"),
     (Checkpoints, "write_chunk"), (Checkpoints, "save"), (os, "replace"), (suite.protocol, "save_policy"),
 ]  # fmt: skip
-PLACES = [f"{when} {name}" for _, name in POINTS for when in ("before", "after")]
+WRITES = {"append", "write_chunk", "save", "replace", "save_policy"}
+PLACES = [f"before {name}" for _, name in POINTS] + [f"after {name}" for _, name in POINTS if name in WRITES]
 
 
 class Killed(BaseException):
@@ -143,12 +145,34 @@ def test_killed_once_at_every_kind_of_place(place: str, uninterrupted: Any, tmp_
 
 @pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("case", CASES)
-def test_killed_again_and_again_anywhere(case: str, uninterrupted: Any, tmp_path: Path) -> None:
+def test_killed_again_and_again_at_random_updates(
+    case: str, uninterrupted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In every third of the run once; it goes on from a checkpoint in the middle of a phase or an iteration."""
     points, whole = uninterrupted(case)
+    thirds = np.array_split(np.arange(1, points.count("after update")), 3)
     rng = np.random.default_rng(zlib.crc32(case.encode()))
-    deaths = [start_and_die(case, tmp_path, int(rng.integers(1, len(points) // 2))) for _ in range(3)]
-    assert deaths[0]
+    real = ActorCritic.update
+    for last in [int(rng.choice(third)) for third in thirds]:
+
+        def update(self: ActorCritic, *arguments: Any, last: int = last) -> None:
+            real(self, *arguments)
+            if self.updates == last:
+                raise Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ActorCritic, "update", update)
+            with pytest.raises(Killed):
+                start(case, tmp_path)
     assert start(case, tmp_path) == whole
+
+
+@pytest.mark.parametrize("case", ["ring that wraps", "no offline data online"])
+def test_killed_in_the_last_iteration(case: str, uninterrupted: Any, tmp_path: Path) -> None:
+    """A chunk then holds several iterations, more rows than the ring."""
+    folder = die_online(case, tmp_path / "out")
+    assert np.load(folder / "checkpoint" / "online-000000.npy").shape[1] == 32
+    assert start(case, tmp_path / "out") == uninterrupted(case)[1]
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
@@ -182,11 +206,12 @@ def test_a_finished_run_is_left_alone(uninterrupted: Any, tmp_path: Path) -> Non
     assert not list(folder.glob("checkpoint/online-*")), "the online rows of a finished run are dead weight"
 
 
-def die_online(out: Path) -> Path:
+def die_online(case: str, out: Path) -> Path:
     """A run killed in its last iteration, with two states and a chunk on disk; the run folder."""
-    points = passed("awac", out.parent / "whole")
-    assert start_and_die("awac", out, len(points) - points[::-1].index("before _collect"))
-    folder = run_folder(experiment("awac"), out)
+    points = passed(case, out.parent / "whole")
+    assert start_and_die(case, out, len(points) - points[::-1].index("before _collect"))
+    algo, settings = CASES[case]
+    folder = run_folder(experiment(algo, **settings), out)
     assert len(list(folder.glob("checkpoint/state-*.pt"))) == 2
     assert list(folder.glob("checkpoint/online-*.npy"))
     return folder
@@ -199,13 +224,13 @@ def damage(path: Path, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["cut", "empty", "zeros"])
 def test_falls_back_to_the_older_state(how: str, uninterrupted: Any, tmp_path: Path) -> None:
-    folder = die_online(tmp_path / "out")
+    folder = die_online("awac", tmp_path / "out")
     damage(max(folder.glob("checkpoint/state-*.pt")), how)
     assert start("awac", tmp_path / "out") == uninterrupted("awac")[1]
 
 
 def test_leftovers_of_a_killed_writer_are_ignored_and_removed(uninterrupted: Any, tmp_path: Path) -> None:
-    folder = die_online(tmp_path / "out")
+    folder = die_online("awac", tmp_path / "out")
     leftovers = [
         folder / "checkpoint" / ".state-00000099.pt.tmp", folder / "checkpoint" / ".online-000099.npy.tmp",
         folder / ".status.json.x1y2",
@@ -220,7 +245,7 @@ def test_leftovers_of_a_killed_writer_are_ignored_and_removed(uninterrupted: Any
 
 
 def test_says_what_is_broken(tmp_path: Path) -> None:
-    folder = die_online(tmp_path / "out")
+    folder = die_online("awac", tmp_path / "out")
     states, chunk = sorted(folder.glob("checkpoint/state-*.pt")), folder / "checkpoint" / "online-000000.npy"
     kept = {p: p.read_bytes() for p in (*states, chunk, folder / "metrics.csv", folder / "run.json")}
 
@@ -339,18 +364,26 @@ def test_a_failed_write_keeps_what_was_there(tmp_path: Path) -> None:
     assert (checkpoints.load() or (0,))[0] == 1
 
 
-def test_two_processes_cannot_run_the_same_folder(tmp_path: Path) -> None:
-    """The second one is told so, and leaves the first one's lock alone."""
+def test_two_processes_cannot_run_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one is told so and leaves the first one's lock alone, also before there is a run.json."""
     said: list[str] = []
-
-    def tick(point: str) -> None:
-        if point == "before _switch":
-            for _ in range(2):
-                with pytest.raises(RecordError) as caught:
-                    run_cell(experiment("awac"), tmp_path, toy_run.ONE_THREAD)
-                said.append(str(caught.value))
-
-    with ticking(tick):
-        start("awac", tmp_path)
     folder = run_folder(experiment("awac"), tmp_path)
-    assert said == [f"{folder} is being run by another process"] * 2
+
+    def intrude() -> None:
+        for _ in range(2):
+            assert (folder / ".lock").exists()
+            with pytest.raises(RecordError) as caught:
+                run_cell(experiment("awac"), tmp_path, toy_run.ONE_THREAD)
+            said.append(str(caught.value))
+
+    data = suite.cell._data
+
+    def slow_data(*arguments: Any) -> Any:
+        assert not (folder / "run.json").exists()
+        intrude()
+        return data(*arguments)
+
+    monkeypatch.setattr(suite.cell, "_data", slow_data)
+    with ticking(lambda point: intrude() if point == "before _switch" else None):
+        start("awac", tmp_path)
+    assert said == [f"{folder} is being run by another process"] * 4

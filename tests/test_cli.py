@@ -1,0 +1,356 @@
+"""The command line: bad input is one line and exit code 2 with nothing written; good input ends in a report."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+import toy_run
+
+import suite.cli
+import suite.launch
+from envs import datasets, tasks
+from envs.datasets import Episode
+from suite import recipes
+from suite.record import read_run
+
+DOOR_DATA = "tests/door-v0"
+TINY = toy_run.options({**toy_run.SIZES, "eval_every_offline": 7})
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Bench = Callable[..., Said]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _toy() -> Iterator[None]:
+    with toy_run.registered():
+        yield
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bench:
+    """`bench ...` in a folder of its own, in this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["bench", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            suite.cli.main()
+        said = capsys.readouterr()
+        code = end.value.code
+        return Said(code if isinstance(code, int) else int(bool(code)), said.out, said.err)
+
+    return call
+
+
+def run(*more: str, algo: str = "awac", env: str = toy_run.TASK.id) -> list[str]:
+    return [
+        "run",
+        "--algo",
+        algo,
+        "--env",
+        env,
+        "--seeds",
+        "2",
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+        "--workers",
+        "0",
+        *more,
+    ]
+
+
+def door_data() -> str:
+    """A few random episodes that pass for a dataset of the door task."""
+    task, rng = tasks.get("door-binary"), np.random.default_rng(0)
+
+    def one(demo: bool) -> Episode:
+        obs = rng.standard_normal((21, task.obs_dim)).astype(np.float32)
+        return Episode(obs, rng.uniform(-1, 1, (20, task.action_dim)).astype(np.float32), demo=demo)
+
+    datasets.store(task, DOOR_DATA, [one(i < 2) for i in range(4)], {})
+    return DOOR_DATA
+
+
+# bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "nearest"),
+    [
+        (run(algo="awacc"), "unknown algorithm 'awacc'; did you mean 'awac'?"),
+        (run(algo="awac,sacc"), "unknown algorithm 'sacc'; did you mean 'sac'?"),
+        (run(env="dor-binary"), "unknown task 'dor-binary'; did you mean 'door-binary'?"),
+        (run("--profile", "smok"), "unknown profile 'smok'; did you mean 'smoke'?"),
+        (run("--set", "temprature=1"), "unknown setting 'temprature' of awac; did you mean 'temperature'?"),
+        (run("--set", "offline_updates=many"), "--set offline_updates=many: expected a whole number"),
+        (run("--set", "bc_weight=1"), "none of the chosen algorithms has 'bc_weight'"),
+        (run("--dataset", "humn", env="door-binary"), "door-binary-v0 has no dataset 'humn'; did you mean 'human'?"),
+        (run("--dataset", "awac-bench/none-v0"), "`bench data build` makes a task's default one"),
+        (run("--seeds", "x"), "--seeds x: give a count (5), a list (3,7,9) or a range (4-6)"),
+        (run("--device", "gpu"), "--device gpu: auto, cpu or cuda"),
+        (run("--name", "a/b"), "cannot hold a path"),
+        (run(algo=","), "must each name at least one"),
+        (["list", "alogs"], "cannot list 'alogs'; did you mean 'algos'?"),
+        (["list", "runs"], "runs is not a folder; runs are written there by `bench run --out runs`"),
+        (["explain", "awak", "door-binary"], "did you mean 'awac'?"),
+        (["explain", "awac", "door-binari"], "did you mean 'door-binary'?"),
+        (["explain", "awac", "door-binary", "--set", "betta=1"], "unknown setting 'betta'"),
+        (["report"], "runs is not a folder"),
+        (["data", "info", "--env", "pen-binery"], "did you mean 'pen-binary'?"),
+        (["data", "build", "--env", "door-binary,pen-binery"], "did you mean 'pen-binary'?"),
+        (["data", "info", "--env", "door-binary"], "is not built yet: `bench data build --env door-binary`"),
+    ],
+)
+def test_bad_input_is_one_line_that_says_what_would_be_right(
+    arguments: list[str], nearest: str, bench: Bench, tmp_path: Path
+) -> None:
+    said = bench(*arguments)
+    assert said.code == 2
+    assert said.out == ""
+    assert said.err.startswith("bench: ")
+    assert said.err.count("\n") == 1
+    assert nearest in said.err
+    assert not list(tmp_path.iterdir()), "nothing may be written"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_is_not_pretended(bench: Bench) -> None:
+    assert "torch sees no CUDA device; `bench doctor` says more" in bench("run", "--algo", "bc", "--env", "door-binary",
+                                                                          "--device", "cuda").err  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["runn"],
+        ["run"],
+        ["run", "--algo"],
+        ["run", "--algos", "awac"],
+        ["list"],
+        run("--jobs", "0"),
+        run("--threads", "x"),
+    ],
+)
+def test_usage_errors_end_with_code_2(arguments: list[str], bench: Bench, tmp_path: Path) -> None:
+    said = bench(*arguments)
+    assert said.code == 2
+    assert "Traceback" not in said.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_on_a_folder_without_runs(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    said = bench("report")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert not (tmp_path / "report").exists()
+
+
+def test_where_nothing_can_be_written(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    said = bench(*run("--out", "file", "--dataset", toy_run.DATA))
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "cannot write to file" in said.err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_an_error_of_ours_is_not_dressed_up_as_the_users(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug keeps its traceback."""
+    from suite import commands
+
+    monkeypatch.setattr(commands, "listing", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        bench("list", "algos")
+
+
+# looking
+
+
+def test_help_names_the_commands(bench: Bench) -> None:
+    said = bench("--help")
+    assert said.code == 0
+    for command in ("run", "report", "list", "explain", "doctor", "data"):
+        assert f"\n  {command} " in said.out
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    program = (
+        "import sys; sys.argv = ['bench', '--help']\n"
+        "from suite.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "print(sorted({'torch', 'mujoco', 'gymnasium', 'minari', 'pandas', 'matplotlib'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("what", "word"),
+    [("algos", "sac-bc"), ("envs", "door-binary-v0"), ("profiles", "smoke"), ("datasets", toy_run.DATA)],
+)
+def test_lists(what: str, word: str, bench: Bench) -> None:
+    said = bench("list", what)
+    assert (said.code, said.err) == (0, "")
+    assert word in said.out
+    found = json.loads(bench("list", what, "--json").out)
+    assert any(word in row.values() for row in found)
+
+
+def test_explain_prints_every_setting_with_value_meaning_and_source(bench: Bench) -> None:
+    said = bench("explain", "awac", "door-binary", "--set", "tau=0.1", "--json")
+    found = {row["setting"]: row for row in json.loads(said.out)}
+    assert found["temperature"]["value"] == 0.3
+    assert found["temperature"]["source"] == "task door-binary-v0"
+    assert (found["tau"]["value"], found["tau"]["source"]) == (0.1, "--set")
+    assert found["batch_size"]["value"] == 1024
+    assert all(row["meaning"] and row["source"] for row in found.values())
+    table = bench("explain", "awac", "door-binary").out
+    assert len(table.splitlines()) == len(found) + 1
+
+
+def test_doctor(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = bench("doctor", "--json")
+    found = {row["name"]: row for row in json.loads(said.out)}
+    assert said.code == 0
+    assert {"python", "torch", "cuda", "pandas", "datasets", "disk"} <= found.keys()
+    assert {row["state"] for row in found.values()} <= {"ok", "warn"}
+    assert all(row["repair"] for row in found.values() if row["state"] != "ok")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", "/proc/nowhere")
+    from suite import doctor
+
+    monkeypatch.setattr(doctor, "_simulator", lambda: 1 / 0)
+    monkeypatch.setattr(
+        doctor, "_network", lambda: doctor.Check("hub", "warn", "none", "pip install 'awac-bench[hub]'")
+    )
+    said = bench("doctor")
+    assert said.code == 1
+    assert "ZeroDivisionError" in said.out, "one broken package does not hide the rest"
+    assert "set MINARI_DATASETS_PATH to a folder you can write" in said.out
+    assert "awac-bench[hub]" in said.out
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(bench: Bench, tmp_path: Path) -> None:
+    said = bench(*run("--dry-run", *TINY, algo="bc", env="toy_env:point"))
+    assert said.code == 0
+    assert f"# bc on {toy_run.TASK.id.removesuffix('-v0')}, seeds 0, 1, profile quick" in said.out
+    assert "batch_size = 8    (--set)" in said.out
+    assert "estimate: about " in said.out
+    assert "MB on disk" in said.out
+    assert not list(tmp_path.iterdir())
+
+
+# running
+
+
+def test_two_cells_a_report_and_again(bench: Bench, tmp_path: Path) -> None:
+    arguments = run("--dataset", toy_run.DATA, *TINY, "--set", "bc_weight=0.5", algo="awac,sac-bc")
+    said = bench(*arguments)
+    assert said.code == 0
+    assert "--set bc_weight=0.5 applies to sac-bc only" in said.err
+    folders = [Path(line) for line in said.out.splitlines()]
+    assert [read_run(f).algo for f in folders] == ["awac", "sac-bc"]
+    assert all(read_run(f).finished for f in folders)
+    assert read_run(folders[0]).run["command"] == ["bench", *arguments]
+    again = bench(*arguments)
+    assert again.out == said.out
+    assert again.err.count("finished already") == 2
+    listed = json.loads(bench("list", "runs", "--json").out)
+    assert [(row["algo"], row["state"], row["step"]) for row in listed] == [
+        ("awac", "finished", 64),
+        ("sac-bc", "finished", 64),
+    ]
+    said = bench("report")
+    assert said.code == 0
+    assert Path(said.out.strip()) == tmp_path / "report" / "index.html"
+    assert "sac-bc" in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_the_same_task_by_two_names_is_one_cell(bench: Bench) -> None:
+    said = bench(*run(*TINY, algo="sac-scratch", env="toy_env:point,toy_env:point-v0"))
+    assert (said.code, len(said.out.splitlines())) == (0, 1)
+    assert "finished already" not in said.err
+
+
+def test_a_stopped_run_ends_with_128_and_the_signal(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from algos.actor_critic import ActorCritic
+
+    real, arguments = ActorCritic.run, run("--dataset", toy_run.DATA, *TINY)
+
+    def interrupted(self: ActorCritic, updates: int) -> None:
+        real(self, updates)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ActorCritic, "run", interrupted)
+        said = bench(*arguments)
+    assert said.code == 143
+    assert "stopped; the same command goes on from here" in said.err
+    said = bench(*arguments)
+    assert said.code == 0
+    assert "resuming at step 0" in said.err
+
+
+def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One process per cell, the settings that the cell has, and no dataset built for those that need none."""
+    commands: dict[str, list[str]] = {}
+    built: list[Any] = []
+
+    def run_all(cells: list[suite.launch.Cell], jobs: int) -> dict[str, int]:
+        assert jobs == 3
+        commands.update({cell.name: list(cell.command) for cell in cells})
+        return dict.fromkeys(commands, 0) | {"sac-bc on door-binary": 2}
+
+    monkeypatch.setattr("suite.commands.run_all", run_all)
+    monkeypatch.setattr(recipes, "build", lambda *arguments: built.append(arguments))
+    arguments = run("--jobs", "9", "--set", "bc_weight=2", "--set", "tau=0.1", "--profile", "smoke",
+                    algo="awac,sac-bc,sac-scratch", env="door-binary")  # fmt: skip
+    said = bench(*arguments)
+    assert said.code == 2
+    assert "sac-bc on door-binary: ended with exit code 2" in said.err
+    assert [Path(line).parent.name for line in said.out.splitlines()] == ["awac", "sac-scratch"]
+    settings = {name: [text for flag, text in itertools.pairwise(c) if flag == "--set"] for name, c in commands.items()}
+    assert settings == {
+        "awac on door-binary": ["tau=0.1"],
+        "sac-bc on door-binary": ["bc_weight=2", "tau=0.1"],
+        "sac-scratch on door-binary": ["tau=0.1"],
+    }
+    assert [(task.id, task.recipe.rollouts) for task, *_ in built] == [("door-binary-v0", 4)]
+    for name, command in commands.items():
+        assert command[1:6] == ["-m", "suite.cli", "run", "--algo", name.split()[0]]
+    built.clear()
+    bench(*run("--jobs", "3", "--profile", "smoke", algo="sac-scratch", env="door-binary,pen-binary,relocate-binary"))
+    assert not built
+
+
+def test_the_whole_way_in_processes_of_their_own(tmp_path: Path) -> None:
+    """Two cells of a hand task side by side."""
+    command = [
+        sys.executable, "-m", "suite.cli", "run", "--algo", "awac,bc", "--env", "door-binary", "--profile", "smoke",
+        "--seeds", "3,5", "--dataset", door_data(), "--jobs", "2", "--device", "cpu",
+        *toy_run.options({"online_steps": 40, "offline_updates": 10, "eval_episodes": 1}),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    runs = [read_run(tmp_path / line) for line in done.stdout.splitlines()]
+    assert [(r.algo, r.seeds, r.finished) for r in runs] == [("awac", (3, 5), True), ("bc", (3, 5), True)]
+    assert "Warning" not in done.stderr

@@ -1,0 +1,146 @@
+"""Several cells at once: side by side, each on its own, all of them stopped together."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from suite.launch import Cell, run_all
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+# marks its start, waits for the mark of the cell named by the second argument, ends
+MEET = """
+import pathlib, sys, time
+folder, mine, other = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+(folder / mine).touch()
+until = time.monotonic() + 20
+while not (folder / other).exists():
+    if time.monotonic() > until:
+        sys.exit(7)
+    time.sleep(0.01)
+"""
+
+# says that it runs; on SIGTERM tidies up and ends with 143, as `bench run` does
+LONG = """
+import pathlib, signal, sys, time
+folder, mine = pathlib.Path(sys.argv[1]), sys.argv[2]
+def stop(number, frame):
+    (folder / f"{mine}.tidied").touch()
+    sys.exit(143)
+signal.signal(signal.SIGTERM, stop)
+(folder / mine).touch()
+time.sleep(30)
+"""
+
+STUBBORN = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pathlib.Path(sys.argv[1], sys.argv[2]).touch()
+time.sleep(30)
+"""
+
+
+def cell(name: str, program: str, *arguments: object) -> Cell:
+    return Cell(name, [sys.executable, "-c", program, *map(str, arguments)])
+
+
+def signal_once(paths: list[Path], number: int, times: int = 1) -> threading.Thread:
+    """Send this process a signal when all paths exist."""
+
+    def wait() -> None:
+        until = time.monotonic() + 20
+        while not all(p.exists() for p in paths) and time.monotonic() < until:
+            time.sleep(0.01)
+        for _ in range(times):
+            os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def test_cells_run_side_by_side(tmp_path: Path) -> None:
+    """Each waits for the other to have begun: one after the other they would never end well."""
+    cells = [cell("a", MEET, tmp_path, "a", "b"), cell("b", MEET, tmp_path, "b", "a")]
+    assert run_all(cells, 2) == {"a": 0, "b": 0}
+
+
+def test_no_more_at_once_than_asked_for(tmp_path: Path) -> None:
+    program = """
+import pathlib, sys, time
+folder = pathlib.Path(sys.argv[1])
+(folder / f"{sys.argv[2]}.running").touch()
+time.sleep(0.15)
+(folder / f"{sys.argv[2]}.saw").write_text(str(len(list(folder.glob("*.running")))))
+(folder / f"{sys.argv[2]}.running").unlink()
+"""
+    codes = run_all([cell(str(n), program, tmp_path, n) for n in range(5)], 2)
+    assert list(codes.values()) == [0] * 5
+    assert max(int(p.read_text()) for p in tmp_path.glob("*.saw")) <= 2
+
+
+def test_a_failing_cell_keeps_no_other_from_running() -> None:
+    killed = cell("killed", "import os; os.kill(os.getpid(), 9)")
+    cells = [killed, *(cell(f"ends with {code}", f"import sys; sys.exit({code})") for code in (2, 0, 1))]
+    assert run_all(cells, 1) == {"killed": -9, "ends with 2": 2, "ends with 0": 0, "ends with 1": 1}
+
+
+def test_the_last_words_of_a_failed_cell_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when whoever reads them is slow: they say why it failed."""
+
+    class SlowTerminal(io.StringIO):
+        def write(self, text: str) -> int:
+            time.sleep(0.2)
+            return super().write(text)
+
+    terminal = SlowTerminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    run_all([cell("a", "import sys; sys.exit('one\\ntwo\\nthis is why')")], 1)
+    assert terminal.getvalue() == "one\ntwo\nthis is why\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_signal_reaches_every_child_and_starts_no_more(number: int, tmp_path: Path) -> None:
+    handlers = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
+    names = ("a", "b", "c")
+    stopper = signal_once([tmp_path / "a", tmp_path / "b"], number)
+    begun = time.monotonic()
+    codes = run_all([cell(n, LONG, tmp_path, n) for n in names], 2)
+    stopper.join()
+    assert codes == {"a": 143, "b": 143, "c": -1}
+    assert time.monotonic() - begun < 20
+    assert sorted(p.name for p in tmp_path.glob("*.tidied")) == ["a.tidied", "b.tidied"]
+    assert not (tmp_path / "c").exists()
+    assert [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)] == handlers
+
+
+def test_a_child_that_will_not_stop_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("suite.launch.TERM_SECONDS", 0.3)
+    stopper = signal_once([tmp_path / "a"], signal.SIGTERM)
+    assert run_all([cell("a", STUBBORN, tmp_path, "a")], 1) == {"a": -9}
+    stopper.join()
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_children_through_us_only(tmp_path: Path) -> None:
+    """A child is in a session of its own, so the terminal's SIGINT does not hit it a second time."""
+    program = "import os, sys, pathlib; pathlib.Path(sys.argv[1], 'group').write_text(str(os.getpgid(0)))"
+    run_all([cell("a", program, tmp_path)], 1)
+    assert int((tmp_path / "group").read_text()) != os.getpgid(0)
+
+
+def test_output_larger_than_a_pipe_does_not_block(capsys: pytest.CaptureFixture[str]) -> None:
+    program = "import sys; [sys.stderr.write('x' * 99 + '\\n') for _ in range(2000)]; sys.stdout.write('y' * 200_000)"
+    assert run_all([cell("a", program)], 1) == {"a": 0}
+    assert len(capsys.readouterr().err) == 200_000
+
+
+def test_nothing_to_run() -> None:
+    assert run_all([], 3) == {}
