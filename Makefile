@@ -17,7 +17,7 @@ $(SETUP): pyproject.toml constraints.txt
 
 demo: $(SETUP)
 	@echo "==> training AWAC, SAC and BC on two tasks, two seeds at once: about nine minutes on two cores"
-	@$(BIN)/bench run --algo awac,sac,bc --env door-binary,relocate-binary --seeds 2 --profile demo --jobs 2 --out demo/runs
+	@$(BIN)/bench run --algo awac,sac,bc --env door-binary,relocate-binary --seeds 2 --profile quick --jobs 2 --out demo/runs
 	@echo "==> drawing the report"
 	@echo "==> open $$($(BIN)/bench report demo/runs --out demo/report)"
 

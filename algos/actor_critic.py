@@ -98,7 +98,7 @@ class ActorCritic:
 
     @torch.no_grad()
     def reset_parts(self, parts: Iterable[str]) -> None:
-        """Start some of `PARTS` anew: networks, targets (copies of the critics), optimisers, duals (all extra modules)."""
+        """Start some of `PARTS` anew: networks, targets (copies of the critics), optimisers, duals (extra modules)."""
         parts = set(parts)
         if unknown := parts - set(PARTS):
             raise SettingError(f"cannot reset {', '.join(sorted(unknown))}; parts are {', '.join(PARTS)}")

@@ -57,7 +57,7 @@ class MLP(nn.Module):
         x = x.flatten(0, -3)
         for n, layer in enumerate(self.layers):
             assert isinstance(layer, Linear)
-            x = torch.baddbmm(layer.bias.flatten(0, -3), x, layer.weight.flatten(0, -3))
+            x = torch.bmm(x, layer.weight.flatten(0, -3)).add_(layer.bias.flatten(0, -3))
             if n < len(self.layers) - 1:
                 x = x.relu_()
         return x.view(*lead, *x.shape[1:])
