@@ -285,7 +285,7 @@ def test_missing_metrics_and_lost_or_doubled_rows_are_damage(tmp_path):
     with pytest.raises(RecordError, match="two values of 'success' for seed 0 at env_step -100"):
         collect(tmp_path)
     path.unlink()
-    with pytest.raises(RecordError, match="metrics.csv cannot be read|damaged run folder"):
+    with pytest.raises(RecordError, match=r"metrics\.csv cannot be read|damaged run folder"):
         collect(tmp_path)
 
 
