@@ -30,7 +30,7 @@ from suite import recipes
 from suite.config import Experiment
 from suite.progress import Progress, duration
 from suite.protocol import Runner, lanes, online_capacity
-from suite.record import RecordError, Run, RunWriter, read_run
+from suite.record import LOCK, RecordError, Run, RunWriter, read_run
 
 __all__ = ["Hardware", "estimate", "run_cell", "run_folder", "task_of", "versions"]
 
@@ -230,7 +230,7 @@ def _locked(folder: Path) -> Iterator[None]:
     missing = [part for part in (folder, *folder.parents) if not part.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+        handle = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
     except OSError as error:
         raise RecordError(f"cannot write to {folder}: {error.strerror}") from None
     try:
@@ -242,7 +242,7 @@ def _locked(folder: Path) -> Iterator[None]:
             yield
         finally:
             if not (folder / "run.json").exists():  # nothing was begun: leave no trace
-                (folder / ".lock").unlink(missing_ok=True)
+                (folder / LOCK).unlink(missing_ok=True)
                 with suppress(OSError):  # not empty: others have begun runs beside this one
                     for part in dict.fromkeys((folder, folder.parent, folder.parent.parent, *missing)):
                         part.rmdir()

@@ -127,12 +127,12 @@ def distill(
     rollouts: Annotated[Path, typer.Option(help="npz with observations, actions and expert_actions.")],
     out: Annotated[Path, typer.Option(help="Policy file to write.")],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the training.")] = 0,
+    updates: Annotated[int, typer.Option(min=1, help="Updates of the training.")] = 15_000,
 ) -> None:
     """Distil recorded rollouts of an expert into a small policy that demonstrations can be generated from."""
-    from envs import tasks
-    from suite import recipes
+    from suite import commands
 
-    _print([recipes.distill(tasks.get(env), rollouts, out, seed=seed)], False)
+    _print([commands.data_distill(env, rollouts, out, seed, updates)], False)
 
 
 def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
@@ -156,9 +156,9 @@ def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
     console.print(table if rows else "nothing")
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, code: int = 2) -> NoReturn:
     sys.stderr.write(f"bench: {message}\n")
-    raise SystemExit(2)
+    raise SystemExit(code)
 
 
 def main() -> None:
@@ -170,20 +170,22 @@ def main() -> None:
     except Exception as error:
         if _is_ours(error):
             _fail(str(error))
+        if _is(error, "envs.vector", "WorkerError"):  # nothing the command could say better
+            _fail(str(error), code=1)
         raise
 
 
 def _is_ours(error: Exception) -> bool:
     """Whether an error was written for the user; its class is looked up only where its module has been imported."""
     classes = {
-        "algos.settings": ("SettingError",), "envs.tasks": ("UnknownTaskError",),
-        "envs.minari_store": ("DatasetError",), "suite.record": ("RecordError",),
+        "algos.settings": "SettingError", "envs.tasks": "UnknownTaskError",
+        "envs.minari_store": "DatasetError", "suite.record": "RecordError",
     }  # fmt: skip
-    return any(
-        isinstance(error, getattr(sys.modules[module], name))
-        for module, names in classes.items() if module in sys.modules
-        for name in names
-    )  # fmt: skip
+    return any(_is(error, module, name) for module, name in classes.items())
+
+
+def _is(error: Exception, module: str, name: str) -> bool:
+    return module in sys.modules and isinstance(error, getattr(sys.modules[module], name))
 
 
 if __name__ == "__main__":

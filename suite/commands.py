@@ -25,10 +25,10 @@ from suite.config import (
     unused_overrides,
 )
 from suite.launch import Cell, run_all
-from suite.protocol import Stopped
+from suite.protocol import Diverged, Stopped
 from suite.record import find_runs, read_run
 
-__all__ = ["data_build", "data_info", "explain", "listing", "run"]
+__all__ = ["data_build", "data_distill", "data_info", "explain", "listing", "run"]
 
 
 def run(
@@ -52,13 +52,17 @@ def run(
         return 0
     if jobs > 1 and len(experiments) > 1:
         return _run_jobs(experiments, out, hardware, min(jobs, len(experiments)), overrides, seeds)
-    try:
-        for experiment in experiments:
+    code = 0
+    for experiment in experiments:
+        try:
             _print(str(run_cell(experiment, out, hardware)))
-    except Stopped as stop:
-        _say(str(stop))
-        return stop.code
-    return 0
+        except Stopped as stop:
+            _say(str(stop))
+            return stop.code
+        except Diverged as error:
+            _say(str(error))
+            code = 1
+    return code
 
 
 def _run_jobs(
@@ -190,6 +194,11 @@ def data_info(env: str, dataset: str | None, seed: int) -> list[dict[str, Any]]:
     if dataset is None and not datasets.exists(name):
         raise SettingError(f"the default dataset of {task.id} is not built yet: `bench data build --env {env}`")
     return [dataclasses.asdict(datasets.load(task, name).info)]
+
+
+def data_distill(env: str, rollouts: Path, out: Path, seed: int, updates: int) -> dict[str, Any]:
+    """Distil an expert from recorded rollouts; returns what its file says of it."""
+    return recipes.distill(tasks.get(env), rollouts, out, updates, seed, progress=_say)
 
 
 def _say(message: str) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -31,7 +31,7 @@ from suite.evaluate import Collected, collect, evaluate
 from suite.progress import Progress
 from suite.record import RecordError, Row, RunWriter, write_json
 
-__all__ = ["Runner", "Stopped", "lanes", "online_capacity"]
+__all__ = ["Diverged", "Runner", "Stopped", "lanes", "online_capacity"]
 
 BLOCK = 50  # updates between looks at the clock and at stop signals
 CHECKPOINT_SECONDS = 120.0  # between checkpoints where evaluations are further apart
@@ -43,6 +43,10 @@ class Stopped(Exception):  # noqa: N818 - not an error: the run can go on
     def __init__(self, signal_number: int) -> None:
         self.code = 128 + signal_number
         super().__init__("stopped; the same command goes on from here")
+
+
+class Diverged(Exception):  # noqa: N818 - an outcome, not a mistake in the command
+    """No seed is left whose parameters are finite: there is nothing to train."""
 
 
 def lanes(experiment: Experiment) -> int:
@@ -101,16 +105,28 @@ class Runner:
     # the protocol
 
     def run(self) -> None:
-        """Everything that is left to do; raises `Stopped` after a checkpoint when asked to stop."""
+        """Everything that is left to do; raises `Stopped` after a checkpoint when asked to stop.
+
+        Raises `Diverged` at the evaluation that finds no finite seed. Whatever else ends a run is told by its status.
+        """
         self._resume()
-        with self._signals():
-            self._offline()
-            if not self.needs.offline_only:
-                self._switch()
-                self._online()
+        try:
+            with self._signals():
+                self._offline()
+                if not self.needs.offline_only:
+                    self._switch()
+                    self._online()
+        except Stopped:
+            raise
+        except Exception as error:
+            with suppress(OSError):  # the disk may be what failed
+                self._status("failed", str(error).partition("\n")[0])
+                self.writer.log(f"failed: {error}")
+            raise
         self._finish()
 
     def _offline(self) -> None:
+        self._check_finite()  # a run that diverged altogether comes back here
         if self.switched:
             return
         every = self.protocol.eval_every_offline
@@ -198,6 +214,14 @@ class Runner:
         self.progress.score(f"success {scores['success'].mean():.2f} [{values}] at {phase_step:,}")
         self.writer.log(f"step {phase_step}: success {values}")
         self._save()
+        self._check_finite()
+
+    def _check_finite(self) -> None:
+        if self.diverged.all():
+            raise Diverged(
+                f"{self.experiment.cell}: every seed diverged before update {self.learner.updates:,}; "
+                "smaller learning rates may help, e.g. --set policy_lr=1e-4 --set critic_lr=1e-4"
+            )
 
     def _record(self, scores: dict[str, NDArray[np.float64]]) -> None:
         """Rows of this evaluation, of the learning metrics since the last, and of seeds that have just diverged."""

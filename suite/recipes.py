@@ -173,7 +173,7 @@ def distill(
     meta: dict[str, Any] = {
         "family": "gaussian", "obs_dim": task.obs_dim, "action_dim": task.action_dim, "hidden": list(hidden),
         "task": task.id, "teacher": teacher or source.name, "updates": updates,
-        "command": f"bench data distill {task.id} --rollouts {source.name} --out {out.name}",
+        "command": f"bench data distill {task.id} --rollouts {source.name} --out {out.name} --updates {updates}",
     }  # fmt: skip
     seeds = range(seed, seed + candidates)
     best = -1.0

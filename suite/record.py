@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import fcntl
 import hashlib
 import json
 import math
@@ -27,11 +28,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 __all__ = [
-    "COLUMNS", "METRICS", "RecordError", "Row", "Run", "RunWriter",
+    "COLUMNS", "LOCK", "METRICS", "RecordError", "Row", "Run", "RunWriter",
     "config_hash", "find_runs", "read_run", "read_tidy", "write_json",
 ]  # fmt: skip
 
 FORMAT = 1
+LOCK = ".lock"  # held by the process that runs the folder
 COLUMNS = ("seed", "phase", "env_step", "update", "metric", "value")
 PHASES = ("offline", "online")
 
@@ -214,6 +216,8 @@ def read_run(path: Path) -> Run:
         if key not in run:
             raise RecordError(f"{path / 'run.json'}: no {key!r}: not a run folder of this suite")
     status = _read_json(path / "status.json")
+    if status.get("state") == "running" and not _locked(path / LOCK):
+        status["state"] = "interrupted"  # killed, or its machine went down: nobody was left to write it
     metrics = path / "metrics.csv"
     try:
         with metrics.open(newline="") as f:
@@ -246,6 +250,18 @@ def read_tidy(path: Path) -> dict[tuple[str, str], list[Row]]:
             row = _row([record[c] for c in COLUMNS], path, number)
             out.setdefault((record["algo"], record["env"]), []).append(row)
     return out
+
+
+def _locked(path: Path) -> bool:
+    """Whether a process holds this lock; shared access is asked for, so that two readers do not see each other."""
+    try:
+        with path.open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _read_json(path: Path) -> dict[str, Any]:

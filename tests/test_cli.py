@@ -19,8 +19,10 @@ import toy_run
 
 import suite.cli
 import suite.launch
+from algos.actor_critic import ActorCritic
 from envs import datasets, tasks
 from envs.datasets import Episode
+from envs.vector import VectorEnv, WorkerError
 from suite import recipes
 from suite.record import read_run
 
@@ -340,6 +342,35 @@ def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.M
     built.clear()
     bench(*run("--jobs", "3", "--profile", "smoke", algo="sac-scratch", env="door-binary,pen-binary,relocate-binary"))
     assert not built
+
+
+def test_a_cell_in_which_all_seeds_diverge_does_not_keep_the_next_from_running(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = ActorCritic.update
+
+    def update(self: ActorCritic, *arguments: Any) -> None:
+        real(self, *arguments)
+        if self.objective.name == "awac":
+            with torch.no_grad():
+                next(self.nets.policy.parameters()).fill_(torch.nan)
+
+    monkeypatch.setattr(ActorCritic, "update", update)
+    said = bench(*run(*TINY, "--dataset", toy_run.DATA, algo="awac,bc"))
+    assert said.code == 1
+    assert "every seed diverged before update 7; smaller learning rates may help" in said.err
+    assert [Path(line).parent.name for line in said.out.splitlines()] == ["bc"]
+
+
+def test_a_dead_worker_is_one_line(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(self: VectorEnv, actions: Any) -> None:
+        raise WorkerError("the worker process of environments 0 to 1 was killed by SIGKILL")
+
+    monkeypatch.setattr(VectorEnv, "step", step)
+    said = bench(*run(*TINY, "--dataset", toy_run.DATA))
+    assert said.code == 1
+    assert said.err.splitlines()[-1] == "bench: the worker process of environments 0 to 1 was killed by SIGKILL"
+    assert "Traceback" not in said.err
 
 
 def test_the_whole_way_in_processes_of_their_own(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from envs.vector import VectorEnv
 from suite.cell import Hardware, estimate, run_cell, run_folder
 from suite.config import Experiment
 from suite.evaluate import EVAL_SEED
-from suite.protocol import Runner
+from suite.protocol import Diverged, Runner
 from suite.record import RecordError, Row, read_run
 
 
@@ -278,6 +278,38 @@ def test_a_diverged_seed_stays_so_after_a_resume(tmp_path: Path, monkeypatch: py
             train(experiment("awac"), tmp_path / "cut")
     assert train(experiment("awac"), tmp_path / "cut") == whole
     assert whole["metrics.csv"].count(b"diverged") == 1
+
+
+def test_a_run_ends_when_every_seed_has_diverged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it is called again: nothing is left to train."""
+    real = ActorCritic.update
+
+    def update(self: ActorCritic, *arguments: Any) -> None:
+        real(self, *arguments)
+        with torch.no_grad():
+            next(self.nets.policy.parameters()).fill_(torch.nan)
+
+    monkeypatch.setattr(ActorCritic, "update", update)
+    cell = experiment("awac")
+    for _ in range(2):
+        with pytest.raises(Diverged, match="every seed diverged before update 4; smaller learning rates"):
+            train(cell, tmp_path)
+        left = read_run(run_folder(cell, tmp_path))
+        assert left.status["state"] == "failed"
+        assert "every seed diverged" in left.status["message"]
+        assert [(r.seed, r.update) for r in left.rows if r.metric == "diverged"] == [(0, 4), (1, 4)]
+
+
+def test_what_stopped_a_run_is_in_its_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = experiment("awac")
+    with monkeypatch.context() as patch:
+        patch.setattr(Runner, "_collect", lambda self: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(cell, tmp_path)
+    status = read_run(run_folder(cell, tmp_path)).status
+    assert (status["state"], status["message"]) == ("failed", "division by zero")
+    train(cell, tmp_path)
+    assert read_run(run_folder(cell, tmp_path)).finished
 
 
 # what a run leaves, and what it refuses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
@@ -14,6 +15,7 @@ import pytest
 
 from suite.record import (
     COLUMNS,
+    LOCK,
     METRICS,
     RecordError,
     Row,
@@ -56,6 +58,14 @@ def test_what_is_written_is_read_back(writer: RunWriter) -> None:
     assert list(run.rows) == rows
     assert (run.algo, run.task, run.seeds, run.finished) == ("awac", "door-binary-v0", (3, 0), True)
     assert run.status["env_step"] == 40
+
+
+def test_a_run_that_nobody_runs_any_more_was_interrupted(writer: RunWriter) -> None:
+    assert read_run(writer.path).status["state"] == "interrupted"
+    with (writer.path / LOCK).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert read_run(writer.path).status["state"] == "running"
+    assert read_run(writer.path).status["state"] == "interrupted"
 
 
 def test_the_file_is_plain_tidy_csv(writer: RunWriter) -> None:
