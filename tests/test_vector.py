@@ -202,6 +202,7 @@ def main():
             env.step(np.zeros((4, 1)))
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
     for name in sys.argv[1:]:
         threading.Thread(target=globals()[name], daemon=True).start()
     try:
