@@ -109,11 +109,11 @@ def test_a_clash_of_names_is_refused() -> None:
         setting_owners(objective)
 
 
-def test_profiles_change_sizes_and_step_sizes_only() -> None:
+def test_profiles_change_sizes_and_rates_only() -> None:
     """Of the protocol and the learner; and the paper's profile changes nothing at all."""
     sizes = {
         "hidden", "batch_size", "offline_updates", "online_steps", "steps_per_iteration", "eval_every_offline",
-        "eval_every_online", "eval_episodes", "demonstrations", "rollouts", "policy_lr", "critic_lr", "tau", "updates_per_step",
+        "eval_every_online", "eval_episodes", "demonstrations", "rollouts", "tau", "updates_per_step",
     }  # fmt: skip
     assert PROFILES["paper"] == {}
     for name, profile in PROFILES.items():
