@@ -16,7 +16,7 @@ $(SETUP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(SETUP)
-	@echo "==> training AWAC, SAC and BC on two tasks, two seeds at once: about nine minutes on two cores"
+	@echo "==> training AWAC, SAC and BC on two tasks, two seeds at once; each line says the time left"
 	@$(BIN)/bench run --algo awac,sac,bc --env door-binary,relocate-binary --seeds 2 --profile quick --jobs 2 --out demo/runs
 	@echo "==> drawing the report"
 	@echo "==> open $$($(BIN)/bench report demo/runs --out demo/report)"
