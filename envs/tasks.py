@@ -74,7 +74,7 @@ class Task:
         return np.asarray(self.success(next_obs), dtype=np.float32) - 1.0
 
 
-# AWAC A.4: temperature .3 on manipulation; Table 1: environment steps of fine-tuning
+# AWAC A.4: temperature .3 on manipulation; Table 1: environment steps of fine-tuning (hammer is not in it)
 _HAND_SETTINGS = {"awac.temperature": 0.3, "online_steps": 800_000}
 
 TASKS: dict[str, Task] = {

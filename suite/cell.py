@@ -137,9 +137,6 @@ def _disk_errors(writer: RunWriter) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if (writer.path / "run.json").exists():
-            with suppress(OSError):  # the disk may be full
-                writer.log(f"failed: {error}")
         raise RecordError(
             f"{writer.path}: {error.strerror or error}; make room and run the same command again"
         ) from error

@@ -102,7 +102,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
         "hidden": (256, 256),
         "batch_size": 256,
-        # sixty times fewer updates than the paper's: the targets follow faster, or Q would still be falling at the end
+        # far fewer updates than the paper's: the targets follow faster, or Q would still be falling when the run ends
         "tau": 0.01,
         "offline_updates": 5000,
         "online_steps": 20_000,

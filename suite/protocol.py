@@ -116,6 +116,7 @@ class Runner:
                 if not self.needs.offline_only:
                     self._switch()
                     self._online()
+            self._finish()
         except Stopped:
             raise
         except Exception as error:
@@ -123,7 +124,6 @@ class Runner:
                 self._status("failed", str(error).partition("\n")[0])
                 self.writer.log(f"failed: {error}")
             raise
-        self._finish()
 
     def _offline(self) -> None:
         self._check_finite()  # a run that diverged altogether comes back here

@@ -173,9 +173,12 @@ def test_contradictions_are_refused(overrides: tuple[str, ...], message: str) ->
 
 
 def test_what_the_message_calls_right_is_right() -> None:
-    resolve("awac", TASK, (0,), "paper", ["online_steps=2000"])
-    resolve("awac", TASK, (0,), "paper", ["steps_per_iteration=400", "online_steps=4000", "eval_every_online=4000"])
-    resolve("awac", TASK, (0,), "paper", ["steps_per_iteration=100", "online_steps=1000", "eval_every_online=1000"])
+    def online_steps(*texts: str) -> int:
+        return resolve("awac", TASK, (0,), "paper", texts).protocol.online_steps
+
+    assert online_steps("online_steps=2000") == 2000
+    assert online_steps("steps_per_iteration=400", "online_steps=4000", "eval_every_online=4000") == 4000
+    assert online_steps("steps_per_iteration=100", "online_steps=1000", "eval_every_online=1000") == 1000
 
 
 def test_offline_settings_contradict_an_algorithm_without_offline_data() -> None:
