@@ -1,6 +1,8 @@
 """SAC+BC: SAC with a cloning term on a second batch of demonstrations (Nair et al. 2018, with SAC in place of DDPG).
 
 minimise L_SAC - bc_weight E_demo[ keep(s,a) log pi(a|s) ],  keep = 1, or Q(s,a) > Q(s,pi(s)) with the Q filter
+
+The defaults are those of AWAC's own comparison: no entropy bonus (so Q keeps its bound), a normal around a tanh mean.
 """
 
 from __future__ import annotations
@@ -32,13 +34,15 @@ class Config:
         False, "clone only where Q prefers the demonstration to the policy", "Nair 2018; AWAC's scripts: off"
     )
     alpha: Literal["auto"] | float = setting(
-        "auto", "entropy temperature: tuned, or fixed", "SAC; AWAC's own scripts: 0"
+        0.0,
+        "entropy temperature: tuned, or fixed",
+        "AWAC's own scripts, and Nair 2018's DDPG has none; tuned on prior data, the bonus makes Q explode",
     )
     target_entropy: float | None = setting(
         None, "entropy that auto alpha aims at; none: -(action dimensions)", "SAC section 5"
     )
     policy_family: Literal["squashed", "gaussian"] = setting(
-        "squashed", "tanh-squashed normal, or normal around a tanh mean", "SAC; AWAC's own scripts: gaussian"
+        "gaussian", "tanh-squashed normal, or normal around a tanh mean", "AWAC's own scripts; SAC: squashed"
     )
 
     def __post_init__(self) -> None:

@@ -74,7 +74,7 @@ def test_a_tasks_setting_is_for_the_method_it_names() -> None:
 def test_a_prefix_reaches_every_entry_of_its_module_and_no_other() -> None:
     assert value("sac-prior", "alpha", "sac.alpha=0.5") == 0.5
     assert value("sac", "alpha", "sac-prior.alpha=0.5") == "auto"
-    assert value("sac-bc", "alpha", "sac.alpha=0.5") == "auto"
+    assert value("sac-bc", "alpha", "sac.alpha=0.5") == 0.0
     assert value("sac-bc", "alpha", "sac-bc.alpha=0.5") == 0.5
     assert value("sac", "offline_updates", "sac.offline_updates=1") == 1
     assert value("awac", "offline_updates", "sac.offline_updates=1") == 25_000
@@ -240,18 +240,18 @@ def test_algorithms_of_other_packages_are_resolved_like_ours() -> None:
 
 def test_the_hash_changes_with_everything_that_changes_results() -> None:
     """Each setting of each algorithm, the task, the seeds and the data: all different, none forgotten."""
-    base = resolve("sac-bc", TASK, (0, 1), "quick")
+    base = resolve("sac-bc", TASK, (0, 1), "quick", ["alpha=auto"])
     other = {
         "hidden": "8", "reset_at_switch": "targets", "keep_offline_data": "false", "offline_fraction": "0.5",
         "q_bound": "output", "update_order": "post", "alpha": "0.5", "target_entropy": "-3", "q_filter": "true",
-        "policy_family": "gaussian", "bootstrap_through_terminals": "true", "copy_targets": "false", "tf32": "true",
+        "policy_family": "squashed", "bootstrap_through_terminals": "true", "copy_targets": "false", "tf32": "true",
         "online_steps": "30_000", "eval_every_online": "10_000", "steps_per_iteration": "200", "discount": "0.5",
         "tau": "0.5",
     }  # fmt: skip
     hashes = {base.hash}
     for name, s in base.settings.items():
         text = other.get(name) or str(s["value"] + 1)
-        hashes.add(resolve("sac-bc", TASK, (0, 1), "quick", [f"{name}={text}"]).hash)
+        hashes.add(resolve("sac-bc", TASK, (0, 1), "quick", ["alpha=auto", f"{name}={text}"]).hash)
     assert len(hashes) == len(base.settings) + 1
     varied: list[dict[str, Any]] = [
         {"algo": "awac"}, {"env": "pen-binary"}, {"seeds": (1, 0)}, {"seeds": (0, 2)}, {"dataset": "human"},

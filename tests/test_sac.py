@@ -81,9 +81,9 @@ def test_without_a_cloning_weight_sac_bc_is_sac_bit_for_bit(family: Any) -> None
     nets = tiny.random_nets(family, log_alpha=LogAlpha(2))
     step = tiny.random_step(nets.policy, nets)
     plain = policy_gradient(sac, sac.Config(start="prior"), nets, step)
-    assert torch.equal(policy_gradient(sac_bc, sac_bc.Config(bc_weight=0.0), nets, step), plain)
-    assert not torch.equal(policy_gradient(sac_bc, sac_bc.Config(), nets, step), plain)
-    ours = sac_bc.auxiliary_losses(sac_bc.Config(), nets, step)[0]["log_alpha"]
+    assert torch.equal(policy_gradient(sac_bc, sac_bc.Config(bc_weight=0.0, alpha="auto"), nets, step), plain)
+    assert not torch.equal(policy_gradient(sac_bc, sac_bc.Config(alpha="auto"), nets, step), plain)
+    ours = sac_bc.auxiliary_losses(sac_bc.Config(alpha="auto"), nets, step)[0]["log_alpha"]
     assert torch.equal(ours, sac.auxiliary_losses(sac.Config(), nets, step)[0]["log_alpha"])
 
 
@@ -130,11 +130,11 @@ def test_a_pretrained_start_clones_offline_and_is_sac_online(family: Any) -> Non
 
 @pytest.mark.parametrize(("name", "moves"), [("sac", False), ("sac-prior", True), ("sac-bc", True)])
 def test_alpha_waits_for_the_switch_only_where_the_policy_is_a_clone(name: str, moves: bool) -> None:
-    learner = tiny.learner(name)
+    learner = tiny.learner(name, settings={"alpha": "auto"})
     before = tiny.parameters(learner)["extra.log_alpha.value"]
     learner.run(2)
     assert (learner.nets.extra["log_alpha"].value != before).any() == moves
-    online = tiny.learner(name, phase="online")
+    online = tiny.learner(name, settings={"alpha": "auto"}, phase="online")
     online.run(2)
     assert (online.nets.extra["log_alpha"].value != before).all()
 
@@ -183,7 +183,7 @@ def test_what_each_start_asks_for() -> None:
 
 @pytest.mark.parametrize("name", ["sac", "sac-bc"])
 def test_q_is_bounded_only_where_it_holds_nothing_but_reward(name: str) -> None:
-    assert tiny.learner(name, q_max=0.0).q_max is None
+    assert tiny.learner(name, settings={"alpha": "auto"}, q_max=0.0).q_max is None
     assert tiny.learner(name, settings={"alpha": 0.0}, q_max=0.0).q_max == 0.0
     assert tiny.learner(name, settings={"alpha": 0.1}, q_max=0.0).q_max is None
 
