@@ -89,7 +89,7 @@ def run_cell(experiment: Experiment, out: Path, hardware: Hardware) -> Path:
     """Train and record one cell, or go on where it stopped; a finished one is left alone.
 
     Raises `SettingError`, `DatasetError` or `RecordError` before anything is trained where the trouble can be known,
-    and `protocol.Stopped` after a clean stop.
+    and `stop.Stopped` after a clean stop.
     """
     folder = run_folder(experiment, out)
     progress = Progress(experiment.cell)

@@ -25,8 +25,9 @@ from suite.config import (
     unused_overrides,
 )
 from suite.launch import Cell, run_all
-from suite.protocol import Diverged, Stopped
+from suite.protocol import Diverged
 from suite.record import find_runs, read_run
+from suite.stop import Stopped
 
 __all__ = ["data_build", "data_distill", "data_info", "explain", "listing", "run"]
 

@@ -9,11 +9,9 @@ Everything written to metrics.csv follows from run.json alone: a run killed anyw
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -30,19 +28,13 @@ from suite.config import Experiment
 from suite.evaluate import Collected, collect, evaluate
 from suite.progress import Progress
 from suite.record import RecordError, Row, RunWriter, write_json
+from suite.run_state import RunState
+from suite.stop import Stopped, StopRequest
 
-__all__ = ["Diverged", "Runner", "Stopped", "lanes", "online_capacity"]
+__all__ = ["Diverged", "Runner", "lanes", "online_capacity"]
 
 BLOCK = 50  # updates between looks at the clock and at stop signals
 CHECKPOINT_SECONDS = 120.0  # between checkpoints where evaluations are further apart
-
-
-class Stopped(Exception):  # noqa: N818 - not an error: the run can go on
-    """The run was asked to stop, and did so at a checkpoint."""
-
-    def __init__(self, signal_number: int) -> None:
-        self.code = 128 + signal_number
-        super().__init__("stopped; the same command goes on from here")
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome, not a mistake in the command
@@ -86,21 +78,12 @@ class Runner:
         self.replay = replay
         self.checkpoints = Checkpoints(writer.path / "checkpoint")
         self.offline_total = protocol.offline_updates if self.needs.offline_data else 0
-        self.env_step = 0
-        self.iteration = 0
-        self.evaluated: tuple[int, int] | None = None  # (updates, env_step) of the last evaluation
-        self.switched = False
-        self.diverged = np.zeros(len(seeds), bool)
-        self.final: dict[str, NDArray[np.float64]] = {}
-        self.collected: dict[str, NDArray[np.float64]] = {}
-        self.pending: list[NDArray[np.float32]] = []  # online rows since the last checkpoint
-        self.chunks = 0
-        self.number = 0
-        self.metrics_bytes = 0
-        self.seconds = {"offline": 0.0, "update": 0.0, "collect": 0.0, "evaluate": 0.0}
+        self.at = RunState(np.zeros(len(seeds), bool))
+        self.number = 0  # of the last checkpoint
+        self.pending: list[NDArray[np.float32]] = []  # online rows since then
         self.saved_at = time.monotonic()
-        self.stop_signal: int | None = None
-        self.rates: dict[str, float] = {}
+        self.stop = StopRequest(progress.say)
+        self.update_rate = 0.0  # per second
 
     # the protocol
 
@@ -111,7 +94,7 @@ class Runner:
         """
         self._resume()
         try:
-            with self._signals():
+            with self.stop:
                 self._offline()
                 if not self.needs.offline_only:
                     self._switch()
@@ -127,7 +110,7 @@ class Runner:
 
     def _offline(self) -> None:
         self._check_finite()  # a run that diverged altogether comes back here
-        if self.switched:
+        if self.at.switched:
             return
         every = self.protocol.eval_every_offline
         if self.learner.updates == 0:  # a run may also come back here in the middle
@@ -143,12 +126,12 @@ class Runner:
             self._pause()
 
     def _switch(self) -> None:
-        if self.switched:
+        if self.at.switched:
             return
         self.learner.reset_parts(self.protocol.reset_at_switch)
         self.learner.set_phase("online")
         self._drop_offline_if_told()
-        self.switched = True
+        self.at.switched = True
 
     def _drop_offline_if_told(self) -> None:
         if not self.protocol.keep_offline_data:
@@ -156,17 +139,17 @@ class Runner:
 
     def _online(self) -> None:
         p = self.protocol
-        while self.env_step < p.online_steps or self.learner.updates < self._updates_due():
+        while self.at.env_step < p.online_steps or self.learner.updates < self._updates_due():
             if self.learner.updates == self._updates_due():  # otherwise: stopped between collecting and the last update
                 self._collect()
             due = self._updates_due()
             while self.learner.updates < due:
                 with self._timed("update"):
                     self.learner.run(min(BLOCK, due - self.learner.updates))
-                self._show("online", self.env_step, p.online_steps, "steps")
+                self._show("online", self.at.env_step, p.online_steps, "steps")
                 if self.learner.updates < due:
                     self._pause()
-            if self.env_step % p.eval_every_online == 0 or self.env_step == p.online_steps:
+            if self.at.env_step % p.eval_every_online == 0 or self.at.env_step == p.online_steps:
                 self._evaluate_if_due()
             self._pause()
 
@@ -174,29 +157,33 @@ class Runner:
         """Updates that belong to the offline phase and the iterations collected so far; none during the warm-up."""
         p = self.protocol
         warmup = -(-p.warmup_steps // p.steps_per_iteration)
-        online = round(max(0, self.iteration - warmup) * p.steps_per_iteration * p.updates_per_step)
+        online = round(max(0, self.at.iteration - warmup) * p.steps_per_iteration * p.updates_per_step)
         return self.offline_total + online
+
+    def _calendar_step(self) -> int:
+        """Environment steps since the switch; before it, updates that are left, negative."""
+        return self.at.env_step if self.at.switched else self.learner.updates - self.offline_total
 
     def _collect(self) -> None:
         p = self.protocol
         with self._timed("collect"):
             got = collect(
-                self.env, self.learner.act, self.experiment.seeds, self.iteration, p.steps_per_iteration,
+                self.env, self.learner.act, self.experiment.seeds, self.at.iteration, p.steps_per_iteration,
                 self.layout.action_dim,
             )  # fmt: skip
         rows = _packed(self.layout, got)
         self.replay.append(rows)
         self.pending.append(rows.numpy())
-        self.collected = {"collect_success": got.success, "collect_return": got.returns}
-        self.env_step += p.steps_per_iteration
-        self.iteration += 1
+        self.at.collected = {"collect_success": got.success, "collect_return": got.returns}
+        self.at.env_step += p.steps_per_iteration
+        self.at.iteration += 1
 
     # evaluation and the record
 
     def _evaluate_if_due(self) -> None:
         """Evaluate, record and checkpoint, once per point of the calendar."""
-        point = (self.learner.updates, self.env_step)
-        if self.evaluated == point:
+        point = (self.learner.updates, self.at.env_step)
+        if self.at.evaluated == point:
             return
         horizon = self.experiment.task.horizon
         with self._timed("evaluate"):
@@ -206,18 +193,17 @@ class Runner:
         if self.experiment.task.anchors is not None:
             low, high = self.experiment.task.anchors
             scores["normalized_score"] = 100.0 * (scores["return"] - low) / (high - low)
-        self.final = scores
+        self.at.final = scores
         self._record(scores)
-        self.evaluated = point
+        self.at.evaluated = point
         values = " ".join(f"{x:.2f}" for x in scores["success"])
-        phase_step = self.env_step or self.learner.updates - self.offline_total
-        self.progress.score(f"success {scores['success'].mean():.2f} [{values}] at {phase_step:,}")
-        self.writer.log(f"step {phase_step}: success {values}")
+        self.progress.score(f"success {scores['success'].mean():.2f} [{values}] at {self._calendar_step():,}")
+        self.writer.log(f"step {self._calendar_step()}: success {values}")
         self._save()
         self._check_finite()
 
     def _check_finite(self) -> None:
-        if self.diverged.all():
+        if self.at.diverged.all():
             raise Diverged(
                 f"{self.experiment.cell}: every seed diverged before update {self.learner.updates:,}; "
                 "smaller learning rates may help, e.g. --set policy_lr=1e-4 --set critic_lr=1e-4"
@@ -226,10 +212,10 @@ class Runner:
     def _record(self, scores: dict[str, NDArray[np.float64]]) -> None:
         """Rows of this evaluation, of the learning metrics since the last, and of seeds that have just diverged."""
         updates, seeds = self.learner.updates, self.experiment.seeds
-        phase = "online" if self.switched else "offline"
-        step = self.env_step if self.switched else updates - self.offline_total
+        phase = "online" if self.at.switched else "offline"
+        step = self._calendar_step()
         learning = self.learner.read_metrics()
-        newly = ~self.learner.finite() & ~self.diverged
+        newly = ~self.learner.finite() & ~self.at.diverged
         for k in np.flatnonzero(newly).tolist():
             self.progress.say(f"seed {seeds[k]} diverged before update {updates}: frozen, the others go on")
             self.writer.log(f"seed {seeds[k]} diverged before update {updates}")
@@ -237,13 +223,13 @@ class Runner:
         for k, seed in enumerate(seeds):
             if newly[k]:
                 rows.append(Row(seed, phase, step, updates, "diverged", 1.0))
-            if newly[k] or self.diverged[k]:
+            if newly[k] or self.at.diverged[k]:
                 continue
-            values: dict[str, NDArray[Any]] = {**scores, **self.collected, **learning}
+            values: dict[str, NDArray[Any]] = {**scores, **self.at.collected, **learning}
             rows += [Row(seed, phase, step, updates, name, float(v[k])) for name, v in values.items()]
-        self.diverged |= newly
-        self.collected = {}
-        self.metrics_bytes = self.writer.append(rows)
+        self.at.diverged |= newly
+        self.at.collected = {}
+        self.at.metrics_bytes = self.writer.append(rows)
 
     def _finish(self) -> None:
         folder = self.writer.path / "policy"
@@ -255,9 +241,9 @@ class Runner:
         }  # fmt: skip
         kept = {}
         for k, seed in enumerate(e.seeds):
-            if self.diverged[k]:
+            if self.at.diverged[k]:
                 continue
-            scores = {name: float(v[k]) for name, v in self.final.items()}
+            scores = {name: float(v[k]) for name, v in self.at.final.items()}
             save_policy(folder / f"seed-{seed}.npz", self.learner.nets.policy, k, {**meta, "seed": seed, **scores})
             kept[f"seed-{seed}.npz"] = scores
         write_json(folder / "policy.json", {**meta, "files": kept})
@@ -268,18 +254,11 @@ class Runner:
 
     def _save(self) -> None:
         if self.pending:
-            self.checkpoints.write_chunk(self.chunks, np.concatenate(self.pending, axis=1))
-            self.chunks += 1
+            self.checkpoints.write_chunk(self.at.chunks, np.concatenate(self.pending, axis=1))
+            self.at.chunks += 1
             self.pending = []
         self.number += 1
-        self.checkpoints.save(self.number, {
-            "learner": self.learner.state(), "env_step": self.env_step, "iteration": self.iteration,
-            "switched": self.switched, "evaluated": self.evaluated, "chunks": self.chunks,
-            "metrics_bytes": self.metrics_bytes, "seconds": self.seconds,
-            "diverged": torch.from_numpy(self.diverged.copy()),
-            "final": {n: torch.from_numpy(v) for n, v in self.final.items()},
-            "collected": {n: torch.from_numpy(v) for n, v in self.collected.items()},
-        })  # fmt: skip
+        self.checkpoints.save(self.number, {"learner": self.learner.state(), **self.at.state()})
         self._status("running", "")
         self.saved_at = time.monotonic()
 
@@ -290,50 +269,28 @@ class Runner:
             return
         self.number, state = loaded
         self.learner.load_state(state["learner"])
-        for name in ("env_step", "iteration", "switched", "evaluated", "chunks", "metrics_bytes", "seconds"):
-            setattr(self, name, state[name])
-        self.diverged = state["diverged"].numpy()
-        self.final = {n: v.numpy() for n, v in state["final"].items()}
-        self.collected = {n: v.numpy() for n, v in state["collected"].items()}
-        if self.switched:
+        self.at = RunState.from_state(state)
+        if self.at.switched:
             self._drop_offline_if_told()
-        for number in range(self.chunks):
+        for number in range(self.at.chunks):
             rows = torch.from_numpy(self.checkpoints.read_chunk(number))
             if rows.ndim != 3 or rows.shape[0] != self.replay.seeds or rows.shape[2] != self.layout.width:
                 raise RecordError(f"online chunk {number} of {self.writer.path} has shape {tuple(rows.shape)}")
             for part in torch.split(rows, self.protocol.steps_per_iteration, dim=1):
                 self.replay.append(part)
-        self.writer.truncate(self.metrics_bytes)
-        step = self.env_step if self.switched else self.learner.updates - self.offline_total
-        self.progress.say(f"resuming at step {step:,}")
-        self.writer.log(f"resuming at step {step}")
+        self.writer.truncate(self.at.metrics_bytes)
+        self.progress.say(f"resuming at step {self._calendar_step():,}")
+        self.writer.log(f"resuming at step {self._calendar_step()}")
 
     def _pause(self) -> None:
         """Between two blocks: checkpoint if one is due by the clock, and stop if asked to."""
-        if self.stop_signal is None and time.monotonic() - self.saved_at < CHECKPOINT_SECONDS:
+        if self.stop.number is None and time.monotonic() - self.saved_at < CHECKPOINT_SECONDS:
             return
         self._save()
-        if self.stop_signal is not None:
-            self._status("stopped", signal.Signals(self.stop_signal).name)
-            self.writer.log(f"stopped by {signal.Signals(self.stop_signal).name}")
-            raise Stopped(self.stop_signal)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGTERM and Ctrl-C ask for a stop at the next block; a second Ctrl-C interrupts at once."""
-
-        def ask(number: int, frame: FrameType | None) -> None:
-            if self.stop_signal is not None and number == signal.SIGINT:
-                raise KeyboardInterrupt
-            self.stop_signal = number
-            self.progress.say("stopping at the next checkpoint")
-
-        before = {s: signal.signal(s, ask) for s in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for s, handler in before.items():
-                signal.signal(s, handler)
+        if self.stop.number is not None:
+            self._status("stopped", self.stop.name)
+            self.writer.log(f"stopped by {self.stop.name}")
+            raise Stopped(self.stop.number)
 
     # clocks
 
@@ -343,36 +300,34 @@ class Runner:
         yield
         if self.learner.device.type == "cuda" and part != "update":
             torch.cuda.synchronize(self.learner.device)
-        self.seconds[part] += time.perf_counter() - start
+        self.at.seconds[part] += time.perf_counter() - start
 
     def _show(self, phase: str, done: int, total: int, unit: str) -> None:
-        spent = self.seconds["offline"] if phase == "offline" else self.seconds["update"] + self.seconds["collect"]
+        seconds, protocol = self.at.seconds, self.protocol
+        spent = seconds["offline"] if phase == "offline" else seconds["update"] + seconds["collect"]
         rate = done / spent if spent else 0.0
+        self.update_rate = self.learner.updates / max(1e-9, seconds["offline"] + seconds["update"])
+        per_update = 1.0 / max(1e-9, self.update_rate)
+        per_step = protocol.updates_per_step * per_update + seconds["collect"] / max(1, self.at.env_step)
         updates_left = self.offline_total - self.learner.updates if phase == "offline" else 0
-        update_rate = self.learner.updates / max(1e-9, self.seconds["offline"] + self.seconds["update"])
-        steps_left = 0 if self.needs.offline_only else self.protocol.online_steps - self.env_step
-        per_step = self.protocol.updates_per_step / max(1e-9, update_rate)
-        if self.env_step:
-            per_step += self.seconds["collect"] / self.env_step
-        left = updates_left / max(1e-9, update_rate) + steps_left * per_step
-        self.rates = {"updates_per_second": update_rate}
-        self.progress.show(phase, done, total, unit, rate, left)
+        steps_left = 0 if self.needs.offline_only else protocol.online_steps - self.at.env_step
+        self.progress.show(phase, done, total, unit, rate, updates_left * per_update + steps_left * per_step)
 
     def _status(self, state: str, message: str) -> None:
         self.writer.status({
-            "state": state, "phase": "online" if self.switched else "offline", "env_step": self.env_step,
+            "state": state, "phase": "online" if self.at.switched else "offline", "env_step": self.at.env_step,
             "update": self.learner.updates, "message": message,
-            "seconds": {k: round(v, 1) for k, v in self.seconds.items()},
-            "updates_per_second": round(self.rates.get("updates_per_second", 0.0), 1),
+            "seconds": {k: round(v, 1) for k, v in self.at.seconds.items()},
+            "updates_per_second": round(self.update_rate, 1),
         })  # fmt: skip
 
     def summary(self) -> str:
         """Where the time went, for the end of a run."""
-        total = max(1e-9, sum(self.seconds.values()))
-        update = self.seconds["offline"] + self.seconds["update"]
-        shares = {"update": update, "collection": self.seconds["collect"], "evaluation": self.seconds["evaluate"]}
+        total = max(1e-9, sum(self.at.seconds.values()))
+        update = self.at.seconds["offline"] + self.at.seconds["update"]
+        shares = {"update": update, "collection": self.at.seconds["collect"], "evaluation": self.at.seconds["evaluate"]}
         text = ", ".join(f"{name} {100 * s / total:.0f} %" for name, s in shares.items())
-        return f"{self.learner.updates:,} updates and {self.env_step:,} steps per seed in {total:.0f} s: {text}"
+        return f"{self.learner.updates:,} updates and {self.at.env_step:,} steps per seed in {total:.0f} s: {text}"
 
 
 def _offline_rows(layout: Layout, data: Transitions | None) -> tuple[torch.Tensor, int]:

@@ -23,8 +23,9 @@ import suite.protocol
 from algos.actor_critic import ActorCritic
 from suite.cell import run_cell, run_folder
 from suite.checkpoint import Checkpoints
-from suite.protocol import Runner, Stopped
+from suite.protocol import Runner
 from suite.record import RecordError, RunWriter, read_run
+from suite.stop import Stopped
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "awac": ("awac", {}),

@@ -1,0 +1,46 @@
+"""A clean stop: signals ask for it, and the run obeys at its next checkpoint."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
+
+__all__ = ["StopRequest", "Stopped"]
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: the run can go on
+    """The run was asked to stop, and did so at a checkpoint; `code` is what a shell gives for the signal."""
+
+    def __init__(self, number: int) -> None:
+        self.code = 128 + number
+        super().__init__("stopped; the same command goes on from here")
+
+
+class StopRequest:
+    """While entered, SIGTERM and Ctrl-C ask for a stop instead of ending the process; a second Ctrl-C interrupts."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.number: int | None = None  # of the signal that asked
+        self._say = say
+        self._before: dict[signal.Signals, Any] = {}
+
+    @property
+    def name(self) -> str:
+        """Of the signal that asked, e.g. SIGTERM; empty while none has."""
+        return "" if self.number is None else signal.Signals(self.number).name
+
+    def __enter__(self) -> StopRequest:
+        self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.number is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.number = number
+        self._say("stopping at the next checkpoint")
