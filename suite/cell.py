@@ -157,7 +157,7 @@ def _known(folder: Path, experiment: Experiment) -> Run | None:
 
 def _data(experiment: Experiment, hardware: Hardware, progress: Progress) -> Dataset | None:
     """The offline data, built or loaded; None for an algorithm that never sees any."""
-    needs, seed = experiment.objective.needs(experiment.cfg), experiment.protocol.dataset_seed
+    needs, seed = experiment.needs, experiment.protocol.dataset_seed
     if not needs.offline_data:
         return None
     data = recipes.dataset(task_of(experiment), experiment.dataset, seed, hardware.worker_count(), progress.say)
@@ -182,7 +182,7 @@ def _device_and_threads(hardware: Hardware, known: Mapping[str, Any] | None) -> 
 
 def _run_json(experiment: Experiment, data: Dataset | None, device: torch.device, threads: int) -> dict[str, Any]:
     e = experiment
-    needs = e.objective.needs(e.cfg)
+    needs = e.needs
     info = data.info if data else None
     return {
         "algo": e.algo, "task": e.task.id, "seeds": list(e.seeds), "profile": e.profile, "name": e.name, "hash": e.hash,
@@ -251,7 +251,7 @@ def disk_bytes(experiment: Experiment) -> int:
     """The most a run writes: online chunks, two checkpoints, metrics."""
     e = experiment
     row = 2 * e.task.obs_dim + e.task.action_dim + 2
-    online = 0 if e.objective.needs(e.cfg).offline_only else e.protocol.online_steps
+    online = 0 if e.needs.offline_only else e.protocol.online_steps
     return len(e.seeds) * (online * row * _ROW_BYTES + 2 * 4 * _parameters(e) * _ROW_BYTES) + 10_000_000
 
 
@@ -262,7 +262,7 @@ def _parameters(experiment: Experiment) -> int:
     inner = sum(a * b for a, b in itertools.pairwise(hidden))
     policy = e.task.obs_dim * hidden[0] + inner + hidden[-1] * e.task.action_dim
     critic = (e.task.obs_dim + e.task.action_dim) * hidden[0] + inner + hidden[-1]
-    return policy + 2 * e.objective.needs(e.cfg).critics * critic
+    return policy + 2 * e.needs.critics * critic
 
 
 def _check_space(experiment: Experiment, out: Path) -> None:
@@ -281,7 +281,7 @@ def estimate(experiment: Experiment, hardware: Hardware) -> str:
     device = hardware.torch_device()
     torch.set_num_threads(hardware.threads or default_workers())
     torch.set_flush_denormal(True)
-    needs = e.objective.needs(e.cfg)
+    needs = e.needs
     update_rate = _probe_updates(e, device)
     offline = p.offline_updates if needs.offline_data else 0
     online = 0 if needs.offline_only else p.online_steps

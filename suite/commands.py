@@ -22,7 +22,7 @@ from suite.config import (
     parse_seeds,
     resolve,
     setting_owners,
-    unused_overrides,
+    unused,
 )
 from suite.launch import Cell, run_all
 from suite.protocol import Diverged
@@ -43,7 +43,7 @@ def run(
     ]  # fmt: skip
     if not experiments:
         raise SettingError("--algo and --env must each name at least one")
-    for message in unused_overrides(experiments, overrides):
+    for message in unused(experiments, overrides, dataset):
         _say(message)
     hardware = Hardware(device, threads, workers)
     hardware.torch_device()
@@ -75,7 +75,7 @@ def _run_jobs(
     workers = hardware.workers if hardware.workers is not None else (threads if threads > 1 else 0)
     needed = {
         recipes.default_id(task_of(e), e.protocol.dataset_seed): e
-        for e in experiments if e.dataset is None and e.objective.needs(e.cfg).offline_data
+        for e in experiments if e.dataset is None and e.needs.offline_data
     }  # fmt: skip
     for e in needed.values():  # once, not by every cell at the same time
         recipes.build(task_of(e), e.protocol.dataset_seed, hardware.worker_count(), _say)
@@ -112,7 +112,7 @@ def _show_plan(experiment: Experiment, out: Path, hardware: Hardware) -> None:
 def explain(algo: str, env: str, profile: str, overrides: Sequence[str]) -> list[dict[str, Any]]:
     """Every setting with value, meaning and source."""
     experiment = resolve(algo, env, (0,), profile, overrides)
-    unused_overrides([experiment], overrides)
+    unused([experiment], overrides)
     meanings = {n: describe(owner)[n][0] for n, owner in setting_owners(experiment.objective).items()}
     return [
         {"setting": name, "value": s["value"], "meaning": meanings[name], "source": s["source"]}

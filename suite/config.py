@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import algos
-from algos.core import LearnerConfig, Objective
+from algos.core import LearnerConfig, Needs, Objective
 from algos.settings import SettingError, describe, nearest, parse, setting
 from envs import tasks
 from envs.tasks import Task
@@ -21,7 +21,7 @@ from suite.record import config_hash
 
 __all__ = [
     "PROFILES", "Experiment", "Protocol", "own_overrides", "parse_list", "parse_seeds", "resolve", "setting_owners",
-    "unused_overrides",
+    "unused",
 ]  # fmt: skip
 
 C = TypeVar("C")
@@ -135,12 +135,17 @@ class Experiment:
     seeds: tuple[int, ...]
     profile: str
     name: str
-    dataset: str | None  # as the user named it; None: the task's default
+    dataset: str | None  # as the user named it; None: the task's default, or none where the algorithm sees none
     objective: Objective
     cfg: Any
     learner: LearnerConfig
     protocol: Protocol
     sources: Mapping[str, str]  # setting -> where its value came from
+
+    @property
+    def needs(self) -> Needs:
+        """What the algorithm, so set, asks for."""
+        return self.objective.needs(self.cfg)
 
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
@@ -241,7 +246,7 @@ def resolve(
         build(objective.Config), build(LearnerConfig), build(Protocol), sources,
     )  # fmt: skip
     _check(experiment)
-    return experiment
+    return experiment if experiment.needs.offline_data else dataclasses.replace(experiment, dataset=None)
 
 
 def _overrides(texts: Iterable[str], algo: str, module: str, owners: Mapping[str, type[Any]]) -> dict[str, Any]:
@@ -275,17 +280,26 @@ def own_overrides(experiment: Experiment, overrides: Sequence[str]) -> list[str]
     return [text for text in overrides if _overrides([text], experiment.algo, module, owners)]
 
 
-def unused_overrides(experiments: Sequence[Experiment], overrides: Sequence[str]) -> list[str]:
-    """Messages about `--set` values that apply to some of the experiments only; an error if to none."""
+def unused(experiments: Sequence[Experiment], overrides: Sequence[str], dataset: str | None = None) -> list[str]:
+    """Messages about `--set` and `--dataset` where they say nothing to some experiments; an error if to none."""
+    texts = {f"--set {text}": text.partition("=")[0].strip().rpartition(".")[2] for text in overrides}
     messages = []
-    for text in overrides:
-        key = text.partition("=")[0].strip().rpartition(".")[2]
-        used = list(dict.fromkeys(e.algo for e in experiments if e.sources.get(key) == "--set"))
-        if not used:
-            raise SettingError(f"--set {text}: none of the chosen algorithms has {key!r}")
-        if len(used) < len({e.algo for e in experiments}):
-            messages.append(f"--set {text} applies to {', '.join(used)} only")
+    for text, key in texts.items():
+        using = [e for e in experiments if e.sources.get(key) == "--set"]
+        if not using:
+            raise SettingError(f"{text}: none of the chosen algorithms has {key!r}")
+        messages += _applies_to(text, using, experiments)
+    if dataset is not None:
+        using = [e for e in experiments if e.dataset is not None]
+        if not using:
+            raise SettingError(f"--dataset {dataset}: {experiments[0].algo} never sees offline data")
+        messages += _applies_to("--dataset", using, experiments)
     return messages
+
+
+def _applies_to(text: str, using: Sequence[Experiment], experiments: Sequence[Experiment]) -> list[str]:
+    used = list(dict.fromkeys(e.algo for e in using))
+    return [f"{text} applies to {', '.join(used)} only"] if len(used) < len({e.algo for e in experiments}) else []
 
 
 def _check(experiment: Experiment) -> None:
@@ -298,8 +312,5 @@ def _check(experiment: Experiment) -> None:
             f"steps_per_iteration={steps} is not a multiple of the horizon of {experiment.task.id} ({horizon}): "
             f"collection takes whole episodes; {near} would be right"
         )
-    needs = experiment.objective.needs(experiment.cfg)
-    if not needs.offline_data and protocol.offline_fraction is not None:
+    if not experiment.needs.offline_data and protocol.offline_fraction is not None:
         raise SettingError(f"offline_fraction contradicts {experiment.algo}, which never sees offline data")
-    if experiment.dataset is not None and not needs.offline_data:
-        raise SettingError(f"--dataset contradicts {experiment.algo}, which never sees offline data")

@@ -49,7 +49,7 @@ def lanes(experiment: Experiment) -> int:
 def online_capacity(experiment: Experiment) -> int:
     """Rows of the online ring per seed: no more than the run can fill."""
     p = experiment.protocol
-    if experiment.objective.needs(experiment.cfg).offline_only:
+    if experiment.needs.offline_only:
         return 0
     return min(p.buffer_size, p.online_steps)
 
@@ -62,7 +62,7 @@ class Runner:
         writer: RunWriter, progress: Progress,
     ) -> None:  # fmt: skip
         self.experiment, self.env, self.writer, self.progress = experiment, env, writer, progress
-        self.needs = experiment.objective.needs(experiment.cfg)
+        self.needs = experiment.needs
         protocol, task = experiment.protocol, experiment.task
         self.protocol = protocol
         self.layout = Layout(task.obs_dim, task.action_dim)

@@ -22,7 +22,7 @@ from suite.config import (
     parse_seeds,
     resolve,
     setting_owners,
-    unused_overrides,
+    unused,
 )
 
 TASK = "door-binary"
@@ -183,7 +183,6 @@ def test_what_the_message_calls_right_is_right() -> None:
 
 def test_offline_settings_contradict_an_algorithm_without_offline_data() -> None:
     assert "offline_fraction contradicts sac-scratch" in refusal("offline_fraction=0.5", algo="sac-scratch")
-    assert "--dataset contradicts sac-scratch" in refusal(algo="sac-scratch", dataset="human")
 
 
 def test_unknown_names_get_the_nearest() -> None:
@@ -203,9 +202,19 @@ def test_a_list_of_algorithms_shares_overrides() -> None:
     assert "bc_weight" not in both[0].settings
     assert [e.settings["batch_size"]["value"] for e in both] == [9, 9]
     assert both[1].settings["bc_weight"]["value"] == 2
-    assert unused_overrides(both, texts) == ["--set bc_weight=2 applies to sac-bc only"]
+    assert unused(both, texts) == ["--set bc_weight=2 applies to sac-bc only"]
     with pytest.raises(SettingError, match="--set bc_weight=2: none of the chosen algorithms has 'bc_weight'"):
-        unused_overrides(both[:1], texts)
+        unused(both[:1], texts)
+
+
+def test_a_list_of_algorithms_shares_a_dataset() -> None:
+    """One that never sees offline data trains without it, and that is said; alone, the option is a mistake."""
+    both = [resolve(a, TASK, (0,), "quick", dataset="human") for a in ("awac", "sac-scratch")]
+    assert [e.dataset for e in both] == ["human", None]
+    assert both[1].hash == resolve("sac-scratch", TASK, (0,), "quick").hash
+    assert unused(both, [], "human") == ["--dataset applies to awac only"]
+    with pytest.raises(SettingError, match="--dataset human: sac-scratch never sees offline data"):
+        unused(both[1:], [], "human")
 
 
 def test_each_cell_of_a_list_gets_its_own_overrides() -> None:
