@@ -5,21 +5,14 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import fcntl
-import itertools
 import os
-import platform
-import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from algos.settings import SettingError
@@ -28,48 +21,13 @@ from envs.tasks import Task
 from envs.vector import VectorEnv, default_workers
 from suite import recipes
 from suite.config import Experiment
-from suite.progress import Progress, duration
-from suite.protocol import Runner, lanes, online_capacity
+from suite.estimate import check_space
+from suite.hardware import Hardware, device_name, versions
+from suite.progress import Progress
+from suite.protocol import Runner, lanes
 from suite.record import LOCK, RecordError, Run, RunWriter, read_run
 
-__all__ = ["Hardware", "estimate", "run_cell", "run_folder", "task_of", "versions"]
-
-_PACKAGES = ("awac-bench", "torch", "numpy", "gymnasium", "gymnasium-robotics", "mujoco", "minari")
-_ROW_BYTES = 4
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """Where a run computes; recorded, but no part of what names it."""
-
-    device: str = "auto"  # auto | cpu | cuda
-    threads: int | None = None  # of torch; None: all cores
-    workers: int | None = None  # environment processes; None: one per core, 0: none
-
-    def torch_device(self) -> torch.device:
-        """The device to train on; raises `SettingError` when CUDA is asked for and absent."""
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise SettingError(f"--device {self.device}: auto, cpu or cuda")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise SettingError("--device cuda: torch sees no CUDA device; `bench doctor` says more")
-        return torch.device("cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu")
-
-    def worker_count(self) -> int:
-        """Environment processes: the recorded choice, else one per core where there are several."""
-        if self.workers is not None:
-            return self.workers
-        return cores if (cores := default_workers()) > 1 else 0
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that decide results."""
-    out = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            out[package] = version(package)
-        except PackageNotFoundError:
-            out[package] = "not installed"
-    return out
+__all__ = ["run_cell", "run_folder", "task_of"]
 
 
 def task_of(experiment: Experiment) -> Task:
@@ -103,7 +61,7 @@ def run_cell(experiment: Experiment, out: Path, hardware: Hardware) -> Path:
         torch.set_flush_denormal(True)
         torch.backends.cuda.matmul.allow_tf32 = experiment.learner.tf32
         if known is None:
-            _check_space(experiment, out)
+            check_space(experiment, out)
         data = _data(experiment, hardware, progress)
         writer = RunWriter(folder, experiment.objective.metrics)
         if known is None:
@@ -195,15 +153,11 @@ def _run_json(experiment: Experiment, data: Dataset | None, device: torch.device
             "episodes": info.episodes if info else 0, "steps": info.steps if info else 0,
         },
         "versions": versions(),
-        "device": {"kind": device.type, "name": _device_name(device), "threads": threads},
+        "device": {"kind": device.type, "name": device_name(device), "threads": threads},
         "command": ["bench", *sys.argv[1:]],
         "revision": _revision(),
         "created": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
     }  # fmt: skip
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
 
 
 def _revision() -> str | None:
@@ -245,87 +199,3 @@ def _locked(folder: Path) -> Iterator[None]:
                         part.rmdir()
     finally:
         os.close(handle)
-
-
-def disk_bytes(experiment: Experiment) -> int:
-    """The most a run writes: online chunks, two checkpoints, metrics."""
-    e = experiment
-    row = 2 * e.task.obs_dim + e.task.action_dim + 2
-    online = 0 if e.needs.offline_only else e.protocol.online_steps
-    return len(e.seeds) * (online * row * _ROW_BYTES + 2 * 4 * _parameters(e) * _ROW_BYTES) + 10_000_000
-
-
-def _parameters(experiment: Experiment) -> int:
-    """Parameters of one seed's policy and critics with targets, roughly."""
-    e = experiment
-    hidden = e.learner.hidden
-    inner = sum(a * b for a, b in itertools.pairwise(hidden))
-    policy = e.task.obs_dim * hidden[0] + inner + hidden[-1] * e.task.action_dim
-    critic = (e.task.obs_dim + e.task.action_dim) * hidden[0] + inner + hidden[-1]
-    return policy + 2 * e.needs.critics * critic
-
-
-def _check_space(experiment: Experiment, out: Path) -> None:
-    need = disk_bytes(experiment)
-    free = shutil.disk_usage(out).free
-    if free < need:
-        raise SettingError(
-            f"{experiment.cell} may write {need / 1e6:,.0f} MB below {out}, where {free / 1e6:,.0f} MB are free; "
-            "free some space, choose another --out, or fewer --seeds"
-        )
-
-
-def estimate(experiment: Experiment, hardware: Hardware) -> str:
-    """Time and memory of a run, from a probe of a few seconds on made-up rows; nothing is written."""
-    e, p = experiment, experiment.protocol
-    device = hardware.torch_device()
-    torch.set_num_threads(hardware.threads or default_workers())
-    torch.set_flush_denormal(True)
-    needs = e.needs
-    update_rate = _probe_updates(e, device)
-    offline = p.offline_updates if needs.offline_data else 0
-    online = 0 if needs.offline_only else p.online_steps
-    evaluations = (2 + offline // p.eval_every_offline + online // p.eval_every_online) * p.eval_episodes
-    env_steps = len(e.seeds) * (online + evaluations * e.task.horizon)
-    env_rate = _probe_env(e, hardware.worker_count())
-    seconds = (offline + online * p.updates_per_step) / update_rate + env_steps / env_rate
-    row = 2 * e.task.obs_dim + e.task.action_dim + 2
-    memory = len(e.seeds) * (online_capacity(e) * row + 4 * _parameters(e)) * _ROW_BYTES
-    return (
-        f"about {duration(seconds)} on {device.type} ({update_rate:,.0f} updates/s, {env_rate:,.0f} steps/s "
-        f"for {len(e.seeds)} seeds together), {memory / 1e6:,.0f} MB for replay and networks, "
-        f"up to {disk_bytes(e) / 1e6:,.0f} MB on disk"
-    )
-
-
-def _probe_updates(experiment: Experiment, device: torch.device) -> float:
-    from algos.actor_critic import ActorCritic
-    from algos.replay import Layout, Replay
-
-    e = experiment
-    layout = Layout(e.task.obs_dim, e.task.action_dim)
-    rows = torch.zeros(4096, layout.width)
-    replay = Replay(layout, rows, 1024, len(e.seeds), 0, device)
-    learner = ActorCritic(e.objective, e.cfg, e.learner, e.seeds, layout, replay, 0.0, None, device)
-    if not learner.needs.offline_only:
-        learner.set_phase("online")
-    learner.run(3)
-    learner.read_metrics()
-    start, done = time.perf_counter(), 0
-    while time.perf_counter() - start < 1.5:
-        learner.run(3)
-        done += 3
-    learner.read_metrics()  # waits for the device
-    return done / (time.perf_counter() - start)
-
-
-def _probe_env(experiment: Experiment, workers: int) -> float:
-    count = len(experiment.seeds) * lanes(experiment)
-    with VectorEnv(experiment.task.id, count, workers) as env:
-        env.reset(range(count))
-        action = np.zeros((count, experiment.task.action_dim), np.float32)
-        start, done = time.perf_counter(), 0
-        while time.perf_counter() - start < 1.0:
-            env.step(action)
-            done += count
-        return done / (time.perf_counter() - start)

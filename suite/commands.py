@@ -13,7 +13,7 @@ import algos
 from algos.settings import SettingError, describe, nearest
 from envs import datasets, tasks
 from suite import recipes
-from suite.cell import Hardware, estimate, run_cell, run_folder, task_of
+from suite.cell import run_cell, run_folder, task_of
 from suite.config import (
     PROFILES,
     Experiment,
@@ -24,6 +24,8 @@ from suite.config import (
     setting_owners,
     unused,
 )
+from suite.estimate import estimate
+from suite.hardware import Hardware
 from suite.launch import Cell, run_all
 from suite.protocol import Diverged
 from suite.record import find_runs, read_run

@@ -16,8 +16,9 @@ from toy_env import HORIZON, POINT, point_success
 
 from envs import datasets
 from envs.tasks import TASKS, DemoRecipe, Task
-from suite.cell import Hardware, run_cell
+from suite.cell import run_cell
 from suite.config import Experiment, resolve
+from suite.hardware import Hardware
 
 DATA = "toys/point-v0"
 ONE_THREAD = Hardware("cpu", threads=1, workers=0)

@@ -1,0 +1,106 @@
+"""What a run will cost: time from a short probe, memory and disk from its sizes."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from algos.actor_critic import ActorCritic
+from algos.replay import Layout, Replay
+from algos.settings import SettingError
+from envs.vector import VectorEnv, default_workers
+from suite.config import Experiment
+from suite.hardware import Hardware
+from suite.progress import duration
+from suite.protocol import lanes, online_capacity
+
+__all__ = ["check_space", "disk_bytes", "estimate"]
+
+_BYTES = 4  # per float
+
+
+def disk_bytes(experiment: Experiment) -> int:
+    """The most a run writes: online chunks, two checkpoints, metrics."""
+    e = experiment
+    row = 2 * e.task.obs_dim + e.task.action_dim + 2
+    online = 0 if e.needs.offline_only else e.protocol.online_steps
+    return len(e.seeds) * (online * row * _BYTES + 2 * 4 * _parameters(e) * _BYTES) + 10_000_000
+
+
+def _parameters(experiment: Experiment) -> int:
+    """Parameters of one seed's policy and critics with targets, roughly."""
+    e = experiment
+    hidden = e.learner.hidden
+    inner = sum(a * b for a, b in itertools.pairwise(hidden))
+    policy = e.task.obs_dim * hidden[0] + inner + hidden[-1] * e.task.action_dim
+    critic = (e.task.obs_dim + e.task.action_dim) * hidden[0] + inner + hidden[-1]
+    return policy + 2 * e.needs.critics * critic
+
+
+def check_space(experiment: Experiment, out: Path) -> None:
+    """Raises `SettingError` where the disk holds less than the run may write."""
+    need = disk_bytes(experiment)
+    free = shutil.disk_usage(out).free
+    if free < need:
+        raise SettingError(
+            f"{experiment.cell} may write {need / 1e6:,.0f} MB below {out}, where {free / 1e6:,.0f} MB are free; "
+            "free some space, choose another --out, or fewer --seeds"
+        )
+
+
+def estimate(experiment: Experiment, hardware: Hardware) -> str:
+    """Time and memory of a run, from a probe of a few seconds on made-up rows; nothing is written."""
+    e, p = experiment, experiment.protocol
+    device = hardware.torch_device()
+    torch.set_num_threads(hardware.threads or default_workers())
+    torch.set_flush_denormal(True)
+    needs = e.needs
+    update_rate = _probe_updates(e, device)
+    offline = p.offline_updates if needs.offline_data else 0
+    online = 0 if needs.offline_only else p.online_steps
+    evaluations = (2 + offline // p.eval_every_offline + online // p.eval_every_online) * p.eval_episodes
+    env_steps = len(e.seeds) * (online + evaluations * e.task.horizon)
+    env_rate = _probe_env(e, hardware.worker_count())
+    seconds = (offline + online * p.updates_per_step) / update_rate + env_steps / env_rate
+    row = 2 * e.task.obs_dim + e.task.action_dim + 2
+    memory = len(e.seeds) * (online_capacity(e) * row + 4 * _parameters(e)) * _BYTES
+    return (
+        f"about {duration(seconds)} on {device.type} ({update_rate:,.0f} updates/s, {env_rate:,.0f} steps/s "
+        f"for {len(e.seeds)} seeds together), {memory / 1e6:,.0f} MB for replay and networks, "
+        f"up to {disk_bytes(e) / 1e6:,.0f} MB on disk"
+    )
+
+
+def _probe_updates(experiment: Experiment, device: torch.device) -> float:
+    e = experiment
+    layout = Layout(e.task.obs_dim, e.task.action_dim)
+    rows = torch.zeros(4096, layout.width)
+    replay = Replay(layout, rows, 1024, len(e.seeds), 0, device)
+    learner = ActorCritic(e.objective, e.cfg, e.learner, e.seeds, layout, replay, 0.0, None, device)
+    if not learner.needs.offline_only:
+        learner.set_phase("online")
+    learner.run(3)
+    learner.read_metrics()
+    start, done = time.perf_counter(), 0
+    while time.perf_counter() - start < 1.5:
+        learner.run(3)
+        done += 3
+    learner.read_metrics()  # waits for the device
+    return done / (time.perf_counter() - start)
+
+
+def _probe_env(experiment: Experiment, workers: int) -> float:
+    count = len(experiment.seeds) * lanes(experiment)
+    with VectorEnv(experiment.task.id, count, workers) as env:
+        env.reset(range(count))
+        action = np.zeros((count, experiment.task.action_dim), np.float32)
+        start, done = time.perf_counter(), 0
+        while time.perf_counter() - start < 1.0:
+            env.step(action)
+            done += count
+        return done / (time.perf_counter() - start)
