@@ -115,7 +115,7 @@ TASKS: dict[str, Task] = {
             success=adroit.relocate_success,
             expert="relocate",
             anchors=(-200.0, -48.27),
-            recipe=DemoRecipe(lag=0.15, hold_probability=0.1),
+            recipe=DemoRecipe(lag=0.15, hold_probability=0.05),
             remote={k: f"D4RL/relocate/{k}-v2" for k in ("human", "cloned", "expert")},
             settings=_HAND_SETTINGS | {"online_steps": 4_000_000},
         ),
