@@ -69,6 +69,11 @@ class Task:
     # settings of the papers for this task: "setting" for the protocol and the learner, "algo.setting" for one method
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def short_name(self) -> str:
+        """As users write it: the id without its version, e.g. door-binary."""
+        return self.id.removesuffix("-v0")
+
     def reward(self, next_obs: NDArray[Any]) -> NDArray[np.float32]:
         """The paper's reward of arriving in `next_obs` [..., O]: 0 on success, else -1."""
         return np.asarray(self.success(next_obs), dtype=np.float32) - 1.0
@@ -141,7 +146,7 @@ def get(name: str) -> Task:
     for candidate in (name, f"{name}-v0"):
         if candidate in TASKS:
             return TASKS[candidate]
-    known = {t.removesuffix("-v0"): t for t in TASKS}
+    known = [t.short_name for t in TASKS.values()]
     close = difflib.get_close_matches(name.removesuffix("-v0"), known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
     raise UnknownTaskError(f"unknown task {name!r}; {hint}")

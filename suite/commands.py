@@ -12,6 +12,7 @@ from typing import Any
 import algos
 from algos.settings import SettingError, describe, nearest
 from envs import datasets, tasks
+from envs.tasks import Task
 from suite import recipes
 from suite.cell import run_cell, run_folder, task_of
 from suite.config import (
@@ -80,7 +81,7 @@ def _run_jobs(
         for e in experiments if e.dataset is None and e.needs.offline_data
     }  # fmt: skip
     for e in needed.values():  # once, not by every cell at the same time
-        recipes.build(task_of(e), e.protocol.dataset_seed, hardware.worker_count(), _say)
+        recipes.build(task_of(e), e.protocol.dataset_seed, hardware.worker_count(), _about(e.task))
     cells = []
     for e in experiments:
         command = [
@@ -186,7 +187,7 @@ def _runs(out: Path) -> list[dict[str, Any]]:
 def data_build(env: str, seed: int, workers: int | None) -> None:
     """Build the default datasets of several tasks."""
     for task in [tasks.get(name) for name in parse_list(env)]:
-        info = recipes.dataset(task, None, seed, Hardware(workers=workers).worker_count(), _say).info
+        info = recipes.dataset(task, None, seed, Hardware(workers=workers).worker_count(), _about(task)).info
         _print(f"{info.id}  {info.episodes} episodes, {info.steps} steps, fingerprint {info.fingerprint}")
 
 
@@ -202,6 +203,11 @@ def data_info(env: str, dataset: str | None, seed: int) -> list[dict[str, Any]]:
 def data_distill(env: str, rollouts: Path, out: Path, seed: int, updates: int) -> dict[str, Any]:
     """Distil an expert from recorded rollouts; returns what its file says of it."""
     return recipes.distill(tasks.get(env), rollouts, out, updates, seed, progress=_say)
+
+
+def _about(task: Task) -> Callable[[str], None]:
+    """Says which task a line is about, where several are worked on."""
+    return lambda message: _say(f"{task.short_name}: {message}")
 
 
 def _say(message: str) -> None:

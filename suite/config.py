@@ -169,7 +169,7 @@ class Experiment:
     @property
     def cell(self) -> str:
         """For messages: algo on task."""
-        return f"{self.algo} on {self.task.id.removesuffix('-v0')}"
+        return f"{self.algo} on {self.task.short_name}"
 
 
 def parse_list(text: str) -> list[str]:

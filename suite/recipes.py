@@ -84,7 +84,7 @@ def default_id(task: Task, seed: int = 0) -> str:
     """
     text = json.dumps(_provenance(task, seed), sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return f"{datasets.NAMESPACE}{task.id.removesuffix('-v0')}/default-s{seed}-{digest}-v0"
+    return f"{datasets.NAMESPACE}{task.short_name}/default-s{seed}-{digest}-v0"
 
 
 def expert_file(task: Task) -> Path:
