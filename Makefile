@@ -5,8 +5,6 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.setup-done
 JOBS   ?= $(shell getconf _NPROCESSORS_ONLN)
-# the quick profile, shortened; without these it shows AWAC learning for longer
-DEMO   := --set rollouts=100 --set offline_updates=3000 --set eval_every_offline=1500 --set online_steps=10_000
 
 .PHONY: setup demo test lint format clean
 
@@ -20,7 +18,7 @@ $(SETUP): pyproject.toml constraints.txt
 
 demo: $(SETUP)
 	@echo "==> training AWAC, SAC and BC on two tasks, two seeds at once; each line says the time left"
-	@$(BIN)/bench run --algo awac,sac,bc --env door-binary,relocate-binary --seeds 2 $(DEMO) --jobs $(JOBS) --out demo/runs
+	@$(BIN)/bench run --algo awac,sac,bc --env door-binary,relocate-binary --seeds 2 --jobs $(JOBS) --out demo/runs
 	@echo "==> drawing the report"
 	@echo "==> open $$($(BIN)/bench report demo/runs --out demo/report)"
 
