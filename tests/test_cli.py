@@ -22,8 +22,10 @@ import suite.launch
 from algos.actor_critic import ActorCritic
 from envs import datasets, tasks
 from envs.datasets import Episode
+from envs.tasks import Task
 from envs.vector import VectorEnv, WorkerError
 from suite import recipes
+from suite.demonstrator import Progress
 from suite.record import read_run
 
 DOOR_DATA = "tests/door-v0"
@@ -315,7 +317,7 @@ def test_a_stopped_run_ends_with_128_and_the_signal(bench: Bench, monkeypatch: p
 def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One process per cell, the settings that the cell has, and no dataset built for those that need none."""
     commands: dict[str, list[str]] = {}
-    built: list[Any] = []
+    built: list[tuple[str, int]] = []
 
     def run_all(cells: list[suite.launch.Cell], jobs: int) -> dict[str, int]:
         assert jobs == 3
@@ -323,7 +325,12 @@ def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.M
         return dict.fromkeys(commands, 0) | {"sac-bc on door-binary": 2}
 
     monkeypatch.setattr("suite.commands.run_all", run_all)
-    monkeypatch.setattr(recipes, "build", lambda *arguments: built.append(arguments))
+
+    def build(task: Task, seed: int, workers: int, progress: Progress) -> None:
+        built.append((task.id, task.recipe.rollouts))
+        progress("rollouts 4/4")
+
+    monkeypatch.setattr(recipes, "build", build)
     arguments = run("--jobs", "9", "--set", "bc_weight=2", "--set", "tau=0.1", "--profile", "smoke",
                     algo="awac,sac-bc,sac-scratch", env="door-binary")  # fmt: skip
     said = bench(*arguments)
@@ -336,7 +343,8 @@ def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.M
         "sac-bc on door-binary": ["bc_weight=2", "tau=0.1"],
         "sac-scratch on door-binary": ["tau=0.1"],
     }
-    assert [(task.id, task.recipe.rollouts) for task, *_ in built] == [("door-binary-v0", 4)]
+    assert built == [("door-binary-v0", 4)]
+    assert "door-binary: rollouts 4/4" in said.err
     for name, command in commands.items():
         assert command[1:6] == ["-m", "suite.cli", "run", "--algo", name.split()[0]]
     built.clear()
