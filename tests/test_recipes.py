@@ -138,12 +138,23 @@ def test_the_default_dataset_holds_demonstrations_first_and_then_rollouts(built:
     assert said[-1] == "rollouts 3/3"
 
 
-def test_the_data_do_not_depend_on_the_number_of_workers_or_threads(built: Any) -> None:
+def test_the_data_do_not_depend_on_the_number_of_workers_or_threads(
+    built: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Demonstrations, clone and rollouts, made again with two workers under another number of threads."""
+    first = datasets.load_episodes(tiny(), built[0].info.id)
+    again: list[Episode] = []
+    monkeypatch.setattr(datasets, "exists", lambda dataset_id: False)
+    monkeypatch.setattr(datasets, "store", lambda task, dataset_id, episodes, *rest: again.extend(episodes))
     threads = torch.get_num_threads()
-    expert, _ = load_policy([recipes.expert_file(tiny())])
-    demos = recipes.demonstrations(tiny(), expert, 0, 2)
-    assert same(demos, datasets.load_episodes(tiny(), built[0].info.id)[:2])
-    assert torch.get_num_threads() == threads
+    torch.set_num_threads(threads % 2 + 1)
+    try:
+        recipes.build(tiny(), 0, 2)
+        assert torch.get_num_threads() == threads % 2 + 1
+    finally:
+        torch.set_num_threads(threads)
+    assert len(again) == 5
+    assert same(again, first)
 
 
 def test_recorded_observations_are_those_the_environment_gives_again(built: Any) -> None:
