@@ -27,9 +27,15 @@ _BYTES = 4  # per float
 def disk_bytes(experiment: Experiment) -> int:
     """The most a run writes: online chunks, two checkpoints, metrics."""
     e = experiment
-    row = 2 * e.task.obs_dim + e.task.action_dim + 2
-    online = 0 if e.needs.offline_only else e.protocol.online_steps
-    return len(e.seeds) * (online * row * _BYTES + 2 * 4 * _parameters(e) * _BYTES) + 10_000_000
+    return len(e.seeds) * (_online_steps(e) * _layout(e).width + 2 * 4 * _parameters(e)) * _BYTES + 10_000_000
+
+
+def _layout(experiment: Experiment) -> Layout:
+    return Layout(experiment.task.obs_dim, experiment.task.action_dim)
+
+
+def _online_steps(experiment: Experiment) -> int:
+    return 0 if experiment.needs.offline_only else experiment.protocol.online_steps
 
 
 def _parameters(experiment: Experiment) -> int:
@@ -59,16 +65,14 @@ def estimate(experiment: Experiment, hardware: Hardware) -> str:
     device = hardware.torch_device()
     torch.set_num_threads(hardware.threads or default_workers())
     torch.set_flush_denormal(True)
-    needs = e.needs
     update_rate = _probe_updates(e, device)
-    offline = p.offline_updates if needs.offline_data else 0
-    online = 0 if needs.offline_only else p.online_steps
+    offline = p.offline_updates if e.needs.offline_data else 0
+    online = _online_steps(e)
     evaluations = (2 + offline // p.eval_every_offline + online // p.eval_every_online) * p.eval_episodes
     env_steps = len(e.seeds) * (online + evaluations * e.task.horizon)
     env_rate = _probe_env(e, hardware.worker_count())
     seconds = (offline + online * p.updates_per_step) / update_rate + env_steps / env_rate
-    row = 2 * e.task.obs_dim + e.task.action_dim + 2
-    memory = len(e.seeds) * (online_capacity(e) * row + 4 * _parameters(e)) * _BYTES
+    memory = len(e.seeds) * (online_capacity(e) * _layout(e).width + 4 * _parameters(e)) * _BYTES
     return (
         f"about {duration(seconds)} on {device.type} ({update_rate:,.0f} updates/s, {env_rate:,.0f} steps/s "
         f"for {len(e.seeds)} seeds together), {memory / 1e6:,.0f} MB for replay and networks, "
@@ -78,7 +82,7 @@ def estimate(experiment: Experiment, hardware: Hardware) -> str:
 
 def _probe_updates(experiment: Experiment, device: torch.device) -> float:
     e = experiment
-    layout = Layout(e.task.obs_dim, e.task.action_dim)
+    layout = _layout(e)
     rows = torch.zeros(4096, layout.width)
     replay = Replay(layout, rows, 1024, len(e.seeds), 0, device)
     learner = ActorCritic(e.objective, e.cfg, e.learner, e.seeds, layout, replay, 0.0, None, device)
