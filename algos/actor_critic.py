@@ -3,7 +3,8 @@
     sample rows -> target -> critics -> policy -> auxiliary modules -> targets
 
 An objective only supplies losses; everything that is stepped, drawn or counted is here. Nothing in `update` waits for
-the host: fill counts and metric sums stay on the device and are read by `read_metrics` on the calendar.
+the host: fill counts and metric sums stay on the device and are read by `read_metrics` on the calendar. On CUDA whole
+rounds of sampling and update are replayed as a graph (`algos.capture`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from algos.capture import Rounds
 from algos.core import ENSEMBLE, LearnerConfig, Metrics, Noise, Objective, Phase, Step, row_mean
 from algos.nets import Nets, TwinQ
 from algos.policy_file import POLICIES
@@ -36,7 +38,8 @@ def stream_seed(seed: int, stream: str) -> int:
 class ActorCritic:
     """Trains one algorithm for several seeds at once.
 
-    `q_max` is the largest possible return (None: unknown), used as `learner.q_bound` says.
+    `q_max` is the largest possible return (None: unknown), used as `learner.q_bound` says. `capture` is whether
+    updates on CUDA are replayed as a graph; it changes their speed only.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class ActorCritic:
         q_max: float | None = None,
         offline_fraction: float | None = None,
         device: torch.device | None = None,
+        capture: bool = True,
     ) -> None:
         self.objective, self.learner, self.seeds, self.layout = objective, learner, tuple(seeds), layout
         self.replay = replay
@@ -61,12 +65,12 @@ class ActorCritic:
         if replay is not None and (self.needs.demo_batch or self.needs.source == "demos") and not replay.demos:
             raise SettingError(f"{objective.name} learns from demonstrations, but the dataset marks none")
         self.generators = [torch.Generator(self.device).manual_seed(stream_seed(s, "learn")) for s in self.seeds]
+        self.rounds = Rounds(lambda: self.update(*self.draw()), self.generators, capture and self.device.type == "cuda")
+        self._version = 0  # changes with whatever a recorded round would not see
         self.nets = self._build(0)
         self.optimisers = self._optimisers(self.nets)
         self.updates = 0
         self.set_phase("offline")
-        self._sums: Metrics = {}
-        self._count = 0
 
     def _build(self, generation: int) -> Nets:
         """Fresh networks; `generation` counts how often they were reset."""
@@ -95,6 +99,9 @@ class ActorCritic:
         """Enter a phase; what changes at the switch is what the objective's `on_phase` says."""
         self.phase: Phase = phase
         self.cfg = self.objective.on_phase(self.base_cfg, phase)
+        self._sums: Metrics = {}  # of this phase: another one may log other metrics
+        self._count = 0
+        self._version += 1
 
     @torch.no_grad()
     def reset_parts(self, parts: Iterable[str]) -> None:
@@ -113,13 +120,15 @@ class ActorCritic:
             self.nets.target_critic.load_state_dict(self.nets.critic.state_dict())
         if "optimisers" in parts:
             self.optimisers = self._optimisers(self.nets)
+        self._version += 1
 
     # one update
 
     def run(self, updates: int) -> None:
         """Sample and update `updates` times without touching the host."""
-        for _ in range(updates):
-            self.update(*self.draw())
+        counts = self.updates + updates, self._count + updates
+        self.rounds.run(updates, key=(self._version, self._mixes()))
+        self.updates, self._count = counts  # a replayed round does not count itself
 
     def draw(self) -> tuple[Any, Noise]:
         """The next batch and noise of every seed, from its own stream."""
@@ -139,10 +148,15 @@ class ActorCritic:
         batch = self.layout.batch(replay.gather(index), demo)
         return batch, Noise(noise[:, 0] if shapes[0] else None, noise[:, shapes[0] :] if shapes[1] else None)
 
-    def _index(self, u: Tensor) -> Tensor:
-        """Which rows the batch takes. The host knows phase and source, so no branch looks at a tensor."""
+    def _mixes(self) -> bool:
+        """Whether batches hold a fixed share of offline rows; the host knows, so no branch looks at a tensor."""
         replay = self._replay()
-        if self.phase == "online" and self.offline_fraction is not None and replay.inserted and replay.offline:
+        return bool(self.phase == "online" and self.offline_fraction is not None and replay.inserted and replay.offline)
+
+    def _index(self, u: Tensor) -> Tensor:
+        """Which rows the batch takes."""
+        replay = self._replay()
+        if self.offline_fraction is not None and self._mixes():
             return replay.mixed_rows(u, round(self.offline_fraction * u.shape[1]))
         return replay.source_rows(u, self.needs.source)
 
@@ -171,6 +185,7 @@ class ActorCritic:
                 torch._foreach_lerp_(list(nets.target_critic.parameters()), list(nets.critic.parameters()), learner.tau)
         self._log(metrics | logged, step)
         self.updates += 1
+        self._count += 1
 
     def _critic_gradients(self, step: Step, metrics: Metrics) -> Sequence[Tensor]:
         nets, batch = self.nets, step.batch
@@ -206,16 +221,17 @@ class ActorCritic:
                 self._sums[name] += value
             else:
                 self._sums[name] = value.clone()
-        self._count += 1
 
     # what others read
 
     def read_metrics(self) -> dict[str, NDArray[np.float32]]:
-        """Means [S] since the last call; the only place where learning metrics reach the host."""
+        """Means [S] since the last call in this phase; the only place where learning metrics reach the host."""
         if not self._count:
             return {}
         out = {name: (total / self._count).cpu().numpy() for name, total in sorted(self._sums.items())}
-        self._sums, self._count = {}, 0
+        for total in self._sums.values():
+            total.zero_()  # in place, where a recorded round adds to it
+        self._count = 0
         return out
 
     @torch.no_grad()
@@ -251,9 +267,9 @@ class ActorCritic:
             optimiser.load_state_dict(state["optimisers"][name])
         for generator, saved in zip(self.generators, state["generators"], strict=True):
             generator.set_state(saved.cpu())
-        self.updates, self._count = state["updates"], state["count"]
-        self._sums = {name: total.to(self.device) for name, total in state["sums"].items()}
         self.set_phase(state["phase"])
+        self.updates, self._count = state["updates"], state["count"]
+        self._sums = {name: total.to(self.device, copy=True) for name, total in state["sums"].items()}
 
     def _replay(self) -> Replay:
         if self.replay is None:
@@ -262,7 +278,9 @@ class ActorCritic:
 
 
 def _adam(parameters: Iterable[nn.Parameter], lr: float, weight_decay: float = 0.0) -> torch.optim.Adam:
-    return torch.optim.Adam(list(parameters), lr=lr, weight_decay=weight_decay, fused=True)
+    parameters = list(parameters)
+    capturable = parameters[0].is_cuda
+    return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay, fused=True, capturable=capturable)
 
 
 def _gradients(loss: Tensor, module: nn.Module, retain: bool = False) -> Sequence[Tensor]:

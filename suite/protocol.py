@@ -118,8 +118,7 @@ class Runner:
         while self.learner.updates < self.offline_total:
             done = self.learner.updates
             n = min(BLOCK, every - done % every, self.offline_total - done)
-            with self._timed("offline"):
-                self.learner.run(n)
+            self._update("offline", n)
             self._show("offline", done + n, self.offline_total, "updates")
             if self.learner.updates % every == 0 or self.learner.updates == self.offline_total:
                 self._evaluate_if_due()
@@ -144,14 +143,20 @@ class Runner:
                 self._collect()
             due = self._updates_due()
             while self.learner.updates < due:
-                with self._timed("update"):
-                    self.learner.run(min(BLOCK, due - self.learner.updates))
+                self._update("update", min(BLOCK, due - self.learner.updates))
                 self._show("online", self.at.env_step, p.online_steps, "steps")
                 if self.learner.updates < due:
                     self._pause()
             if self.at.env_step % p.eval_every_online == 0 or self.at.env_step == p.online_steps:
                 self._evaluate_if_due()
             self._pause()
+
+    def _update(self, part: str, updates: int) -> None:
+        with self._timed(part):
+            self.learner.run(updates)
+        if why := self.learner.rounds.take_failure():
+            self.progress.say(f"updates run one by one, which is slower: no CUDA graph could be captured ({why})")
+            self.writer.log(f"no CUDA graph: {why}")
 
     def _updates_due(self) -> int:
         """Updates that belong to the offline phase and the iterations collected so far; none during the warm-up."""
@@ -298,7 +303,7 @@ class Runner:
     def _timed(self, part: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        if self.learner.device.type == "cuda" and part != "update":
+        if self.learner.device.type == "cuda":
             torch.cuda.synchronize(self.learner.device)
         self.at.seconds[part] += time.perf_counter() - start
 

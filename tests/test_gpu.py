@@ -1,4 +1,4 @@
-"""On a CUDA device: the same numbers as on the CPU, seeds apart, and no update that waits for the host."""
+"""On a CUDA device: the same numbers as on the CPU, replayed or not, seeds apart, and no update that waits for the host."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tiny
 import torch
 
 import algos
+from algos.capture import WARMUP
 from algos.core import Phase
 
 pytestmark = [
@@ -37,13 +38,40 @@ def test_a_hundred_updates_equal_those_on_the_cpu(name: str, phase: Phase) -> No
 
 
 @in_every_phase
+def test_replayed_updates_equal_those_carried_out_one_by_one(name: str, phase: Phase) -> None:
+    """Draws included: a graph's random streams go on where the eager ones were."""
+    eager, replayed = (tiny.learner(name, phase=phase, device="cuda", capture=c) for c in (False, True))
+    for learner in (eager, replayed):
+        learner.run(50)
+        learner.run(50)
+    assert replayed.rounds.captured, replayed.rounds.take_failure()
+    assert not eager.rounds.captured
+    ours, theirs = tiny.parameters(replayed), tiny.parameters(eager)
+    for parameter, value in theirs.items():
+        assert float((ours[parameter] - value).norm() / value.norm().clamp_min(1e-3)) < 1e-4, parameter
+    metrics = replayed.read_metrics()
+    for metric, values in eager.read_metrics().items():
+        assert metrics[metric] == pytest.approx(values, rel=1e-3, abs=1e-4), metric
+
+
+def test_a_graph_samples_rows_that_were_collected_after_it_was_recorded() -> None:
+    eager, replayed = (tiny.learner("sac", phase="online", device="cuda", capture=c) for c in (False, True))
+    for learner in (eager, replayed):
+        learner.run(WARMUP + 2)
+        assert learner.replay is not None
+        learner.replay.append(torch.stack([tiny.rows(16, seed=200 + s) for s in tiny.SEEDS]))
+        learner.run(20)
+    assert tiny.largest_difference(tiny.parameters(eager), tiny.parameters(replayed)) < 1e-4
+
+
+@in_every_phase
 def test_packed_seeds_equal_each_seed_alone(name: str, phase: Phase) -> None:
     assert tiny.alone_against_packed(name, phase, device="cuda") < 1e-5
 
 
 @in_every_phase
 def test_no_update_waits_for_the_host(name: str, phase: Phase) -> None:
-    learner = tiny.learner(name, phase=phase, device="cuda", q_max=0.0, offline_fraction=0.5)
+    learner = tiny.learner(name, phase=phase, device="cuda", q_max=0.0, offline_fraction=0.5, capture=False)
     learner.run(3)
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -57,14 +85,15 @@ def test_no_update_waits_for_the_host(name: str, phase: Phase) -> None:
 def test_a_saved_learner_continues_bit_equal(name: str) -> None:
     phase = tiny.phases(name)[0]
     learner = tiny.learner(name, phase=phase, device="cuda")
-    learner.run(3)
+    learner.run(WARMUP + 3)
     file = io.BytesIO()
     torch.save(learner.state(), file)
     file.seek(0)
     copy = tiny.learner(name, phase=phase, device="cuda")
     copy.load_state(torch.load(file, weights_only=True, map_location="cpu"))
-    learner.run(3)
-    copy.run(3)
+    learner.run(WARMUP + 3)
+    copy.run(WARMUP + 3)
+    assert copy.rounds.captured
     assert not tiny.changed(tiny.parameters(learner), tiny.parameters(copy))
 
 
