@@ -18,11 +18,11 @@ import torch
 from algos.settings import SettingError
 from envs.datasets import Dataset
 from envs.tasks import Task
-from envs.vector import VectorEnv, default_workers
+from envs.vector import VectorEnv
 from suite import recipes
 from suite.config import Experiment
 from suite.estimate import check_space
-from suite.hardware import Hardware, device_name, versions
+from suite.hardware import Hardware, device_name, prepare, versions
 from suite.progress import Progress
 from suite.protocol import Runner, lanes
 from suite.record import LOCK, RecordError, Run, RunWriter, read_run
@@ -57,9 +57,7 @@ def run_cell(experiment: Experiment, out: Path, hardware: Hardware) -> Path:
             progress.say(f"finished already: {folder}")
             return folder
         device, threads = _device_and_threads(hardware, known.run if known else None)
-        torch.set_num_threads(threads)
-        torch.set_flush_denormal(True)
-        torch.backends.cuda.matmul.allow_tf32 = experiment.learner.tf32
+        prepare(threads, experiment.learner.tf32)
         if known is None:
             check_space(experiment, out)
         data = _data(experiment, hardware, progress)
@@ -127,7 +125,7 @@ def _data(experiment: Experiment, hardware: Hardware, progress: Progress) -> Dat
 def _device_and_threads(hardware: Hardware, known: Mapping[str, Any] | None) -> tuple[torch.device, int]:
     """The device and threads to use; a run goes on with those it began with, or its numbers would change."""
     device = hardware.torch_device()
-    threads = hardware.threads or default_workers()
+    threads = hardware.thread_count()
     if known is not None:
         began = known["device"]
         if began["kind"] != device.type:

@@ -92,6 +92,26 @@ def explain(
 
 
 @app.command()
+def speed(
+    algo: Algo = "awac", env: Env = "relocate-binary", profile: Profile = "paper",
+    packs: Annotated[str, typer.Option(help="Numbers of seeds trained at once, e.g. 1,3,5.")] = "1,3,5",
+    set_: Set = [],  # noqa: B006
+    device: Device = "auto", threads: Threads = None, workers: Workers = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of update and floor; the medians are shown.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0.01, help="Length of a turn.")] = 2.0,
+    eager: Annotated[bool, typer.Option("--eager", help="On CUDA, launch kernels one by one, no graph.")] = False,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write, with device and versions.")] = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Measure updates, environment steps and the whole protocol per second, beside the arithmetic floor."""
+    from suite import commands
+    from suite.speed import table
+
+    rows = commands.speed(algo, env, profile, packs, set_, device, threads, workers, rounds, seconds, eager, out)
+    _print(rows if as_json else table(rows), as_json)
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check this installation; exit code 1 when something is broken."""
     from suite.doctor import examine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -26,13 +27,14 @@ from suite.config import (
     unused,
 )
 from suite.estimate import estimate
-from suite.hardware import Hardware
+from suite.hardware import Hardware, device_name, versions
 from suite.launch import Cell, run_all
 from suite.protocol import Diverged
-from suite.record import find_runs, read_run
+from suite.record import find_runs, read_run, write_json
+from suite.speed import measure
 from suite.stop import Stopped
 
-__all__ = ["data_build", "data_distill", "data_info", "explain", "listing", "run"]
+__all__ = ["data_build", "data_distill", "data_info", "explain", "listing", "run", "speed"]
 
 
 def run(
@@ -110,6 +112,45 @@ def _show_plan(experiment: Experiment, out: Path, hardware: Hardware) -> None:
         _print(f"{name} = {setting['value']}    ({setting['source']})")
     _print(f"folder: {run_folder(experiment, out)}")
     _print(f"estimate: {estimate(experiment, hardware)}\n")
+
+
+def speed(
+    algo: str, env: str, profile: str, packs: str, overrides: Sequence[str], device: str, threads: int | None,
+    workers: int | None, rounds: int, seconds: float, eager: bool, out: Path | None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """One row per algorithm, task and number of packed seeds; all are resolved before any is measured."""
+    experiments = [
+        resolve(a, e, range(n), profile, overrides)
+        for e in parse_list(env) for a in parse_list(algo) for n in _counts("--packs", packs)
+    ]  # fmt: skip
+    if not experiments:
+        raise SettingError("--algo and --env must each name at least one")
+    unused(experiments, overrides)
+    hardware = Hardware(device, threads, workers)
+    facts = {
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "device": device_name(hardware.torch_device()), "cores": os.cpu_count(), "threads": hardware.thread_count(),
+        "workers": hardware.worker_count(), "load_before": round(os.getloadavg()[0], 2), "versions": versions(),
+    }  # fmt: skip
+    rows = []
+    for e in experiments:
+        _say(f"{e.cell}, {len(e.seeds)} packed seeds, profile {profile}")
+        rows.append(measure(e, hardware, rounds, seconds, capture=not eager))
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_json(out, {**facts, "overrides": list(overrides), "rounds": rounds, "seconds": seconds, "rows": rows})
+    return rows
+
+
+def _counts(option: str, text: str) -> list[int]:
+    """'1,3,5' -> [1, 3, 5]."""
+    try:
+        counts = [int(part) for part in parse_list(text)]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1:
+        raise SettingError(f"{option} {text}: give positive numbers, e.g. 1,3,5")
+    return counts
 
 
 def explain(algo: str, env: str, profile: str, overrides: Sequence[str]) -> list[dict[str, Any]]:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from algos.actor_critic import ActorCritic
-from algos.replay import Layout, Replay
+from algos.replay import Layout
 from algos.settings import SettingError
-from envs.vector import VectorEnv, default_workers
+from envs.vector import VectorEnv
 from suite.config import Experiment
-from suite.hardware import Hardware
+from suite.hardware import Hardware, prepare
 from suite.progress import duration
 from suite.protocol import lanes, online_capacity
+from suite.speed import BURN_IN, learner_on_made_up_rows, rate
 
 __all__ = ["check_space", "disk_bytes", "estimate"]
 
@@ -63,8 +62,7 @@ def estimate(experiment: Experiment, hardware: Hardware) -> str:
     """Time and memory of a run, from a probe of a few seconds on made-up rows; nothing is written."""
     e, p = experiment, experiment.protocol
     device = hardware.torch_device()
-    torch.set_num_threads(hardware.threads or default_workers())
-    torch.set_flush_denormal(True)
+    prepare(hardware.thread_count(), e.learner.tf32)
     update_rate = _probe_updates(e, device)
     offline = p.offline_updates if e.needs.offline_data else 0
     online = _online_steps(e)
@@ -81,21 +79,9 @@ def estimate(experiment: Experiment, hardware: Hardware) -> str:
 
 
 def _probe_updates(experiment: Experiment, device: torch.device) -> float:
-    e = experiment
-    layout = _layout(e)
-    rows = torch.zeros(4096, layout.width)
-    replay = Replay(layout, rows, 1024, len(e.seeds), 0, device)
-    learner = ActorCritic(e.objective, e.cfg, e.learner, e.seeds, layout, replay, 0.0, None, device)
-    if not learner.needs.offline_only:
-        learner.set_phase("online")
-    learner.run(3)
-    learner.read_metrics()
-    start, done = time.perf_counter(), 0
-    while time.perf_counter() - start < 1.5:
-        learner.run(3)
-        done += 3
-    learner.read_metrics()  # waits for the device
-    return done / (time.perf_counter() - start)
+    learner = learner_on_made_up_rows(experiment, device)
+    learner.run(BURN_IN)
+    return 3 * rate(lambda: learner.run(3), device, 1.5)
 
 
 def _probe_env(experiment: Experiment, workers: int) -> float:
@@ -103,8 +89,4 @@ def _probe_env(experiment: Experiment, workers: int) -> float:
     with VectorEnv(experiment.task.id, count, workers) as env:
         env.reset(range(count))
         action = np.zeros((count, experiment.task.action_dim), np.float32)
-        start, done = time.perf_counter(), 0
-        while time.perf_counter() - start < 1.0:
-            env.step(action)
-            done += count
-        return done / (time.perf_counter() - start)
+        return count * rate(lambda: env.step(action), torch.device("cpu"), 1.0)

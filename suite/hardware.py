@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import torch
 
 from algos.settings import SettingError
 from envs.vector import default_workers
 
-__all__ = ["Hardware", "device_name", "versions"]
+__all__ = ["Hardware", "device_name", "prepare", "versions"]
 
 _PACKAGES = ("awac-bench", "torch", "numpy", "gymnasium", "gymnasium-robotics", "mujoco", "minari")
 
@@ -32,11 +35,32 @@ class Hardware:
             raise SettingError("--device cuda: torch sees no CUDA device; `bench doctor` says more")
         return torch.device("cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu")
 
+    def thread_count(self) -> int:
+        """Threads of torch: the recorded choice, else all cores."""
+        return self.threads or default_workers()
+
     def worker_count(self) -> int:
         """Environment processes: the recorded choice, else one per core where there are several."""
         if self.workers is not None:
             return self.workers
         return cores if (cores := default_workers()) > 1 else 0
+
+
+def prepare(threads: int, tf32: bool) -> None:
+    """Set this process up for training."""
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep large freed blocks: given back to the system, every update would fault them in anew."""
+    trim_threshold, mmap_threshold = -1, -3  # of malloc.h
+    with suppress(OSError, AttributeError):  # another C library: nothing to set
+        libc = ctypes.CDLL(None)
+        libc.mallopt(mmap_threshold, 1 << 30)
+        libc.mallopt(trim_threshold, (1 << 31) - 1)
 
 
 def versions() -> dict[str, str]:
@@ -51,5 +75,11 @@ def versions() -> dict[str, str]:
 
 
 def device_name(device: torch.device) -> str:
-    """The GPU's name, or the processor's architecture."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    """The GPU's name, or the processor's model where the system tells it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -253,6 +253,20 @@ def test_doctor(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "awac-bench[hub]" in said.out
 
 
+def test_speed_prints_a_table_or_rows(bench: Bench) -> None:
+    few = ["speed", "--env", toy_run.TASK.id, "--profile", "smoke", "--packs", "1", "--threads", "1", "--workers", "0"]
+    few += ["--rounds", "1", "--seconds", "0.01", *TINY]
+    said = bench(*few)
+    assert said.code == 0
+    assert "share of floor" in said.out
+    (row,) = json.loads(bench(*few, "--json").out)
+    assert row["seeds"] == 1
+    assert row["updates_per_s"] > 0
+    said = bench(*few, "--algo", "awax")
+    assert (said.code, said.out) == (2, "")
+    assert "did you mean 'awac'" in said.err
+
+
 def test_a_dry_run_prints_the_plan_and_writes_nothing(bench: Bench, tmp_path: Path) -> None:
     said = bench(*run("--dry-run", *TINY, algo="bc", env="toy_env:point"))
     assert said.code == 0

@@ -1,4 +1,4 @@
-"""On a CUDA device: the same numbers as on the CPU, replayed or not, seeds apart, and no update that waits for the host."""
+"""On a CUDA device: the numbers of the CPU, replayed or not; seeds apart; no update that waits for the host."""
 
 from __future__ import annotations
 

@@ -1,0 +1,222 @@
+"""How fast this machine carries out each part of an experiment, beside the arithmetic floor of the same update.
+
+Rows are made up, so nothing has to be built first; what the numbers are does not change how long an update takes.
+Environments are the task's own.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from algos.actor_critic import ActorCritic
+from algos.replay import Layout, Replay
+from envs.vector import VectorEnv
+from suite.config import Experiment
+from suite.evaluate import collect, evaluate
+from suite.hardware import Hardware, prepare
+from suite.protocol import lanes, online_capacity
+
+__all__ = ["BURN_IN", "learner_on_made_up_rows", "measure", "rate", "table"]
+
+_OFFLINE_ROWS, _DEMO_ROWS, _ONLINE_ROWS = 100_000, 5_000, 10_000
+BURN_IN = 5  # updates before anything is timed: the first ones allocate, and on CUDA are recorded
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Seconds that the environment-bound parts of a run take, for all packed seeds together."""
+
+    collect_step: float  # one step per seed
+    evaluation: float  # one evaluation
+    env_steps_per_s: float  # summed over the environments
+
+
+def learner_on_made_up_rows(experiment: Experiment, device: torch.device, capture: bool = True) -> ActorCritic:
+    """The experiment's learner, online where it learns online, with a replay of random rows."""
+    e = experiment
+    layout = Layout(e.task.obs_dim, e.task.action_dim)
+    offline = _OFFLINE_ROWS if e.needs.offline_data else 0
+    replay = Replay(layout, _rows(layout, offline), min(_DEMO_ROWS, offline), len(e.seeds), online_capacity(e), device)
+    learner = ActorCritic(
+        e.objective, e.cfg, e.learner, e.seeds, layout, replay, 0.0, e.protocol.offline_fraction, device, capture
+    )
+    if not e.needs.offline_only:
+        rows = _rows(layout, min(_ONLINE_ROWS, replay.capacity))
+        replay.append(rows.expand(len(e.seeds), *rows.shape))
+        learner.set_phase("online")
+    return learner
+
+
+def _rows(layout: Layout, count: int) -> torch.Tensor:
+    g = torch.Generator().manual_seed(0)
+    obs, next_obs = torch.randn(2, count, layout.obs_dim, generator=g)
+    action = torch.rand(count, layout.action_dim, generator=g) * 2 - 1
+    return layout.pack(obs, action, -torch.ones(count), next_obs, torch.zeros(count))
+
+
+def rate(work: Callable[[], object], device: torch.device, seconds: float) -> float:
+    """How often per second `work` is done, over at least `seconds`; waits for the device at both ends."""
+    _wait(device)
+    start, count = time.perf_counter(), 0
+    while not count or time.perf_counter() - start < seconds:
+        work()
+        count += 1
+        if count % 20 == 0:  # or the host would queue more than it has time for
+            _wait(device)
+    _wait(device)
+    return count / (time.perf_counter() - start)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _time_environments(experiment: Experiment, learner: ActorCritic, workers: int) -> _Parts:
+    """Collect one iteration and evaluate once, with the policy choosing the actions."""
+    e, p = experiment, experiment.protocol
+    seeds, horizon = len(e.seeds), e.task.horizon
+    with VectorEnv(e.task.id, seeds * lanes(e), workers) as env:
+        evaluate(env, learner.act, seeds, 1, horizon)  # the first steps are slower
+        start = time.perf_counter()
+        collect(env, learner.act, e.seeds, 0, p.steps_per_iteration, e.task.action_dim)
+        collected = time.perf_counter() - start
+        start = time.perf_counter()
+        evaluate(env, learner.act, seeds, p.eval_episodes, horizon)
+        evaluated = time.perf_counter() - start
+    return _Parts(collected / p.steps_per_iteration, evaluated, seeds * p.steps_per_iteration / collected)
+
+
+def measure(experiment: Experiment, hardware: Hardware, rounds: int, seconds: float, capture: bool) -> dict[str, Any]:
+    """One row of `bench speed`; rates are medians over rounds in which update and floor take turns."""
+    device = hardware.torch_device()
+    prepare(hardware.thread_count(), experiment.learner.tf32)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    learner = learner_on_made_up_rows(experiment, device, capture)
+    learner.run(BURN_IN)
+    floor = _floor(experiment, device)
+    turns = [
+        (rate(lambda: learner.run(1), device, seconds), rate(floor.work, device, seconds / 2)) for _ in range(rounds)
+    ]
+    work = _work(learner)
+    gflop = work.flop / 1e9
+    updates = statistics.median(u for u, _ in turns)
+    seeds = len(experiment.seeds)
+    row: dict[str, Any] = {
+        "algo": experiment.algo, "env": experiment.task.short_name, "profile": experiment.profile, "seeds": seeds,
+        "captured": learner.rounds.captured,
+        "updates_per_s": updates, "updates_per_s_summed": updates * seeds,
+        "gflop_per_update": gflop, "floor_gflop_per_s": statistics.median(f for _, f in turns) * floor.gflop,
+        "share_of_floor": statistics.median(u * gflop / (f * floor.gflop) for u, f in turns),
+        "kernels_per_update": _kernels(learner, work),
+    }  # fmt: skip
+    row |= _protocol(experiment, _time_environments(experiment, learner, hardware.worker_count()), updates)
+    row["peak_memory_mb"] = _peak_memory(device) / 1e6
+    return row
+
+
+# what `bench speed` prints of a row, and how
+_SHOWN = {
+    "updates/s": ("updates_per_s", "{:,.1f}"), "updates/s x seeds": ("updates_per_s_summed", "{:,.1f}"),
+    "GFLOP per update": ("gflop_per_update", "{:.2f}"), "floor, GFLOP/s": ("floor_gflop_per_s", "{:,.0f}"),
+    "share of floor": ("share_of_floor", "{:.0%}"), "kernels per update": ("kernels_per_update", "{}"),
+    "captured": ("captured", "{}"), "environment steps/s": ("env_steps_per_s", "{:,.0f}"),
+    "protocol steps/s x seeds": ("protocol_steps_per_s_summed", "{:,.0f}"),
+    "  in updates": ("share_update", "{:.0%}"), "  in collection": ("share_collection", "{:.0%}"),
+    "  in evaluation": ("share_evaluation", "{:.0%}"), "peak memory, MB": ("peak_memory_mb", "{:,.0f}"),
+}  # fmt: skip
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The rows of `measure` as columns, one line per measure."""
+    columns = {f"{r['algo']} {r['env']} x{r['seeds']}": r for r in rows}
+    return [
+        {"": name, **{c: form.format(r[key]) if key in r else "-" for c, r in columns.items()}}
+        for name, (key, form) in _SHOWN.items()
+    ]
+
+
+def _protocol(experiment: Experiment, parts: _Parts, updates_per_s: float) -> dict[str, Any]:
+    """The online protocol from its parts, which follow one another: over one stretch between evaluations."""
+    e, p = experiment, experiment.protocol
+    if e.needs.offline_only:
+        return {"env_steps_per_s": parts.env_steps_per_s}
+    steps = p.eval_every_online
+    update, collected = steps * p.updates_per_step / updates_per_s, steps * parts.collect_step
+    total = update + collected + parts.evaluation
+    return {
+        "env_steps_per_s": parts.env_steps_per_s,
+        "protocol_steps_per_s_summed": len(e.seeds) * steps / total,
+        "share_update": update / total, "share_collection": collected / total,
+        "share_evaluation": parts.evaluation / total,
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Floor:
+    work: Callable[[], object]
+    gflop: float  # of one call
+
+
+def _floor(experiment: Experiment, device: torch.device) -> _Floor:
+    """One hidden layer of all seeds' twin critics, forward: the matrix product that updates are made of."""
+    learner = experiment.learner
+    width, rows, members = max(learner.hidden), learner.batch_size, 2 * len(experiment.seeds)
+    x, w = torch.randn(members, rows, width, device=device), torch.randn(members, width, width, device=device)
+    out = torch.empty_like(x)
+    return _Floor(lambda: torch.bmm(x, w, out=out), 2 * members * rows * width * width / 1e9)
+
+
+class _Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts what is done inside: operations that compute or move something, and those of matrix products."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operations = self.flop = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self.operations += not func.is_view
+        if formula := flop_registry.get(func.overloadpacket):
+            self.flop += formula(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+def _work(learner: ActorCritic) -> _Work:
+    """The work of one round of sampling and update of all packed seeds."""
+    work = _Work()
+    with work:
+        learner.update(*learner.draw())
+    return work
+
+
+def _kernels(learner: ActorCritic, work: _Work) -> int:
+    """Kernels that one round launches; on a CPU its operations."""
+    if learner.device.type != "cuda":
+        return work.operations
+    from torch.autograd import DeviceType  # type: ignore[attr-defined]
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CUDA]) as profiled:
+        learner.update(*learner.draw())
+        _wait(learner.device)
+    return len([event for event in profiled.events() or () if event.device_type == DeviceType.CUDA])
+
+
+def _peak_memory(device: torch.device) -> float:
+    """Bytes: of the device, or of this process since it began."""
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return float(unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
