@@ -129,7 +129,8 @@ def speed(
     hardware = Hardware(device, threads, workers)
     facts = {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "device": device_name(hardware.torch_device()), "cores": os.cpu_count(), "threads": hardware.thread_count(),
+        "kind": hardware.torch_device().type, "device": device_name(hardware.torch_device()),
+        "cores": os.cpu_count(), "threads": hardware.thread_count(),
         "workers": hardware.worker_count(), "load_before": round(os.getloadavg()[0], 2), "versions": versions(),
     }  # fmt: skip
     rows = []

@@ -115,6 +115,8 @@ def measure(experiment: Experiment, hardware: Hardware, rounds: int, seconds: fl
     seeds = len(experiment.seeds)
     row: dict[str, Any] = {
         "algo": experiment.algo, "env": experiment.task.short_name, "profile": experiment.profile, "seeds": seeds,
+        "batch_size": experiment.learner.batch_size, "hidden": list(experiment.learner.hidden),
+        "tf32": experiment.learner.tf32,
         "captured": learner.rounds.captured,
         "updates_per_s": updates, "updates_per_s_summed": updates * seeds,
         "gflop_per_update": gflop, "floor_gflop_per_s": statistics.median(f for _, f in turns) * floor.gflop,
