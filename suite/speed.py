@@ -26,7 +26,7 @@ from suite.evaluate import collect, evaluate
 from suite.hardware import Hardware, prepare
 from suite.protocol import lanes, online_capacity
 
-__all__ = ["BURN_IN", "learner_on_made_up_rows", "measure", "rate", "table"]
+__all__ = ["BURN_IN", "learner_on_made_up_rows", "measure", "rate", "table", "work_per_update"]
 
 _OFFLINE_ROWS, _DEMO_ROWS, _ONLINE_ROWS = 100_000, 5_000, 10_000
 BURN_IN = 5  # updates before anything is timed: the first ones allocate, and on CUDA are recorded
@@ -109,7 +109,7 @@ def measure(experiment: Experiment, hardware: Hardware, rounds: int, seconds: fl
     turns = [
         (rate(lambda: learner.run(1), device, seconds), rate(floor.work, device, seconds / 2)) for _ in range(rounds)
     ]
-    work = _work(learner)
+    work = work_per_update(learner)
     gflop = work.flop / 1e9
     updates = statistics.median(u for u, _ in turns)
     seeds = len(experiment.seeds)
@@ -195,7 +195,7 @@ class _Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
 
-def _work(learner: ActorCritic) -> _Work:
+def work_per_update(learner: ActorCritic) -> _Work:
     """The work of one round of sampling and update of all packed seeds."""
     work = _Work()
     with work:
