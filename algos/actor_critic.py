@@ -9,6 +9,8 @@ rounds of sampling and update are replayed as a graph (`algos.capture`).
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,10 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from algos.capture import Rounds
-from algos.core import ENSEMBLE, LearnerConfig, Metrics, Noise, Objective, Phase, Step, row_mean
-from algos.nets import Nets, TwinQ
+from algos.core import ENSEMBLE, Batch, LearnerConfig, Metrics, Noise, Objective, Phase, Step, row_mean
+from algos.nets import DeterministicPolicy, Linear, Nets, TwinQ
 from algos.policy_file import POLICIES
-from algos.replay import Layout, Replay
+from algos.replay import InitialStates, Layout, Replay
 from algos.settings import SettingError
 
 __all__ = ["ActorCritic", "stream_seed"]
@@ -65,7 +67,11 @@ class ActorCritic:
         if replay is not None and (self.needs.demo_batch or self.needs.source == "demos") and not replay.demos:
             raise SettingError(f"{objective.name} learns from demonstrations, but the dataset marks none")
         self.generators = [torch.Generator(self.device).manual_seed(stream_seed(s, "learn")) for s in self.seeds]
-        self.rounds = Rounds(lambda: self.update(*self.draw()), self.generators, capture and self.device.type == "cuda")
+        self.rounds = Rounds(
+            lambda turn: self.update(*self.draw(), turn), self.generators, capture and self.device.type == "cuda",
+            self.needs.policy_every,
+        )  # fmt: skip
+        self.obs_mean, self.obs_std = self._obs_scale()
         self._version = 0  # changes with whatever a recorded round would not see
         self.nets = self._build(0)
         self.optimisers = self._optimisers(self.nets)
@@ -76,10 +82,13 @@ class ActorCritic:
         """Fresh networks; `generation` counts how often they were reset."""
         needs, dims = self.needs, (self.layout.obs_dim, self.layout.action_dim)
         seeds, hidden = len(self.seeds), self.learner.hidden
-        critic = TwinQ(seeds, needs.critics, *dims, hidden) if needs.critics else None
+        critic = TwinQ(seeds, needs.critics, *dims, hidden, needs.layer_norm) if needs.critics else None
         extra = {name: build(seeds, *dims) for name, build in needs.modules.items()}
         output_bound = self.q_max if self.learner.q_bound == "output" else None
-        nets = Nets(POLICIES[needs.policy](seeds, *dims, hidden), critic, extra, output_bound)
+        policy = POLICIES[needs.policy](seeds, *dims, hidden)
+        if isinstance(policy, DeterministicPolicy):
+            policy.noise = needs.exploration_noise
+        nets = Nets(policy, critic, extra, output_bound, needs.target_policy)
         nets.init(
             [torch.Generator().manual_seed(stream_seed(s, "init") + generation) for s in self.seeds],
             self.learner.copy_targets,
@@ -116,8 +125,8 @@ class ActorCritic:
                 self.nets.critic.load_state_dict(fresh.critic.state_dict())
         if fresh is not None and "duals" in parts:
             self.nets.extra.load_state_dict(fresh.extra.state_dict())
-        if "targets" in parts and self.nets.critic is not None and self.nets.target_critic is not None:
-            self.nets.target_critic.load_state_dict(self.nets.critic.state_dict())
+        for online, target in self.nets.targets() if "targets" in parts else ():
+            target.load_state_dict(online.state_dict())
         if "optimisers" in parts:
             self.optimisers = self._optimisers(self.nets)
         self._version += 1
@@ -127,26 +136,55 @@ class ActorCritic:
     def run(self, updates: int) -> None:
         """Sample and update `updates` times without touching the host."""
         counts = self.updates + updates, self._count + updates
-        self.rounds.run(updates, key=(self._version, self._mixes()))
+        self.rounds.run(self.updates, updates, key=(self._version, self._mixes()))
         self.updates, self._count = counts  # a replayed round does not count itself
 
     def draw(self) -> tuple[Any, Noise]:
         """The next batch and noise of every seed, from its own stream."""
         replay, needs, rows = self._replay(), self.needs, self.learner.batch_size
         width = self.layout.action_dim
-        u = torch.empty(len(self.seeds), rows + needs.demo_batch, dtype=torch.float64, device=self.device)
-        shapes = (int(needs.critics > 0), needs.action_samples)
-        noise = torch.empty(len(self.seeds), sum(shapes), rows, width, device=self.device)
+        draws = rows + needs.demo_batch + needs.initial_batch
+        u = torch.empty(len(self.seeds), draws, dtype=torch.float64, device=self.device)
+        ahead = needs.next_action_samples if needs.critics else 0
+        noise = torch.empty(len(self.seeds), ahead + needs.action_samples, rows, width, device=self.device)
+        critics = torch.empty(len(self.seeds), needs.critics, device=self.device) if needs.critic_draws else None
         for s, generator in enumerate(self.generators):
             u[s].uniform_(generator=generator)
             if noise.shape[1]:
                 noise[s].normal_(generator=generator)
-        index = self._index(u[:, :rows])
-        demo = None
-        if needs.demo_batch:
-            demo = self.layout.batch(replay.gather(replay.source_rows(u[:, rows:], "demos")))
-        batch = self.layout.batch(replay.gather(index), demo)
-        return batch, Noise(noise[:, 0] if shapes[0] else None, noise[:, shapes[0] :] if shapes[1] else None)
+            if critics is not None:
+                critics[s].uniform_(generator=generator)
+        u_rows, u_demo, u_initial = torch.split(u, [rows, needs.demo_batch, needs.initial_batch], dim=1)
+        demo = self._batch(replay.source_rows(u_demo, "demos")) if needs.demo_batch else None
+        initial = self._scaled(self._initial().draw(u_initial)) if needs.initial_batch else None
+        batch = self._batch(self._index(u_rows), demo, initial)
+        return batch, Noise(
+            noise[:, 0] if ahead else None, noise[:, ahead:] if needs.action_samples else None,
+            noise[:, :ahead] if ahead else None, critics,
+        )  # fmt: skip
+
+    def _batch(self, index: Tensor, demo: Batch | None = None, initial: Tensor | None = None) -> Batch:
+        batch = self.layout.batch(self._replay().gather(index), demo, initial)
+        if self.obs_mean is None:
+            return batch
+        return dataclasses.replace(batch, obs=self._scaled(batch.obs), next_obs=self._scaled(batch.next_obs))
+
+    def _obs_scale(self) -> tuple[Tensor | None, Tensor | None]:
+        """Mean and deviation of the offline rows' observations [O], where the objective standardises them."""
+        replay = self.replay
+        if not self.needs.normalise_obs or replay is None or not replay.offline:
+            return None, None
+        obs = replay.rows[: replay.offline, : self.layout.obs_dim]
+        return obs.mean(0), obs.std(0) + 1e-3  # as in TD3+BC's code
+
+    def _scaled(self, obs: Tensor) -> Tensor:
+        return obs if self.obs_mean is None or self.obs_std is None else (obs - self.obs_mean) / self.obs_std
+
+    def _initial(self) -> InitialStates:
+        states = self._replay().initial
+        if states is None:
+            raise RuntimeError("this learner needs first states of episodes, and its replay was built without")
+        return states
 
     def _mixes(self) -> bool:
         """Whether batches hold a fixed share of offline rows; the host knows, so no branch looks at a tensor."""
@@ -160,8 +198,9 @@ class ActorCritic:
             return replay.mixed_rows(u, round(self.offline_fraction * u.shape[1]))
         return replay.source_rows(u, self.needs.source)
 
-    def update(self, batch: Any, noise: Noise) -> None:
-        """One gradient step of every network of every seed."""
+    def update(self, batch: Any, noise: Noise, turn: int | None = None) -> None:
+        """One gradient step of every network of every seed; what is delayed moves in turn 0 only."""
+        turn = self.updates % self.needs.policy_every if turn is None else turn
         nets, learner = self.nets, self.learner
         step = Step(batch, noise, learner, nets.policy(batch.obs))
         metrics: Metrics = {}
@@ -172,17 +211,19 @@ class ActorCritic:
                 self._apply("critic", gradients.pop("critic"))
                 with torch.no_grad():
                     step.q_data = nets.q(batch.obs, batch.action)
-        loss, logged = self.objective.actor_loss(self.cfg, nets, step)
-        gradients["policy"] = _gradients(loss, nets.policy, retain=True)
-        metrics |= {"actor_loss": loss.detach(), **logged}
+        if turn == 0:
+            loss, logged = self.objective.actor_loss(self.cfg, nets, step)
+            gradients["policy"] = _gradients(loss, nets.policy, retain=True)
+            # counted as often as the policy steps, so that the means over updates are means over those steps
+            metrics |= {k: v * self.needs.policy_every for k, v in {"actor_loss": loss.detach(), **logged}.items()}
         losses, logged = self.objective.auxiliary_losses(self.cfg, nets, step)
         for name, loss in losses.items():
             gradients[name] = _gradients(loss, nets.extra[name])
         for name, gradient in gradients.items():
             self._apply(name, gradient)
-        if nets.critic is not None and nets.target_critic is not None:
+        for online, target in nets.targets() if turn % self.needs.targets_every == 0 else ():
             with torch.no_grad():
-                torch._foreach_lerp_(list(nets.target_critic.parameters()), list(nets.critic.parameters()), learner.tau)
+                torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), learner.tau)
         self._log(metrics | logged, step)
         self.updates += 1
         self._count += 1
@@ -237,9 +278,20 @@ class ActorCritic:
     @torch.no_grad()
     def act(self, obs: NDArray[np.float32], noise: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Actions [S, n, A] of every seed's policy at obs [S, n, O]: its mode, or a sample from given noise."""
-        dist = self.nets.policy(torch.from_numpy(obs).to(self.device))
-        action = dist.mode if noise is None else dist.sample(torch.from_numpy(noise).to(self.device))[0]
-        return np.asarray(action.cpu().numpy())
+        states = self._scaled(torch.from_numpy(obs).to(self.device))
+        draws = None if noise is None else torch.from_numpy(noise).to(self.device)
+        return np.asarray(self.objective.act(self.cfg, self.nets, states, draws).cpu().numpy())
+
+    def final_policy(self) -> nn.Module:
+        """The policy network for observations as they are: a standardisation goes into its first layer, exactly."""
+        if self.obs_mean is None or self.obs_std is None:
+            return self.nets.policy
+        policy = copy.deepcopy(self.nets.policy)
+        first = next(m for m in policy.modules() if isinstance(m, Linear))
+        with torch.no_grad():
+            first.weight /= self.obs_std[:, None]
+            first.bias -= (self.obs_mean[:, None] * first.weight).sum(-2, keepdim=True)
+        return policy
 
     def finite(self) -> NDArray[np.bool_]:
         """Which seeds' parameters are all finite: [S]."""

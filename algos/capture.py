@@ -21,42 +21,46 @@ WARMUP = 3
 class Rounds:
     """Carries out a learner's rounds: one by one, or by replaying the graph of one.
 
-    `round_` must use the same memory every time and read nothing back; what it does on the host happens in eager rounds
-    only. `generators` is the learner's own list of random streams.
+    `round_(turn)` must use the same memory every time and read nothing back; what it does on the host happens in eager
+    rounds only. Rounds of different turns (a delayed policy steps on some only) have graphs of their own.
+    `generators` is the learner's own list of random streams.
     """
 
-    def __init__(self, round_: Callable[[], None], generators: list[torch.Generator], capture: bool) -> None:
-        self._round, self._generators = round_, generators
+    def __init__(
+        self, round_: Callable[[int], None], generators: list[torch.Generator], capture: bool, turns: int = 1
+    ) -> None:
+        self._round, self._generators, self._turns = round_, generators, turns
         self.capture = capture  # turned off where recording fails
         self._failure = ""  # why
         self._key: Hashable = None
         self._eager = 0  # rounds since the key changed
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}  # by turn
 
     @property
     def captured(self) -> bool:
-        """Whether the next round is a replay, as long as the key stays."""
-        return self._graph is not None
+        """Whether rounds are replayed, as long as the key stays."""
+        return len(self._graphs) == self._turns
 
     def take_failure(self) -> str:
         """Why recording failed, in one line, told once; empty when it did not."""
         failure, self._failure = self._failure, ""
         return failure
 
-    def run(self, rounds: int, key: Hashable) -> None:
-        """Carry out `rounds` rounds. A new `key` says that what a graph has recorded no longer holds."""
+    def run(self, first: int, rounds: int, key: Hashable) -> None:
+        """Carry out rounds `first`, `first + 1`, ...; a new `key` says that what was recorded no longer holds."""
         if key != self._key:
-            self._key, self._eager, self._graph = key, 0, None
-        for _ in range(rounds):
-            if self.capture and self._graph is None and self._eager >= WARMUP:
-                self._record()
-            if self._graph is not None:
-                self._graph.replay()
+            self._key, self._eager, self._graphs = key, 0, {}
+        for number in range(first, first + rounds):
+            turn = number % self._turns
+            if self.capture and turn not in self._graphs and self._eager >= WARMUP * self._turns:
+                self._record(turn)
+            if turn in self._graphs:
+                self._graphs[turn].replay()
             else:
-                self._round()
+                self._round(turn)
                 self._eager += 1
 
-    def _record(self) -> None:
+    def _record(self, turn: int) -> None:
         """Record one round without carrying it out; where that fails, rounds stay eager."""
         states = [g.get_state() for g in self._generators]
         try:
@@ -64,12 +68,12 @@ class Rounds:
             for generator in self._generators:
                 graph.register_generator_state(generator)
             with torch.cuda.graph(graph):
-                self._round()
+                self._round(turn)
         except RuntimeError as error:
-            self.capture, self._failure = False, str(error).partition("\n")[0]
+            self.capture, self._graphs, self._failure = False, {}, str(error).partition("\n")[0]
             # a stream that was being recorded is of no more use; its successor draws what it would have drawn
             self._generators[:] = [
                 torch.Generator(g.device).set_state(s) for g, s in zip(self._generators, states, strict=True)
             ]
             return
-        self._graph = graph
+        self._graphs[turn] = graph

@@ -41,7 +41,7 @@ BATCH = 1  # of batches and losses per row [S, B]; critic outputs have their bat
 
 Metrics = dict[str, Tensor]  # name -> [S]
 Phase = Literal["offline", "online"]
-Family = Literal["gaussian", "squashed"]
+Family = Literal["gaussian", "squashed", "deterministic"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,8 @@ class Batch:
     next_obs: Tensor  # [S, B, O]
     terminated: Tensor  # [S, B], 0 or 1
     demo: Batch | None = None  # a second batch, from demonstrations only
+    columns: Mapping[str, Tensor] = field(default_factory=dict)  # what `Needs.columns` names: [S, B] or [S, B, width]
+    initial_obs: Tensor | None = None  # [S, M, O], first states of episodes
 
     def __post_init__(self) -> None:
         rows = self.obs.shape[:2]
@@ -119,6 +121,8 @@ class Noise:
 
     next_action: Tensor | None  # [S, B, A], for a' ~ pi(s')
     action: Tensor | None  # [S, K, B, A], for a ~ pi(s)
+    next_actions: Tensor | None = None  # [S, K', B, A], for several a' per state; the first is next_action
+    critics: Tensor | None = None  # [S, E], uniform in [0, 1), to choose among the critics
 
 
 @dataclass
@@ -144,10 +148,21 @@ class Needs:
 
     policy: Family = "gaussian"
     critics: int = 2  # 0: no critic is trained
+    layer_norm: bool = False  # in the critics' hidden layers
     action_samples: int = 0  # K draws for actions at the batch's states
+    next_action_samples: int = 1  # K' draws for actions at the next states, where there are critics
+    critic_draws: bool = False  # a uniform draw per critic and update
+    policy_every: int = 1  # updates between steps of the policy
+    targets_every: int = 1  # updates between moves of the targets: 1, or policy_every as in TD3
+    target_policy: bool = False  # a slow copy of the policy, moved with the target critics
+    exploration_noise: float = 0.0  # standard deviation of what a deterministic policy adds when it collects
+    normalise_obs: bool = False  # observations standardised by the offline rows' mean and deviation
+    columns: tuple[str, ...] = ()  # of `algos.replay.COLUMNS`, beside the transition itself
+    initial_batch: int = 0  # rows of a batch of initial states
     demo_batch: int = 0  # rows of a second batch from demonstrations
     source: Literal["all", "demos"] = "all"  # which offline rows the batch comes from
     offline_data: bool = True  # False: never sees prior data and has no offline phase
+    offline_phase: bool = True  # False: offline data are only replayed online
     offline_only: bool = False  # True: does not learn online; its score at the switch stands
     bounded_q: bool = True  # False where values hold more than reward (an entropy bonus)
     modules: Mapping[str, Callable[[int, int, int], nn.Module]] = field(default_factory=dict)  # (S, O, A) -> module
@@ -183,6 +198,13 @@ def _no_auxiliary(cfg: Any, nets: Nets, step: Step) -> tuple[dict[str, Tensor], 
     return {}, {}
 
 
+def _act(cfg: Any, nets: Nets, obs: Tensor, noise: Tensor | None) -> Tensor:
+    """The policy's mode, or a sample from given noise: obs [S, n, O], noise [S, n, A] -> [S, n, A]."""
+    dist = nets.policy(obs)
+    action: Tensor = dist.mode if noise is None else dist.sample(noise)[0]
+    return action
+
+
 def _same(cfg: Any, phase: Phase) -> Any:
     return cfg
 
@@ -192,7 +214,8 @@ class Objective:
     """An algorithm: its settings, what it needs, and pure losses; built from a module that defines them.
 
     A module must define `Config`, `needs(cfg)` and `actor_loss(cfg, nets, step)`; it may define `td_target`,
-    `critic_penalty`, `auxiliary_losses`, `on_phase`, and a dict `METRICS` of names it logs beyond the common ones.
+    `critic_penalty`, `auxiliary_losses`, `on_phase`, `act`, and a dict `METRICS` of names it logs beyond the common
+    ones.
     """
 
     name: str
@@ -205,6 +228,7 @@ class Objective:
     critic_penalty: Callable[[Any, Nets, Step, Tensor], LossAndMetrics | None] = _no_penalty
     auxiliary_losses: Callable[[Any, Nets, Step], tuple[dict[str, Tensor], Metrics]] = _no_auxiliary
     on_phase: Callable[[Any, Phase], Any] = _same
+    act: Callable[[Any, Nets, Tensor, Tensor | None], Tensor] = _act
     metrics: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -214,7 +238,7 @@ class Objective:
         missing = [part for part in ("Config", "needs", "actor_loss") if not hasattr(module, part)]
         if missing:
             raise SettingError(f"algorithm {name!r}: {entry.module} does not define {', '.join(missing)}")
-        optional = ("td_target", "critic_penalty", "auxiliary_losses", "on_phase")
+        optional = ("td_target", "critic_penalty", "auxiliary_losses", "on_phase", "act")
         hooks = {hook: getattr(module, hook) for hook in optional if hasattr(module, hook)}
         return cls(
             name, entry.summary, module.Config, entry.settings, module.needs, module.actor_loss,

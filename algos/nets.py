@@ -17,7 +17,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-__all__ = ["MLP", "Dist", "Gaussian", "GaussianPolicy", "Nets", "SquashedGaussian", "SquashedPolicy", "TwinQ"]
+__all__ = [
+    "MLP",
+    "Deterministic",
+    "DeterministicPolicy",
+    "Dist",
+    "Gaussian",
+    "GaussianPolicy",
+    "Linear",
+    "Nets",
+    "SquashedGaussian",
+    "SquashedPolicy",
+    "TwinQ",
+]  # fmt: skip
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 # log-probabilities of given actions are taken this far inside the bounds: at |a| = 1 atanh is infinite, and at
@@ -42,15 +54,34 @@ class Linear(nn.Module):
                 p[seed].uniform_(-self.bound, self.bound, generator=generator)
 
 
-class MLP(nn.Module):
-    """ReLU network per member of `lead` (seeds, or seeds x critics): [*lead, B, sizes[0]] -> [*lead, B, sizes[-1]]."""
+class LayerNorm(nn.Module):
+    """Each row standardised over its features, then scaled and shifted per member of `lead` (Ba et al. 2016)."""
 
-    def __init__(self, lead: tuple[int, ...], sizes: Sequence[int], last_scale: float | None = None) -> None:
+    def __init__(self, lead: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(*lead, 1, width))
+        self.shift = nn.Parameter(torch.zeros(*lead, 1, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.layer_norm(x, x.shape[-1:])
+        return torch.addcmul(self.shift.flatten(0, -3), x, self.scale.flatten(0, -3))
+
+
+class MLP(nn.Module):
+    """ReLU network per member of `lead` (seeds, or seeds x critics): [*lead, B, sizes[0]] -> [*lead, B, sizes[-1]].
+
+    With `layer_norm`, hidden layers are normalised before their ReLU.
+    """
+
+    def __init__(
+        self, lead: tuple[int, ...], sizes: Sequence[int], last_scale: float | None = None, layer_norm: bool = False
+    ) -> None:
         super().__init__()
         last = len(sizes) - 2
         self.layers = nn.ModuleList(
             Linear(lead, i, o, last_scale if n == last else None) for n, (i, o) in enumerate(itertools.pairwise(sizes))
         )
+        self.norms = nn.ModuleList(LayerNorm(lead, width) for width in sizes[1:-1]) if layer_norm else None
 
     def forward(self, x: Tensor) -> Tensor:
         lead = x.shape[:-2]
@@ -59,7 +90,7 @@ class MLP(nn.Module):
             assert isinstance(layer, Linear)
             x = torch.bmm(x, layer.weight.flatten(0, -3)).add_(layer.bias.flatten(0, -3))
             if n < len(self.layers) - 1:
-                x = x.relu_()
+                x = (x if self.norms is None else self.norms[n](x)).relu_()
         return x.view(*lead, *x.shape[1:])
 
 
@@ -129,6 +160,28 @@ class SquashedGaussian:
         return normal - _log_tanh_slope(u)
 
 
+@dataclass(frozen=True)
+class Deterministic:
+    """One action per state; samples add clipped exploration noise. It has no density."""
+
+    mean: Tensor  # [S, B, A] in [-1, 1]
+    noise: float  # standard deviation
+
+    @property
+    def mode(self) -> Tensor:
+        return self.mean
+
+    @property
+    def std(self) -> Tensor:
+        return torch.full_like(self.mean[:, :1], self.noise)
+
+    def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        return (self.mean + self.noise * noise).clamp(-1.0, 1.0), torch.zeros_like(noise[..., 0])
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        raise TypeError("a deterministic policy has no density")
+
+
 def _normal_log_prob(z: Tensor, log_std: Tensor) -> Tensor:
     """Sum over the action axis of the normal log-density of standardised values: [S, B, A] -> [S, B]."""
     return -(0.5 * z.square() + log_std).sum(-1) - z.shape[-1] * _HALF_LOG_2PI
@@ -168,13 +221,27 @@ class SquashedPolicy(nn.Module):
         return SquashedGaussian(mean, log_std.clamp(-20.0, 2.0))
 
 
+class DeterministicPolicy(nn.Module):
+    """tanh of a network (Fujimoto et al. 2018, TD3)."""
+
+    def __init__(self, seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int], noise: float = 0.0) -> None:
+        super().__init__()
+        self.body = MLP((seeds,), (obs_dim, *hidden, action_dim))
+        self.noise = noise
+
+    def forward(self, obs: Tensor) -> Deterministic:
+        return Deterministic(self.body(obs).tanh(), self.noise)
+
+
 class TwinQ(nn.Module):
     """E critics per seed: (obs [S, B, O], action [S, B, A]) -> [S, E, B]."""
 
-    def __init__(self, seeds: int, critics: int, obs_dim: int, action_dim: int, hidden: Sequence[int]) -> None:
+    def __init__(
+        self, seeds: int, critics: int, obs_dim: int, action_dim: int, hidden: Sequence[int], layer_norm: bool = False
+    ) -> None:
         super().__init__()
         self.critics = critics
-        self.body = MLP((seeds, critics), (obs_dim + action_dim, *hidden, 1))
+        self.body = MLP((seeds, critics), (obs_dim + action_dim, *hidden, 1), layer_norm=layer_norm)
 
     def forward(self, obs: Tensor, action: Tensor) -> Tensor:
         x = torch.cat((obs, action), dim=-1)[:, None]
@@ -186,10 +253,12 @@ class Nets(nn.Module):
     """The networks of S seeds: policy, critics with their targets, and whatever else an objective asked for."""
 
     def __init__(
-        self, policy: nn.Module, critic: TwinQ | None, extra: dict[str, nn.Module], q_max: float | None
-    ) -> None:
+        self, policy: nn.Module, critic: TwinQ | None, extra: dict[str, nn.Module], q_max: float | None,
+        target_policy: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.policy = policy
+        self.target_policy = copy.deepcopy(policy).requires_grad_(False) if target_policy else None
         self.critic = critic
         self.target_critic = copy.deepcopy(critic).requires_grad_(False) if critic is not None else None
         self.extra = nn.ModuleDict(extra)
@@ -201,8 +270,13 @@ class Nets(nn.Module):
         for module in self.modules():
             if isinstance(module, Linear):
                 module.init(generators)
-        if copy_targets and self.critic is not None and self.target_critic is not None:
-            self.target_critic.load_state_dict(self.critic.state_dict())
+        for online, target in self.targets() if copy_targets else ():
+            target.load_state_dict(online.state_dict())
+
+    def targets(self) -> list[tuple[nn.Module, nn.Module]]:
+        """Each network that has a slow copy, with that copy."""
+        pairs = ((self.critic, self.target_critic), (self.policy, self.target_policy))
+        return [(online, target) for online, target in pairs if online is not None and target is not None]
 
     def q(self, obs: Tensor, action: Tensor) -> Tensor:
         """Critics: [S, B, O], [S, B, A] -> [S, E, B]."""
@@ -213,6 +287,13 @@ class Nets(nn.Module):
         """Target critics: [S, B, O], [S, B, A] -> [S, E, B]."""
         assert self.target_critic is not None
         return self._bounded(self.target_critic(obs, action))
+
+    def q_of_many(self, obs: Tensor, actions: Tensor, target: bool = False) -> Tensor:
+        """Critics at K actions per state: [S, B, O], [S, K, B, A] -> [S, E, K, B]."""
+        s, k, b, a = actions.shape
+        obs = obs[:, None].expand(-1, k, -1, -1).reshape(s, k * b, -1)
+        q = (self.target_q if target else self.q)(obs, actions.reshape(s, k * b, a))
+        return q.view(s, -1, k, b)
 
     def _bounded(self, q: Tensor) -> Tensor:
         return q if self.q_max is None else q.clamp_max(self.q_max)

@@ -16,14 +16,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from algos.nets import GaussianPolicy, SquashedPolicy
+from algos.nets import DeterministicPolicy, GaussianPolicy, SquashedPolicy
 from algos.settings import SettingError
 
 __all__ = ["POLICIES", "load_policy", "save_policy"]
 
-POLICIES: dict[str, type[GaussianPolicy] | type[SquashedPolicy]] = {
+POLICIES: dict[str, type[GaussianPolicy] | type[SquashedPolicy] | type[DeterministicPolicy]] = {
     "gaussian": GaussianPolicy,
     "squashed": SquashedPolicy,
+    "deterministic": DeterministicPolicy,
 }
 
 

@@ -1,7 +1,7 @@
 """Replay on the device: the offline rows once for all seeds, then one ring of online rows per seed, one tensor.
 
-A transition is one packed row `obs | action | reward | next_obs | terminated`, so a batch is one gather. The number
-of filled rows lives on the device: sampling never asks the host.
+A transition is one packed row, so a batch is one gather. The number of filled rows lives on the device: sampling never
+asks the host.
 """
 
 from __future__ import annotations
@@ -14,30 +14,79 @@ from torch import Tensor
 
 from algos.core import Batch
 
-__all__ = ["Layout", "Replay"]
+__all__ = ["COLUMNS", "InitialStates", "Layout", "Replay"]
+
+
+# What a row may hold beside the transition, by name: whether it is as wide as an action, or one number.
+COLUMNS: dict[str, Literal["action", "number"]] = {
+    "return_to_go": "number",  # discounted sum of rewards from this step on (`algos.returns`)
+    "next_action": "action",  # the action taken at next_obs; zero where the episode ends here
+    "has_next": "number",  # 1 where next_action is one, else 0
+    "ends": "number",  # 1 in the last row of an episode, else 0
+}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Columns of a packed row."""
+    """Columns of a packed row: `obs | action | reward | next_obs | terminated`, then those named in `columns`."""
 
     obs_dim: int
     action_dim: int
+    columns: tuple[str, ...] = ()
+
+    @property
+    def widths(self) -> list[int]:
+        """Of each part, in order."""
+        extra = [self.action_dim if COLUMNS[name] == "action" else 1 for name in self.columns]
+        return [self.obs_dim, self.action_dim, 1, self.obs_dim, 1, *extra]
 
     @property
     def width(self) -> int:
-        return 2 * self.obs_dim + self.action_dim + 2
+        return sum(self.widths)
 
-    def pack(self, obs: Tensor, action: Tensor, reward: Tensor, next_obs: Tensor, terminated: Tensor) -> Tensor:
-        """[..., O], [..., A], [...], [..., O], [...] -> [..., width]."""
-        columns = (obs, action, reward[..., None], next_obs, terminated[..., None].to(obs.dtype))
-        return torch.cat(columns, dim=-1)
+    def pack(
+        self, obs: Tensor, action: Tensor, reward: Tensor, next_obs: Tensor, terminated: Tensor, **columns: Tensor
+    ) -> Tensor:
+        """[..., O], [..., A], [...], [..., O], [...] and the layout's own columns -> [..., width]."""
+        parts = [obs, action, reward, next_obs, terminated, *(columns[name] for name in self.columns)]
+        whole = [p if p.ndim == obs.ndim else p[..., None] for p in parts]
+        return torch.cat([p.to(obs.dtype) for p in whole], dim=-1)
 
-    def batch(self, rows: Tensor, demo: Batch | None = None) -> Batch:
+    def batch(self, rows: Tensor, demo: Batch | None = None, initial_obs: Tensor | None = None) -> Batch:
         """[S, B, width] -> Batch of views."""
-        o, a = self.obs_dim, self.action_dim
-        obs, action, reward, next_obs, terminated = torch.split(rows, [o, a, 1, o, 1], dim=-1)
-        return Batch(obs, action, reward.squeeze(-1), next_obs, terminated.squeeze(-1), demo)
+        obs, action, reward, next_obs, terminated, *more = torch.split(rows, self.widths, dim=-1)
+        columns = {
+            name: part if COLUMNS[name] == "action" else part.squeeze(-1)
+            for name, part in zip(self.columns, more, strict=True)
+        }
+        return Batch(obs, action, reward.squeeze(-1), next_obs, terminated.squeeze(-1), demo, columns, initial_obs)
+
+
+class InitialStates:
+    """First states of episodes: those of the offline data for all seeds, then a ring per seed of the collected ones."""
+
+    def __init__(self, offline: Tensor, seeds: int, capacity: int, device: torch.device) -> None:
+        self.offline, self.seeds, self.capacity = offline.to(device), seeds, capacity
+        self.online = torch.zeros(seeds, capacity, offline.shape[1], device=device)
+        self.inserted = 0
+        self.filled = torch.zeros((), dtype=torch.float64, device=device)
+        self._seed = torch.arange(seeds, device=device)[:, None]
+
+    def append(self, obs: Tensor) -> None:
+        """Add first states [S, n, O]; the oldest ones are overwritten when a seed's ring is full."""
+        at = (self.inserted + torch.arange(obs.shape[1], device=self.online.device)) % self.capacity
+        self.online[:, at] = obs.to(self.online.device)
+        self.inserted += obs.shape[1]
+        self.filled.fill_(float(min(self.inserted, self.capacity)))
+
+    def draw(self, u: Tensor) -> Tensor:
+        """Uniform over all that is stored, from u in [0, 1): [S, M] -> [S, M, O]."""
+        known = len(self.offline)
+        j = (u * (known + self.filled)).long()
+        online = self.online[self._seed, (j - known).clamp_min(0)]
+        if not known:
+            return online
+        return torch.where((j < known)[..., None], self.offline[j.clamp_max(known - 1)], online)
 
 
 class Replay:
@@ -47,11 +96,13 @@ class Replay:
     """
 
     def __init__(
-        self, layout: Layout, offline: Tensor, demos: int, seeds: int, capacity: int, device: torch.device
-    ) -> None:
+        self, layout: Layout, offline: Tensor, demos: int, seeds: int, capacity: int, device: torch.device,
+        initial: InitialStates | None = None,
+    ) -> None:  # fmt: skip
         if offline.ndim != 2 or offline.shape[1] != layout.width:
             raise ValueError(f"offline rows have shape {tuple(offline.shape)}, expected [N, {layout.width}]")
         self.layout, self.seeds, self.capacity, self.demos = layout, seeds, capacity, demos
+        self.initial = initial
         self.offline = offline.shape[0]
         self.rows = torch.zeros(self.offline + seeds * capacity, layout.width, device=device)
         self.rows[: self.offline] = offline

@@ -30,7 +30,7 @@ def disk_bytes(experiment: Experiment) -> int:
 
 
 def _layout(experiment: Experiment) -> Layout:
-    return Layout(experiment.task.obs_dim, experiment.task.action_dim)
+    return Layout(experiment.task.obs_dim, experiment.task.action_dim, experiment.needs.columns)
 
 
 def _online_steps(experiment: Experiment) -> int:

@@ -31,6 +31,7 @@ class Collected:
     reward: NDArray[np.float32]  # [S, n]
     next_obs: NDArray[np.float32]  # [S, n, O]
     terminated: NDArray[np.bool_]  # [S, n]
+    ends: NDArray[np.bool_]  # [S, n] last step of an episode, or of what was collected of it
     success: NDArray[np.float64]  # [S] share of episodes successful at their last step
     returns: NDArray[np.float64]  # [S] mean undiscounted return of the episodes
 
@@ -72,6 +73,7 @@ def collect(env: VectorEnv, act: Act, seeds: tuple[int, ...], iteration: int, st
         reward=reward,
         next_obs=next_obs,
         terminated=terminated.reshape(s, -1),
+        ends=by_seed,
         success=(success.reshape(s, -1) & by_seed).sum(1) / episodes,
         returns=reward.sum(1, dtype=np.float64) / episodes,
     )

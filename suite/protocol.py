@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from algos.actor_critic import ActorCritic
 from algos.policy_file import save_policy
-from algos.replay import Layout, Replay
+from algos.replay import InitialStates, Layout, Replay
+from algos.returns import columns
 from envs.datasets import Transitions
 from envs.vector import VectorEnv
 from suite.checkpoint import Checkpoints
@@ -34,6 +35,7 @@ from suite.stop import Stopped, StopRequest
 __all__ = ["Diverged", "Runner", "lanes", "online_capacity"]
 
 BLOCK = 50  # updates between looks at the clock and at stop signals
+FIRST_STATES = 10_000  # of collected episodes kept per seed, where an algorithm draws from them
 CHECKPOINT_SECONDS = 120.0  # between checkpoints where evaluations are further apart
 
 
@@ -65,10 +67,12 @@ class Runner:
         self.needs = experiment.needs
         protocol, task = experiment.protocol, experiment.task
         self.protocol = protocol
-        self.layout = Layout(task.obs_dim, task.action_dim)
-        rows, demos = _offline_rows(self.layout, data if self.needs.offline_data else None)
+        self.layout = Layout(task.obs_dim, task.action_dim, self.needs.columns)
+        data = data if self.needs.offline_data else None
+        rows, demos = _offline_rows(self.layout, data, experiment.learner.discount)
         seeds = experiment.seeds
-        replay = Replay(self.layout, rows, demos, len(seeds), online_capacity(experiment), device)
+        initial = _first_states(data, task.obs_dim, len(seeds), device) if self.needs.initial_batch else None
+        replay = Replay(self.layout, rows, demos, len(seeds), online_capacity(experiment), device, initial)
         most = max(0.0, task.reward_range[1])  # per step; an episode may also end
         q_max = most / (1.0 - experiment.learner.discount) if np.isfinite(most) else None
         self.learner = ActorCritic(
@@ -77,7 +81,7 @@ class Runner:
         )  # fmt: skip
         self.replay = replay
         self.checkpoints = Checkpoints(writer.path / "checkpoint")
-        self.offline_total = protocol.offline_updates if self.needs.offline_data else 0
+        self.offline_total = protocol.offline_updates if self.needs.offline_data and self.needs.offline_phase else 0
         self.at = RunState(np.zeros(len(seeds), bool))
         self.number = 0  # of the last checkpoint
         self.pending: list[NDArray[np.float32]] = []  # online rows since then
@@ -176,12 +180,19 @@ class Runner:
                 self.env, self.learner.act, self.experiment.seeds, self.at.iteration, p.steps_per_iteration,
                 self.layout.action_dim,
             )  # fmt: skip
-        rows = _packed(self.layout, got)
-        self.replay.append(rows)
+        rows = _packed(self.layout, got, self.experiment.learner.discount)
+        self._append(rows)
         self.pending.append(rows.numpy())
         self.at.collected = {"collect_success": got.success, "collect_return": got.returns}
         self.at.env_step += p.steps_per_iteration
         self.at.iteration += 1
+
+    def _append(self, rows: torch.Tensor) -> None:
+        """One iteration's rows [S, n, width], lane after lane; each lane began with a reset."""
+        self.replay.append(rows)
+        if self.replay.initial is not None:
+            lane = self.protocol.steps_per_iteration // lanes(self.experiment)
+            self.replay.initial.append(rows[:, ::lane, : self.layout.obs_dim])
 
     # evaluation and the record
 
@@ -244,12 +255,12 @@ class Runner:
             "family": self.needs.policy, "obs_dim": self.layout.obs_dim, "action_dim": self.layout.action_dim,
             "hidden": e.learner.hidden, "task": e.task.id, "algo": e.algo, "profile": e.profile,
         }  # fmt: skip
-        kept = {}
+        kept, policy = {}, self.learner.final_policy()
         for k, seed in enumerate(e.seeds):
             if self.at.diverged[k]:
                 continue
             scores = {name: float(v[k]) for name, v in self.at.final.items()}
-            save_policy(folder / f"seed-{seed}.npz", self.learner.nets.policy, k, {**meta, "seed": seed, **scores})
+            save_policy(folder / f"seed-{seed}.npz", policy, k, {**meta, "seed": seed, **scores})
             kept[f"seed-{seed}.npz"] = scores
         write_json(folder / "policy.json", {**meta, "files": kept})
         self._status("finished", "")
@@ -282,7 +293,7 @@ class Runner:
             if rows.ndim != 3 or rows.shape[0] != self.replay.seeds or rows.shape[2] != self.layout.width:
                 raise RecordError(f"online chunk {number} of {self.writer.path} has shape {tuple(rows.shape)}")
             for part in torch.split(rows, self.protocol.steps_per_iteration, dim=1):
-                self.replay.append(part)
+                self._append(part)
         self.writer.truncate(self.at.metrics_bytes)
         self.progress.say(f"resuming at step {self._calendar_step():,}")
         self.writer.log(f"resuming at step {self._calendar_step()}")
@@ -335,17 +346,31 @@ class Runner:
         return f"{self.learner.updates:,} updates and {self.at.env_step:,} steps per seed in {total:.0f} s: {text}"
 
 
-def _offline_rows(layout: Layout, data: Transitions | None) -> tuple[torch.Tensor, int]:
+def _offline_rows(layout: Layout, data: Transitions | None, discount: float) -> tuple[torch.Tensor, int]:
     """Packed rows with the demonstrations first, and how many those are."""
     if data is None:
         return torch.zeros(0, layout.width), 0
+    ends = data.terminated | data.truncated
+    more = columns(layout.columns, data.action, data.reward, data.terminated, ends, discount)
     order = np.argsort(~data.demo, kind="stable")
-    columns = (data.obs, data.action, data.reward, data.next_obs, data.terminated)
-    rows = layout.pack(*(torch.from_numpy(c[order]) for c in columns))
+    parts = (data.obs, data.action, data.reward, data.next_obs, data.terminated)
+    rows = layout.pack(
+        *(torch.from_numpy(x[order]) for x in parts), **{k: torch.from_numpy(v[order]) for k, v in more.items()}
+    )
     return rows, int(data.demo.sum())
 
 
-def _packed(layout: Layout, got: Collected) -> torch.Tensor:
+def _first_states(data: Transitions | None, obs_dim: int, seeds: int, device: torch.device) -> InitialStates:
+    first = np.zeros((0, obs_dim), np.float32) if data is None else data.obs[data.step == 0]
+    return InitialStates(torch.from_numpy(first), seeds, FIRST_STATES, device)
+
+
+def _packed(layout: Layout, got: Collected, discount: float) -> torch.Tensor:
     """Collected transitions as rows [S, n, width]; a diverged seed's are zeroed, so that they stay finite."""
     parts = (got.obs, got.action, got.reward, got.next_obs, got.terminated)
-    return torch.nan_to_num(layout.pack(*(torch.from_numpy(np.ascontiguousarray(p)) for p in parts)))
+    more = columns(layout.columns, got.action, got.reward, got.terminated, got.ends, discount)
+    rows = layout.pack(
+        *(torch.from_numpy(np.ascontiguousarray(p)) for p in parts),
+        **{k: torch.from_numpy(v) for k, v in more.items()},
+    )
+    return torch.nan_to_num(rows)

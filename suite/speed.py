@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from algos.actor_critic import ActorCritic
-from algos.replay import Layout, Replay
+from algos.replay import COLUMNS, InitialStates, Layout, Replay
 from envs.vector import VectorEnv
 from suite.config import Experiment
 from suite.evaluate import collect, evaluate
@@ -44,9 +44,12 @@ class _Parts:
 def learner_on_made_up_rows(experiment: Experiment, device: torch.device, capture: bool = True) -> ActorCritic:
     """The experiment's learner, online where it learns online, with a replay of random rows."""
     e = experiment
-    layout = Layout(e.task.obs_dim, e.task.action_dim)
+    layout = Layout(e.task.obs_dim, e.task.action_dim, e.needs.columns)
     offline = _OFFLINE_ROWS if e.needs.offline_data else 0
-    replay = Replay(layout, _rows(layout, offline), min(_DEMO_ROWS, offline), len(e.seeds), online_capacity(e), device)
+    first = InitialStates(torch.randn(_ONLINE_ROWS, layout.obs_dim), len(e.seeds), 1, device)
+    replay = Replay(
+        layout, _rows(layout, offline), min(_DEMO_ROWS, offline), len(e.seeds), online_capacity(e), device, first
+    )
     learner = ActorCritic(
         e.objective, e.cfg, e.learner, e.seeds, layout, replay, 0.0, e.protocol.offline_fraction, device, capture
     )
@@ -61,7 +64,9 @@ def _rows(layout: Layout, count: int) -> torch.Tensor:
     g = torch.Generator().manual_seed(0)
     obs, next_obs = torch.randn(2, count, layout.obs_dim, generator=g)
     action = torch.rand(count, layout.action_dim, generator=g) * 2 - 1
-    return layout.pack(obs, action, -torch.ones(count), next_obs, torch.zeros(count))
+    like = {"action": action, "number": torch.zeros(count)}
+    columns = {name: like[COLUMNS[name]] for name in layout.columns}
+    return layout.pack(obs, action, -torch.ones(count), next_obs, torch.zeros(count), **columns)
 
 
 def rate(work: Callable[[], object], device: torch.device, seconds: float) -> float:

@@ -48,7 +48,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rounds(capture: bool = True) -> Rounds:
-    return Rounds(lambda: log.append("round"), [torch.Generator()], capture)
+    return Rounds(lambda turn: log.append("round"), [torch.Generator()], capture)
 
 
 RECORDED = ["record", "[", "round", "]"]
@@ -56,10 +56,10 @@ RECORDED = ["record", "[", "round", "]"]
 
 def test_a_graph_is_recorded_after_the_warm_up_and_then_replayed() -> None:
     r = rounds()
-    r.run(WARMUP, key=0)
+    r.run(0, WARMUP, key=0)
     assert log == ["round"] * WARMUP
     assert not r.captured
-    r.run(2, key=0)
+    r.run(0, 2, key=0)
     assert log[WARMUP:] == [*RECORDED, "replay", "replay"]
     assert r.captured
 
@@ -67,22 +67,35 @@ def test_a_graph_is_recorded_after_the_warm_up_and_then_replayed() -> None:
 def test_the_number_of_rounds_is_the_one_asked_for() -> None:
     """What is done while recording is not carried out, so it must not count as a round."""
     r = rounds()
-    r.run(10, key=0)
+    r.run(0, 10, key=0)
     assert log.count("replay") == 10 - WARMUP
     assert log.count("round") == WARMUP + 1
 
 
 def test_a_new_key_drops_the_graph_and_warms_up_again() -> None:
     r = rounds()
-    r.run(WARMUP + 1, key="offline")
+    r.run(0, WARMUP + 1, key="offline")
     log.clear()
-    r.run(WARMUP + 1, key="online")
+    r.run(0, WARMUP + 1, key="online")
     assert log == ["round"] * WARMUP + [*RECORDED, "replay"]
+
+
+def test_every_turn_has_a_graph_of_its_own() -> None:
+    turns: list[int] = []
+    r = Rounds(turns.append, [torch.Generator()], capture=True, turns=2)
+    r.run(3, 2 * WARMUP, key=0)
+    assert turns == [1, 0] * WARMUP
+    r.run(3 + 2 * WARMUP, 1, key=0)
+    assert not r.captured
+    r.run(4 + 2 * WARMUP, 3, key=0)
+    assert r.captured
+    assert turns[2 * WARMUP :] == [1, 0]  # recorded once each
+    assert log.count("replay") == 4
 
 
 def test_without_capture_every_round_is_carried_out() -> None:
     r = rounds(capture=False)
-    r.run(10, key=0)
+    r.run(0, 10, key=0)
     assert log == ["round"] * 10
 
 
