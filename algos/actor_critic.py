@@ -289,8 +289,8 @@ class ActorCritic:
         policy = copy.deepcopy(self.nets.policy)
         first = next(m for m in policy.modules() if isinstance(m, Linear))
         with torch.no_grad():
-            first.weight /= self.obs_std[:, None]
-            first.bias -= (self.obs_mean[:, None] * first.weight).sum(-2, keepdim=True)
+            first.weight.div_(self.obs_std[:, None])
+            first.bias.sub_((self.obs_mean[:, None] * first.weight).sum(-2, keepdim=True))
         return policy
 
     def finite(self) -> NDArray[np.bool_]:
