@@ -29,16 +29,82 @@ class Entry:
     module: str  # import path of the objective module
     summary: str
     settings: Mapping[str, Any] = field(default_factory=dict)  # departures from the module's Config
+    protocol: Mapping[str, Any] = field(default_factory=dict)  # of the experiment, where the method has its own
+    # profile -> what it sets for this entry alone, of either kind: sizes and rates that its own for all do not suit
+    profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 ALGOS: dict[str, Entry] = {
+    "abm": Entry("algos.abm", "ABM: samples of a prior of good data actions, imitated by their advantage"),
+    "algae-dice": Entry("algos.algae_dice", "AlgaeDICE: policy and Q as two players of one regularised objective"),
     "awac": Entry("algos.awac", "AWAC: data actions imitated by the exponential of their advantage"),
     "bc": Entry("algos.bc", "behaviour cloning of all offline data; offline only"),
     "bc-demos": Entry("algos.bc", "behaviour cloning of the demonstrations; offline only", {"source": "demos"}),
+    "bcq": Entry(
+        "algos.bcq",
+        "BCQ: the best of slightly perturbed samples of a behaviour model",
+        profiles={"quick": {"vae_hidden": (256, 256)}, "smoke": {"vae_hidden": (16, 16)}},
+    ),
+    "bear": Entry(
+        "algos.bear",
+        "BEAR: Q maximised within a discrepancy from a behaviour model",
+        profiles={
+            "quick": {"warm_start": 4000, "vae_hidden": (256, 256)},
+            "smoke": {"warm_start": 10, "vae_hidden": (16, 16)},
+        },
+    ),
+    "bear-loose": Entry(
+        "algos.bear",
+        "BEAR whose constraint is loosened online, as in AWAC's Figure 2",
+        {"eps_online": 0.25},  # no value is published: the largest that AWAC's own scripts swept
+        profiles={
+            "quick": {"warm_start": 4000, "vae_hidden": (256, 256)},
+            "smoke": {"warm_start": 10, "vae_hidden": (16, 16)},
+        },
+    ),
+    "brac": Entry("algos.brac", "BRAC as AWAC compares it: likelihood under a behaviour model in the policy's loss"),
+    "brac-v": Entry("algos.brac", "BRAC-v: KL to a behaviour model in the policy's loss and Q", {"mode": "kl_value"}),
+    "cal-ql": Entry(
+        "algos.cql",
+        "Cal-QL: CQL that pushes no policy action below the return of the data",
+        {"calibrate": True, "conservative_weight": 1.0, "backup_samples": 10},
+        protocol={"offline_fraction": 0.5},
+        profiles={"quick": {"conservative_samples": 4, "backup_samples": 4}},
+    ),
+    "cql": Entry(
+        "algos.cql",
+        "CQL: SAC whose critics are pushed down at actions that the data do not hold",
+        profiles={"quick": {"conservative_samples": 4}},
+    ),
+    "ddpg": Entry(
+        "algos.td3",
+        "DDPG: TD3 with one critic, no delay and no target noise",
+        {"critics": 1, "target_noise": 0.0, "policy_every": 1},
+    ),
+    "iql": Entry("algos.iql", "IQL: values of data actions by expectile regression, then weighted imitation"),
+    "mpo": Entry("algos.mpo", "MPO as AWAC adapts it: own actions imitated by the exponential of their Q"),
+    "mpo-acme": Entry("algos.mpo", "MPO with its temperature and its bounds on the policy's step", {"mode": "acme"}),
+    "rebrac": Entry(
+        "algos.rebrac",
+        "ReBRAC: TD3+BC with a cloning penalty in the target and normalised critics",
+        protocol={"offline_fraction": 0.5},
+        profiles={"quick": {"bc_decay_updates": 10_000}, "smoke": {"bc_decay_updates": 120}},
+    ),
+    "rlpd": Entry(
+        "algos.rlpd",
+        "RLPD: SAC on prior and new data in equal shares, ten normalised critics, many updates per step",
+        protocol={"offline_fraction": 0.5, "updates_per_step": 20.0, "warmup_steps": 5000},
+        profiles={
+            "quick": {"updates_per_step": 1.0, "policy_every": 2, "warmup_steps": 1000},
+            "smoke": {"updates_per_step": 1.0, "policy_every": 2, "warmup_steps": 40},
+        },
+    ),
     "sac": Entry("algos.sac", "SAC with prior data in the buffer and a policy pretrained by cloning"),
     "sac-prior": Entry("algos.sac", "SAC with prior data in the buffer, trained on it offline", {"start": "prior"}),
     "sac-scratch": Entry("algos.sac", "SAC that never sees prior data", {"start": "scratch"}),
     "sac-bc": Entry("algos.sac_bc", "SAC with a cloning term on demonstrations in the policy loss"),
+    "td3": Entry("algos.td3", "TD3: deterministic policy, twin critics, delayed; unprotected offline"),
+    "td3-bc": Entry("algos.td3_bc", "TD3+BC: TD3 that stays near the data's actions"),
 }
 
 

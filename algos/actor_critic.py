@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from algos.capture import Rounds
-from algos.core import ENSEMBLE, Batch, LearnerConfig, Metrics, Noise, Objective, Phase, Step, row_mean
+from algos.core import ENSEMBLE, Batch, LearnerConfig, Metrics, Needs, Noise, Objective, Phase, Step, row_mean
+from algos.duals import Dual
 from algos.nets import DeterministicPolicy, Linear, Nets, TwinQ
 from algos.policy_file import POLICIES
 from algos.replay import InitialStates, Layout, Replay
@@ -69,10 +70,11 @@ class ActorCritic:
         self.generators = [torch.Generator(self.device).manual_seed(stream_seed(s, "learn")) for s in self.seeds]
         self.rounds = Rounds(
             lambda turn: self.update(*self.draw(), turn), self.generators, capture and self.device.type == "cuda",
-            self.needs.policy_every,
+            _turns(self.needs),
         )  # fmt: skip
         self.obs_mean, self.obs_std = self._obs_scale()
         self._version = 0  # changes with whatever a recorded round would not see
+        self._age = torch.zeros((), dtype=torch.float64, device=self.device)  # updates of this phase
         self.nets = self._build(0)
         self.optimisers = self._optimisers(self.nets)
         self.updates = 0
@@ -83,9 +85,10 @@ class ActorCritic:
         needs, dims = self.needs, (self.layout.obs_dim, self.layout.action_dim)
         seeds, hidden = len(self.seeds), self.learner.hidden
         critic = TwinQ(seeds, needs.critics, *dims, hidden, needs.layer_norm) if needs.critics else None
-        extra = {name: build(seeds, *dims) for name, build in needs.modules.items()}
+        extra = {name: build(seeds, *dims, hidden) for name, build in needs.modules.items()}
         output_bound = self.q_max if self.learner.q_bound == "output" else None
-        policy = POLICIES[needs.policy](seeds, *dims, hidden)
+        make_policy = POLICIES[needs.policy] if isinstance(needs.policy, str) else needs.policy
+        policy = make_policy(seeds, *dims, hidden)
         if isinstance(policy, DeterministicPolicy):
             policy.noise = needs.exploration_noise
         nets = Nets(policy, critic, extra, output_bound, needs.target_policy)
@@ -101,15 +104,18 @@ class ActorCritic:
         if nets.critic is not None:
             out["critic"] = _adam(nets.critic.parameters(), learner.critic_lr)
         for name, module in nets.extra.items():
-            out[name] = _adam(module.parameters(), learner.policy_lr)
+            decay = learner.policy_weight_decay if name in self.needs.module_decay else 0.0
+            out[name] = _adam(module.parameters(), self.needs.module_lr.get(name, learner.policy_lr), decay)
         return out
 
     def set_phase(self, phase: Phase) -> None:
         """Enter a phase; what changes at the switch is what the objective's `on_phase` says."""
         self.phase: Phase = phase
         self.cfg = self.objective.on_phase(self.base_cfg, phase)
-        self._sums: Metrics = {}  # of this phase: another one may log other metrics
+        # of this phase, as another one may log other metrics; by how often what is logged happens
+        self._sums: dict[int, Metrics] = {}
         self._count = 0
+        self._age.zero_()
         self._version += 1
 
     @torch.no_grad()
@@ -148,19 +154,22 @@ class ActorCritic:
         ahead = needs.next_action_samples if needs.critics else 0
         noise = torch.empty(len(self.seeds), ahead + needs.action_samples, rows, width, device=self.device)
         critics = torch.empty(len(self.seeds), needs.critics, device=self.device) if needs.critic_draws else None
+        first = torch.empty(len(self.seeds), needs.initial_batch, width, device=self.device)
         for s, generator in enumerate(self.generators):
             u[s].uniform_(generator=generator)
             if noise.shape[1]:
                 noise[s].normal_(generator=generator)
             if critics is not None:
                 critics[s].uniform_(generator=generator)
+            if needs.initial_batch:
+                first[s].normal_(generator=generator)
         u_rows, u_demo, u_initial = torch.split(u, [rows, needs.demo_batch, needs.initial_batch], dim=1)
         demo = self._batch(replay.source_rows(u_demo, "demos")) if needs.demo_batch else None
         initial = self._scaled(self._initial().draw(u_initial)) if needs.initial_batch else None
         batch = self._batch(self._index(u_rows), demo, initial)
         return batch, Noise(
             noise[:, 0] if ahead else None, noise[:, ahead:] if needs.action_samples else None,
-            noise[:, :ahead] if ahead else None, critics,
+            noise[:, :ahead] if ahead else None, critics, first if needs.initial_batch else None,
         )  # fmt: skip
 
     def _batch(self, index: Tensor, demo: Batch | None = None, initial: Tensor | None = None) -> Batch:
@@ -175,7 +184,7 @@ class ActorCritic:
         if not self.needs.normalise_obs or replay is None or not replay.offline:
             return None, None
         obs = replay.rows[: replay.offline, : self.layout.obs_dim]
-        return obs.mean(0), obs.std(0) + 1e-3  # as in TD3+BC's code
+        return obs.mean(0), obs.std(0, correction=0) + 1e-3  # as in TD3+BC's code
 
     def _scaled(self, obs: Tensor) -> Tensor:
         return obs if self.obs_mean is None or self.obs_std is None else (obs - self.obs_mean) / self.obs_std
@@ -202,7 +211,7 @@ class ActorCritic:
         """One gradient step of every network of every seed; what is delayed moves in turn 0 only."""
         turn = self.updates % self.needs.policy_every if turn is None else turn
         nets, learner = self.nets, self.learner
-        step = Step(batch, noise, learner, nets.policy(batch.obs))
+        step = Step(batch, noise, learner, nets.policy(batch.obs), age=self._age)
         metrics: Metrics = {}
         gradients: dict[str, Sequence[Tensor]] = {}
         if nets.critic is not None:
@@ -214,17 +223,19 @@ class ActorCritic:
         if turn == 0:
             loss, logged = self.objective.actor_loss(self.cfg, nets, step)
             gradients["policy"] = _gradients(loss, nets.policy, retain=True)
-            # counted as often as the policy steps, so that the means over updates are means over those steps
-            metrics |= {k: v * self.needs.policy_every for k, v in {"actor_loss": loss.detach(), **logged}.items()}
-        losses, logged = self.objective.auxiliary_losses(self.cfg, nets, step)
-        for name, loss in losses.items():
-            gradients[name] = _gradients(loss, nets.extra[name])
+            self._log({"actor_loss": loss, **logged}, self.needs.policy_every)
+        if turn % self.needs.modules_every == 0:
+            losses, logged = self.objective.auxiliary_losses(self.cfg, nets, step)
+            self._log(logged, self.needs.modules_every)
+            for name, loss in losses.items():
+                gradients[name] = _gradients(loss, nets.extra[name])
         for name, gradient in gradients.items():
             self._apply(name, gradient)
         for online, target in nets.targets() if turn % self.needs.targets_every == 0 else ():
             with torch.no_grad():
                 torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), learner.tau)
-        self._log(metrics | logged, step)
+        self._log(metrics | self._common_metrics(step))
+        self._age += 1
         self.updates += 1
         self._count += 1
 
@@ -232,15 +243,16 @@ class ActorCritic:
         nets, batch = self.nets, step.batch
         assert nets.critic is not None
         with torch.no_grad():
-            target = self.objective.td_target(self.cfg, nets, step, nets.policy(batch.next_obs))  # [S, B]
+            ahead = (nets.target_policy or nets.policy)(batch.next_obs)
+            target = self.objective.td_target(self.cfg, nets, step, ahead)  # [S, B]
             if self.learner.q_bound == "target" and self.q_max is not None:
                 target = target.clamp_max(self.q_max)
         q = nets.q(batch.obs, batch.action)  # [S, E, B]
-        td_loss = row_mean((q - target[:, None]).square().sum(ENSEMBLE))  # [S]
+        td_loss, logged = self.objective.critic_loss(self.cfg, nets, step, q, target, ahead)  # [S]
         penalty = self.objective.critic_penalty(self.cfg, nets, step, q)
         loss = td_loss if penalty is None else td_loss + penalty[0]
         step.q_data = q.detach()
-        metrics |= {"critic_loss": td_loss.detach(), "td_target": row_mean(target)}
+        metrics |= {"critic_loss": td_loss.detach(), "td_target": row_mean(target), **logged}
         metrics |= {} if penalty is None else penalty[1]
         return _gradients(loss, nets.critic)
 
@@ -249,31 +261,44 @@ class ActorCritic:
         for p, g in zip(optimiser.param_groups[0]["params"], gradients, strict=True):
             p.grad = g
         optimiser.step()
+        if name in self.nets.extra and isinstance(module := self.nets.extra[name], Dual):
+            module.project()
 
     @torch.no_grad()
-    def _log(self, metrics: Metrics, step: Step) -> None:
+    def _common_metrics(self, step: Step) -> Metrics:
+        metrics = {"policy_std": step.dist.std.mean(dim=(1, 2))}
         if step.q_data is not None:
             metrics["q_data"] = row_mean(step.q_data.amin(ENSEMBLE))
             metrics["q_gap"] = row_mean(step.q_data.amax(ENSEMBLE) - step.q_data.amin(ENSEMBLE))
-        metrics["policy_std"] = step.dist.std.mean(dim=(1, 2))
+        return metrics
+
+    @torch.no_grad()
+    def _log(self, metrics: Metrics, every: int = 1) -> None:
+        """Add to the sums of what happens in every so many updates of a cycle."""
+        sums = self._sums.setdefault(every, {})
         for name, value in metrics.items():
             value = value.detach()
-            if name in self._sums:
-                self._sums[name] += value
+            if name in sums:
+                sums[name] += value
             else:
-                self._sums[name] = value.clone()
+                sums[name] = value.clone()
 
     # what others read
 
     def read_metrics(self) -> dict[str, NDArray[np.float32]]:
-        """Means [S] since the last call in this phase; the only place where learning metrics reach the host."""
-        if not self._count:
-            return {}
-        out = {name: (total / self._count).cpu().numpy() for name, total in sorted(self._sums.items())}
-        for total in self._sums.values():
-            total.zero_()  # in place, where a recorded round adds to it
+        """Means [S] since the last call in this phase; the only place where learning metrics reach the host.
+
+        What is delayed is averaged over the updates in which it happened, and missing where it did not.
+        """
+        turns = np.arange(self.updates - self._count, self.updates) % self.needs.policy_every
+        out: dict[str, NDArray[np.float32]] = {}
+        for every, sums in self._sums.items():
+            times = int(np.count_nonzero(turns % every == 0))
+            out |= {name: (total / times).cpu().numpy() for name, total in sums.items() if times}
+            for total in sums.values():
+                total.zero_()  # in place, where a recorded round adds to it
         self._count = 0
-        return out
+        return dict(sorted(out.items()))
 
     @torch.no_grad()
     def act(self, obs: NDArray[np.float32], noise: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
@@ -310,6 +335,7 @@ class ActorCritic:
             "sums": self._sums,
             "count": self._count,
             "phase": self.phase,
+            "age": self._age.clone(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -321,7 +347,11 @@ class ActorCritic:
             generator.set_state(saved.cpu())
         self.set_phase(state["phase"])
         self.updates, self._count = state["updates"], state["count"]
-        self._sums = {name: total.to(self.device, copy=True) for name, total in state["sums"].items()}
+        self._age.copy_(state["age"])
+        self._sums = {
+            every: {name: total.to(self.device, copy=True) for name, total in sums.items()}
+            for every, sums in state["sums"].items()
+        }
 
     def _replay(self) -> Replay:
         if self.replay is None:
@@ -333,6 +363,15 @@ def _adam(parameters: Iterable[nn.Parameter], lr: float, weight_decay: float = 0
     parameters = list(parameters)
     capturable = parameters[0].is_cuda
     return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay, fused=True, capturable=capturable)
+
+
+def _turns(needs: Needs) -> tuple[int, ...]:
+    """One cycle of updates: for each, the number of the first one that moves the same networks."""
+    moved = [
+        (turn == 0, turn % needs.targets_every == 0, turn % needs.modules_every == 0)
+        for turn in range(needs.policy_every)
+    ]
+    return tuple(moved.index(m) for m in moved)
 
 
 def _gradients(loss: Tensor, module: nn.Module, retain: bool = False) -> Sequence[Tensor]:

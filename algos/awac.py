@@ -9,6 +9,7 @@ maintainers: rlkit issue 130), because exp at temperature 0.3 with advantages up
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -77,8 +78,8 @@ def needs(cfg: Config) -> Needs:
     return Needs(action_samples=v + z, modules=modules)
 
 
-def _behaviour(seeds: int, obs_dim: int, action_dim: int) -> nn.Module:
-    return GaussianPolicy(seeds, obs_dim, action_dim, (256, 256))
+def _behaviour(seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int]) -> nn.Module:
+    return GaussianPolicy(seeds, obs_dim, action_dim, hidden)
 
 
 def weights(cfg: Config, log_weight: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ would have drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 
 import torch
 
@@ -22,13 +22,14 @@ class Rounds:
     """Carries out a learner's rounds: one by one, or by replaying the graph of one.
 
     `round_(turn)` must use the same memory every time and read nothing back; what it does on the host happens in eager
-    rounds only. Rounds of different turns (a delayed policy steps on some only) have graphs of their own.
-    `generators` is the learner's own list of random streams.
+    rounds only. `turns` is the cycle that rounds go through; different turns (a delayed policy steps on some only) have
+    graphs of their own. `generators` is the learner's own list of random streams.
     """
 
     def __init__(
-        self, round_: Callable[[int], None], generators: list[torch.Generator], capture: bool, turns: int = 1
-    ) -> None:
+        self, round_: Callable[[int], None], generators: list[torch.Generator], capture: bool,
+        turns: Sequence[int] = (0,),
+    ) -> None:  # fmt: skip
         self._round, self._generators, self._turns = round_, generators, turns
         self.capture = capture  # turned off where recording fails
         self._failure = ""  # why
@@ -39,7 +40,7 @@ class Rounds:
     @property
     def captured(self) -> bool:
         """Whether rounds are replayed, as long as the key stays."""
-        return len(self._graphs) == self._turns
+        return len(self._graphs) == len(set(self._turns))
 
     def take_failure(self) -> str:
         """Why recording failed, in one line, told once; empty when it did not."""
@@ -51,8 +52,8 @@ class Rounds:
         if key != self._key:
             self._key, self._eager, self._graphs = key, 0, {}
         for number in range(first, first + rounds):
-            turn = number % self._turns
-            if self.capture and turn not in self._graphs and self._eager >= WARMUP * self._turns:
+            turn = self._turns[number % len(self._turns)]
+            if self.capture and turn not in self._graphs and self._eager >= WARMUP * len(self._turns):
                 self._record(turn)
             if turn in self._graphs:
                 self._graphs[turn].replay()

@@ -7,10 +7,10 @@ O observation and A action dimensions, K samples per state.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ __all__ = [
     "ENSEMBLE",
     "SEED",
     "Batch",
+    "Builder",
     "LearnerConfig",
     "Metrics",
     "Needs",
@@ -39,9 +40,11 @@ SEED = 0
 ENSEMBLE = 1  # of critic outputs [S, E, B]
 BATCH = 1  # of batches and losses per row [S, B]; critic outputs have their batch last
 
+T = TypeVar("T")
 Metrics = dict[str, Tensor]  # name -> [S]
 Phase = Literal["offline", "online"]
 Family = Literal["gaussian", "squashed", "deterministic"]
+Builder = Callable[[int, int, int, Sequence[int]], nn.Module]  # (S, O, A, hidden) -> a module of the objective's own
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ class Noise:
     action: Tensor | None  # [S, K, B, A], for a ~ pi(s)
     next_actions: Tensor | None = None  # [S, K', B, A], for several a' per state; the first is next_action
     critics: Tensor | None = None  # [S, E], uniform in [0, 1), to choose among the critics
+    initial: Tensor | None = None  # [S, M, A], for a ~ pi at first states
 
 
 @dataclass
@@ -134,6 +138,15 @@ class Step:
     learner: LearnerConfig
     dist: Dist  # policy at batch.obs, with gradient
     q_data: Tensor | None = None  # [S, E, B] critics at (obs, action), without gradient
+    age: Tensor | None = None  # [], updates since the phase began, on the device
+    _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """`make()`, computed at most once per update, for what several losses of an objective share."""
+        if name not in self._known:
+            self._known[name] = make()
+        known: T = self._known[name]
+        return known
 
     @cached_property
     def sampled(self) -> tuple[Tensor, Tensor]:
@@ -146,7 +159,7 @@ class Step:
 class Needs:
     """What an objective asks of the skeleton and the protocol."""
 
-    policy: Family = "gaussian"
+    policy: Family | Builder = "gaussian"  # or a network of the objective's own, which acts through `act` only
     critics: int = 2  # 0: no critic is trained
     layer_norm: bool = False  # in the critics' hidden layers
     action_samples: int = 0  # K draws for actions at the batch's states
@@ -154,7 +167,8 @@ class Needs:
     critic_draws: bool = False  # a uniform draw per critic and update
     policy_every: int = 1  # updates between steps of the policy
     targets_every: int = 1  # updates between moves of the targets: 1, or policy_every as in TD3
-    target_policy: bool = False  # a slow copy of the policy, moved with the target critics
+    modules_every: int = 1  # updates between steps of `modules`: 1, or policy_every as in RLPD
+    target_policy: bool = False  # a slow copy of the policy, moved with the target critics; their a' is its
     exploration_noise: float = 0.0  # standard deviation of what a deterministic policy adds when it collects
     normalise_obs: bool = False  # observations standardised by the offline rows' mean and deviation
     columns: tuple[str, ...] = ()  # of `algos.replay.COLUMNS`, beside the transition itself
@@ -165,7 +179,9 @@ class Needs:
     offline_phase: bool = True  # False: offline data are only replayed online
     offline_only: bool = False  # True: does not learn online; its score at the switch stands
     bounded_q: bool = True  # False where values hold more than reward (an entropy bonus)
-    modules: Mapping[str, Callable[[int, int, int], nn.Module]] = field(default_factory=dict)  # (S, O, A) -> module
+    modules: Mapping[str, Builder] = field(default_factory=dict)
+    module_lr: Mapping[str, float] = field(default_factory=dict)  # Adam step sizes of modules, where not the policy's
+    module_decay: tuple[str, ...] = ()  # modules that share the policy's weight decay
 
 
 LossAndMetrics = tuple[Tensor, Metrics]
@@ -180,14 +196,23 @@ def _td_target(cfg: Any, nets: Nets, step: Step, next_dist: Dist) -> Tensor:
 
 
 def bellman(step: Step, next_q: Tensor) -> Tensor:
-    """One-step target from the value of the next state [S, B].
+    """One-step target from the value of the next state [S, B]."""
+    return step.batch.reward + discounts(step) * next_q
+
+
+def discounts(step: Step) -> Tensor:
+    """What the value of the next state is multiplied by: [S, B].
 
     Only `terminated` stops the bootstrap: a time limit is not the end of the task.
     """
-    batch, learner = step.batch, step.learner
-    if learner.bootstrap_through_terminals:
-        return batch.reward + learner.discount * next_q
-    return batch.reward + learner.discount * (1.0 - batch.terminated) * next_q
+    if step.learner.bootstrap_through_terminals:
+        return torch.full_like(step.batch.reward, step.learner.discount)
+    return step.learner.discount * (1.0 - step.batch.terminated)
+
+
+def _critic_loss(cfg: Any, nets: Nets, step: Step, q: Tensor, target: Tensor, next_dist: Dist) -> LossAndMetrics:
+    """Squared distance of each critic [S, E, B] from the target [S, B], summed over the critics."""
+    return row_mean((q - target[:, None]).square().sum(ENSEMBLE)), {}
 
 
 def _no_penalty(cfg: Any, nets: Nets, step: Step, q: Tensor) -> LossAndMetrics | None:
@@ -214,8 +239,8 @@ class Objective:
     """An algorithm: its settings, what it needs, and pure losses; built from a module that defines them.
 
     A module must define `Config`, `needs(cfg)` and `actor_loss(cfg, nets, step)`; it may define `td_target`,
-    `critic_penalty`, `auxiliary_losses`, `on_phase`, `act`, and a dict `METRICS` of names it logs beyond the common
-    ones.
+    `critic_loss`, `critic_penalty`, `auxiliary_losses`, `on_phase`, `act`, and a dict `METRICS` of names it logs beyond
+    the common ones.
     """
 
     name: str
@@ -225,6 +250,7 @@ class Objective:
     needs: Callable[[Any], Needs]
     actor_loss: Callable[[Any, Nets, Step], LossAndMetrics]
     td_target: Callable[[Any, Nets, Step, Dist], Tensor] = _td_target
+    critic_loss: Callable[[Any, Nets, Step, Tensor, Tensor, Dist], LossAndMetrics] = _critic_loss
     critic_penalty: Callable[[Any, Nets, Step, Tensor], LossAndMetrics | None] = _no_penalty
     auxiliary_losses: Callable[[Any, Nets, Step], tuple[dict[str, Tensor], Metrics]] = _no_auxiliary
     on_phase: Callable[[Any, Phase], Any] = _same
@@ -238,7 +264,7 @@ class Objective:
         missing = [part for part in ("Config", "needs", "actor_loss") if not hasattr(module, part)]
         if missing:
             raise SettingError(f"algorithm {name!r}: {entry.module} does not define {', '.join(missing)}")
-        optional = ("td_target", "critic_penalty", "auxiliary_losses", "on_phase", "act")
+        optional = ("td_target", "critic_loss", "critic_penalty", "auxiliary_losses", "on_phase", "act")
         hooks = {hook: getattr(module, hook) for hook in optional if hasattr(module, hook)}
         return cls(
             name, entry.summary, module.Config, entry.settings, module.needs, module.actor_loss,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from algos.core import Metrics, Step, row_mean
+from algos.core import Builder, Metrics, Step, row_mean
 from algos.nets import Nets
 
 __all__ = ["LogAlpha", "alpha", "alpha_loss", "alpha_modules"]
@@ -27,9 +26,9 @@ class LogAlpha(nn.Module):
         return self.value[:, 0]
 
 
-def alpha_modules(setting: Alpha) -> dict[str, Callable[[int, int, int], nn.Module]]:
+def alpha_modules(setting: Alpha) -> dict[str, Builder]:
     """The dual variable, where the temperature is tuned."""
-    return {"log_alpha": lambda seeds, obs_dim, action_dim: LogAlpha(seeds)} if setting == "auto" else {}
+    return {"log_alpha": lambda seeds, *sizes: LogAlpha(seeds)} if setting == "auto" else {}
 
 
 def alpha(setting: Alpha, nets: Nets, like: Tensor) -> Tensor:

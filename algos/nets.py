@@ -29,6 +29,7 @@ __all__ = [
     "SquashedGaussian",
     "SquashedPolicy",
     "TwinQ",
+    "ValueNet",
 ]  # fmt: skip
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
@@ -111,6 +112,9 @@ class Dist(Protocol):
     def log_prob(self, action: Tensor) -> Tensor:
         """Log-density of given actions [S, B, A] -> [S, B]."""
 
+    def many(self) -> Dist:
+        """The same with an axis for K samples per state: noise [S, K, B, A] -> actions, log-densities [S, K, B]."""
+
 
 @dataclass(frozen=True)
 class Gaussian:
@@ -133,6 +137,9 @@ class Gaussian:
     def log_prob(self, action: Tensor) -> Tensor:
         return _normal_log_prob((action - self.mean) * torch.exp(-self.log_std), self.log_std)
 
+    def many(self) -> Gaussian:
+        return Gaussian(self.mean[:, None], self.log_std[:, None])
+
 
 @dataclass(frozen=True)
 class SquashedGaussian:
@@ -149,8 +156,12 @@ class SquashedGaussian:
     def std(self) -> Tensor:
         return self.log_std.exp()
 
+    def before_squash(self, noise: Tensor) -> Tensor:
+        """The normal sample of which `sample` returns the tanh [S, B, A]."""
+        return self.mean + self.std * noise
+
     def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
-        u = self.mean + self.std * noise
+        u = self.before_squash(noise)
         return u.tanh(), _normal_log_prob(noise, self.log_std) - _log_tanh_slope(u)
 
     def log_prob(self, action: Tensor) -> Tensor:
@@ -158,6 +169,9 @@ class SquashedGaussian:
         u = action.clamp(_BOUND_MARGIN - 1.0, 1.0 - _BOUND_MARGIN).atanh()
         normal = _normal_log_prob((u - self.mean) * torch.exp(-self.log_std), self.log_std)
         return normal - _log_tanh_slope(u)
+
+    def many(self) -> SquashedGaussian:
+        return SquashedGaussian(self.mean[:, None], self.log_std[:, None])
 
 
 @dataclass(frozen=True)
@@ -180,6 +194,9 @@ class Deterministic:
 
     def log_prob(self, action: Tensor) -> Tensor:
         raise TypeError("a deterministic policy has no density")
+
+    def many(self) -> Deterministic:
+        return Deterministic(self.mean[:, None], self.noise)
 
 
 def _normal_log_prob(z: Tensor, log_std: Tensor) -> Tensor:
@@ -246,6 +263,18 @@ class TwinQ(nn.Module):
     def forward(self, obs: Tensor, action: Tensor) -> Tensor:
         x = torch.cat((obs, action), dim=-1)[:, None]
         out: Tensor = self.body(x.expand(-1, self.critics, -1, -1))
+        return out.squeeze(-1)
+
+
+class ValueNet(nn.Module):
+    """State values: obs [S, B, O] -> [S, B]."""
+
+    def __init__(self, seeds: int, obs_dim: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.body = MLP((seeds,), (obs_dim, *hidden, 1))
+
+    def forward(self, obs: Tensor) -> Tensor:
+        out: Tensor = self.body(obs)
         return out.squeeze(-1)
 
 

@@ -10,6 +10,7 @@ the policy's loss becomes SAC's. The tuned alpha is left alone until then: a clo
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +27,7 @@ __all__ = [
     "auxiliary_losses",
     "needs",
     "on_phase",
+    "smallest",
     "soft_actor_loss",
     "soft_target",
     "td_target",
@@ -96,18 +98,31 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
     return alpha_loss(cfg.alpha, cfg.target_entropy, nets, step) if cfg.policy_loss == "sac" else ({}, {})
 
 
-def soft_target(fixed_or_auto: Literal["auto"] | float, nets: Nets, step: Step, next_dist: Dist) -> Tensor:
-    """r + gamma (1 - terminated) [min_i target Q_i(s',a') - alpha log pi(a'|s')], a' ~ pi; [S, B]."""
+def smallest(q: Tensor) -> Tensor:
+    """The least of the critics: [S, E, B] -> [S, B]."""
+    return q.amin(ENSEMBLE)
+
+
+def soft_target(
+    fixed_or_auto: Literal["auto"] | float, nets: Nets, step: Step, next_dist: Dist,
+    rated: Callable[[Tensor], Tensor] = smallest,
+) -> Tensor:  # fmt: skip
+    """r + gamma (1 - terminated) [min_i target Q_i(s',a') - alpha log pi(a'|s')], a' ~ pi; [S, B].
+
+    `rated` is what stands for the minimum over the critics: [S, E, B] -> [S, B].
+    """
     assert step.noise.next_action is not None
     action, log_prob = next_dist.sample(step.noise.next_action)
-    next_q = nets.target_q(step.batch.next_obs, action).amin(ENSEMBLE)
+    next_q = rated(nets.target_q(step.batch.next_obs, action))
     return bellman(step, next_q - alpha(fixed_or_auto, nets, next_q) * log_prob)
 
 
-def soft_actor_loss(fixed_or_auto: Literal["auto"] | float, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
-    """alpha log pi(a|s) - min_i Q_i(s,a), a ~ pi with gradient through both; each [S]."""
+def soft_actor_loss(
+    fixed_or_auto: Literal["auto"] | float, nets: Nets, step: Step, rated: Callable[[Tensor], Tensor] = smallest
+) -> tuple[Tensor, Metrics]:
+    """alpha log pi(a|s) - min_i Q_i(s,a), a ~ pi with gradient through both; each [S]. `rated` as in `soft_target`."""
     action, log_prob = step.sampled
-    q = nets.q(step.batch.obs, action).amin(ENSEMBLE)  # [S, B]
+    q = rated(nets.q(step.batch.obs, action))  # [S, B]
     coef = alpha(fixed_or_auto, nets, q)  # [S, 1]
     return row_mean(coef * log_prob - q), {
         "q_policy": row_mean(q),

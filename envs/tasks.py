@@ -79,8 +79,12 @@ class Task:
         return np.asarray(self.success(next_obs), dtype=np.float32) - 1.0
 
 
-# AWAC A.4: temperature .3 on manipulation; Table 1: environment steps of fine-tuning (hammer is not in it)
-_HAND_SETTINGS = {"awac.temperature": 0.3, "online_steps": 800_000}
+# AWAC A.4: temperature .3 on manipulation; Table 1: environment steps of fine-tuning (hammer is not in it); RLPD's
+# README for the same tasks
+_HAND_SETTINGS = {
+    "awac.temperature": 0.3, "abm.temperature": 0.3, "mpo.temperature": 0.3,
+    "online_steps": 800_000, "rlpd.backup_entropy": False,
+}  # fmt: skip
 
 TASKS: dict[str, Task] = {
     task.id: task

@@ -15,6 +15,8 @@ app = typer.Typer(
 )  # fmt: skip
 data_app = typer.Typer(help="Datasets: build, look at, distil experts.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
+new_app = typer.Typer(help="Packages of your own: algorithms.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(new_app, name="new")
 
 Algo = Annotated[str, typer.Option(help="Algorithms, e.g. awac or awac,sac,bc; `bench list algos` names them.")]
 Env = Annotated[str, typer.Option(help="Tasks, e.g. relocate-binary or pen-binary,door-binary.")]
@@ -153,6 +155,18 @@ def distill(
     from suite import commands
 
     _print([commands.data_distill(env, rollouts, out, seed, updates)], False)
+
+
+@new_app.command("algorithm")
+def new_algorithm(
+    name: Annotated[str, typer.Argument(help="Of the algorithm and of the folder that is written, e.g. my-method.")],
+) -> None:
+    """Write a package that adds an algorithm, with a working objective and its tests, into ./NAME."""
+    from suite import new
+
+    for path in new.algorithm(name, Path()):
+        typer.echo(path)
+    typer.echo(f"next: pip install -e {name}, then bench run --algo {name} --env pen-binary --profile smoke", err=True)
 
 
 def _print(rows: list[dict[str, Any]], as_json: bool) -> None:

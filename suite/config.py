@@ -1,6 +1,7 @@
 """From what the user typed to one resolved experiment: every setting's value, and where it came from.
 
-Layers, later ones win: the field's default, the task's facts, the registry entry, the profile, `--set`.
+Layers, later ones win: the field's default, the task's facts, the registry entry, the profile, what the profile sets
+for this entry alone, `--set`.
 """
 
 from __future__ import annotations
@@ -218,7 +219,8 @@ def resolve(
     if profile not in PROFILES:
         raise SettingError(f"unknown profile {profile!r}; {nearest(profile, PROFILES)}")
     owners = setting_owners(objective)
-    module = algos.get(algo).module.rpartition(".")[2]
+    entry = algos.get(algo)
+    module = entry.module.rpartition(".")[2]
     values: dict[str, Any] = {}
     sources = {
         n: f"default: {source}" if (source := describe(owner)[n][1]) else "default" for n, owner in owners.items()
@@ -232,8 +234,9 @@ def resolve(
                 sources[short] = source
 
     lay(task.settings, f"task {task.id}")
-    lay(objective.settings, f"registry entry {algo}")
+    lay({**objective.settings, **entry.protocol}, f"registry entry {algo}")
     lay(PROFILES[profile], f"profile {profile}")
+    lay(entry.profiles.get(profile, {}), f"profile {profile} of {algo}")
     lay(_overrides(overrides, algo, module, owners), "--set")
 
     def build(config: type[C]) -> C:

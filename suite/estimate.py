@@ -64,7 +64,7 @@ def estimate(experiment: Experiment, hardware: Hardware) -> str:
     device = hardware.torch_device()
     prepare(hardware.thread_count(), e.learner.tf32)
     update_rate = _probe_updates(e, device)
-    offline = p.offline_updates if e.needs.offline_data else 0
+    offline = p.offline_updates if e.needs.offline_data and e.needs.offline_phase else 0
     online = _online_steps(e)
     evaluations = (2 + offline // p.eval_every_offline + online // p.eval_every_online) * p.eval_episodes
     env_steps = len(e.seeds) * (online + evaluations * e.task.horizon)

@@ -248,11 +248,17 @@ class Runner:
         self.at.metrics_bytes = self.writer.append(rows)
 
     def _finish(self) -> None:
+        if isinstance(self.needs.policy, str):  # a network of the objective's own does not act by itself
+            self._save_policies(self.needs.policy)
+        self._status("finished", "")
+        self.checkpoints.drop_chunks()
+
+    def _save_policies(self, family: str) -> None:
         folder = self.writer.path / "policy"
         folder.mkdir(exist_ok=True)
         e = self.experiment
         meta = {
-            "family": self.needs.policy, "obs_dim": self.layout.obs_dim, "action_dim": self.layout.action_dim,
+            "family": family, "obs_dim": self.layout.obs_dim, "action_dim": self.layout.action_dim,
             "hidden": e.learner.hidden, "task": e.task.id, "algo": e.algo, "profile": e.profile,
         }  # fmt: skip
         kept, policy = {}, self.learner.final_policy()
@@ -263,8 +269,6 @@ class Runner:
             save_policy(folder / f"seed-{seed}.npz", policy, k, {**meta, "seed": seed, **scores})
             kept[f"seed-{seed}.npz"] = scores
         write_json(folder / "policy.json", {**meta, "files": kept})
-        self._status("finished", "")
-        self.checkpoints.drop_chunks()
 
     # checkpoints
 

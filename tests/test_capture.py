@@ -82,7 +82,7 @@ def test_a_new_key_drops_the_graph_and_warms_up_again() -> None:
 
 def test_every_turn_has_a_graph_of_its_own() -> None:
     turns: list[int] = []
-    r = Rounds(turns.append, [torch.Generator()], capture=True, turns=2)
+    r = Rounds(turns.append, [torch.Generator()], capture=True, turns=(0, 1))
     r.run(3, 2 * WARMUP, key=0)
     assert turns == [1, 0] * WARMUP
     r.run(3 + 2 * WARMUP, 1, key=0)

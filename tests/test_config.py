@@ -121,6 +121,16 @@ def test_profiles_change_sizes_and_rates_only() -> None:
         assert not profile.keys() - describe(Protocol).keys() - describe(LearnerConfig).keys()
 
 
+@pytest.mark.parametrize("algo", list(algos.names()))
+def test_what_an_entry_sets_beside_its_own_settings_exists_and_in_a_profile_is_a_size_or_rate(algo: str) -> None:
+    entry = algos.get(algo)
+    assert entry.protocol.keys() <= describe(Protocol).keys()
+    for name, settings in entry.profiles.items():
+        assert name in PROFILES
+        assert settings.keys() <= setting_owners(algos.load(algo)).keys()
+        assert all(type(v) in (int, float, tuple) for v in settings.values()), "a choice is no size"
+
+
 # what is refused
 
 

@@ -85,14 +85,15 @@ def test_no_update_waits_for_the_host(name: str, phase: Phase) -> None:
 def test_a_saved_learner_continues_bit_equal(name: str) -> None:
     phase = tiny.phases(name)[0]
     learner = tiny.learner(name, phase=phase, device="cuda")
-    learner.run(WARMUP + 3)
+    enough = (WARMUP + 1) * learner.needs.policy_every + 1  # records every turn's graph and ends within a cycle
+    learner.run(enough)
     file = io.BytesIO()
     torch.save(learner.state(), file)
     file.seek(0)
     copy = tiny.learner(name, phase=phase, device="cuda")
     copy.load_state(torch.load(file, weights_only=True, map_location="cpu"))
-    learner.run(WARMUP + 3)
-    copy.run(WARMUP + 3)
+    learner.run(enough)
+    copy.run(enough)
     assert copy.rounds.captured
     assert not tiny.changed(tiny.parameters(learner), tiny.parameters(copy))
 
@@ -104,3 +105,14 @@ def test_replay_rows_and_draws_stay_on_the_device() -> None:
     assert {t.device.type for t in (batch.obs, batch.demo.obs, noise.action, noise.next_action) if t is not None} == {
         "cuda"
     }
+
+
+def test_a_graph_counts_its_updates_on_the_device() -> None:
+    eager, replayed = (
+        tiny.learner("rebrac", phase="online", settings={"bc_decay_updates": 100}, device="cuda", capture=c)
+        for c in (False, True)
+    )
+    for learner in (eager, replayed):
+        learner.run(40)
+    assert replayed.rounds.captured
+    assert replayed.read_metrics()["bc_coef"] == pytest.approx(eager.read_metrics()["bc_coef"])

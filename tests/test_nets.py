@@ -12,7 +12,18 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
-from algos.nets import MLP, Gaussian, GaussianPolicy, Nets, SquashedGaussian, SquashedPolicy, TwinQ
+from algos.nets import (
+    MLP,
+    Deterministic,
+    DeterministicPolicy,
+    Gaussian,
+    GaussianPolicy,
+    LayerNorm,
+    Nets,
+    SquashedGaussian,
+    SquashedPolicy,
+    TwinQ,
+)
 
 S, ROWS, A = 2, 64, 3
 
@@ -85,15 +96,19 @@ def test_squashed_samples_far_out_stay_finite_with_their_gradients() -> None:
     assert gradient[0, 0].sign().tolist() == [-1, 1, 1]  # log pi grows outwards, where tanh is flat
 
 
-def sequential(mlp: MLP, index: tuple[int, ...]) -> nn.Sequential:
-    """torch's own network with the weights of one member of the stack."""
-    layers: list[nn.Module] = []
-    for layer in mlp.layers:
-        weight, bias = layer.weight[index], layer.bias[index]  # type: ignore[index]
-        linear = nn.Linear(*weight.shape)
-        linear.load_state_dict({"weight": weight.T, "bias": bias[0]})
-        layers += [linear, nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+def test_a_deterministic_policy_does_one_thing_and_explores_around_it() -> None:
+    mean = torch.tensor([[[-0.9, 0.0, 0.5]]], requires_grad=True)
+    dist = Deterministic(mean, noise=0.2)
+    action, log_prob = dist.sample(torch.tensor([[[-3.0, 1.0, -1.0]]]))
+    torch.testing.assert_close(action, torch.tensor([[[-1.0, 0.2, 0.3]]]))  # inside the bounds
+    assert log_prob.tolist() == [[0.0]]
+    assert torch.equal(dist.mode, mean)
+    assert torch.equal(dist.sample(torch.zeros_like(mean))[0], mean)
+    assert dist.std.tolist() == [[pytest.approx([0.2] * 3)]]
+    (gradient,) = torch.autograd.grad(action.sum(), mean)
+    assert gradient.tolist() == [[[0.0, 1.0, 1.0]]]
+    with pytest.raises(TypeError, match="a deterministic policy has no density"):
+        dist.log_prob(action)
 
 
 def generators(*seeds: int) -> list[torch.Generator]:
@@ -114,7 +129,29 @@ def test_a_stack_equals_separate_networks(lead: tuple[int, ...]) -> None:
     out = mlp(x)
     assert out.shape == (*lead, 8, 4)
     for index in torch.cartesian_prod(*(torch.arange(n) for n in lead)).view(-1, len(lead)).tolist():
-        torch.testing.assert_close(out[tuple(index)], sequential(mlp, tuple(index))(x[tuple(index)]))
+        torch.testing.assert_close(out[tuple(index)], tiny.plain(mlp, *index)(x[tuple(index)]))
+
+
+@torch.no_grad()
+def test_normalised_stacks_equal_separate_networks() -> None:
+    mlp = MLP((3, 2), (5, 16, 16, 4), layer_norm=True)
+    init(mlp, 1, 2, 3)
+    g = torch.Generator().manual_seed(0)
+    norms = [part for part in mlp.modules() if isinstance(part, LayerNorm)]
+    assert len(norms) == 2  # one per hidden layer
+    for norm in norms:
+        assert norm.scale.eq(1).all()
+        assert norm.shift.eq(0).all()
+        norm.scale.add_(torch.randn(norm.scale.shape, generator=g))
+        norm.shift.add_(torch.randn(norm.shift.shape, generator=g))
+    x = torch.randn(3, 2, 8, 5, generator=g)
+    out = mlp(x)
+    for s, e in [(0, 0), (1, 1), (2, 0)]:
+        torch.testing.assert_close(out[s, e], tiny.plain(mlp, s, e)(x[s, e]), rtol=1e-5, atol=1e-5)
+    far = MLP((3, 2), (5, 16, 16, 4), layer_norm=True)
+    far.load_state_dict(mlp.state_dict())
+    far.layers[0].bias.zero_()
+    torch.testing.assert_close(far(1000 * x), far(2000 * x), rtol=1e-3, atol=1e-3)  # values far out stay bounded
 
 
 def test_twin_critics_see_observation_and_action_and_differ() -> None:
@@ -125,9 +162,32 @@ def test_twin_critics_see_observation_and_action_and_differ() -> None:
     assert q.shape == (2, 3, 8)
     for s in range(2):
         for e in range(3):
-            alone = sequential(critic.body, (s, e))(torch.cat((obs[s], action[s]), -1))[:, 0]
+            alone = tiny.plain(critic.body, s, e)(torch.cat((obs[s], action[s]), -1))[:, 0]
             torch.testing.assert_close(q[s, e], alone)
     assert not torch.allclose(q[:, 0], q[:, 1])
+
+
+@pytest.mark.parametrize("target", [False, True])
+def test_values_of_many_actions_are_those_of_each(target: bool) -> None:
+    made = nets((1, 2), copy_targets=False)
+    obs, actions = torch.randn(2, 8, 5), torch.randn(2, 4, 8, 3)
+    many = made.q_of_many(obs, actions, target)
+    assert many.shape == (2, 2, 4, 8)
+    for k in range(4):
+        one = (made.target_q if target else made.q)(obs, actions[:, k])
+        torch.testing.assert_close(many[:, :, k], one)
+
+
+def test_a_target_policy_is_a_copy_that_no_gradient_reaches() -> None:
+    for copied in (True, False):
+        made = Nets(DeterministicPolicy(2, 5, 3, (16,)), None, {}, None, target_policy=True)
+        made.init(generators(1, 2), copied)
+        ((online, target),) = made.targets()
+        assert (online, target) == (made.policy, made.target_policy)
+        pairs = list(zip(online.parameters(), target.parameters(), strict=True))
+        assert all(torch.equal(a, b) == copied for a, b in pairs)
+        assert all(a.data_ptr() != b.data_ptr() and not b.requires_grad for a, b in pairs)
+    assert nets((1, 2)).target_policy is None
 
 
 def nets(seeds: tuple[int, ...], copy_targets: bool = True, q_max: float | None = None) -> Nets:
@@ -178,6 +238,17 @@ def test_policies_start_near_zero_with_the_spread_of_the_source() -> None:
         assert dist.mode.shape == (2, 8, 3)
         assert dist.mode.detach().abs().max() < 0.02
         torch.testing.assert_close(dist.std.detach().log(), torch.full_like(dist.std, log_std), atol=0.02, rtol=0)
+
+
+def test_a_deterministic_policy_is_the_tanh_of_its_network() -> None:
+    policy = DeterministicPolicy(2, 5, 3, (16, 16), noise=0.1)
+    init(policy, 1, 2)
+    obs = torch.randn(2, 8, 5)
+    dist = policy(obs)
+    for s in range(2):
+        torch.testing.assert_close(dist.mode[s], tiny.plain(policy.body, s)(obs[s]).tanh())
+    assert dist.std.flatten().tolist() == pytest.approx([0.1] * 6)
+    assert dist.mode.detach().abs().mean() > 0.05  # unlike the others it starts with torch's own last layer
 
 
 @pytest.mark.parametrize(("logit", "log_std"), [(-50.0, -6.0), (50.0, 0.0)])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from algos.actor_critic import stream_seed
-from algos.replay import Layout, Replay
+from algos.replay import COLUMNS, InitialStates, Layout, Replay
 
 LAYOUT = Layout(obs_dim=2, action_dim=1)
 OFFLINE, CAPACITY, SEEDS = 10, 6, 3
@@ -50,6 +50,22 @@ def test_rows_are_unpacked_as_they_were_packed() -> None:
     batch = layout.batch(rows)
     for name, part in zip(("obs", "action", "reward", "next_obs", "terminated"), parts, strict=True):
         assert torch.equal(getattr(batch, name), part.float()), name
+
+
+@pytest.mark.parametrize("names", [("ends",), ("next_action", "has_next"), tuple(COLUMNS)[::-1]])
+def test_columns_follow_the_transition_and_come_back_by_name(names: tuple[str, ...]) -> None:
+    g = torch.Generator().manual_seed(0)
+    layout = Layout(4, 3, names)
+    parts = [torch.randn(2, 7, *tail, generator=g) for tail in ((4,), (3,), (), (4,), ())]
+    more = {
+        name: torch.randn((2, 7, 3) if COLUMNS[name] == "action" else (2, 7), generator=g) for name in sorted(COLUMNS)
+    }
+    rows = layout.pack(*parts, **more)  # a column that the layout does not name is left out
+    assert rows.shape == (2, 7, layout.width)
+    assert torch.equal(rows[..., :13], Layout(4, 3).pack(*parts))
+    batch = layout.batch(rows)
+    assert tuple(batch.columns) == names
+    assert all(torch.equal(batch.columns[name], more[name]) for name in names)
 
 
 def test_a_batch_whose_parts_do_not_fit_is_refused() -> None:
@@ -125,6 +141,39 @@ def test_a_gather_copies_the_rows_it_names() -> None:
     assert r.gather(index)[..., 0].tolist() == [[0, 9, 100], [1, 200, 201], [2, 300, 301]]
     r.gather(index).zero_()
     assert r.rows[9, 0] == 9
+
+
+def first_states(offline: int, appended: int, capacity: int = 4) -> InitialStates:
+    """Offline states 0, 1, ..; collected state n of seed s is 100 (s + 1) + n."""
+    out = InitialStates(torch.arange(offline).float()[:, None], SEEDS, capacity, torch.device("cpu"))
+    for n in range(appended):
+        out.append(100.0 * (torch.arange(SEEDS).float() + 1)[:, None, None] + n)
+    return out
+
+
+@pytest.mark.parametrize(("offline", "appended"), [(5, 0), (5, 1), (5, 4), (5, 11), (0, 1), (0, 4), (0, 11)])
+def test_every_first_state_can_be_drawn_and_no_other(offline: int, appended: int) -> None:
+    """Offline ones by all seeds; of the collected ones the newest four, by the seed that collected them."""
+    drawn = first_states(offline, appended).draw(grid(1000))
+    assert drawn.shape == (SEEDS, 1002, 1)
+    newest = range(max(0, appended - 4), appended)
+    for s in range(SEEDS):
+        expected = [*range(offline), *(100 * (s + 1) + n for n in newest)]
+        assert sorted({int(x) for x in drawn[s, :, 0]}) == expected
+
+
+def test_first_states_are_drawn_in_proportion_to_what_is_stored() -> None:
+    drawn = first_states(offline=5, appended=3).draw(grid(8 * 40)[:, 2:])
+    tags, counts = drawn[1, :, 0].unique(return_counts=True)
+    assert tags.tolist() == [0, 1, 2, 3, 4, 200, 201, 202]
+    assert counts.tolist() == [40] * 8
+
+
+def test_blocks_of_first_states_wrap_around_like_single_ones() -> None:
+    block = first_states(offline=2, appended=3)
+    block.append(100.0 * (torch.arange(SEEDS).float() + 1)[:, None, None] + torch.arange(3.0, 6.0)[:, None])
+    assert torch.equal(block.online, first_states(offline=2, appended=6).online)
+    assert (block.inserted, float(block.filled)) == (6, 4)
 
 
 def test_appending_more_rows_than_fit_is_an_error() -> None:

@@ -7,21 +7,24 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 import algos
 from algos.actor_critic import ActorCritic
 from algos.core import Batch, LearnerConfig, Noise, Phase, Step
-from algos.nets import GaussianPolicy, Nets, TwinQ
-from algos.replay import Layout, Replay
+from algos.nets import MLP, DeterministicPolicy, GaussianPolicy, Linear, Nets, TwinQ
+from algos.replay import InitialStates, Layout, Replay
+from algos.returns import columns
 from algos.settings import with_values
 
 torch.set_num_threads(1)  # matrices this small only wait for each other
 
 LAYOUT = Layout(obs_dim=5, action_dim=3)
 SMALL: dict[str, Any] = {"hidden": (16, 16), "batch_size": 32}
-OFFLINE, DEMOS, CAPACITY, ONLINE = 96, 24, 64, 40
+SMALL_OWN: dict[str, Any] = {"vae_hidden": (16, 16)}  # of the algorithms that have it
+OFFLINE, DEMOS, CAPACITY, ONLINE, EPISODE = 96, 24, 64, 40, 8
 SEEDS = (3, 7, 11)
 
 
@@ -31,13 +34,26 @@ def rows(n: int, seed: int, layout: Layout = LAYOUT) -> Tensor:
     obs, next_obs = torch.randn(2, n, layout.obs_dim, generator=g)
     action = (0.8 * torch.randn(n, layout.action_dim, generator=g)).clamp(-1, 1)
     reward = (torch.rand(n, generator=g) < 0.3).float() - 1
-    return layout.pack(obs, action, reward, next_obs, torch.rand(n, generator=g) < 0.1)
+    return packed(layout, obs, action, reward, next_obs, torch.rand(n, generator=g) < 0.1)
+
+
+def packed(layout: Layout, obs: Tensor, action: Tensor, reward: Tensor, next_obs: Tensor, terminated: Tensor) -> Tensor:
+    """Rows of a layout with its columns, from episodes cut after `EPISODE` steps: [n, ...] -> [n, width]."""
+    n = len(obs)
+    if not n:
+        return torch.zeros(0, layout.width)
+    ends = terminated.numpy() | (np.arange(n) % EPISODE == EPISODE - 1)
+    more = columns(layout.columns, action.numpy(), reward.numpy(), terminated.numpy(), ends, discount=0.99)
+    return layout.pack(
+        obs, action, reward, next_obs, terminated, **{name: torch.from_numpy(c) for name, c in more.items()}
+    )
 
 
 def phases(name: str) -> list[Phase]:
     """The phases in which an algorithm learns."""
     needs = objective_and_config(name)[0].needs(objective_and_config(name)[1])
-    known: list[tuple[Phase, bool]] = [("offline", needs.offline_data), ("online", not needs.offline_only)]
+    offline = needs.offline_data and needs.offline_phase
+    known: list[tuple[Phase, bool]] = [("offline", offline), ("online", not needs.offline_only)]
     return [phase for phase, learns in known if learns]
 
 
@@ -48,7 +64,8 @@ def cases() -> list[tuple[str, Phase]]:
 
 def objective_and_config(name: str, **settings: Any) -> tuple[Any, Any]:
     objective = algos.load(name)
-    return objective, with_values(objective.Config(), {**objective.settings, **settings})
+    own = {field: value for field, value in SMALL_OWN.items() if hasattr(objective.Config, field)}
+    return objective, with_values(objective.Config(), {**objective.settings, **own, **settings})
 
 
 def learner(
@@ -65,14 +82,28 @@ def learner(
     objective, cfg = objective_and_config(name, **(settings or {}))
     config = LearnerConfig(**{**SMALL, **(common or {})})
     on = torch.device(device)
+    needs = objective.needs(cfg)
+    layout = dataclasses.replace(LAYOUT, columns=needs.columns)
     if offline is None:
-        offline = rows(OFFLINE if objective.needs(cfg).offline_data else 0, seed=1)
-    replay = Replay(LAYOUT, offline, min(DEMOS, len(offline)), len(seeds), CAPACITY, on)
-    out = ActorCritic(objective, cfg, config, seeds, LAYOUT, replay, device=on, **more)
+        offline = rows(OFFLINE if needs.offline_data else 0, seed=1, layout=layout)
+    first = offline[::EPISODE, : layout.obs_dim]
+    initial = InitialStates(first, len(seeds), CAPACITY, on) if needs.initial_batch else None
+    replay = Replay(layout, offline, min(DEMOS, len(offline)), len(seeds), CAPACITY, on, initial)
+    more = {"offline_fraction": algos.get(name).protocol.get("offline_fraction"), **more}
+    out = ActorCritic(objective, cfg, config, seeds, layout, replay, device=on, **more)
     if phase == "online":
-        replay.append(torch.stack([rows(ONLINE, seed=100 + s) for s in seeds]))
-        out.set_phase("online")
+        switch(out)
     return out
+
+
+def switch(made: ActorCritic) -> None:
+    """Give every seed some rows of its own and enter the online phase."""
+    assert made.replay is not None
+    collected = torch.stack([rows(ONLINE, seed=100 + s, layout=made.layout) for s in made.seeds])
+    made.replay.append(collected)
+    if made.replay.initial is not None:
+        made.replay.initial.append(collected[:, ::EPISODE, : made.layout.obs_dim])
+    made.set_phase("online")
 
 
 def parameters(made: ActorCritic) -> dict[str, Tensor]:
@@ -101,6 +132,23 @@ def alone_against_packed(name: str, phase: Phase, updates: int = 5, **more: Any)
         single.run(updates)
         worst = max(worst, largest_difference(parameters(single), {k: v[n : n + 1] for k, v in together.items()}))
     return worst
+
+
+def plain(mlp: MLP, *member: int) -> nn.Sequential:
+    """torch's own network with the weights of one member of a stack."""
+    layers: list[nn.Module] = []
+    norms: list[Any] = [None] * len(mlp.layers) if mlp.norms is None else [*mlp.norms, None]
+    for layer, norm in zip(mlp.layers, norms, strict=True):
+        assert isinstance(layer, Linear)
+        weight, bias = layer.weight[member], layer.bias[member]
+        linear = nn.Linear(*weight.shape, dtype=weight.dtype)
+        linear.load_state_dict({"weight": weight.T, "bias": bias[0]})
+        layers.append(linear)
+        if norm is not None:
+            layers.append(nn.LayerNorm(weight.shape[1], dtype=weight.dtype))
+            layers[-1].load_state_dict({"weight": norm.scale[member][0], "bias": norm.shift[member][0]})
+        layers.append(nn.ReLU())
+    return nn.Sequential(*layers[:-1])
 
 
 def gradient(loss: Tensor, module: nn.Module) -> Tensor:
@@ -152,6 +200,17 @@ def constant_policy(mean: float, std: float, seeds: int = 1) -> GaussianPolicy:
     return policy
 
 
+@torch.no_grad()
+def constant_action(action: float, seeds: int = 1) -> DeterministicPolicy:
+    """A policy that does the same in every one-dimensional state; float64."""
+    policy = DeterministicPolicy(seeds, 1, 1, (4,)).double()
+    *rest, last_bias = policy.parameters()
+    for p in rest:
+        p.zero_()
+    last_bias.fill_(action).atanh_()
+    return policy
+
+
 def normal_grid(n: int) -> Tensor:
     """`n` points spread as a standard normal, symmetric, with mean 0 and variance exactly 1; float64."""
     points = torch.special.ndtri((torch.arange(n, dtype=torch.float64) + 0.5) / n)
@@ -165,7 +224,7 @@ def bandit_step(policy: nn.Module, nets: Nets, action: Tensor, noise: Tensor | N
     zero = torch.zeros_like(action[..., 0])
     batch = Batch(state, action, zero, state.clone(), zero.clone())
     draws = Noise(torch.zeros_like(action), None if noise is None else noise[None, ..., None].expand(seeds, -1, -1, -1))
-    return Step(batch, draws, LearnerConfig(), policy(state), nets.q(state, action).detach())
+    return Step(batch, draws, LearnerConfig(), policy(state), nets.q(state, action).detach(), torch.zeros(()))
 
 
 def random_step(
@@ -180,18 +239,20 @@ def random_step(
         torch.randn(seeds, rows_, a, generator=g).double(), torch.randn(seeds, samples, rows_, a, generator=g).double()
     )
     batch = LAYOUT.batch(packed, LAYOUT.batch(demo))
-    return Step(batch, noise, LearnerConfig(), family(batch.obs), nets.q(batch.obs, batch.action).detach())
+    q_data = nets.q(batch.obs, batch.action).detach()
+    return Step(batch, noise, LearnerConfig(), family(batch.obs), q_data, torch.zeros(()))
 
 
-def random_nets(policy_type: type[nn.Module], seeds: int = 2, **extra: nn.Module) -> Nets:
+def random_nets(policy_type: type[nn.Module], seeds: int = 2, target_policy: bool = False, **extra: nn.Module) -> Nets:
     """Small networks with random weights, large enough in the last layer to differ between states; float64."""
     o, a = LAYOUT.obs_dim, LAYOUT.action_dim
-    nets = Nets(policy_type(seeds, o, a, (16, 16)), TwinQ(seeds, 2, o, a, (16, 16)), extra, None)
+    policy, critic = policy_type(seeds, o, a, (16, 16)), TwinQ(seeds, 2, o, a, (16, 16))
+    nets = Nets(policy, critic, extra, None, target_policy)
     nets.init([torch.Generator().manual_seed(s) for s in range(seeds)], copy_targets=False)
+    *_, last = [module for module in policy.modules() if isinstance(module, Linear)]
     with torch.no_grad():
-        *_, weight, bias = [p for name, p in nets.policy.named_parameters() if "layers" in name]
-        weight.mul_(300)
-        bias.mul_(300)
+        for p in last.parameters() if last.bound < 0.01 else ():
+            p.mul_(300)
     return nets.double()
 
 
@@ -199,8 +260,12 @@ def moved_to(batch: Batch, noise: Noise, device: str) -> tuple[Batch, Noise]:
     """The same draws on another device."""
 
     def there(part: Any) -> Any:
-        values = {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
-        moved = {k: v.to(device) if isinstance(v, Tensor) else v and there(v) for k, v in values.items()}
-        return type(part)(**moved)
+        if isinstance(part, Tensor):
+            return part.to(device)
+        if isinstance(part, Mapping):
+            return {name: there(value) for name, value in part.items()}
+        if dataclasses.is_dataclass(part):
+            return type(part)(**{f.name: there(getattr(part, f.name)) for f in dataclasses.fields(part)})
+        return part
 
     return there(batch), there(noise)

@@ -78,7 +78,7 @@ def train(cell: Experiment, out: Path, hardware: Hardware = ONE_THREAD) -> dict[
 
 def results(folder: Path) -> dict[str, bytes]:
     """metrics.csv and the policies of a finished run."""
-    files = [folder / "metrics.csv", *sorted((folder / "policy").iterdir())]
+    files = [folder / "metrics.csv", *sorted((folder / "policy").glob("*"))]
     return {f.name: f.read_bytes() for f in files}
 
 
