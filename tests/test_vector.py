@@ -179,7 +179,7 @@ def test_death_of_a_worker_is_an_error_and_not_a_hang():
 
 # Workers hold the program's output open, so reading it to its end returns only when all of them are gone.
 PROGRAM = """
-import multiprocessing, os, signal, sys, threading, time
+import contextlib, multiprocessing, os, signal, sys, threading, time
 import numpy as np
 from envs.vector import VectorEnv
 
@@ -191,7 +191,8 @@ def interrupt_once_a_worker_exists():
 def interrupt_workers_all_the_time():
     while threading.main_thread().is_alive():
         for child in multiprocessing.active_children():
-            os.kill(child.pid, signal.SIGINT)
+            with contextlib.suppress(ProcessLookupError):  # it has just been reaped
+                os.kill(child.pid, signal.SIGINT)
         time.sleep(0.005)
 
 def main():
