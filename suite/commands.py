@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +78,8 @@ def _run_jobs(
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = hardware.threads or max(1, cores // jobs)
     workers = hardware.workers if hardware.workers is not None else (threads if threads > 1 else 0)
-    needed = {
-        recipes.default_id(task_of(e), e.protocol.dataset_seed): e
-        for e in experiments if e.dataset is None and e.needs.offline_data
-    }  # fmt: skip
-    for e in needed.values():  # once, not by every cell at the same time
-        recipes.build(task_of(e), e.protocol.dataset_seed, hardware.worker_count(), _about(e.task))
+    if code := _build_datasets(experiments, hardware, jobs, workers):
+        return code
     cells = []
     for e in experiments:
         command = [
@@ -96,13 +92,40 @@ def _run_jobs(
             command += ["--set", text]
         cells.append(Cell(e.cell, command))
     codes = run_all(cells, jobs)
-    for cell, code in codes.items():
-        if code:
-            _say(f"{cell}: {'not started' if code == -1 else f'ended with exit code {code}'}")
     for e in experiments:
         if codes[e.cell] == 0:
             _print(str(run_folder(e, out)))
+    return _worst(codes)
+
+
+def _worst(codes: Mapping[str, int]) -> int:
+    """Say which processes failed; the largest exit code."""
+    for name, code in codes.items():
+        if code:
+            _say(f"{name}: {'not started' if code == -1 else f'ended with exit code {code}'}")
     return max((abs(code) for code in codes.values()), default=0)
+
+
+def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs: int, workers: int) -> int:
+    """Build what the cells need once, several datasets side by side. Returns an exit code."""
+    needed = {
+        recipes.default_id(task_of(e), e.protocol.dataset_seed): e
+        for e in experiments if e.dataset is None and e.needs.offline_data
+    }  # fmt: skip
+    missing = {name: e for name, e in needed.items() if not datasets.exists(name)}
+    apart = [e for e in missing.values() if task_of(e) == e.task]  # what `bench data build` can make
+    if len(apart) > 1:
+        base = [sys.executable, "-m", "suite.cli", "data", "build", "--workers", str(workers)]
+        cells = [
+            Cell(f"dataset of {e.task.short_name}", [*base, "--env", e.task.id, "--seed", str(e.protocol.dataset_seed)])
+            for e in apart
+        ]
+        codes = run_all(cells, jobs)
+        if any(codes.values()):
+            return _worst(codes)
+    for e in needed.values():
+        recipes.build(task_of(e), e.protocol.dataset_seed, hardware.worker_count(), _about(e.task))
+    return 0
 
 
 def _show_plan(experiment: Experiment, out: Path, hardware: Hardware) -> None:

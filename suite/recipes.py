@@ -65,7 +65,7 @@ def build(task: Task, seed: int = 0, workers: int | None = None, progress: Progr
     if datasets.exists(dataset_id):
         return datasets.load(task, dataset_id)
     count = default_workers() if workers is None else workers
-    with _one_thread():
+    with _always_the_same_numbers():
         expert, _ = load_policy([expert_file(task)])
         demos = demonstrations(task, expert, seed, count, progress)
         policy = clone(task, demos, seed, progress=progress)
@@ -133,7 +133,7 @@ def _cloned(
     replay = Replay(layout, rows, 0, len(seeds), 0, rows.device)
     actor_critic = ActorCritic(objective, objective.Config(bc_loss=loss), learner, seeds, layout, replay)
     for done in range(0, updates, _REPORT_EVERY):
-        with _one_thread():
+        with _always_the_same_numbers():
             actor_critic.run(min(_REPORT_EVERY, updates - done))
         if progress is not None:
             progress(f"cloning {min(done + _REPORT_EVERY, updates)}/{updates} updates")
@@ -177,7 +177,7 @@ def distill(
     }  # fmt: skip
     seeds = range(seed, seed + candidates)
     best = -1.0
-    with _one_thread():
+    with _always_the_same_numbers():
         policies = _cloned(obs, wish, "mse", learner, seeds, updates, progress)
         _set_std(policies, noise_std)
         for index, number in enumerate(seeds):
@@ -257,10 +257,14 @@ def _set_std(policy: nn.Module, std: Array) -> None:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Small networks beside worker processes: more threads are slower, and their number could change roundings."""
+def _always_the_same_numbers() -> Iterator[None]:
+    """One thread, and denormals flushed as in training: roundings depend on neither command nor machine's cores.
+
+    Small networks beside worker processes are also faster so, and a clone's last updates are full of denormals.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # stays on: torch cannot tell what it was
     try:
         yield
     finally:

@@ -366,6 +366,31 @@ def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.M
     assert not built
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_jobs_build_several_datasets_side_by_side(bench: Bench, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    """Before any cell is trained; where one cannot be built, none is."""
+    calls: list[list[list[str]]] = []
+    built: list[str] = []
+
+    def run_all(cells: list[suite.launch.Cell], jobs: int) -> dict[str, int]:
+        assert jobs == 2
+        calls.append([list(cell.command)[3:] for cell in cells])
+        return {cell.name: 2 if fails and "pen" in cell.name else 0 for cell in cells}
+
+    monkeypatch.setattr("suite.commands.run_all", run_all)
+    monkeypatch.setattr(recipes, "build", lambda task, *rest: built.append(task.id))
+    said = bench(*run("--jobs", "2", "--profile", "quick", "--set", "dataset_seed=7", algo="awac,bc",
+                      env="door-binary,pen-binary"))  # fmt: skip
+    options = ["data", "build", "--workers", "0", "--env"]
+    assert calls[0] == [[*options, f"{name}-binary-v0", "--seed", "7"] for name in ("door", "pen")]
+    if fails:
+        assert (said.code, len(calls), built) == (2, 1, [])
+        assert "dataset of pen-binary: ended with exit code 2" in said.err
+    else:
+        assert (said.code, len(calls[1])) == (0, 4)
+        assert built == ["door-binary-v0", "pen-binary-v0"]  # which finds them in the store
+
+
 def test_a_cell_in_which_all_seeds_diverge_does_not_keep_the_next_from_running(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
