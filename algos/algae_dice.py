@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from algos.core import ENSEMBLE, Metrics, Needs, Step, bellman, discounts, row_mean
-from algos.entropy import alpha, alpha_loss, alpha_modules
+from algos.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Linear, Nets
 from algos.settings import SettingError, setting
 
@@ -72,10 +72,7 @@ class Config:
         for name in ("policy_every", "initial_batch"):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name}={getattr(self, name)}: must be at least 1")
-        if self.alpha != "auto" and self.alpha < 0:
-            raise SettingError(f"alpha={self.alpha}: must be auto or not negative")
-        if self.target_entropy is not None and self.alpha != "auto":
-            raise SettingError("target_entropy contradicts a fixed alpha: only alpha=auto aims at it")
+        check_alpha(self.alpha, self.target_entropy)
 
 
 def needs(cfg: Config) -> Needs:

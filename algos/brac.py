@@ -22,7 +22,7 @@ from torch import Tensor
 from algos import awac
 from algos.core import ENSEMBLE, Metrics, Needs, Phase, Step, bellman, row_mean
 from algos.duals import Dual
-from algos.entropy import alpha, alpha_loss, alpha_modules
+from algos.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
 from algos.policy_file import POLICIES
 from algos.settings import SettingError, setting
@@ -80,9 +80,9 @@ class Config:
     advantage_clip: float | None = setting(2.0, "of AWAC's loss in mode=reward_awac", "AWAC's own scripts")
 
     def __post_init__(self) -> None:
-        for name in ("penalty_weight", "alpha"):
-            if getattr(self, name) != "auto" and getattr(self, name) < 0:
-                raise SettingError(f"{name}={getattr(self, name)}: must be auto or not negative")
+        check_alpha(self.alpha, self.target_entropy)
+        if self.penalty_weight != "auto" and self.penalty_weight < 0:
+            raise SettingError(f"penalty_weight={self.penalty_weight}: must be auto or not negative")
         if self.temperature <= 0:
             raise SettingError(f"temperature={self.temperature}: must be positive")
         if self.divergence_samples < 1:
@@ -91,8 +91,6 @@ class Config:
             raise SettingError(f"value_penalty_max={self.value_penalty_max}: must be positive, or none")
         if self.warm_start < 0:
             raise SettingError(f"warm_start={self.warm_start}: must not be negative")
-        if self.target_entropy is not None and self.alpha != "auto":
-            raise SettingError("target_entropy contradicts a fixed alpha: only alpha=auto aims at it")
         if self.target_divergence != 0 and self.penalty_weight != "auto":
             raise SettingError(
                 "target_divergence contradicts a fixed penalty_weight: only penalty_weight=auto aims at it"

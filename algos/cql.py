@@ -26,7 +26,7 @@ from torch import Tensor
 from algos.candidates import SAMPLE
 from algos.core import ENSEMBLE, Metrics, Needs, Phase, Step, bellman, row_mean
 from algos.duals import Dual
-from algos.entropy import alpha, alpha_loss, alpha_modules
+from algos.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
 from algos.sac import smallest, soft_target
 from algos.settings import SettingError, setting
@@ -109,10 +109,7 @@ class Config:
                 raise SettingError(f"{name}={getattr(self, name)}: must be at least 1")
         if self.backup_entropy and self.backup_samples > 1:
             raise SettingError("backup_entropy contradicts backup_samples > 1: the best action is not a sample of pi")
-        if self.alpha != "auto" and self.alpha < 0:
-            raise SettingError(f"alpha={self.alpha}: must be auto or not negative")
-        if self.target_entropy is not None and self.alpha != "auto":
-            raise SettingError("target_entropy contradicts a fixed alpha: only alpha=auto aims at it")
+        check_alpha(self.alpha, self.target_entropy)
 
 
 def needs(cfg: Config) -> Needs:

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from algos.core import Builder, Metrics, Step, row_mean
 from algos.nets import Nets
+from algos.settings import SettingError
 
-__all__ = ["LogAlpha", "alpha", "alpha_loss", "alpha_modules"]
+__all__ = ["LogAlpha", "alpha", "alpha_loss", "alpha_modules", "check_alpha"]
 
 Alpha = Literal["auto"] | float
 
@@ -24,6 +25,14 @@ class LogAlpha(nn.Module):
 
     def forward(self) -> Tensor:
         return self.value[:, 0]
+
+
+def check_alpha(setting: Alpha, target_entropy: float | None) -> None:
+    """Refuse a negative temperature, and an aim that a fixed one cannot have."""
+    if setting != "auto" and setting < 0:
+        raise SettingError(f"alpha={setting}: must be auto or not negative")
+    if target_entropy is not None and setting != "auto":
+        raise SettingError("target_entropy contradicts a fixed alpha: only alpha=auto aims at it")
 
 
 def alpha_modules(setting: Alpha) -> dict[str, Builder]:

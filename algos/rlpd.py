@@ -16,7 +16,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from algos.core import ENSEMBLE, Metrics, Needs, Step
-from algos.entropy import alpha_loss, alpha_modules
+from algos.entropy import alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
 from algos.sac import soft_actor_loss, soft_target
 from algos.settings import SettingError, setting
@@ -56,10 +56,7 @@ class Config:
             raise SettingError(f"subset={self.subset}: must be between 1 and critics={self.critics}")
         if self.policy_every < 1:
             raise SettingError(f"policy_every={self.policy_every}: must be at least 1")
-        if self.alpha != "auto" and self.alpha < 0:
-            raise SettingError(f"alpha={self.alpha}: must be auto or not negative")
-        if self.target_entropy is not None and self.alpha != "auto":
-            raise SettingError("target_entropy contradicts a fixed alpha: only alpha=auto aims at it")
+        check_alpha(self.alpha, self.target_entropy)
 
 
 def needs(cfg: Config) -> Needs:

@@ -17,9 +17,9 @@ from typing import Literal
 from torch import Tensor
 
 from algos.core import ENSEMBLE, Metrics, Needs, Phase, Step, bellman, row_mean
-from algos.entropy import alpha, alpha_loss, alpha_modules
+from algos.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
-from algos.settings import SettingError, setting
+from algos.settings import setting
 
 __all__ = [
     "Config",
@@ -57,10 +57,7 @@ class Config:
     )
 
     def __post_init__(self) -> None:
-        if self.alpha != "auto" and self.alpha < 0:
-            raise SettingError(f"alpha={self.alpha}: must be auto or not negative")
-        if self.target_entropy is not None and self.alpha != "auto":
-            raise SettingError("target_entropy contradicts a fixed alpha: only alpha=auto aims at it")
+        check_alpha(self.alpha, self.target_entropy)
 
 
 def needs(cfg: Config) -> Needs:

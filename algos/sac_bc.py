@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from algos.core import ENSEMBLE, Metrics, Needs, Step, row_mean
-from algos.entropy import alpha_loss, alpha_modules
+from algos.entropy import alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
 from algos.sac import soft_actor_loss, soft_target
 from algos.settings import SettingError, setting
@@ -50,10 +50,7 @@ class Config:
             raise SettingError(f"bc_weight={self.bc_weight}: must not be negative")
         if self.demo_batch < 1:
             raise SettingError(f"demo_batch={self.demo_batch}: must be at least 1")
-        if self.alpha != "auto" and self.alpha < 0:
-            raise SettingError(f"alpha={self.alpha}: must be auto or not negative")
-        if self.target_entropy is not None and self.alpha != "auto":
-            raise SettingError("target_entropy contradicts a fixed alpha: only alpha=auto aims at it")
+        check_alpha(self.alpha, self.target_entropy)
 
 
 def needs(cfg: Config) -> Needs:
