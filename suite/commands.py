@@ -123,8 +123,9 @@ def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs:
         codes = run_all(cells, jobs)
         if any(codes.values()):
             return _worst(codes)
-    for e in needed.values():
-        recipes.build(task_of(e), e.protocol.dataset_seed, hardware.worker_count(), _about(e.task))
+    for name, e in missing.items():
+        if not datasets.exists(name):
+            recipes.build(task_of(e), e.protocol.dataset_seed, hardware.worker_count(), _about(e.task))
     return 0
 
 

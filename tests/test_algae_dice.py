@@ -226,7 +226,8 @@ def test_policy_targets_and_alpha_move_together() -> None:
 
 
 def test_the_official_settings_are_accepted() -> None:
-    with_values(LearnerConfig(), algae_dice.OFFICIAL)
+    made = with_values(LearnerConfig(), algae_dice.OFFICIAL)
+    assert {name: getattr(made, name) for name in algae_dice.OFFICIAL} == algae_dice.OFFICIAL
 
 
 @pytest.mark.parametrize(

@@ -266,8 +266,9 @@ def test_the_entries_of_the_registry() -> None:
 
 def test_the_official_settings_are_accepted() -> None:
     learner = {f.name for f in dataclasses.fields(LearnerConfig)}
-    with_values(LearnerConfig(), {k: v for k, v in brac.OFFICIAL.items() if k in learner})
-    with_values(KL_V, {k: v for k, v in brac.OFFICIAL.items() if k not in learner})
+    common = with_values(LearnerConfig(), {k: v for k, v in brac.OFFICIAL.items() if k in learner})
+    own = with_values(KL_V, {k: v for k, v in brac.OFFICIAL.items() if k not in learner})
+    assert {k: getattr(common if k in learner else own, k) for k in brac.OFFICIAL} == brac.OFFICIAL
 
 
 @pytest.mark.parametrize(

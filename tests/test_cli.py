@@ -8,14 +8,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import toy_run
+from command import Bench
 
 import suite.cli
 import suite.launch
@@ -32,36 +33,10 @@ DOOR_DATA = "tests/door-v0"
 TINY = toy_run.options({**toy_run.SIZES, "eval_every_offline": 7})
 
 
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Bench = Callable[..., Said]
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _toy() -> Iterator[None]:
     with toy_run.registered():
         yield
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bench:
-    """`bench ...` in a folder of its own, in this process."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            suite.cli.main()
-        said = capsys.readouterr()
-        code = end.value.code
-        return Said(code if isinstance(code, int) else int(bool(code)), said.out, said.err)
-
-    return call
 
 
 def run(*more: str, algo: str = "awac", env: str = toy_run.TASK.id) -> list[str]:

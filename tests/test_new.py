@@ -9,44 +9,19 @@ import re
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import toy_run
+from command import Bench, Said
 
-import suite.cli
 from suite import new
 from suite.record import read_run
 
 ROOT = Path(__file__).parent.parent
 NAME, MODULE = "my-method", "my_method"
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Bench = Callable[..., Said]
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bench:
-    """`bench ...` in a folder of its own, in this process."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            suite.cli.main()
-        said = capsys.readouterr()
-        return Said(int(end.value.code or 0), said.out, said.err)
-
-    return call
 
 
 @pytest.fixture
