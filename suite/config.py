@@ -1,7 +1,7 @@
 """From what the user typed to one resolved experiment: every setting's value, and where it came from.
 
 Layers, later ones win: the field's default, the task's facts, the registry entry, the profile, what the profile sets
-for this entry alone, `--set`.
+for this task alone and for this entry alone, `--set`.
 """
 
 from __future__ import annotations
@@ -236,6 +236,7 @@ def resolve(
     lay(task.settings, f"task {task.id}")
     lay({**objective.settings, **entry.protocol}, f"registry entry {algo}")
     lay(PROFILES[profile], f"profile {profile}")
+    lay(task.profiles.get(profile, {}), f"profile {profile} of {task.id}")
     lay(entry.profiles.get(profile, {}), f"profile {profile} of {algo}")
     lay(_overrides(overrides, algo, module, owners), "--set")
 
