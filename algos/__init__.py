@@ -34,10 +34,22 @@ class Entry:
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
+_AWR_SIZES: dict[str, dict[str, Any]] = {
+    "quick": {"steps_per_iteration": 1000, "value_updates": 100, "policy_updates": 400},
+    "smoke": {"value_updates": 5, "policy_updates": 15},
+}
+_ON_POLICY_SIZES: dict[str, dict[str, Any]] = {"quick": {"steps_per_iteration": 1000}}
+
 ALGOS: dict[str, Entry] = {
     "abm": Entry("algos.abm", "ABM: samples of a prior of good data actions, imitated by their advantage"),
     "algae-dice": Entry("algos.algae_dice", "AlgaeDICE: policy and Q as two players of one regularised objective"),
     "awac": Entry("algos.awac", "AWAC: data actions imitated by the exponential of their advantage"),
+    "awr": Entry(
+        "algos.awr",
+        "AWR: V from returns of the buffer, then data actions imitated by the exponential of their advantage",
+        protocol={"steps_per_iteration": 2000},
+        profiles=_AWR_SIZES,
+    ),
     "bc": Entry("algos.bc", "behaviour cloning of all offline data; offline only"),
     "bc-demos": Entry("algos.bc", "behaviour cloning of the demonstrations; offline only", {"source": "demos"}),
     "bcq": Entry(
@@ -76,14 +88,38 @@ ALGOS: dict[str, Entry] = {
         "CQL: SAC whose critics are pushed down at actions that the data do not hold",
         profiles={"quick": {"conservative_samples": 4}},
     ),
+    "dapg": Entry(
+        "algos.dapg",
+        "DAPG: natural policy gradient on fresh data, from and beside the demonstrations",
+        protocol={"steps_per_iteration": 10_000},
+        profiles=_ON_POLICY_SIZES,
+    ),
     "ddpg": Entry(
         "algos.td3",
         "DDPG: TD3 with one critic, no delay and no target noise",
         {"critics": 1, "target_noise": 0.0, "policy_every": 1},
     ),
     "iql": Entry("algos.iql", "IQL: values of data actions by expectile regression, then weighted imitation"),
+    "marwil": Entry(
+        "algos.awr",
+        "MARWIL as AWAC compares it: AWR with Monte-Carlo returns",
+        {"td_lambda": 1.0},
+        protocol={"steps_per_iteration": 2000},
+        profiles=_AWR_SIZES,
+    ),
+    "marwil-rllib": Entry(
+        "algos.marwil",
+        "MARWIL in its own form: advantages divided by their running scale, V and policy together",
+        profiles={"quick": {"updates": 500}, "smoke": {"updates": 20}},
+    ),
     "mpo": Entry("algos.mpo", "MPO as AWAC adapts it: own actions imitated by the exponential of their Q"),
     "mpo-acme": Entry("algos.mpo", "MPO with its temperature and its bounds on the policy's step", {"mode": "acme"}),
+    "ppo": Entry(
+        "algos.ppo",
+        "PPO from a cloned policy: clipped likelihood ratios on fresh data",
+        protocol={"steps_per_iteration": 2000},
+        profiles=_ON_POLICY_SIZES,
+    ),
     "rebrac": Entry(
         "algos.rebrac",
         "ReBRAC: TD3+BC with a cloning penalty in the target and normalised critics",
@@ -99,12 +135,25 @@ ALGOS: dict[str, Entry] = {
             "smoke": {"updates_per_step": 1.0, "policy_every": 2, "warmup_steps": 40},
         },
     ),
+    "rwr": Entry(
+        "algos.awr",
+        "RWR from a cloned policy: fresh actions imitated by the exponential of their return",
+        {"on_policy": True, "baseline": False, "td_lambda": 1.0},
+        protocol={"steps_per_iteration": 2000},
+        profiles=_AWR_SIZES,
+    ),
     "sac": Entry("algos.sac", "SAC with prior data in the buffer and a policy pretrained by cloning"),
     "sac-prior": Entry("algos.sac", "SAC with prior data in the buffer, trained on it offline", {"start": "prior"}),
     "sac-scratch": Entry("algos.sac", "SAC that never sees prior data", {"start": "scratch"}),
     "sac-bc": Entry("algos.sac_bc", "SAC with a cloning term on demonstrations in the policy loss"),
     "td3": Entry("algos.td3", "TD3: deterministic policy, twin critics, delayed; unprotected offline"),
     "td3-bc": Entry("algos.td3_bc", "TD3+BC: TD3 that stays near the data's actions"),
+    "trpo": Entry(
+        "algos.trpo",
+        "TRPO from a cloned policy: natural gradient steps within a bound on the divergence",
+        protocol={"steps_per_iteration": 10_000},
+        profiles=_ON_POLICY_SIZES,
+    ),
 }
 
 

@@ -10,7 +10,6 @@ rounds of sampling and update are replayed as a graph (`algos.capture`).
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,11 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from algos.capture import Rounds
-from algos.core import ENSEMBLE, Batch, LearnerConfig, Metrics, Needs, Noise, Objective, Phase, Step, row_mean
+from algos.core import ENSEMBLE, LearnerConfig, Metrics, Needs, Noise, Objective, Phase, Stage, Step, row_mean
 from algos.duals import Dual
-from algos.nets import DeterministicPolicy, Linear, Nets, TwinQ
+from algos.nets import DeterministicPolicy, GaussianPolicy, Linear, Nets, TwinQ
+from algos.optimisers import clipped, gradients_of, make_optimiser
 from algos.policy_file import POLICIES
-from algos.replay import InitialStates, Layout, Replay
+from algos.replay import Layout, Replay
+from algos.sampling import Sampler
 from algos.settings import SettingError
 
 __all__ = ["ActorCritic", "stream_seed"]
@@ -41,8 +42,9 @@ def stream_seed(seed: int, stream: str) -> int:
 class ActorCritic:
     """Trains one algorithm for several seeds at once.
 
-    `q_max` is the largest possible return (None: unknown), used as `learner.q_bound` says. `capture` is whether
-    updates on CUDA are replayed as a graph; it changes their speed only.
+    `q_max` is the largest possible return (None: unknown), used as `learner.q_bound` says. `collected` is the number
+    of rows per seed that an online iteration adds. `capture` is whether updates on CUDA are replayed as a graph; it
+    changes their speed only.
     """
 
     def __init__(
@@ -57,22 +59,26 @@ class ActorCritic:
         offline_fraction: float | None = None,
         device: torch.device | None = None,
         capture: bool = True,
+        collected: int = 1000,
     ) -> None:
         self.objective, self.learner, self.seeds, self.layout = objective, learner, tuple(seeds), layout
         self.replay = replay
         self.device = device or torch.device("cpu")
         self.base_cfg = cfg
-        self.offline_fraction = offline_fraction
+        self.collected = collected
         self.needs = objective.needs(cfg)
         self.q_max = q_max if self.needs.bounded_q and learner.q_bound != "none" else None
         if replay is not None and (self.needs.demo_batch or self.needs.source == "demos") and not replay.demos:
             raise SettingError(f"{objective.name} learns from demonstrations, but the dataset marks none")
         self.generators = [torch.Generator(self.device).manual_seed(stream_seed(s, "learn")) for s in self.seeds]
+        self.sampler = Sampler(
+            self.needs, learner.batch_size, layout, replay, offline_fraction, self.generators, self.device
+        )
+        self.stage: Stage | None = None  # of the update that is being made
         self.rounds = Rounds(
             lambda turn: self.update(*self.draw(), turn), self.generators, capture and self.device.type == "cuda",
             _turns(self.needs),
         )  # fmt: skip
-        self.obs_mean, self.obs_std = self._obs_scale()
         self._version = 0  # changes with whatever a recorded round would not see
         self._age = torch.zeros((), dtype=torch.float64, device=self.device)  # updates of this phase
         self.nets = self._build(0)
@@ -91,6 +97,8 @@ class ActorCritic:
         policy = make_policy(seeds, *dims, hidden)
         if isinstance(policy, DeterministicPolicy):
             policy.noise = needs.exploration_noise
+        if isinstance(policy, GaussianPolicy) and needs.log_std_range is not None:
+            policy.low, policy.high = needs.log_std_range
         nets = Nets(policy, critic, extra, output_bound, needs.target_policy)
         nets.init(
             [torch.Generator().manual_seed(stream_seed(s, "init") + generation) for s in self.seeds],
@@ -98,22 +106,27 @@ class ActorCritic:
         )
         return nets.to(self.device)
 
-    def _optimisers(self, nets: Nets) -> dict[str, torch.optim.Adam]:
-        learner = self.learner
-        out = {"policy": _adam(nets.policy.parameters(), learner.policy_lr, learner.policy_weight_decay)}
+    def _optimisers(self, nets: Nets) -> dict[str, torch.optim.Optimizer]:
+        learner, needs = self.learner, self.needs
+        momentum, decay = needs.momentum.get, learner.policy_weight_decay
+        out = {"policy": make_optimiser(nets.policy, learner.policy_lr, decay, momentum("policy"))}
         if nets.critic is not None:
-            out["critic"] = _adam(nets.critic.parameters(), learner.critic_lr)
+            out["critic"] = make_optimiser(nets.critic, learner.critic_lr)
         for name, module in nets.extra.items():
-            decay = learner.policy_weight_decay if name in self.needs.module_decay else 0.0
-            out[name] = _adam(module.parameters(), self.needs.module_lr.get(name, learner.policy_lr), decay)
+            rate = needs.module_lr.get(name, learner.policy_lr)
+            own_decay = decay if name in needs.module_decay else 0.0
+            out[name] = make_optimiser(module, rate, own_decay, momentum(name))
         return out
 
     def set_phase(self, phase: Phase) -> None:
         """Enter a phase; what changes at the switch is what the objective's `on_phase` says."""
         self.phase: Phase = phase
         self.cfg = self.objective.on_phase(self.base_cfg, phase)
-        # of this phase, as another one may log other metrics; by how often what is logged happens
-        self._sums: dict[int, Metrics] = {}
+        stages = self.objective.stages(self.cfg, phase, self.collected, self.learner)
+        self.sampler.enter(phase, stages)
+        # of this phase, as another one may log other metrics; by stage, or by how often what is logged happens
+        self._sums: dict[str | int, Metrics] = {}
+        self._counts = {stage.name: 0 for stage in stages}
         self._count = 0
         self._age.zero_()
         self._version += 1
@@ -140,78 +153,50 @@ class ActorCritic:
     # one update
 
     def run(self, updates: int) -> None:
-        """Sample and update `updates` times without touching the host."""
+        """Sample and update `updates` times without touching the host; where stages begin, prepare them."""
+        iteration = self.sampler.iteration
+        if not iteration.stages:
+            self._run(updates)
+        while iteration.stages and updates:
+            self.stage, done = iteration.now()
+            if not done:
+                self._begin(self.stage)
+            elif not iteration.indexed:
+                self.sampler.window(self.collected)
+            n = min(updates, self.stage.updates - done)
+            self._run(n)
+            self._counts[self.stage.name] += n
+            iteration.advance(n)
+            updates -= n
+            self.stage = None
+
+    def _run(self, updates: int) -> None:
         counts = self.updates + updates, self._count + updates
-        self.rounds.run(self.updates, updates, key=(self._version, self._mixes()))
+        kind = None if self.stage is None else self.stage.name
+        self.rounds.run(self.updates, updates, key=(self._version, self.sampler.mixes()), kind=kind)
         self.updates, self._count = counts  # a replayed round does not count itself
+
+    @torch.no_grad()
+    def _begin(self, stage: Stage) -> None:
+        """Compute what a stage learns from, for all rows of its window."""
+        sampler = self.sampler
+        sampler.window(self.collected)
+        paths = sampler.trajectories(self.learner.bootstrap_through_terminals)
+        columns = self.objective.prepare(self.cfg, self.nets, stage.name, paths, self.learner)
+        if sampler.iteration.hold(columns, sampler.passes(stage)):
+            self._version += 1
 
     def draw(self) -> tuple[Any, Noise]:
         """The next batch and noise of every seed, from its own stream."""
-        replay, needs, rows = self._replay(), self.needs, self.learner.batch_size
-        width = self.layout.action_dim
-        draws = rows + needs.demo_batch + needs.initial_batch
-        u = torch.empty(len(self.seeds), draws, dtype=torch.float64, device=self.device)
-        ahead = needs.next_action_samples if needs.critics else 0
-        noise = torch.empty(len(self.seeds), ahead + needs.action_samples, rows, width, device=self.device)
-        critics = torch.empty(len(self.seeds), needs.critics, device=self.device) if needs.critic_draws else None
-        first = torch.empty(len(self.seeds), needs.initial_batch, width, device=self.device)
-        for s, generator in enumerate(self.generators):
-            u[s].uniform_(generator=generator)
-            if noise.shape[1]:
-                noise[s].normal_(generator=generator)
-            if critics is not None:
-                critics[s].uniform_(generator=generator)
-            if needs.initial_batch:
-                first[s].normal_(generator=generator)
-        u_rows, u_demo, u_initial = torch.split(u, [rows, needs.demo_batch, needs.initial_batch], dim=1)
-        demo = self._batch(replay.source_rows(u_demo, "demos")) if needs.demo_batch else None
-        initial = self._scaled(self._initial().draw(u_initial)) if needs.initial_batch else None
-        batch = self._batch(self._index(u_rows), demo, initial)
-        return batch, Noise(
-            noise[:, 0] if ahead else None, noise[:, ahead:] if needs.action_samples else None,
-            noise[:, :ahead] if ahead else None, critics, first if needs.initial_batch else None,
-        )  # fmt: skip
-
-    def _batch(self, index: Tensor, demo: Batch | None = None, initial: Tensor | None = None) -> Batch:
-        batch = self.layout.batch(self._replay().gather(index), demo, initial)
-        if self.obs_mean is None:
-            return batch
-        return dataclasses.replace(batch, obs=self._scaled(batch.obs), next_obs=self._scaled(batch.next_obs))
-
-    def _obs_scale(self) -> tuple[Tensor | None, Tensor | None]:
-        """Mean and deviation of the offline rows' observations [O], where the objective standardises them."""
-        replay = self.replay
-        if not self.needs.normalise_obs or replay is None or not replay.offline:
-            return None, None
-        obs = replay.rows[: replay.offline, : self.layout.obs_dim]
-        return obs.mean(0), obs.std(0, correction=0) + 1e-3  # as in TD3+BC's code
-
-    def _scaled(self, obs: Tensor) -> Tensor:
-        return obs if self.obs_mean is None or self.obs_std is None else (obs - self.obs_mean) / self.obs_std
-
-    def _initial(self) -> InitialStates:
-        states = self._replay().initial
-        if states is None:
-            raise RuntimeError("this learner needs first states of episodes, and its replay was built without")
-        return states
-
-    def _mixes(self) -> bool:
-        """Whether batches hold a fixed share of offline rows; the host knows, so no branch looks at a tensor."""
-        replay = self._replay()
-        return bool(self.phase == "online" and self.offline_fraction is not None and replay.inserted and replay.offline)
-
-    def _index(self, u: Tensor) -> Tensor:
-        """Which rows the batch takes."""
-        replay = self._replay()
-        if self.offline_fraction is not None and self._mixes():
-            return replay.mixed_rows(u, round(self.offline_fraction * u.shape[1]))
-        return replay.source_rows(u, self.needs.source)
+        return self.sampler.draw(self.stage)
 
     def update(self, batch: Any, noise: Noise, turn: int | None = None) -> None:
         """One gradient step of every network of every seed; what is delayed moves in turn 0 only."""
         turn = self.updates % self.needs.policy_every if turn is None else turn
-        nets, learner = self.nets, self.learner
-        step = Step(batch, noise, learner, nets.policy(batch.obs), age=self._age)
+        nets, learner, stage = self.nets, self.learner, self.stage
+        step = Step(
+            batch, noise, learner, nets.policy(batch.obs), age=self._age, stage=None if stage is None else stage.name
+        )
         metrics: Metrics = {}
         gradients: dict[str, Sequence[Tensor]] = {}
         if nets.critic is not None:
@@ -220,21 +205,27 @@ class ActorCritic:
                 self._apply("critic", gradients.pop("critic"))
                 with torch.no_grad():
                     step.q_data = nets.q(batch.obs, batch.action)
-        if turn == 0:
+        if turn == 0 and (stage is None or "policy" in stage.trains):
             loss, logged = self.objective.actor_loss(self.cfg, nets, step)
-            gradients["policy"] = _gradients(loss, nets.policy, retain=True)
+            gradients["policy"] = gradients_of(loss, nets.policy, retain=True)
             self._log({"actor_loss": loss, **logged}, self.needs.policy_every)
-        if turn % self.needs.modules_every == 0:
+        if turn % self.needs.modules_every == 0 and (stage is None or {*stage.trains} - {"policy"}):
             losses, logged = self.objective.auxiliary_losses(self.cfg, nets, step)
             self._log(logged, self.needs.modules_every)
             for name, loss in losses.items():
-                gradients[name] = _gradients(loss, nets.extra[name])
+                gradients[name] = gradients_of(loss, nets.extra[name])
+        if "policy" in gradients and (own := self.objective.policy_step(self.cfg, nets, step, gradients["policy"])):
+            self._log(own[1])
+            with torch.no_grad():
+                torch._foreach_add_(list(nets.policy.parameters()), list(own[0]))
+            del gradients["policy"]
         for name, gradient in gradients.items():
             self._apply(name, gradient)
         for online, target in nets.targets() if turn % self.needs.targets_every == 0 else ():
             with torch.no_grad():
                 torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), learner.tau)
         self._log(metrics | self._common_metrics(step))
+        self.sampler.iteration.cursor += 1
         self._age += 1
         self.updates += 1
         self._count += 1
@@ -254,10 +245,12 @@ class ActorCritic:
         step.q_data = q.detach()
         metrics |= {"critic_loss": td_loss.detach(), "td_target": row_mean(target), **logged}
         metrics |= {} if penalty is None else penalty[1]
-        return _gradients(loss, nets.critic)
+        return gradients_of(loss, nets.critic)
 
     def _apply(self, name: str, gradients: Sequence[Tensor]) -> None:
         optimiser = self.optimisers[name]
+        if self.needs.max_grad_norm is not None:
+            gradients = clipped(gradients, self.needs.max_grad_norm)
         for p, g in zip(optimiser.param_groups[0]["params"], gradients, strict=True):
             p.grad = g
         optimiser.step()
@@ -274,8 +267,8 @@ class ActorCritic:
 
     @torch.no_grad()
     def _log(self, metrics: Metrics, every: int = 1) -> None:
-        """Add to the sums of what happens in every so many updates of a cycle."""
-        sums = self._sums.setdefault(every, {})
+        """Add to the sums of this stage, or of what happens in every so many updates of a cycle."""
+        sums = self._sums.setdefault(every if self.stage is None else self.stage.name, {})
         for name, value in metrics.items():
             value = value.detach()
             if name in sums:
@@ -288,34 +281,36 @@ class ActorCritic:
     def read_metrics(self) -> dict[str, NDArray[np.float32]]:
         """Means [S] since the last call in this phase; the only place where learning metrics reach the host.
 
-        What is delayed is averaged over the updates in which it happened, and missing where it did not.
+        What is delayed, or belongs to one stage, is averaged over the updates in which it happened, and missing where
+        it did not.
         """
         turns = np.arange(self.updates - self._count, self.updates) % self.needs.policy_every
         out: dict[str, NDArray[np.float32]] = {}
-        for every, sums in self._sums.items():
-            times = int(np.count_nonzero(turns % every == 0))
+        for when, sums in self._sums.items():
+            times = self._counts[when] if isinstance(when, str) else int(np.count_nonzero(turns % when == 0))
             out |= {name: (total / times).cpu().numpy() for name, total in sums.items() if times}
             for total in sums.values():
                 total.zero_()  # in place, where a recorded round adds to it
-        self._count = 0
+        self._count, self._counts = 0, dict.fromkeys(self._counts, 0)
         return dict(sorted(out.items()))
 
     @torch.no_grad()
     def act(self, obs: NDArray[np.float32], noise: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Actions [S, n, A] of every seed's policy at obs [S, n, O]: its mode, or a sample from given noise."""
-        states = self._scaled(torch.from_numpy(obs).to(self.device))
+        states = self.sampler.scaled(torch.from_numpy(obs).to(self.device))
         draws = None if noise is None else torch.from_numpy(noise).to(self.device)
         return np.asarray(self.objective.act(self.cfg, self.nets, states, draws).cpu().numpy())
 
     def final_policy(self) -> nn.Module:
         """The policy network for observations as they are: a standardisation goes into its first layer, exactly."""
-        if self.obs_mean is None or self.obs_std is None:
+        mean, std = self.sampler.obs_mean, self.sampler.obs_std
+        if mean is None or std is None:
             return self.nets.policy
         policy = copy.deepcopy(self.nets.policy)
         first = next(m for m in policy.modules() if isinstance(m, Linear))
         with torch.no_grad():
-            first.weight.div_(self.obs_std[:, None])
-            first.bias.sub_((self.obs_mean[:, None] * first.weight).sum(-2, keepdim=True))
+            first.weight.div_(std[:, None])
+            first.bias.sub_((mean[:, None] * first.weight).sum(-2, keepdim=True))
         return policy
 
     def finite(self) -> NDArray[np.bool_]:
@@ -334,6 +329,8 @@ class ActorCritic:
             "updates": self.updates,
             "sums": self._sums,
             "count": self._count,
+            "counts": self._counts,
+            "iteration": self.sampler.iteration.state(),
             "phase": self.phase,
             "age": self._age.clone(),
         }
@@ -347,22 +344,13 @@ class ActorCritic:
             generator.set_state(saved.cpu())
         self.set_phase(state["phase"])
         self.updates, self._count = state["updates"], state["count"]
+        self._counts = dict(state["counts"])
+        self.sampler.iteration.load_state(state["iteration"])
         self._age.copy_(state["age"])
         self._sums = {
             every: {name: total.to(self.device, copy=True) for name, total in sums.items()}
             for every, sums in state["sums"].items()
         }
-
-    def _replay(self) -> Replay:
-        if self.replay is None:
-            raise RuntimeError("this learner was built without data and can only act")
-        return self.replay
-
-
-def _adam(parameters: Iterable[nn.Parameter], lr: float, weight_decay: float = 0.0) -> torch.optim.Adam:
-    parameters = list(parameters)
-    capturable = parameters[0].is_cuda
-    return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay, fused=True, capturable=capturable)
 
 
 def _turns(needs: Needs) -> tuple[int, ...]:
@@ -372,11 +360,3 @@ def _turns(needs: Needs) -> tuple[int, ...]:
         for turn in range(needs.policy_every)
     ]
     return tuple(moved.index(m) for m in moved)
-
-
-def _gradients(loss: Tensor, module: nn.Module, retain: bool = False) -> Sequence[Tensor]:
-    """d(sum over seeds of loss [S]) / d(parameters of this module), and of no other."""
-    assert loss.ndim == 1, f"a loss must be [S], got {tuple(loss.shape)}"
-    return torch.autograd.grad(
-        loss.sum(), list(module.parameters()), retain_graph=retain, allow_unused=True, materialize_grads=True
-    )

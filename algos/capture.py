@@ -34,34 +34,38 @@ class Rounds:
         self.capture = capture  # turned off where recording fails
         self._failure = ""  # why
         self._key: Hashable = None
-        self._eager = 0  # rounds since the key changed
-        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}  # by turn
+        self._eager: dict[str | None, int] = {}  # rounds since the key changed, by kind
+        self._graphs: dict[tuple[str | None, int], torch.cuda.CUDAGraph] = {}  # by kind and turn
 
     @property
     def captured(self) -> bool:
-        """Whether rounds are replayed, as long as the key stays."""
-        return len(self._graphs) == len(set(self._turns))
+        """Whether rounds of every kind met so far are replayed, as long as the key stays."""
+        return bool(self._graphs) and len(self._graphs) == len(set(self._turns)) * len(self._eager)
 
     def take_failure(self) -> str:
         """Why recording failed, in one line, told once; empty when it did not."""
         failure, self._failure = self._failure, ""
         return failure
 
-    def run(self, first: int, rounds: int, key: Hashable) -> None:
-        """Carry out rounds `first`, `first + 1`, ...; a new `key` says that what was recorded no longer holds."""
+    def run(self, first: int, rounds: int, key: Hashable, kind: str | None = None) -> None:
+        """Carry out rounds `first`, `first + 1`, ...; a new `key` says that what was recorded no longer holds.
+
+        Rounds of different `kind` do different things and have graphs of their own, which stay valid side by side.
+        """
         if key != self._key:
-            self._key, self._eager, self._graphs = key, 0, {}
+            self._key, self._eager, self._graphs = key, {}, {}
         for number in range(first, first + rounds):
             turn = self._turns[number % len(self._turns)]
-            if self.capture and turn not in self._graphs and self._eager >= WARMUP * len(self._turns):
-                self._record(turn)
-            if turn in self._graphs:
-                self._graphs[turn].replay()
+            eager = self._eager.setdefault(kind, 0)
+            if self.capture and (kind, turn) not in self._graphs and eager >= WARMUP * len(self._turns):
+                self._record(kind, turn)
+            if (kind, turn) in self._graphs:
+                self._graphs[kind, turn].replay()
             else:
                 self._round(turn)
-                self._eager += 1
+                self._eager[kind] += 1
 
-    def _record(self, turn: int) -> None:
+    def _record(self, kind: str | None, turn: int) -> None:
         """Record one round without carrying it out; where that fails, rounds stay eager."""
         states = [g.get_state() for g in self._generators]
         try:
@@ -77,4 +81,4 @@ class Rounds:
                 torch.Generator(g.device).set_state(s) for g, s in zip(self._generators, states, strict=True)
             ]
             return
-        self._graphs[turn] = graph
+        self._graphs[kind, turn] = graph

@@ -20,6 +20,7 @@ from algos.settings import SettingError, setting
 if TYPE_CHECKING:
     from algos import Entry
     from algos.nets import Dist, Nets
+    from algos.trajectories import Trajectories
 
 __all__ = [
     "BATCH",
@@ -33,6 +34,7 @@ __all__ = [
     "Noise",
     "Objective",
     "Phase",
+    "Stage",
     "Step",
 ]
 
@@ -139,6 +141,7 @@ class Step:
     dist: Dist  # policy at batch.obs, with gradient
     q_data: Tensor | None = None  # [S, E, B] critics at (obs, action), without gradient
     age: Tensor | None = None  # [], updates since the phase began, on the device
+    stage: str | None = None  # of the iteration, for objectives that have any in this phase
     _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def once(self, name: str, make: Callable[[], T]) -> T:
@@ -153,6 +156,18 @@ class Step:
         """One reparameterised policy action per state [S, B, A] and its log-probability [S, B], with gradient."""
         assert self.noise.action is not None
         return self.dist.sample(self.noise.action[:, 0])
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of an iteration: for so many updates some of the networks learn, from rows prepared when it begins."""
+
+    name: str
+    updates: int
+    trains: tuple[str, ...]  # "policy", and names of `Needs.modules`
+    batch_size: int | None = None  # rows per update; None: the learner's
+    passes: bool = False  # batches cut from the rows in random order, each once per pass; or drawn independently
+    all_demos: bool = False  # every demonstration row beside each batch, as `Batch.demo`
 
 
 @dataclass(frozen=True)
@@ -179,12 +194,17 @@ class Needs:
     offline_phase: bool = True  # False: offline data are only replayed online
     offline_only: bool = False  # True: does not learn online; its score at the switch stands
     bounded_q: bool = True  # False where values hold more than reward (an entropy bonus)
+    log_std_range: tuple[float, float] | None = None  # of a Gaussian policy, which starts in its middle
+    window: int | Literal["iteration"] | None = None  # newest rows that stages learn from; those just collected; all
+    max_grad_norm: float | None = None  # of each network and seed
+    momentum: Mapping[str, float] = field(default_factory=dict)  # of "policy" and modules stepped by SGD, not Adam
     modules: Mapping[str, Builder] = field(default_factory=dict)
     module_lr: Mapping[str, float] = field(default_factory=dict)  # Adam step sizes of modules, where not the policy's
     module_decay: tuple[str, ...] = ()  # modules that share the policy's weight decay
 
 
 LossAndMetrics = tuple[Tensor, Metrics]
+Increments = tuple[Sequence[Tensor], Metrics] | None
 
 
 def _td_target(cfg: Any, nets: Nets, step: Step, next_dist: Dist) -> Tensor:
@@ -234,6 +254,20 @@ def _same(cfg: Any, phase: Phase) -> Any:
     return cfg
 
 
+def _no_stages(cfg: Any, phase: Phase, collected: int, learner: LearnerConfig) -> tuple[Stage, ...]:
+    return ()
+
+
+def _nothing_prepared(
+    cfg: Any, nets: Nets, stage: str, paths: Trajectories, learner: LearnerConfig
+) -> dict[str, Tensor]:
+    return {}
+
+
+def _by_the_optimiser(cfg: Any, nets: Nets, step: Step, gradient: Sequence[Tensor]) -> Increments:
+    return None
+
+
 @dataclass(frozen=True)
 class Objective:
     """An algorithm: its settings, what it needs, and pure losses; built from a module that defines them.
@@ -241,6 +275,12 @@ class Objective:
     A module must define `Config`, `needs(cfg)` and `actor_loss(cfg, nets, step)`; it may define `td_target`,
     `critic_loss`, `critic_penalty`, `auxiliary_losses`, `on_phase`, `act`, and a dict `METRICS` of names it logs beyond
     the common ones.
+
+    A method that alternates defines `stages`: what an iteration, which collects so many rows per seed, consists of in a
+    phase; empty where all updates of the phase are alike. Iterations follow each other offline as well. `prepare`
+    gives columns [S, N] for the N rows its stages learn from, computed when a stage begins; they are in
+    `batch.columns` of its updates. `policy_step` may replace the optimiser's step of the policy: from the gradient of
+    the summed loss it makes the increments of the parameters, or None where the optimiser steps.
     """
 
     name: str
@@ -255,6 +295,9 @@ class Objective:
     auxiliary_losses: Callable[[Any, Nets, Step], tuple[dict[str, Tensor], Metrics]] = _no_auxiliary
     on_phase: Callable[[Any, Phase], Any] = _same
     act: Callable[[Any, Nets, Tensor, Tensor | None], Tensor] = _act
+    stages: Callable[[Any, Phase, int, LearnerConfig], tuple[Stage, ...]] = _no_stages
+    prepare: Callable[[Any, Nets, str, Trajectories, LearnerConfig], dict[str, Tensor]] = _nothing_prepared
+    policy_step: Callable[[Any, Nets, Step, Sequence[Tensor]], Increments] = _by_the_optimiser
     metrics: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -264,7 +307,10 @@ class Objective:
         missing = [part for part in ("Config", "needs", "actor_loss") if not hasattr(module, part)]
         if missing:
             raise SettingError(f"algorithm {name!r}: {entry.module} does not define {', '.join(missing)}")
-        optional = ("td_target", "critic_loss", "critic_penalty", "auxiliary_losses", "on_phase", "act")
+        optional = (
+            "td_target", "critic_loss", "critic_penalty", "auxiliary_losses", "on_phase", "act", "stages", "prepare",
+            "policy_step",
+        )  # fmt: skip
         hooks = {hook: getattr(module, hook) for hook in optional if hasattr(module, hook)}
         return cls(
             name, entry.summary, module.Config, entry.settings, module.needs, module.actor_loss,

@@ -13,7 +13,6 @@ gives the policy on Adroit, nor the cosine schedule of the policy's offline step
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor
 
 from algos.core import BATCH, ENSEMBLE, Metrics, Needs, Step, bellman, effective_sample_size, row_mean
-from algos.nets import Dist, Nets, ValueNet
+from algos.nets import Dist, Nets, value_net
 from algos.settings import SettingError, setting
 
 __all__ = ["METRICS", "OFFICIAL", "Config", "actor_loss", "auxiliary_losses", "expectile_loss", "needs", "td_target"]
@@ -58,7 +57,7 @@ class Config:
 
 def needs(cfg: Config) -> Needs:
     """A value network; no action is drawn."""
-    return Needs(next_action_samples=0, modules={"value": _value_net})
+    return Needs(next_action_samples=0, modules={"value": value_net})
 
 
 def td_target(cfg: Config, nets: Nets, step: Step, next_dist: Dist) -> Tensor:
@@ -101,7 +100,3 @@ def _v(nets: Nets, step: Step) -> Tensor:
     """V of the batch's states, with gradient: [S, B]."""
     v: Tensor = step.once("v", lambda: nets.extra["value"](step.batch.obs))
     return v
-
-
-def _value_net(seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int]) -> ValueNet:
-    return ValueNet(seeds, obs_dim, hidden)

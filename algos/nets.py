@@ -30,6 +30,7 @@ __all__ = [
     "SquashedPolicy",
     "TwinQ",
     "ValueNet",
+    "value_net",
 ]  # fmt: skip
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
@@ -276,6 +277,11 @@ class ValueNet(nn.Module):
     def forward(self, obs: Tensor) -> Tensor:
         out: Tensor = self.body(obs)
         return out.squeeze(-1)
+
+
+def value_net(seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int]) -> ValueNet:
+    """State values, built as `Needs.modules` wants it."""
+    return ValueNet(seeds, obs_dim, hidden)
 
 
 class Nets(nn.Module):

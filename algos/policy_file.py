@@ -1,6 +1,6 @@
 """Policies on disk: one npz per policy, plain arrays and one JSON text, readable without pickle and without torch.
 
-Holds `meta` (JSON: family, obs_dim, action_dim, hidden, and whatever the writer adds, such as task and score) and the
+Holds `meta` (JSON: family, obs_dim, action_dim, hidden, log_std_range where a Gaussian's is not the default, and whatever the writer adds, such as task and score) and the
 policy's parameters under their own names, without the seed axis. float16 is enough for a shipped expert.
 """
 
@@ -50,11 +50,13 @@ def load_policy(paths: Sequence[Path]) -> tuple[nn.Module, dict[str, Any]]:
     """
     read = [_read(path) for path in paths]
     meta = read[0][0]
-    shape = ("family", "obs_dim", "action_dim", "hidden")
+    shape = ("family", "obs_dim", "action_dim", "hidden", "log_std_range")
     try:
         policy = POLICIES[meta["family"]](len(paths), meta["obs_dim"], meta["action_dim"], tuple(meta["hidden"]))
-        if any([m[key] for key in shape] != [meta[key] for key in shape] for m, _ in read):
+        if any(m.get(key) != meta.get(key) for m, _ in read for key in shape):
             raise SettingError(f"{', '.join(map(str, paths))}: policies of different shapes cannot be stacked")
+        if isinstance(policy, GaussianPolicy) and meta.get("log_std_range"):
+            policy.low, policy.high = meta["log_std_range"]
         with torch.no_grad():
             for name, p in policy.named_parameters():
                 stacked = torch.stack([torch.from_numpy(arrays[name].astype(np.float32)) for _, arrays in read])

@@ -44,6 +44,10 @@ class Layout:
     def width(self) -> int:
         return sum(self.widths)
 
+    def offset(self, name: str) -> int:
+        """Where a part of the row begins."""
+        return sum(self.widths[: ["obs", "action", "reward", "next_obs", "terminated", *self.columns].index(name)])
+
     def pack(
         self, obs: Tensor, action: Tensor, reward: Tensor, next_obs: Tensor, terminated: Tensor, **columns: Tensor
     ) -> Tensor:
@@ -107,6 +111,7 @@ class Replay:
         self.rows = torch.zeros(self.offline + seeds * capacity, layout.width, device=device)
         self.rows[: self.offline] = offline
         self.inserted = 0  # online rows per seed ever appended
+        self.dropped = False  # whether the offline rows are out of use
         self.offline_in_use = torch.tensor(float(self.offline), dtype=torch.float64, device=device)
         self.online_filled = torch.zeros((), dtype=torch.float64, device=device)
         self._start = self.offline + torch.arange(seeds, device=device)[:, None] * capacity  # [S, 1] first online row
@@ -123,6 +128,7 @@ class Replay:
 
     def drop_offline(self) -> None:
         """From now on sample online rows only."""
+        self.dropped = True
         self.offline_in_use.zero_()
 
     def uniform_rows(self, u: Tensor) -> Tensor:
@@ -140,6 +146,21 @@ class Replay:
     def source_rows(self, u: Tensor, source: Literal["all", "demos"]) -> Tensor:
         """Row numbers among all rows in use, or among the demonstrations."""
         return (u * self.demos).long() if source == "demos" else self.uniform_rows(u)
+
+    def in_order(self, newest: int | None = None) -> Tensor:
+        """Row numbers of all rows in use, or of the `newest`, from the oldest on: offline, then collected; [S, N]."""
+        device = self.rows.device
+        kept = 0 if self.dropped else self.offline
+        filled = min(self.inserted, self.capacity)
+        first = max(0, kept + filled - newest) if newest is not None else 0
+        offline = torch.arange(min(first, kept), kept, device=device)
+        ring = torch.arange(self.inserted - filled + max(0, first - kept), self.inserted, device=device)
+        online = self._start + ring % max(1, self.capacity)
+        return torch.cat((offline.expand(self.seeds, -1), online), dim=1)
+
+    def number(self, name: str, index: Tensor) -> Tensor:
+        """One number of each row, such as its reward: row numbers [S, B] -> [S, B]."""
+        return self.rows[:, self.layout.offset(name)].index_select(0, index.flatten()).view(index.shape)
 
     def gather(self, index: Tensor) -> Tensor:
         """[S, B] row numbers -> [S, B, width]."""

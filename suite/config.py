@@ -249,8 +249,28 @@ def resolve(
         algo, task, tuple(seeds), profile, name or profile, dataset, objective,
         build(objective.Config), build(LearnerConfig), build(Protocol), sources,
     )  # fmt: skip
+    experiment = _with_own_updates(experiment)
     _check(experiment)
     return experiment if experiment.needs.offline_data else dataclasses.replace(experiment, dataset=None)
+
+
+def _with_own_updates(experiment: Experiment) -> Experiment:
+    """An algorithm whose iterations have stages says itself how many updates belong to one."""
+    objective, protocol = experiment.objective, experiment.protocol
+    cfg, steps = objective.on_phase(experiment.cfg, "online"), protocol.steps_per_iteration
+    stages = objective.stages(cfg, "online", steps, experiment.learner)
+    if not stages:
+        return experiment
+    total = sum(stage.updates for stage in stages)
+    parts = " + ".join(f"{stage.updates} {stage.name}" for stage in stages)
+    if experiment.sources["updates_per_step"] == "--set":
+        raise SettingError(
+            f"updates_per_step: {experiment.algo} counts updates per iteration itself ({parts} for {steps} steps)"
+        )
+    return dataclasses.replace(
+        experiment, protocol=dataclasses.replace(protocol, updates_per_step=total / steps),
+        sources={**experiment.sources, "updates_per_step": f"stages of {experiment.algo}: {parts}"},
+    )  # fmt: skip
 
 
 def _overrides(texts: Iterable[str], algo: str, module: str, owners: Mapping[str, type[Any]]) -> dict[str, Any]:

@@ -53,7 +53,9 @@ def online_capacity(experiment: Experiment) -> int:
     p = experiment.protocol
     if experiment.needs.offline_only:
         return 0
-    return min(p.buffer_size, p.online_steps)
+    window = experiment.needs.window
+    newest = p.steps_per_iteration if window == "iteration" else window or p.buffer_size
+    return min(p.buffer_size, p.online_steps, max(newest, p.steps_per_iteration))
 
 
 class Runner:
@@ -77,7 +79,7 @@ class Runner:
         q_max = most / (1.0 - experiment.learner.discount) if np.isfinite(most) else None
         self.learner = ActorCritic(
             experiment.objective, experiment.cfg, experiment.learner, seeds, self.layout, replay,
-            q_max, protocol.offline_fraction, device,
+            q_max, protocol.offline_fraction, device, collected=protocol.steps_per_iteration,
         )  # fmt: skip
         self.replay = replay
         self.checkpoints = Checkpoints(writer.path / "checkpoint")
@@ -261,6 +263,8 @@ class Runner:
             "family": family, "obs_dim": self.layout.obs_dim, "action_dim": self.layout.action_dim,
             "hidden": e.learner.hidden, "task": e.task.id, "algo": e.algo, "profile": e.profile,
         }  # fmt: skip
+        if self.needs.log_std_range is not None:
+            meta["log_std_range"] = self.needs.log_std_range
         kept, policy = {}, self.learner.final_policy()
         for k, seed in enumerate(e.seeds):
             if self.at.diverged[k]:

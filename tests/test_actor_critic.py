@@ -213,7 +213,8 @@ def test_batches_are_standardised_by_the_offline_rows(monkeypatch: pytest.Monkey
     raw = learner.replay.rows[: tiny.OFFLINE, :OBS]
     mean, std = raw.mean(0), raw.std(0, correction=0) + 1e-3
     plain = copy.copy(learner)
-    plain.obs_mean = plain.obs_std = None
+    plain.sampler = copy.copy(learner.sampler)
+    plain.sampler.obs_mean = plain.sampler.obs_std = None
     states = [g.get_state() for g in learner.generators]
     batch, _ = learner.draw()
     for generator, state in zip(learner.generators, states, strict=True):
@@ -228,7 +229,7 @@ def test_batches_are_standardised_by_the_offline_rows(monkeypatch: pytest.Monkey
         assert before is not None
         torch.testing.assert_close(scaled, (before - mean) / std)
     assert torch.equal(batch.action, same.action)
-    whole = learner._scaled(raw)
+    whole = learner.sampler.scaled(raw)
     torch.testing.assert_close(whole.mean(0), torch.zeros(OBS), atol=1e-3, rtol=0)
     torch.testing.assert_close(whole.std(0, correction=0)[:4], torch.ones(4), atol=0.02, rtol=0)
     assert whole[:, 4].abs().max() < 1e-3  # what never changes stays near zero
@@ -236,16 +237,16 @@ def test_batches_are_standardised_by_the_offline_rows(monkeypatch: pytest.Monkey
 
 def test_the_scale_stays_as_it_is_online() -> None:
     learner = tiny.learner("td3-bc", offline=far_off())
-    assert learner.obs_mean is not None
-    before = learner.obs_mean.clone()
+    assert learner.sampler.obs_mean is not None
+    before = learner.sampler.obs_mean.clone()
     tiny.switch(learner)
     learner.run(2)
-    assert torch.equal(learner.obs_mean, before)
+    assert torch.equal(learner.sampler.obs_mean, before)
 
 
 def test_without_prior_data_nothing_is_standardised(monkeypatch: pytest.MonkeyPatch) -> None:
     learner = asking("sac", monkeypatch, normalise_obs=True)(phase="online", offline=tiny.rows(0, seed=1))
-    assert learner.obs_mean is None
+    assert learner.sampler.obs_mean is None
     learner.run(1)
 
 
@@ -253,20 +254,23 @@ def test_without_prior_data_nothing_is_standardised(monkeypatch: pytest.MonkeyPa
 def test_the_final_policy_acts_on_observations_as_they_are(family: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same actions as the learner's own, to the last digits of float64."""
     learner = standardising(monkeypatch, family)
-    assert learner.obs_mean is not None
-    assert learner.obs_std is not None
+    assert learner.sampler.obs_mean is not None
+    assert learner.sampler.obs_std is not None
     learner.nets.double()
-    learner.obs_mean, learner.obs_std = learner.obs_mean.double(), learner.obs_std.double()
+    learner.sampler.obs_mean, learner.sampler.obs_std = (
+        learner.sampler.obs_mean.double(),
+        learner.sampler.obs_std.double(),
+    )
     with torch.no_grad():
         for p in learner.nets.policy.parameters():
             p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(0)))
     before = {name: p.clone() for name, p in learner.nets.policy.named_parameters()}
     obs = far_off(40, seed=5)[:, :OBS].double().expand(S, -1, -1)
     final = learner.final_policy()
-    ours, theirs = learner.nets.policy(learner._scaled(obs)), final(obs)
+    ours, theirs = learner.nets.policy(learner.sampler.scaled(obs)), final(obs)
     torch.testing.assert_close(theirs.mode, ours.mode, rtol=0, atol=1e-11)
     torch.testing.assert_close(theirs.std, ours.std, rtol=1e-11, atol=0)
-    assert (final(learner._scaled(obs)).mode - ours.mode).abs().max() > 0.1
+    assert (final(learner.sampler.scaled(obs)).mode - ours.mode).abs().max() > 0.1
     assert all(torch.equal(before[name], p) for name, p in learner.nets.policy.named_parameters())
     expected = torch.from_numpy(learner.act(obs.numpy()))  # type: ignore[arg-type]
     torch.testing.assert_close(theirs.mode, expected, rtol=0, atol=1e-11)

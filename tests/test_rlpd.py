@@ -107,7 +107,7 @@ def test_what_the_learner_is_built_of() -> None:
 def test_half_of_every_batch_is_prior_data() -> None:
     learner = tiny.learner("rlpd", phase="online")
     assert learner.replay is not None
-    index = learner._index(torch.rand(len(tiny.SEEDS), 32, dtype=torch.float64))
+    index = learner.sampler.index(torch.rand(len(tiny.SEEDS), 32, dtype=torch.float64))
     assert (index < learner.replay.offline).sum(1).tolist() == [16] * len(tiny.SEEDS)
 
 
