@@ -160,7 +160,7 @@ class ActorCritic:
         while iteration.stages and updates:
             self.stage, done = iteration.now()
             if not done:
-                self._begin(self.stage)
+                self.begin(self.stage)
             elif not iteration.indexed:
                 self.sampler.window(self.collected)
             n = min(updates, self.stage.updates - done)
@@ -177,13 +177,13 @@ class ActorCritic:
         self.updates, self._count = counts  # a replayed round does not count itself
 
     @torch.no_grad()
-    def _begin(self, stage: Stage) -> None:
+    def begin(self, stage: Stage) -> None:
         """Compute what a stage learns from, for all rows of its window."""
         sampler = self.sampler
         sampler.window(self.collected)
         paths = sampler.trajectories(self.learner.bootstrap_through_terminals)
         columns = self.objective.prepare(self.cfg, self.nets, stage.name, paths, self.learner)
-        if sampler.iteration.hold(columns, sampler.passes(stage)):
+        if sampler.iteration.hold(stage, columns, sampler.passes(stage)):
             self._version += 1
 
     def draw(self) -> tuple[Any, Noise]:
@@ -224,7 +224,9 @@ class ActorCritic:
         for online, target in nets.targets() if turn % self.needs.targets_every == 0 else ():
             with torch.no_grad():
                 torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), learner.tau)
-        self._log(metrics | self._common_metrics(step))
+        if stage is None or "policy" in stage.trains:
+            metrics |= self._common_metrics(step)
+        self._log(metrics)
         self.sampler.iteration.cursor += 1
         self._age += 1
         self.updates += 1

@@ -1,11 +1,11 @@
-"""DAPG (Rajeswaran et al. 2018): the natural policy gradient of fresh data, with the demonstrations' likelihood beside it.
+"""DAPG (Rajeswaran et al. 2018): the natural policy gradient of fresh data, beside the demonstrations' likelihood.
 
     g = sum_(on-policy) A grad log pi(a|s)  +  sum_(demonstrations) w_k grad log pi(a|s)
     w_k = demo_weight demo_decay^k [max A],  k iterations
     theta += sqrt(step_size / (g' F^-1 g)) F^-1 g,  F from the on-policy data
 
-The policy is cloned from the demonstrations first, and prior data other than those are never seen (AWAC section 5 gives it
-only them). Advantages are standardised, so `max A` is in deviations; the authors' code leaves it out.
+The policy is cloned from the demonstrations first, and prior data other than those are never seen (AWAC section 5 gives
+it only them). Advantages are standardised, so `max A` is in deviations; the authors' code leaves it out.
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ class Iteration:
         self.index = torch.empty(seeds, capacity if stages else 0, dtype=torch.int64, device=device)
         self.indexed = False  # whether `index` holds this stage's window
         self.columns: dict[str, Tensor] = {}  # [S, capacity]
-        self.order: Tensor | None = None  # [S, updates, B] positions of shuffled passes
+        self.orders: dict[str, Tensor] = {}  # stage -> [S, updates, B] positions of its shuffled passes
+        self.order: Tensor | None = None  # that of the present stage
         self.cursor = torch.zeros(1, dtype=torch.int64, device=device)  # updates of this stage, for `order`
 
     @property
@@ -64,7 +65,7 @@ class Iteration:
         self.count.fill_(float(self.rows))
         self.indexed = True
 
-    def hold(self, columns: Mapping[str, Tensor], order: Tensor | None) -> bool:
+    def hold(self, stage: Stage, columns: Mapping[str, Tensor], order: Tensor | None) -> bool:
         """Take a stage's columns [S, N] and its shuffled passes; whether any of it needed new memory."""
         new = False
         for name, values in columns.items():
@@ -72,11 +73,14 @@ class Iteration:
                 self.columns[name] = torch.zeros(len(self.index), self.capacity, device=self.device)
                 new = True
             self.columns[name][:, : self.rows] = values
-        if order is not None and self.order is not None and order.shape == self.order.shape:
-            self.order.copy_(order)
-        else:
-            new |= order is not self.order
-            self.order = order
+        if order is not None:
+            known = self.orders.get(stage.name)
+            if known is None or known.shape != order.shape:
+                self.orders[stage.name] = order
+                new = True
+            else:
+                known.copy_(order)
+        self.order = self.orders.get(stage.name)
         self.cursor.zero_()
         return new
 
@@ -96,7 +100,8 @@ class Iteration:
         out: dict[str, Any] = {"number": self.number, "done": self.done}
         if self.done:
             columns = {name: values[:, : self.rows].clone() for name, values in self.columns.items()}
-            out |= {"rows": self.rows, "columns": columns, "order": self.order, "cursor": self.cursor.clone()}
+            order = None if self.order is None else self.order.clone()
+            out |= {"rows": self.rows, "columns": columns, "order": order, "cursor": self.cursor.clone()}
         return out
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -106,7 +111,7 @@ class Iteration:
             return
         self.rows = state["rows"]
         order = state["order"]
-        self.hold(state["columns"], None if order is None else order.to(self.device, copy=True))
+        self.hold(self.now()[0], state["columns"], None if order is None else order.to(self.device, copy=True))
         self.cursor.copy_(state["cursor"])
 
 

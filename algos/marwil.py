@@ -60,11 +60,11 @@ class Config:
 
 
 class Scale(nn.Module):
-    """c^2 of each seed: [S]."""
+    """c^2 of each seed: [S, 1]."""
 
     def __init__(self, seeds: int, start: float) -> None:
         super().__init__()
-        self.square = nn.Parameter(torch.full((seeds,), start))
+        self.square = nn.Parameter(torch.full((seeds, 1), start))
 
 
 def needs(cfg: Config) -> Needs:
@@ -96,14 +96,14 @@ def prepare(cfg: Config, nets: Nets, stage: str, paths: Trajectories, learner: L
 def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
     """-exp(beta A / c) log pi(a|s); each [S]."""
     advantage = _advantage(nets, step).detach()  # [S, B]
-    scale = _scale(nets).square.detach().clamp_min(0.0).sqrt()  # [S]
-    exponent = cfg.beta * advantage / (1e-8 + scale[:, None])
+    scale = _scale(nets).square.detach().clamp_min(0.0).sqrt()  # [S, 1]
+    exponent = cfg.beta * advantage / (1e-8 + scale)
     w = exponent.clamp_max(_SAFE_EXPONENT if cfg.weight_cap is None else math.log(cfg.weight_cap)).exp()
     log_prob = step.dist.log_prob(step.batch.action)
     return row_mean(-w * log_prob), {
         "advantage": row_mean(advantage),
         "advantage_std": advantage.std(BATCH, correction=0),
-        "advantage_scale": scale,
+        "advantage_scale": scale[:, 0],
         "weight_ess": effective_sample_size(w),
         "weight_max": w.amax(BATCH) / row_mean(w).clamp_min(torch.finfo(w.dtype).tiny),
         "log_prob_data": row_mean(log_prob),
@@ -114,14 +114,17 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
     """Half the squared error of V, and that of c^2 as a mean of squared advantages; each [S]."""
     advantage = _advantage(nets, step)
     value = 0.5 * row_mean(advantage.square())
-    scale = 0.5 * (_scale(nets).square - row_mean(advantage.detach().square())).square()
+    scale = 0.5 * (_scale(nets).square[:, 0] - row_mean(advantage.detach().square())).square()
     target = row_mean(step.batch.columns["target"])
     return {"value": value, "scale": scale}, {"value": target - row_mean(advantage), "value_loss": value.detach()}
 
 
 def _advantage(nets: Nets, step: Step) -> Tensor:
     """R - V(s), with gradient: [S, B]."""
-    return step.once("advantage", lambda: step.batch.columns["target"] - nets.extra["value"](step.batch.obs))
+    advantage: Tensor = step.once(
+        "advantage", lambda: step.batch.columns["target"] - nets.extra["value"](step.batch.obs)
+    )
+    return advantage
 
 
 def _scale(nets: Nets) -> Scale:

@@ -1,7 +1,8 @@
 """Policies on disk: one npz per policy, plain arrays and one JSON text, readable without pickle and without torch.
 
-Holds `meta` (JSON: family, obs_dim, action_dim, hidden, log_std_range where a Gaussian's is not the default, and whatever the writer adds, such as task and score) and the
-policy's parameters under their own names, without the seed axis. float16 is enough for a shipped expert.
+Holds `meta` (JSON: family, obs_dim, action_dim, hidden, log_std_range where a Gaussian's is not the default, and
+whatever the writer adds, such as task and score) and the policy's parameters under their own names, without the seed
+axis. float16 is enough for a shipped expert.
 """
 
 from __future__ import annotations

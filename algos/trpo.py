@@ -2,8 +2,8 @@
 
     maximise E[pi(a|s) / pi_old(a|s) A]  subject to  mean KL(pi_old || pi) <= max_kl
 
-The direction is F^-1 g by conjugate gradients; the step starts where the quadratic model meets the bound and is shortened
-until the surrogate rises and the KL holds. V learns after the policy, from passes over the same data.
+The direction is F^-1 g by conjugate gradients; the step starts where the quadratic model meets the bound and is
+shortened until the surrogate rises and the KL holds. V learns after the policy, from passes over the same data.
 
 An on-policy reference: prior data serve to clone its first policy and for nothing else.
 """

@@ -113,9 +113,9 @@ def test_half_of_every_batch_is_prior_data() -> None:
 
 def test_the_policy_and_alpha_step_once_in_a_cycle(monkeypatch: pytest.MonkeyPatch) -> None:
     """And a recorded learner needs one graph for that update and one for all the others."""
-    recorded: list[int] = []
+    recorded: list[int] = []  # turns
     learner = tiny.learner("rlpd", phase="online", settings={"policy_every": 4})
-    monkeypatch.setattr(learner.rounds, "_record", recorded.append)
+    monkeypatch.setattr(learner.rounds, "_record", lambda kind, turn: recorded.append(turn))
     moved = []
     for _ in range(8):
         before = tiny.parameters(learner)

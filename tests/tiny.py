@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import algos
 from algos.actor_critic import ActorCritic
-from algos.core import Batch, LearnerConfig, Noise, Phase, Step
+from algos.core import Batch, LearnerConfig, Noise, Phase, Stage, Step
 from algos.nets import MLP, DeterministicPolicy, GaussianPolicy, Linear, Nets, TwinQ
 from algos.replay import InitialStates, Layout, Replay
 from algos.returns import columns
@@ -23,7 +23,10 @@ torch.set_num_threads(1)  # matrices this small only wait for each other
 
 LAYOUT = Layout(obs_dim=5, action_dim=3)
 SMALL: dict[str, Any] = {"hidden": (16, 16), "batch_size": 32}
-SMALL_OWN: dict[str, Any] = {"vae_hidden": (16, 16)}  # of the algorithms that have it
+SMALL_OWN: dict[str, Any] = {  # of the algorithms that have it
+    "vae_hidden": (16, 16), "value_updates": 2, "policy_updates": 2, "updates": 3, "minibatch": 10, "value_batch": 10,
+    "passes": 2, "value_passes": 1,
+}  # fmt: skip
 OFFLINE, DEMOS, CAPACITY, ONLINE, EPISODE = 96, 24, 64, 40, 8
 SEEDS = (3, 7, 11)
 
@@ -89,11 +92,35 @@ def learner(
     first = offline[::EPISODE, : layout.obs_dim]
     initial = InitialStates(first, len(seeds), CAPACITY, on) if needs.initial_batch else None
     replay = Replay(layout, offline, min(DEMOS, len(offline)), len(seeds), CAPACITY, on, initial)
-    more = {"offline_fraction": algos.get(name).protocol.get("offline_fraction"), **more}
+    more = {"offline_fraction": algos.get(name).protocol.get("offline_fraction"), "collected": ONLINE, **more}
     out = ActorCritic(objective, cfg, config, seeds, layout, replay, device=on, **more)
     if phase == "online":
         switch(out)
     return out
+
+
+def until(made: ActorCritic, part: str) -> int:
+    """Updates from the start of a phase until the first that trains the policy, or a module (`part="modules"`)."""
+    before = 0
+    for stage in made.sampler.iteration.stages:
+        if ("policy" in stage.trains) if part == "policy" else {*stage.trains} - {"policy"}:
+            return before + 1
+        before += stage.updates
+    return 1
+
+
+def draws(made: ActorCritic) -> Iterator[tuple[Stage | None, Batch, Noise]]:
+    """A batch as the updates of each stage get it, and the stage; of one that has none where updates are all alike."""
+    for _ in range(max(1, len(made.sampler.iteration.stages))):
+        if not made.sampler.iteration.stages:
+            yield None, *made.draw()
+            return
+        stage, _ = made.sampler.iteration.now()
+        made.begin(stage)
+        made.stage = stage
+        yield stage, *made.draw()
+        made.stage = None
+        made.run(stage.updates)
 
 
 def switch(made: ActorCritic) -> None:
