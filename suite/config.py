@@ -263,10 +263,6 @@ def _with_own_updates(experiment: Experiment) -> Experiment:
         return experiment
     total = sum(stage.updates for stage in stages)
     parts = " + ".join(f"{stage.updates} {stage.name}" for stage in stages)
-    if experiment.sources["updates_per_step"] == "--set":
-        raise SettingError(
-            f"updates_per_step: {experiment.algo} counts updates per iteration itself ({parts} for {steps} steps)"
-        )
     return dataclasses.replace(
         experiment, protocol=dataclasses.replace(protocol, updates_per_step=total / steps),
         sources={**experiment.sources, "updates_per_step": f"stages of {experiment.algo}: {parts}"},
@@ -311,7 +307,7 @@ def unused(experiments: Sequence[Experiment], overrides: Sequence[str], dataset:
     for text, key in texts.items():
         using = [e for e in experiments if e.sources.get(key) == "--set"]
         if not using:
-            raise SettingError(f"{text}: none of the chosen algorithms has {key!r}")
+            raise SettingError(f"{text}: none of the chosen algorithms uses {key!r}")
         messages += _applies_to(text, using, experiments)
     if dataset is not None:
         using = [e for e in experiments if e.dataset is not None]

@@ -16,7 +16,7 @@ from suite.config import Experiment
 from suite.hardware import Hardware, prepare
 from suite.progress import duration
 from suite.protocol import lanes, online_capacity
-from suite.speed import BURN_IN, learner_on_made_up_rows, rate
+from suite.speed import BURN_IN, learner_on_made_up_rows, rate, updates_per_second
 
 __all__ = ["check_space", "disk_bytes", "estimate"]
 
@@ -81,7 +81,7 @@ def estimate(experiment: Experiment, hardware: Hardware) -> str:
 def _probe_updates(experiment: Experiment, device: torch.device) -> float:
     learner = learner_on_made_up_rows(experiment, device)
     learner.run(BURN_IN)
-    return 3 * rate(lambda: learner.run(3), device, 1.5)
+    return updates_per_second(learner, device, 1.5)
 
 
 def _probe_env(experiment: Experiment, workers: int) -> float:

@@ -36,6 +36,7 @@ __all__ = ["Diverged", "Runner", "lanes", "online_capacity"]
 
 BLOCK = 50  # updates between looks at the clock and at stop signals
 FIRST_STATES = 10_000  # of collected episodes kept per seed, where an algorithm draws from them
+MOST_LANES = 20  # environments per seed: each takes memory of its own
 CHECKPOINT_SECONDS = 120.0  # between checkpoints where evaluations are further apart
 
 
@@ -44,8 +45,9 @@ class Diverged(Exception):  # noqa: N818 - an outcome, not a mistake in the comm
 
 
 def lanes(experiment: Experiment) -> int:
-    """Environments per seed: as many whole episodes as an iteration holds."""
-    return max(1, experiment.protocol.steps_per_iteration // experiment.task.horizon)
+    """Environments per seed: one per episode of an iteration, or equal shares of many episodes."""
+    episodes = max(1, experiment.protocol.steps_per_iteration // experiment.task.horizon)
+    return max(n for n in range(1, min(episodes, MOST_LANES) + 1) if episodes % n == 0)
 
 
 def online_capacity(experiment: Experiment) -> int:

@@ -10,7 +10,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,9 +26,10 @@ from suite.evaluate import collect, evaluate
 from suite.hardware import Hardware, prepare
 from suite.protocol import lanes, online_capacity
 
-__all__ = ["BURN_IN", "learner_on_made_up_rows", "measure", "rate", "table", "work_per_update"]
+__all__ = ["BURN_IN", "learner_on_made_up_rows", "measure", "rate", "table", "updates_per_second", "work_per_update"]
 
 _OFFLINE_ROWS, _DEMO_ROWS, _ONLINE_ROWS = 100_000, 5_000, 10_000
+_STAGE_SAMPLE = 20  # updates of a stage by which it is timed
 BURN_IN = 5  # updates before anything is timed: the first ones allocate, and on CUDA are recorded
 
 
@@ -51,10 +52,11 @@ def learner_on_made_up_rows(experiment: Experiment, device: torch.device, captur
         layout, _rows(layout, offline), min(_DEMO_ROWS, offline), len(e.seeds), online_capacity(e), device, first
     )
     learner = ActorCritic(
-        e.objective, e.cfg, e.learner, e.seeds, layout, replay, 0.0, e.protocol.offline_fraction, device, capture
-    )
+        e.objective, e.cfg, e.learner, e.seeds, layout, replay, 0.0, e.protocol.offline_fraction, device, capture,
+        e.protocol.steps_per_iteration,
+    )  # fmt: skip
     if not e.needs.offline_only:
-        rows = _rows(layout, min(_ONLINE_ROWS, replay.capacity))
+        rows = _rows(layout, min(max(_ONLINE_ROWS, e.protocol.steps_per_iteration), replay.capacity))
         replay.append(rows.expand(len(e.seeds), *rows.shape))
         learner.set_phase("online")
     return learner
@@ -80,6 +82,26 @@ def rate(work: Callable[[], object], device: torch.device, seconds: float) -> fl
             _wait(device)
     _wait(device)
     return count / (time.perf_counter() - start)
+
+
+def updates_per_second(learner: ActorCritic, device: torch.device, seconds: float) -> float:
+    """Rate of updates over at least `seconds`.
+
+    Where iterations have stages: over a whole one, from the beginning and some updates of each stage.
+    """
+    iteration = learner.sampler.iteration
+    if not iteration.stages:
+        return rate(lambda: learner.run(1), device, seconds)
+    total = 0.0
+    for _ in iteration.stages:
+        stage, done = iteration.now()
+        iteration.advance((stage.updates - done) % stage.updates)
+        stage, _ = iteration.now()
+        total += 1.0 / rate(lambda: learner.run(1), device, 0.0)  # with what is prepared when it begins
+        more = min(stage.updates - 1, _STAGE_SAMPLE)
+        if more:
+            total += (stage.updates - 1) / (more * rate(lambda n=more: learner.run(n), device, 0.0))  # type: ignore[misc]
+    return iteration.updates / total
 
 
 def _wait(device: torch.device) -> None:
@@ -112,7 +134,7 @@ def measure(experiment: Experiment, hardware: Hardware, rounds: int, seconds: fl
     learner.run(BURN_IN)
     floor = _floor(experiment, device)
     turns = [
-        (rate(lambda: learner.run(1), device, seconds), rate(floor.work, device, seconds / 2)) for _ in range(rounds)
+        (updates_per_second(learner, device, seconds), rate(floor.work, device, seconds / 2)) for _ in range(rounds)
     ]
     work = work_per_update(learner)
     gflop = work.flop / 1e9
@@ -190,35 +212,52 @@ class _Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.operations = self.flop = 0
+        self.operations = self.flop = 0.0
+        self.share = 1.0  # how much of what follows counts
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        self.operations += not func.is_view
+        self.operations += self.share * (not func.is_view)
         if formula := flop_registry.get(func.overloadpacket):
-            self.flop += formula(*args, **(kwargs or {}), out_val=out)
+            self.flop += self.share * formula(*args, **(kwargs or {}), out_val=out)
         return out
 
 
 def work_per_update(learner: ActorCritic) -> _Work:
-    """The work of one round of sampling and update of all packed seeds."""
+    """The work of one round of sampling and update of all packed seeds; of the mean one where there are stages."""
     work = _Work()
-    with work:
-        learner.update(*learner.draw())
+    for work.share in _kinds(learner):
+        with work:
+            learner.update(*learner.draw())
     return work
+
+
+def _kinds(learner: ActorCritic) -> Iterator[float]:
+    """Make the learner's next update one of each stage in turn; gives the stage's share of all updates."""
+    iteration = learner.sampler.iteration
+    if not iteration.stages:
+        yield 1.0
+    for stage in iteration.stages:
+        learner.begin(stage)
+        learner.stage = stage
+        yield stage.updates / iteration.updates
+        learner.stage = None
 
 
 def _kernels(learner: ActorCritic, work: _Work) -> int:
     """Kernels that one round launches; on a CPU its operations."""
     if learner.device.type != "cuda":
-        return work.operations
+        return round(work.operations)
     from torch.autograd import DeviceType  # type: ignore[attr-defined]
     from torch.profiler import ProfilerActivity, profile
 
-    with profile(activities=[ProfilerActivity.CUDA]) as profiled:
-        learner.update(*learner.draw())
-        _wait(learner.device)
-    return len([event for event in profiled.events() or () if event.device_type == DeviceType.CUDA])
+    kernels = 0.0
+    for share in _kinds(learner):
+        with profile(activities=[ProfilerActivity.CUDA]) as profiled:
+            learner.update(*learner.draw())
+            _wait(learner.device)
+        kernels += share * sum(event.device_type == DeviceType.CUDA for event in profiled.events() or ())
+    return round(kernels)
 
 
 def _peak_memory(device: torch.device) -> float:

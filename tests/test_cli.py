@@ -82,7 +82,7 @@ def door_data() -> str:
         (run("--profile", "smok"), "unknown profile 'smok'; did you mean 'smoke'?"),
         (run("--set", "temprature=1"), "unknown setting 'temprature' of awac; did you mean 'temperature'?"),
         (run("--set", "offline_updates=many"), "--set offline_updates=many: expected a whole number"),
-        (run("--set", "bc_weight=1"), "none of the chosen algorithms has 'bc_weight'"),
+        (run("--set", "bc_weight=1"), "none of the chosen algorithms uses 'bc_weight'"),
         (run("--dataset", "humn", env="door-binary"), "door-binary-v0 has no dataset 'humn'; did you mean 'human'?"),
         (run("--dataset", "awac-bench/none-v0"), "`bench data build` makes a task's default one"),
         (run("--seeds", "x"), "--seeds x: give a count (5), a list (3,7,9) or a range (4-6)"),

@@ -213,7 +213,7 @@ def test_a_list_of_algorithms_shares_overrides() -> None:
     assert [e.settings["batch_size"]["value"] for e in both] == [9, 9]
     assert both[1].settings["bc_weight"]["value"] == 2
     assert unused(both, texts) == ["--set bc_weight=2 applies to sac-bc only"]
-    with pytest.raises(SettingError, match="--set bc_weight=2: none of the chosen algorithms has 'bc_weight'"):
+    with pytest.raises(SettingError, match="--set bc_weight=2: none of the chosen algorithms uses 'bc_weight'"):
         unused(both[:1], texts)
 
 

@@ -68,6 +68,8 @@ def values(found: list[Row], seed: int) -> dict[tuple[int, str], float]:
         ("awac", {"online_steps": 0}, [(-7, 0), (-3, 4), (0, 7)]),
         ("bc", {}, [(-7, 0), (-3, 4), (0, 7)]),
         ("sac-scratch", {}, [(0, 0), (32, 8), (64, 16)]),
+        ("awr", {"value_updates": 2, "policy_updates": 3}, [(-7, 0), (-3, 4), (0, 7), (32, 17), (64, 27)]),
+        ("ppo", {"passes": 2, "minibatch": 5}, [(-7, 0), (-3, 4), (0, 7), (32, 19), (64, 31)]),
         ("rlpd", {}, [(0, 0), (32, 0), (64, 4)]),  # no offline phase; the smoke profile warms it up for 40 steps
     ],
 )
@@ -77,6 +79,12 @@ def test_the_calendar(algo: str, settings: dict[str, Any], expected: list[tuple[
     for seed in (0, 1):
         assert calendar(found, seed) == [("online" if s > 0 else "offline", s, u) for s, u in expected]
     assert len({(r.seed, r.env_step, r.metric) for r in found}) == len(found)
+
+
+@pytest.mark.parametrize(("steps", "environments"), [(16, 2), (8, 1), (40, 5), (8 * 50, 10), (8 * 23, 1)])
+def test_many_episodes_share_environments(steps: int, environments: int) -> None:
+    sizes = {"steps_per_iteration": steps, "online_steps": 2 * steps, "eval_every_online": steps, "buffer_size": steps}
+    assert suite.protocol.lanes(experiment("awac", **sizes)) == environments
 
 
 def test_what_an_evaluation_records(tmp_path: Path) -> None:

@@ -48,6 +48,17 @@ def test_an_awac_update_computes_nothing_twice() -> None:
     assert got["gflop_per_update"] * 1e9 == pytest.approx(expected)
 
 
+def test_an_awr_update_is_the_mean_of_its_stages() -> None:
+    """A value update passes V forward and back and the policy forward, a policy update the policy forward and back."""
+    hidden, rows, seeds = (32, 24), 16, (0, 1)
+    policy, policy_first = multiply_adds(TASK.obs_dim, hidden, TASK.action_dim)
+    value, value_first = multiply_adds(TASK.obs_dim, hidden, 1)
+    of_value, of_policy = 3 * value - value_first + policy, 3 * policy - policy_first
+    got = row(algo="awr", seeds=seeds, hidden="32,24", batch_size=rows, value_updates=2, policy_updates=6)
+    expected = 2 * rows * len(seeds) * (2 * of_value + 6 * of_policy) / 8
+    assert got["gflop_per_update"] * 1e9 == pytest.approx(expected)
+
+
 def test_the_shares_of_the_protocol_follow_from_its_parts() -> None:
     got = row()
     shares = [got[f"share_{part}"] for part in ("update", "collection", "evaluation")]
