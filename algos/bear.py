@@ -26,9 +26,9 @@ from algos.core import ENSEMBLE, Metrics, Needs, Phase, Step, bellman, row_mean
 from algos.duals import Dual
 from algos.mmd import SMALLEST, mmd
 from algos.nets import Dist, Nets, SquashedGaussian
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
-__all__ = ["METRICS", "OFFICIAL", "Config", "act", "actor_loss", "auxiliary_losses", "needs", "on_phase", "td_target"]
+__all__ = ["METRICS", "PRESETS", "Config", "act", "actor_loss", "auxiliary_losses", "needs", "on_phase", "td_target"]
 
 METRICS = {
     **vae.METRICS,
@@ -36,11 +36,12 @@ METRICS = {
     "mmd_floor": "the same between two sets of the policy's own actions: no policy of this spread gets below",
     "mmd_multiplier": "weight of the discrepancy in the policy's loss",
 }
-OFFICIAL: dict[str, Any] = {  # aviralkumar2907/BEAR: main.py, algos.py, and its readme's advice on mode and kernel
-    "hidden": (400, 300), "batch_size": 100, "policy_lr": 1e-3, "critic_lr": 1e-3, "policy_weight_decay": 0.0,
-    "update_order": "post", "q_bound": "none", "vae_lr": 1e-3, "mmd_samples": 5,
-    "mmd_sigma": 10.0, "noise_clip": 0.5, "target_policy": True, "policy_q": "mean", "warm_start": 100_000,
-    "act_candidates": 10,
+PRESETS = {
+    "official": Preset("aviralkumar2907's BEAR: main.py, algos.py, and its readme on mode and kernel", {
+        "hidden": (400, 300), "batch_size": 100, "policy_lr": 1e-3, "critic_lr": 1e-3, "policy_weight_decay": 0.0,
+        "update_order": "post", "q_bound": "none", "vae_lr": 1e-3, "mmd_samples": 5, "mmd_sigma": 10.0,
+        "noise_clip": 0.5, "target_policy": True, "policy_q": "mean", "warm_start": 100_000, "act_candidates": 10,
+    })
 }  # fmt: skip
 _LOG_MULTIPLIER = (-5.0, 10.0)
 

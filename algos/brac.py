@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -25,9 +25,12 @@ from algos.duals import Dual
 from algos.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
 from algos.policy_file import POLICIES
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
-__all__ = ["METRICS", "OFFICIAL", "Config", "actor_loss", "auxiliary_losses", "needs", "on_phase", "td_target"]
+__all__ = [
+    "BRAC_V_PRESETS", "METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "on_phase",
+    "td_target",
+]  # fmt: skip
 
 METRICS = {
     "divergence": "what the penalty measures: KL(policy || behaviour model), or -log pib where there is no KL",
@@ -35,11 +38,15 @@ METRICS = {
     "penalty_weight": "weight of the penalty, where it is tuned",
 }
 
-# google-research's behavior_regularized_offline_rl, README and class defaults; its policy has two layers of 200
-OFFICIAL: dict[str, Any] = {
-    "hidden": (300, 300), "batch_size": 256, "critic_lr": 1e-3, "policy_weight_decay": 0.0, "update_order": "post",
-    "q_bound": "none", "policy_family": "squashed", "penalty_weight": 0.1, "warm_start": 20_000,
-}  # fmt: skip
+_OFFICIAL = Preset(  # its policy has two layers of 200
+    "google-research's behavior_regularized_offline_rl, README and class defaults",
+    {
+        "hidden": (300, 300), "batch_size": 256, "critic_lr": 1e-3, "policy_weight_decay": 0.0, "update_order": "post",
+        "q_bound": "none", "policy_family": "squashed", "penalty_weight": 0.1, "warm_start": 20_000,
+    },
+)  # fmt: skip
+BRAC_V_PRESETS = {"official": _OFFICIAL}
+PRESETS = {"official": Preset(_OFFICIAL.source, {**_OFFICIAL.settings, "mode": "kl_policy"})}  # BRAC-p
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
 if TYPE_CHECKING:
     from algos import Entry
@@ -239,8 +239,8 @@ class Objective:
     """An algorithm: its settings, what it needs, and pure losses; built from a module that defines them.
 
     A module must define `Config`, `needs(cfg)` and `actor_loss(cfg, nets, step)`; it may define `td_target`,
-    `critic_loss`, `critic_penalty`, `auxiliary_losses`, `on_phase`, `act`, and a dict `METRICS` of names it logs beyond
-    the common ones.
+    `critic_loss`, `critic_penalty`, `auxiliary_losses`, `on_phase`, `act`, a dict `METRICS` of names it logs beyond the
+    common ones, and a dict `PRESETS` of settings from other sources by name.
     """
 
     name: str
@@ -256,6 +256,7 @@ class Objective:
     on_phase: Callable[[Any, Phase], Any] = _same
     act: Callable[[Any, Nets, Tensor, Tensor | None], Tensor] = _act
     metrics: Mapping[str, str] = field(default_factory=dict)
+    presets: Mapping[str, Preset] = field(default_factory=dict)
 
     @classmethod
     def from_module(cls, name: str, entry: Entry) -> Objective:
@@ -268,7 +269,7 @@ class Objective:
         hooks = {hook: getattr(module, hook) for hook in optional if hasattr(module, hook)}
         return cls(
             name, entry.summary, module.Config, entry.settings, module.needs, module.actor_loss,
-            metrics=getattr(module, "METRICS", {}), **hooks,
+            metrics=getattr(module, "METRICS", {}), presets=getattr(module, entry.presets, {}), **hooks,
         )  # fmt: skip
 
 

@@ -15,24 +15,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from algos.core import BATCH, ENSEMBLE, Metrics, Needs, Step, bellman, effective_sample_size, row_mean
 from algos.nets import Dist, Nets, ValueNet
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
-__all__ = ["METRICS", "OFFICIAL", "Config", "actor_loss", "auxiliary_losses", "expectile_loss", "needs", "td_target"]
+__all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "expectile_loss", "needs", "td_target"]
 
 METRICS = {
     "value": "V of the batch's states",
     "value_loss": "expectile loss of V",
 }
 
-# implicit_q_learning's learner.py and train_finetune.py
-OFFICIAL: dict[str, Any] = {"hidden": (256, 256), "batch_size": 256, "policy_weight_decay": 0.0}
+PRESETS = {
+    "official": Preset("implicit_q_learning's learner.py, train_finetune.py, and for hands kitchen_config.py", {
+        "hidden": (256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none",
+        "inverse_temperature": 0.5, "offline_updates": 1_000_000,
+    })
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ from algos.candidates import SAMPLE
 from algos.core import BATCH, ENSEMBLE, Metrics, Needs, Step, bellman, row_mean
 from algos.duals import Dual
 from algos.nets import Dist, Gaussian, Nets
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
-__all__ = ["METRICS", "OFFICIAL", "Config", "actor_loss", "auxiliary_losses", "needs", "td_target"]
+__all__ = ["ACME_PRESETS", "METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "td_target"]
 
 METRICS = {
     "mpo_temperature": "temperature of the weights (eta)",
@@ -44,9 +44,14 @@ METRICS = {
     "alpha_std": "weight of kl_std in the policy's loss",
     "out_of_bounds": "how far sampled actions are outside of [-1, 1]",
 }
-OFFICIAL: dict[str, Any] = {  # acme/agents/tf/mpo and its gym example; tau is nearest to copies every 100 updates
-    "hidden": (256, 256, 256), "batch_size": 256, "policy_lr": 1e-4, "critic_lr": 1e-4, "policy_weight_decay": 0.0,
-    "q_bound": "none", "tau": 0.01, "mode": "acme",
+PRESETS = {
+    "official": Preset("the MPO switch of AWAC's trainer in rlkit", {"weight": "advantage", "samples": 1}),
+}
+ACME_PRESETS = {
+    "official": Preset("acme's agents/tf/mpo and its gym example; tau for its copies every 100 updates", {
+        "hidden": (256, 256, 256), "batch_size": 256, "policy_lr": 1e-4, "critic_lr": 1e-4, "policy_weight_decay": 0.0,
+        "q_bound": "none", "tau": 0.01,
+    })
 }  # fmt: skip
 _LEAST = 1e-8  # of every dual
 _FLOOR = -18.0  # of its value before the softplus

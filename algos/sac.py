@@ -19,9 +19,10 @@ from torch import Tensor
 from algos.core import ENSEMBLE, Metrics, Needs, Phase, Step, bellman, row_mean
 from algos.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
-from algos.settings import setting
+from algos.settings import Preset, setting
 
 __all__ = [
+    "PRESETS",
     "Config",
     "actor_loss",
     "auxiliary_losses",
@@ -32,6 +33,13 @@ __all__ = [
     "soft_target",
     "td_target",
 ]
+
+PRESETS = {
+    "official": Preset("rlkit's examples/sac.py", {
+        "hidden": (256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none", "copy_targets": False,
+        "warmup_steps": 1000,
+    })
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
