@@ -22,7 +22,7 @@ from algos.core import BATCH, ENSEMBLE, Metrics, Needs, Step, effective_sample_s
 from algos.nets import GaussianPolicy, Nets
 from algos.settings import Preset, SettingError, setting
 
-__all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "weights"]
+__all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "behaviour_log_prob", "needs", "weights"]
 
 METRICS = {
     "behaviour_log_prob": "log-likelihood of the batch's actions under the behaviour model",
@@ -135,6 +135,12 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
         "advantage": row_mean(advantage),
         "advantage_std": advantage.std(BATCH, correction=0),
     }
+
+
+def behaviour_log_prob(cfg: Config, nets: Nets, obs: Tensor, action: Tensor) -> Tensor:
+    """Log-likelihood of given actions under the prior; [S, n]."""
+    log_prob: Tensor = nets.extra["prior"](obs).log_prob(action)
+    return log_prob
 
 
 def _clipped(cfg: Config, advantage: Tensor) -> Tensor:

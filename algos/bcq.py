@@ -31,6 +31,7 @@ __all__ = [
     "act",
     "actor_loss",
     "auxiliary_losses",
+    "behaviour_log_prob",
     "needs",
     "td_target",
 ]
@@ -137,6 +138,11 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
     assert step.noise.action is not None
     loss, metrics = vae.vae_loss(_model(nets), step, step.noise.action[:, 2:])
     return {"vae": loss}, metrics
+
+
+def behaviour_log_prob(cfg: Config, nets: Nets, obs: Tensor, action: Tensor) -> Tensor:
+    """What the VAE says of given actions; [S, n]."""
+    return vae.log_prob_bound(_model(nets), obs, action)
 
 
 def act(cfg: Config, nets: Nets, obs: Tensor, noise: Tensor | None) -> Tensor:

@@ -28,7 +28,8 @@ from algos.policy_file import POLICIES
 from algos.settings import Preset, SettingError, setting
 
 __all__ = [
-    "BRAC_V_PRESETS", "METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "on_phase",
+    "BRAC_V_PRESETS", "METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses",
+    "behaviour_log_prob", "needs", "on_phase",
     "td_target",
 ]  # fmt: skip
 
@@ -179,6 +180,12 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
         losses["penalty_weight"] = weight * (cfg.target_divergence - row_mean(_penalty_here(cfg, nets, step).detach()))
         metrics["penalty_weight"] = weight.detach()
     return losses, metrics
+
+
+def behaviour_log_prob(cfg: Config, nets: Nets, obs: Tensor, action: Tensor) -> Tensor:
+    """log pib of given actions; [S, n]."""
+    log_prob: Tensor = nets.extra["behaviour"](obs).log_prob(action)
+    return log_prob
 
 
 def divergence(cfg: Config, nets: Nets, obs: Tensor, dist: Dist, noise: Tensor) -> Tensor:

@@ -230,6 +230,10 @@ def _act(cfg: Any, nets: Nets, obs: Tensor, noise: Tensor | None) -> Tensor:
     return action
 
 
+def _no_behaviour(cfg: Any, nets: Nets, obs: Tensor, action: Tensor) -> Tensor | None:
+    return None
+
+
 def _same(cfg: Any, phase: Phase) -> Any:
     return cfg
 
@@ -239,8 +243,9 @@ class Objective:
     """An algorithm: its settings, what it needs, and pure losses; built from a module that defines them.
 
     A module must define `Config`, `needs(cfg)` and `actor_loss(cfg, nets, step)`; it may define `td_target`,
-    `critic_loss`, `critic_penalty`, `auxiliary_losses`, `on_phase`, `act`, a dict `METRICS` of names it logs beyond the
-    common ones, and a dict `PRESETS` of settings from other sources by name.
+    `critic_loss`, `critic_penalty`, `auxiliary_losses`, `on_phase`, `act`, `behaviour_log_prob` (of given actions under
+    its model of the behaviour, [S, n]; None without one), a dict `METRICS` of names it logs beyond the common ones, and
+    a dict `PRESETS` of settings from other sources by name.
     """
 
     name: str
@@ -255,6 +260,7 @@ class Objective:
     auxiliary_losses: Callable[[Any, Nets, Step], tuple[dict[str, Tensor], Metrics]] = _no_auxiliary
     on_phase: Callable[[Any, Phase], Any] = _same
     act: Callable[[Any, Nets, Tensor, Tensor | None], Tensor] = _act
+    behaviour_log_prob: Callable[[Any, Nets, Tensor, Tensor], Tensor | None] = _no_behaviour
     metrics: Mapping[str, str] = field(default_factory=dict)
     presets: Mapping[str, Preset] = field(default_factory=dict)
 
@@ -265,7 +271,9 @@ class Objective:
         missing = [part for part in ("Config", "needs", "actor_loss") if not hasattr(module, part)]
         if missing:
             raise SettingError(f"algorithm {name!r}: {entry.module} does not define {', '.join(missing)}")
-        optional = ("td_target", "critic_loss", "critic_penalty", "auxiliary_losses", "on_phase", "act")
+        optional = (
+            "td_target", "critic_loss", "critic_penalty", "auxiliary_losses", "on_phase", "act", "behaviour_log_prob",
+        )  # fmt: skip
         hooks = {hook: getattr(module, hook) for hook in optional if hasattr(module, hook)}
         return cls(
             name, entry.summary, module.Config, entry.settings, module.needs, module.actor_loss,

@@ -42,6 +42,7 @@ METRICS = {
     "kl_std": "the same of its deviation, bounded by eps_std",
     "alpha_mean": "weight of kl_mean in the policy's loss",
     "alpha_std": "weight of kl_std in the policy's loss",
+    "penalty_temperature": "temperature of the weights by how far samples are outside of [-1, 1]",
     "out_of_bounds": "how far sampled actions are outside of [-1, 1]",
 }
 PRESETS = {
@@ -133,7 +134,9 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
         "alpha_std": (_dual(nets, "alpha_std") * (cfg.eps_std - kl_std.detach())).sum(-1),
     }
     if cfg.action_penalty:
-        losses["penalty_temperature"] = _temperature_loss(_dual(nets, "penalty_temperature"), -outside, cfg.eps_penalty)
+        temperature = _dual(nets, "penalty_temperature")
+        losses["penalty_temperature"] = _temperature_loss(temperature, -outside, cfg.eps_penalty)
+        return losses, {"penalty_temperature": temperature[:, 0].detach()}
     return losses, {}
 
 

@@ -141,6 +141,13 @@ class Replay:
         """Row numbers among all rows in use, or among the demonstrations."""
         return (u * self.demos).long() if source == "demos" else self.uniform_rows(u)
 
+    def spread_rows(self, source: Literal["offline", "online"], most: int) -> Tensor:
+        """Row numbers of at most so many rows, spread evenly over the offline or each seed's online ones: [S, n]."""
+        filled = self.offline if source == "offline" else min(self.inserted, self.capacity)
+        n = min(most, filled)
+        rows = torch.arange(n, device=self.rows.device) * filled // max(1, n)
+        return rows.expand(self.seeds, -1) if source == "offline" else self._start + rows
+
     def gather(self, index: Tensor) -> Tensor:
         """[S, B] row numbers -> [S, B, width]."""
         return self.rows.index_select(0, index.flatten()).view(*index.shape, self.layout.width)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from algos.core import ENSEMBLE, Metrics, Needs, Phase, Step, bellman, row_mean
@@ -95,7 +96,9 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
     if cfg.policy_loss == "sac":
         return soft_actor_loss(cfg.alpha, nets, step)
     log_prob = row_mean(step.dist.log_prob(step.batch.action))
-    return -log_prob, {"log_prob_data": log_prob}
+    with torch.no_grad():
+        q = nets.q(step.batch.obs, step.sampled[0]).amin(ENSEMBLE)
+    return -log_prob, {"log_prob_data": log_prob, "q_policy": row_mean(q)}
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:

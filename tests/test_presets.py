@@ -24,10 +24,7 @@ from suite.record import read_run
 TASK = "door-binary"
 PRESETS = [(algo, preset) for algo in algos.names() for preset in algos.load(algo).presets]
 # of the comparison and of its scores: the same for every method, whosever settings it has
-SHARED = {
-    "online_steps", "steps_per_iteration", "eval_every_offline", "eval_every_online", "eval_episodes",
-    "demonstrations", "rollouts", "dataset_seed", "tf32",
-}  # fmt: skip
+SHARED = {"online_steps", "eval_episodes", "demonstrations", "rollouts", "dataset_seed", "tf32"}
 
 of_every_preset = pytest.mark.parametrize(("algo", "preset"), PRESETS)
 
