@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import errno
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -159,14 +161,27 @@ def speed(
         "cores": os.cpu_count(), "threads": hardware.thread_count(),
         "workers": hardware.worker_count(), "load_before": round(os.getloadavg()[0], 2), "versions": versions(),
     }  # fmt: skip
+    if out is not None:
+        _check_writable(out)
     rows = []
     for e in experiments:
         _say(f"{e.cell}, {len(e.seeds)} packed seeds, profile {profile}")
         rows.append(measure(e, hardware, rounds, seconds, capture=not eager))
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         write_json(out, {**facts, "overrides": list(overrides), "rounds": rounds, "seconds": seconds, "rows": rows})
     return rows
+
+
+def _check_writable(out: Path) -> None:
+    """Raises `SettingError` where a file cannot be written; its folder is made."""
+    try:
+        if out.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise SettingError(f"--out {out}: {error.strerror}; name a file in a folder you can write to") from None
 
 
 def _counts(option: str, text: str) -> list[int]:
