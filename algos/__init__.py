@@ -30,6 +30,7 @@ class Entry:
     summary: str
     settings: Mapping[str, Any] = field(default_factory=dict)  # departures from the module's Config
     protocol: Mapping[str, Any] = field(default_factory=dict)  # of the experiment, where the method has its own
+    presets: str = "PRESETS"  # the module's table of this entry's presets, by name
     # profile -> what it sets for this entry alone, of either kind: sizes and rates that its own for all do not suit
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -75,12 +76,18 @@ ALGOS: dict[str, Entry] = {
         },
     ),
     "brac": Entry("algos.brac", "BRAC as AWAC compares it: likelihood under a behaviour model in the policy's loss"),
-    "brac-v": Entry("algos.brac", "BRAC-v: KL to a behaviour model in the policy's loss and Q", {"mode": "kl_value"}),
+    "brac-v": Entry(
+        "algos.brac",
+        "BRAC-v: KL to a behaviour model in the policy's loss and Q",
+        {"mode": "kl_value"},
+        presets="BRAC_V_PRESETS",
+    ),
     "cal-ql": Entry(
         "algos.cql",
         "Cal-QL: CQL that pushes no policy action below the return of the data",
         {"calibrate": True, "conservative_weight": 1.0, "backup_samples": 10},
         protocol={"offline_fraction": 0.5},
+        presets="CAL_QL_PRESETS",
         profiles={"quick": {"conservative_samples": 4, "backup_samples": 4}},
     ),
     "cql": Entry(
@@ -113,7 +120,12 @@ ALGOS: dict[str, Entry] = {
         profiles={"quick": {"updates": 500}, "smoke": {"updates": 20}},
     ),
     "mpo": Entry("algos.mpo", "MPO as AWAC adapts it: own actions imitated by the exponential of their Q"),
-    "mpo-acme": Entry("algos.mpo", "MPO with its temperature and its bounds on the policy's step", {"mode": "acme"}),
+    "mpo-acme": Entry(
+        "algos.mpo",
+        "MPO with its temperature and its bounds on the policy's step",
+        {"mode": "acme"},
+        presets="ACME_PRESETS",
+    ),
     "ppo": Entry(
         "algos.ppo",
         "PPO from a cloned policy: clipped likelihood ratios on fresh data",
@@ -140,6 +152,7 @@ ALGOS: dict[str, Entry] = {
         "RWR from a cloned policy: fresh actions imitated by the exponential of their return",
         {"on_policy": True, "baseline": False, "td_lambda": 1.0},
         protocol={"steps_per_iteration": 2000},
+        presets="RWR_PRESETS",
         profiles=_AWR_SIZES,
     ),
     "sac": Entry("algos.sac", "SAC with prior data in the buffer and a policy pretrained by cloning"),

@@ -12,7 +12,7 @@ reached the prior, and only the order of its optimiser calls kept that from matt
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -20,9 +20,9 @@ from torch import Tensor
 from algos.candidates import SAMPLE
 from algos.core import BATCH, ENSEMBLE, Metrics, Needs, Step, effective_sample_size, row_mean
 from algos.nets import GaussianPolicy, Nets
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
-__all__ = ["METRICS", "OFFICIAL", "Config", "actor_loss", "auxiliary_losses", "needs", "weights"]
+__all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "behaviour_log_prob", "needs", "weights"]
 
 METRICS = {
     "behaviour_log_prob": "log-likelihood of the batch's actions under the behaviour model",
@@ -31,9 +31,12 @@ METRICS = {
     "prior_std": "standard deviation of the prior, mean over action dimensions",
     "q_prior": "Q of the prior's actions, minimum over critics",
 }
-OFFICIAL: dict[str, Any] = {  # AWAC's own hand scripts; those for MuJoCo: policy_weight=step, no clip
-    "prior_weight": "exp", "prior_samples": 1, "v_estimator": "mean_action", "advantage_clip": 2.0,
-}  # fmt: skip
+PRESETS = {
+    "official": Preset(  # those for MuJoCo: policy_weight=step, no clip
+        "AWAC's own hand scripts",
+        {"prior_weight": "exp", "prior_samples": 1, "v_estimator": "mean_action", "advantage_clip": 2.0},
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,12 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
         "advantage": row_mean(advantage),
         "advantage_std": advantage.std(BATCH, correction=0),
     }
+
+
+def behaviour_log_prob(cfg: Config, nets: Nets, obs: Tensor, action: Tensor) -> Tensor:
+    """Log-likelihood of given actions under the prior; [S, n]."""
+    log_prob: Tensor = nets.extra["prior"](obs).log_prob(action)
+    return log_prob
 
 
 def _clipped(cfg: Config, advantage: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from algos.capture import Rounds
-from algos.core import ENSEMBLE, LearnerConfig, Metrics, Needs, Noise, Objective, Phase, Stage, Step, row_mean
+from algos.core import BATCH, ENSEMBLE, LearnerConfig, Metrics, Needs, Noise, Objective, Phase, Stage, Step, row_mean
 from algos.duals import Dual
 from algos.nets import DeterministicPolicy, GaussianPolicy, Linear, Nets, TwinQ
 from algos.optimisers import clipped, gradients_of, make_optimiser
@@ -32,6 +32,7 @@ __all__ = ["ActorCritic", "stream_seed"]
 
 _STREAMS = {"init": 1, "learn": 2}
 PARTS = ("networks", "targets", "optimisers", "duals")
+LIKELIHOOD_ROWS, LIKELIHOOD_CHUNK = 2000, 500  # per seed; in all, and at once
 
 
 def stream_seed(seed: int, stream: str) -> int:
@@ -314,6 +315,22 @@ class ActorCritic:
             first.weight.div_(std[:, None])
             first.bias.sub_((mean[:, None] * first.weight).sum(-2, keepdim=True))
         return policy
+
+    @torch.no_grad()
+    def behaviour_log_prob(self, source: Literal["offline", "online"]) -> NDArray[np.float64] | None:
+        """Mean log-likelihood of replayed actions under the objective's behaviour model: [S]; None without either.
+
+        It is of up to `LIKELIHOOD_ROWS` rows spread evenly over the source, so that nothing is drawn for it.
+        """
+        total = torch.zeros(len(self.seeds), dtype=torch.float64, device=self.device)
+        index = self.sampler.rows().spread_rows(source, LIKELIHOOD_ROWS)
+        for part in torch.split(index, LIKELIHOOD_CHUNK, dim=1):
+            rows = self.sampler.batch(part)
+            log_prob = self.objective.behaviour_log_prob(self.cfg, self.nets, rows.obs, rows.action)
+            if log_prob is None:
+                return None
+            total += log_prob.double().sum(BATCH)
+        return (total / index.shape[1]).cpu().numpy() if index.shape[1] else None
 
     def finite(self) -> NDArray[np.bool_]:
         """Which seeds' parameters are all finite: [S]."""

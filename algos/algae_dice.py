@@ -14,7 +14,7 @@ entropy at s, not at s'. Published D4RL scores came from a copy that inverted th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from algos.core import ENSEMBLE, Metrics, Needs, Step, bellman, discounts, row_mean
 from algos.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Linear, Nets
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
-__all__ = ["METRICS", "OFFICIAL", "Config", "actor_loss", "auxiliary_losses", "critic_loss", "needs", "td_target"]
+__all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "critic_loss", "needs", "td_target"]
 
 METRICS = {
     "residual": "Bellman residual delta, mean over the critics",
@@ -32,10 +32,11 @@ METRICS = {
     "q_initial": "Q at first states of episodes, minimum over critics",
 }
 
-# google-research's algae_dice, flags of train_eval.py
-OFFICIAL: dict[str, Any] = {
-    "hidden": (256, 256), "batch_size": 256, "policy_lr": 1e-3, "critic_lr": 1e-3, "policy_weight_decay": 0.0,
-    "update_order": "post", "q_bound": "none",
+PRESETS = {
+    "official": Preset("google-research's algae_dice, flags of train_eval.py", {
+        "hidden": (256, 256), "batch_size": 256, "policy_lr": 1e-3, "critic_lr": 1e-3, "policy_weight_decay": 0.0,
+        "update_order": "post", "q_bound": "none",
+    })
 }  # fmt: skip
 
 _LARGEST_RESIDUAL = 1e6  # in the policy's weights, as in the authors' code

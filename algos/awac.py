@@ -18,9 +18,19 @@ from torch import Tensor, nn
 
 from algos.core import BATCH, ENSEMBLE, Metrics, Needs, Step, effective_sample_size, row_mean
 from algos.nets import GaussianPolicy, Nets
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
-__all__ = ["Config", "actor_loss", "auxiliary_losses", "needs", "weights"]
+__all__ = ["PRESETS", "Config", "actor_loss", "auxiliary_losses", "behaviour_log_prob", "needs", "weights"]
+
+PRESETS = {  # both update offline with batches of 128, and use 90 % of the data
+    "official": Preset("rlkit's examples/awac/hand/awac1.py", {
+        "hidden": (256, 256), "temperature": 0.5, "advantage_clip": 0.5, "v_estimator": "mean_action",
+        "q_bound": "output", "bootstrap_through_terminals": True, "copy_targets": False, "warmup_steps": 1000,
+    }),
+    "official-mujoco": Preset("rlkit's examples/awac/mujoco/awac1.py", {  # its critics have two layers of 256
+        "temperature": 2.0, "q_bound": "none", "copy_targets": False, "offline_updates": 50_000, "warmup_steps": 1000,
+    }),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,14 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
         return {}, {}
     loss = row_mean(-nets.extra["behaviour"](step.batch.obs).log_prob(step.batch.action))
     return {"behaviour": loss}, {"behaviour_loss": loss.detach()}
+
+
+def behaviour_log_prob(cfg: Config, nets: Nets, obs: Tensor, action: Tensor) -> Tensor | None:
+    """Log-likelihood of given actions under the behaviour model of z_estimator=behaviour; [S, n]."""
+    if cfg.z_estimator != "behaviour":
+        return None
+    log_prob: Tensor = nets.extra["behaviour"](obs).log_prob(action)
+    return log_prob
 
 
 def _rate(cfg: Config, q: Tensor) -> Tensor:

@@ -16,28 +16,46 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from algos.core import BATCH, LearnerConfig, Metrics, Needs, Phase, Stage, Step, effective_sample_size, row_mean
 from algos.nets import Gaussian, Nets, value_net
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, Value, setting
 from algos.trajectories import Trajectories, standardised, td_lambda
 
-__all__ = ["METRICS", "OFFICIAL", "Config", "actor_loss", "auxiliary_losses", "needs", "prepare", "stages"]
+__all__ = [
+    "METRICS",
+    "PRESETS",
+    "RWR_PRESETS",
+    "Config",
+    "actor_loss",
+    "auxiliary_losses",
+    "needs",
+    "prepare",
+    "stages",
+]
 
 METRICS = {
     "value": "V of the batch's states",
     "value_loss": "squared error of V, in the units V is learned in",
     "weight_capped": "share of imitation weights at their cap",
 }
-# the authors' code (awr_configs.py), values for HalfCheetah where tasks differ
-OFFICIAL: dict[str, Any] = {
-    "hidden": (128, 64), "batch_size": 256, "policy_lr": 5e-5, "value_lr": 1e-2, "policy_weight_decay": 0.0,
-    "momentum": 0.9, "policy_std": 0.4, "replay_size": 50_000, "normalise_obs": True,
+_SIZES: dict[str, Value] = {
+    "hidden": (128, 64), "batch_size": 256, "policy_weight_decay": 0.0, "momentum": 0.9, "replay_size": 50_000,
 }  # fmt: skip
+PRESETS = {
+    "official": Preset("AWR's code, awr_configs.py; values for HalfCheetah where tasks differ", {
+        **_SIZES, "policy_lr": 5e-5, "value_lr": 1e-2, "policy_std": 0.4, "normalise_obs": True,
+    }),
+    "awr-paper": Preset("AWR section 5 and appendix: raw advantages", {
+        **_SIZES, "policy_lr": 5e-5, "value_lr": 1e-4, "temperature": 0.05, "standardise": False,
+        "scale_values": False,
+    }),
+}  # fmt: skip
+RWR_PRESETS: dict[str, Preset] = {}  # its authors published no code for these tasks
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,24 +21,27 @@ from algos import vae
 from algos.candidates import best, normal_points, soft_clipped_max
 from algos.core import ENSEMBLE, Metrics, Needs, Step, bellman, row_mean
 from algos.nets import MLP, Dist, Nets
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
 __all__ = [
     "METRICS",
-    "OFFICIAL",
+    "PRESETS",
     "Config",
     "Perturbation",
     "act",
     "actor_loss",
     "auxiliary_losses",
+    "behaviour_log_prob",
     "needs",
     "td_target",
 ]
 
 METRICS = {**vae.METRICS, "perturbation": "how far the behaviour model's actions are moved, mean over dimensions"}
-OFFICIAL: dict[str, Any] = {  # sfujim/BCQ, continuous_BCQ/BCQ.py
-    "hidden": (400, 300), "batch_size": 100, "policy_lr": 1e-3, "critic_lr": 1e-3, "policy_weight_decay": 0.0,
-    "update_order": "post", "q_bound": "none", "vae_lr": 1e-3,
+PRESETS = {
+    "official": Preset("sfujim's BCQ, continuous_BCQ/BCQ.py", {
+        "hidden": (400, 300), "batch_size": 100, "policy_lr": 1e-3, "critic_lr": 1e-3, "policy_weight_decay": 0.0,
+        "update_order": "post", "q_bound": "none", "vae_lr": 1e-3,
+    })
 }  # fmt: skip
 
 
@@ -136,6 +138,11 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
     assert step.noise.action is not None
     loss, metrics = vae.vae_loss(_model(nets), step, step.noise.action[:, 2:])
     return {"vae": loss}, metrics
+
+
+def behaviour_log_prob(cfg: Config, nets: Nets, obs: Tensor, action: Tensor) -> Tensor:
+    """What the VAE says of given actions; [S, n]."""
+    return vae.log_prob_bound(_model(nets), obs, action)
 
 
 def act(cfg: Config, nets: Nets, obs: Tensor, noise: Tensor | None) -> Tensor:

@@ -26,9 +26,12 @@ from algos.core import ENSEMBLE, Metrics, Needs, Phase, Step, bellman, row_mean
 from algos.duals import Dual
 from algos.mmd import SMALLEST, mmd
 from algos.nets import Dist, Nets, SquashedGaussian
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
-__all__ = ["METRICS", "OFFICIAL", "Config", "act", "actor_loss", "auxiliary_losses", "needs", "on_phase", "td_target"]
+__all__ = [
+    "METRICS", "PRESETS", "Config", "act", "actor_loss", "auxiliary_losses", "behaviour_log_prob", "needs", "on_phase",
+    "td_target",
+]  # fmt: skip
 
 METRICS = {
     **vae.METRICS,
@@ -36,11 +39,12 @@ METRICS = {
     "mmd_floor": "the same between two sets of the policy's own actions: no policy of this spread gets below",
     "mmd_multiplier": "weight of the discrepancy in the policy's loss",
 }
-OFFICIAL: dict[str, Any] = {  # aviralkumar2907/BEAR: main.py, algos.py, and its readme's advice on mode and kernel
-    "hidden": (400, 300), "batch_size": 100, "policy_lr": 1e-3, "critic_lr": 1e-3, "policy_weight_decay": 0.0,
-    "update_order": "post", "q_bound": "none", "vae_lr": 1e-3, "mmd_samples": 5,
-    "mmd_sigma": 10.0, "noise_clip": 0.5, "target_policy": True, "policy_q": "mean", "warm_start": 100_000,
-    "act_candidates": 10,
+PRESETS = {
+    "official": Preset("aviralkumar2907's BEAR: main.py, algos.py, and its readme on mode and kernel", {
+        "hidden": (400, 300), "batch_size": 100, "policy_lr": 1e-3, "critic_lr": 1e-3, "policy_weight_decay": 0.0,
+        "update_order": "post", "q_bound": "none", "vae_lr": 1e-3, "mmd_samples": 5, "mmd_sigma": 10.0,
+        "noise_clip": 0.5, "target_policy": True, "policy_q": "mean", "warm_start": 100_000, "act_candidates": 10,
+    })
 }  # fmt: skip
 _LOG_MULTIPLIER = (-5.0, 10.0)
 
@@ -156,15 +160,18 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
     """The VAE on the batch, and the dual variable: it climbs while the MMD is above its threshold."""
     assert step.noise.action is not None
-    model = nets.extra["vae"]
-    assert isinstance(model, vae.VAE)
-    loss, metrics = vae.vae_loss(model, step, step.noise.action[:, -vae.ENCODER_DRAWS :])
+    loss, metrics = vae.vae_loss(_model(nets), step, step.noise.action[:, -vae.ENCODER_DRAWS :])
     losses = {"vae": loss}
     if cfg.multiplier == "auto":
         distance = step.once("mmd", lambda: _distance(cfg, nets, step)).detach()
         eps = cfg.eps_online if cfg.online else cfg.eps_offline
         losses["log_multiplier"] = -_log_multiplier(cfg, nets, distance).exp() * (distance - eps)
     return losses, metrics
+
+
+def behaviour_log_prob(cfg: Config, nets: Nets, obs: Tensor, action: Tensor) -> Tensor:
+    """What the VAE says of given actions; [S, n]."""
+    return vae.log_prob_bound(_model(nets), obs, action)
 
 
 def act(cfg: Config, nets: Nets, obs: Tensor, noise: Tensor | None) -> Tensor:
@@ -174,6 +181,12 @@ def act(cfg: Config, nets: Nets, obs: Tensor, noise: Tensor | None) -> Tensor:
         return dist.sample(noise)[0]
     spread = normal_points(cfg.act_candidates, torch.zeros_like(dist.mean))
     return best(nets, obs, dist.many().sample(spread)[0])
+
+
+def _model(nets: Nets) -> vae.VAE:
+    model = nets.extra["vae"]
+    assert isinstance(model, vae.VAE)
+    return model
 
 
 def _policy_actions(cfg: Config, step: Step, first: int = 0) -> Tensor:
@@ -188,11 +201,9 @@ def _policy_actions(cfg: Config, step: Step, first: int = 0) -> Tensor:
 def _distance(cfg: Config, nets: Nets, step: Step) -> Tensor:
     """MMD between the policy's actions, with gradient, and the behaviour model's: [S]."""
     assert step.noise.action is not None
-    model = nets.extra["vae"]
-    assert isinstance(model, vae.VAE)
     with torch.no_grad():
         latent = vae.latents(step.noise.action[:, cfg.mmd_samples : 3 * cfg.mmd_samples])
-        behaviour = model.sample(step.batch.obs, latent)
+        behaviour = _model(nets).sample(step.batch.obs, latent)
     own = step.once("policy_actions", lambda: _policy_actions(cfg, step))
     return mmd(own, behaviour, cfg.kernel, cfg.mmd_sigma, cfg.mmd_estimator)
 

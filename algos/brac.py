@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -25,9 +25,13 @@ from algos.duals import Dual
 from algos.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
 from algos.policy_file import POLICIES
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
-__all__ = ["METRICS", "OFFICIAL", "Config", "actor_loss", "auxiliary_losses", "needs", "on_phase", "td_target"]
+__all__ = [
+    "BRAC_V_PRESETS", "METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses",
+    "behaviour_log_prob", "needs", "on_phase",
+    "td_target",
+]  # fmt: skip
 
 METRICS = {
     "divergence": "what the penalty measures: KL(policy || behaviour model), or -log pib where there is no KL",
@@ -35,11 +39,15 @@ METRICS = {
     "penalty_weight": "weight of the penalty, where it is tuned",
 }
 
-# google-research's behavior_regularized_offline_rl, README and class defaults; its policy has two layers of 200
-OFFICIAL: dict[str, Any] = {
-    "hidden": (300, 300), "batch_size": 256, "critic_lr": 1e-3, "policy_weight_decay": 0.0, "update_order": "post",
-    "q_bound": "none", "policy_family": "squashed", "penalty_weight": 0.1, "warm_start": 20_000,
-}  # fmt: skip
+_OFFICIAL = Preset(  # its policy has two layers of 200
+    "google-research's behavior_regularized_offline_rl, README and class defaults",
+    {
+        "hidden": (300, 300), "batch_size": 256, "critic_lr": 1e-3, "policy_weight_decay": 0.0, "update_order": "post",
+        "q_bound": "none", "policy_family": "squashed", "penalty_weight": 0.1, "warm_start": 20_000,
+    },
+)  # fmt: skip
+BRAC_V_PRESETS = {"official": _OFFICIAL}
+PRESETS = {"official": Preset(_OFFICIAL.source, {**_OFFICIAL.settings, "mode": "kl_policy"})}  # BRAC-p
 
 
 @dataclass(frozen=True)
@@ -172,6 +180,12 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
         losses["penalty_weight"] = weight * (cfg.target_divergence - row_mean(_penalty_here(cfg, nets, step).detach()))
         metrics["penalty_weight"] = weight.detach()
     return losses, metrics
+
+
+def behaviour_log_prob(cfg: Config, nets: Nets, obs: Tensor, action: Tensor) -> Tensor:
+    """log pib of given actions; [S, n]."""
+    log_prob: Tensor = nets.extra["behaviour"](obs).log_prob(action)
+    return log_prob
 
 
 def divergence(cfg: Config, nets: Nets, obs: Tensor, dist: Dist, noise: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
 if TYPE_CHECKING:
     from algos import Entry
@@ -250,6 +250,10 @@ def _act(cfg: Any, nets: Nets, obs: Tensor, noise: Tensor | None) -> Tensor:
     return action
 
 
+def _no_behaviour(cfg: Any, nets: Nets, obs: Tensor, action: Tensor) -> Tensor | None:
+    return None
+
+
 def _same(cfg: Any, phase: Phase) -> Any:
     return cfg
 
@@ -273,8 +277,9 @@ class Objective:
     """An algorithm: its settings, what it needs, and pure losses; built from a module that defines them.
 
     A module must define `Config`, `needs(cfg)` and `actor_loss(cfg, nets, step)`; it may define `td_target`,
-    `critic_loss`, `critic_penalty`, `auxiliary_losses`, `on_phase`, `act`, and a dict `METRICS` of names it logs beyond
-    the common ones.
+    `critic_loss`, `critic_penalty`, `auxiliary_losses`, `on_phase`, `act`, `behaviour_log_prob` (of given actions under
+    its model of the behaviour, [S, n]; None without one), a dict `METRICS` of names it logs beyond the common ones, and
+    a dict `PRESETS` of settings from other sources by name.
 
     A method that alternates defines `stages`: what an iteration, which collects so many rows per seed, consists of in a
     phase; empty where all updates of the phase are alike. Iterations follow each other offline as well. `prepare`
@@ -298,7 +303,9 @@ class Objective:
     stages: Callable[[Any, Phase, int, LearnerConfig], tuple[Stage, ...]] = _no_stages
     prepare: Callable[[Any, Nets, str, Trajectories, LearnerConfig], dict[str, Tensor]] = _nothing_prepared
     policy_step: Callable[[Any, Nets, Step, Sequence[Tensor]], Increments] = _by_the_optimiser
+    behaviour_log_prob: Callable[[Any, Nets, Tensor, Tensor], Tensor | None] = _no_behaviour
     metrics: Mapping[str, str] = field(default_factory=dict)
+    presets: Mapping[str, Preset] = field(default_factory=dict)
 
     @classmethod
     def from_module(cls, name: str, entry: Entry) -> Objective:
@@ -308,13 +315,13 @@ class Objective:
         if missing:
             raise SettingError(f"algorithm {name!r}: {entry.module} does not define {', '.join(missing)}")
         optional = (
-            "td_target", "critic_loss", "critic_penalty", "auxiliary_losses", "on_phase", "act", "stages", "prepare",
-            "policy_step",
+            "td_target", "critic_loss", "critic_penalty", "auxiliary_losses", "on_phase", "act", "behaviour_log_prob",
+            "stages", "prepare", "policy_step",
         )  # fmt: skip
         hooks = {hook: getattr(module, hook) for hook in optional if hasattr(module, hook)}
         return cls(
             name, entry.summary, module.Config, entry.settings, module.needs, module.actor_loss,
-            metrics=getattr(module, "METRICS", {}), **hooks,
+            metrics=getattr(module, "METRICS", {}), presets=getattr(module, entry.presets, {}), **hooks,
         )  # fmt: skip
 
 

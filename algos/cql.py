@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -29,12 +29,12 @@ from algos.duals import Dual
 from algos.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
 from algos.sac import smallest, soft_target
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
 __all__ = [
+    "CAL_QL_PRESETS",
     "METRICS",
-    "OFFICIAL",
-    "OFFICIAL_CAL_QL",
+    "PRESETS",
     "Config",
     "actor_loss",
     "auxiliary_losses",
@@ -51,22 +51,18 @@ METRICS = {
     "floored": "share of the policy's actions that Q rates below the data's return-to-go",
 }
 
-# CQL's cql_mujoco_new.py
-OFFICIAL: dict[str, Any] = {
-    "hidden": (256, 256, 256),
-    "batch_size": 256,
-    "policy_lr": 1e-4,
-    "policy_weight_decay": 0.0,
-    "policy_bc_steps": 40_000,
-}
-# Cal-QL's run_adroit.sh, where the critics have a third layer
-OFFICIAL_CAL_QL: dict[str, Any] = {
-    "hidden": (512, 512),
-    "batch_size": 256,
-    "policy_lr": 1e-4,
-    "policy_weight_decay": 0.0,
-    "offline_updates": 20_000,
-}
+PRESETS = {
+    "official": Preset("CQL's cql_mujoco_new.py", {
+        "hidden": (256, 256, 256), "batch_size": 256, "policy_lr": 1e-4, "policy_weight_decay": 0.0, "q_bound": "none",
+        "policy_bc_steps": 40_000,
+    })
+}  # fmt: skip
+CAL_QL_PRESETS = {  # its critics have a third layer
+    "official": Preset("Cal-QL's run_adroit.sh, its weight of 1 for rewards ten times as large", {
+        "hidden": (512, 512), "batch_size": 256, "policy_lr": 1e-4, "policy_weight_decay": 0.0, "q_bound": "none",
+        "offline_updates": 20_000, "conservative_weight": 0.1,
+    })
+}  # fmt: skip
 
 _LOG_MULTIPLIER_MAX = math.log(1e6)  # CQL's code
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -20,12 +20,12 @@ from torch import Tensor
 from algos.core import LearnerConfig, Metrics, Needs, Phase, Stage, Step, row_mean
 from algos.natural import as_vector, at, conjugate_gradient, fisher, kl, split
 from algos.nets import Gaussian, Nets, value_net
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 from algos.trajectories import Trajectories, advantages, standardised
 
 __all__ = [
     "METRICS",
-    "OFFICIAL",
+    "PRESETS",
     "Config",
     "actor_loss",
     "auxiliary_losses",
@@ -41,10 +41,10 @@ METRICS = {
     "demo_weight": "weight of a demonstration row, beside advantages of deviation 1",
     "kl_step": "KL(old || new) of the policy's step on its batch",
 }
-# the authors' code: mjrl and hand_dapg's relocate example; their policy has tanh layers
-OFFICIAL: dict[str, Any] = {
-    "hidden": (32, 32), "discount": 0.995, "policy_lr": 1e-3, "policy_weight_decay": 0.0,
-    "steps_per_iteration": 40_000, "eval_every_online": 40_000,
+PRESETS = {
+    "official": Preset("hand_dapg's relocate example, but for the tanh of its layers", {
+        "hidden": (32, 32), "discount": 0.995, "policy_lr": 1e-3, "policy_weight_decay": 0.0,
+    })
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@
     Q: y = r + gamma (1 - terminated) V(s')                                                    (eq. 6)
     policy: maximise min(exp(inverse_temperature u), weight_cap) log pi(a|s)                   (eq. 7)
 
-No action of the policy is ever rated. Rewards c times as large are the same as c times the inverse temperature: its
+No loss rates an action of the policy. Rewards c times as large are the same as c times the inverse temperature: its
 code scales MuJoCo's so that the data's returns span 1000.
 Departures: the three losses see the same networks (its code steps V first); neither the dropout of 0.1 that its code
 gives the policy on Adroit, nor the cosine schedule of the policy's offline step size.
@@ -14,24 +14,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from algos.core import BATCH, ENSEMBLE, Metrics, Needs, Step, bellman, effective_sample_size, row_mean
 from algos.nets import Dist, Nets, value_net
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
-__all__ = ["METRICS", "OFFICIAL", "Config", "actor_loss", "auxiliary_losses", "expectile_loss", "needs", "td_target"]
+__all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "expectile_loss", "needs", "td_target"]
 
 METRICS = {
     "value": "V of the batch's states",
     "value_loss": "expectile loss of V",
 }
 
-# implicit_q_learning's learner.py and train_finetune.py
-OFFICIAL: dict[str, Any] = {"hidden": (256, 256), "batch_size": 256, "policy_weight_decay": 0.0}
+PRESETS = {
+    "official": Preset("implicit_q_learning's learner.py, train_finetune.py, and for hands kitchen_config.py", {
+        "hidden": (256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none",
+        "inverse_temperature": 0.5, "offline_updates": 1_000_000,
+    })
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,10 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
     advantage = _q(nets, step) - _v(nets, step).detach()  # [S, B]
     w = (cfg.inverse_temperature * advantage).clamp_max(math.log(cfg.weight_cap)).exp()
     log_prob = step.dist.log_prob(step.batch.action)  # [S, B]
+    with torch.no_grad():  # for the record only: no loss of IQL rates an action of the policy
+        q_policy = nets.q(step.batch.obs, step.dist.mode).amin(ENSEMBLE)
     return row_mean(-w * log_prob), {
+        "q_policy": row_mean(q_policy),
         "advantage": row_mean(advantage),
         "advantage_std": advantage.std(BATCH, correction=0),
         "weight_ess": effective_sample_size(w),

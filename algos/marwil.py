@@ -12,25 +12,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from algos.core import BATCH, LearnerConfig, Metrics, Needs, Phase, Stage, Step, effective_sample_size, row_mean
 from algos.nets import Nets, value_net
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 from algos.trajectories import Trajectories, td_lambda
 
-__all__ = ["METRICS", "OFFICIAL", "Config", "Scale", "actor_loss", "auxiliary_losses", "needs", "prepare", "stages"]
+__all__ = ["METRICS", "PRESETS", "Config", "Scale", "actor_loss", "auxiliary_losses", "needs", "prepare", "stages"]
 
 METRICS = {
     "value": "V of the batch's states",
     "value_loss": "half the squared error of V",
     "advantage_scale": "c, by which advantages are divided",
 }
-OFFICIAL: dict[str, Any] = {  # RLlib's MARWILConfig
-    "batch_size": 2000, "policy_lr": 1e-4, "policy_weight_decay": 0.0, "scale_rate": 1e-8, "weight_cap": None,
+PRESETS = {
+    "official": Preset("RLlib's MARWILConfig", {
+        "batch_size": 2000, "policy_lr": 1e-4, "policy_weight_decay": 0.0, "scale_rate": 1e-8, "weight_cap": None,
+    })
 }  # fmt: skip
 
 _SAFE_EXPONENT = 80.0  # exp of more leaves float32

@@ -31,9 +31,9 @@ from algos.candidates import SAMPLE
 from algos.core import BATCH, ENSEMBLE, Metrics, Needs, Step, bellman, row_mean
 from algos.duals import Dual
 from algos.nets import Dist, Gaussian, Nets
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
-__all__ = ["METRICS", "OFFICIAL", "Config", "actor_loss", "auxiliary_losses", "needs", "td_target"]
+__all__ = ["ACME_PRESETS", "METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "td_target"]
 
 METRICS = {
     "mpo_temperature": "temperature of the weights (eta)",
@@ -42,11 +42,17 @@ METRICS = {
     "kl_std": "the same of its deviation, bounded by eps_std",
     "alpha_mean": "weight of kl_mean in the policy's loss",
     "alpha_std": "weight of kl_std in the policy's loss",
+    "penalty_temperature": "temperature of the weights by how far samples are outside of [-1, 1]",
     "out_of_bounds": "how far sampled actions are outside of [-1, 1]",
 }
-OFFICIAL: dict[str, Any] = {  # acme/agents/tf/mpo and its gym example; tau is nearest to copies every 100 updates
-    "hidden": (256, 256, 256), "batch_size": 256, "policy_lr": 1e-4, "critic_lr": 1e-4, "policy_weight_decay": 0.0,
-    "q_bound": "none", "tau": 0.01, "mode": "acme",
+PRESETS = {
+    "official": Preset("the MPO switch of AWAC's trainer in rlkit", {"weight": "advantage", "samples": 1}),
+}
+ACME_PRESETS = {
+    "official": Preset("acme's agents/tf/mpo and its gym example; tau for its copies every 100 updates", {
+        "hidden": (256, 256, 256), "batch_size": 256, "policy_lr": 1e-4, "critic_lr": 1e-4, "policy_weight_decay": 0.0,
+        "q_bound": "none", "tau": 0.01,
+    })
 }  # fmt: skip
 _LEAST = 1e-8  # of every dual
 _FLOOR = -18.0  # of its value before the softplus
@@ -128,7 +134,9 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
         "alpha_std": (_dual(nets, "alpha_std") * (cfg.eps_std - kl_std.detach())).sum(-1),
     }
     if cfg.action_penalty:
-        losses["penalty_temperature"] = _temperature_loss(_dual(nets, "penalty_temperature"), -outside, cfg.eps_penalty)
+        temperature = _dual(nets, "penalty_temperature")
+        losses["penalty_temperature"] = _temperature_loss(temperature, -outside, cfg.eps_penalty)
+        return losses, {"penalty_temperature": temperature[:, 0].detach()}
     return losses, {}
 
 

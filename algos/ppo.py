@@ -9,17 +9,17 @@ An on-policy reference: prior data serve to clone its first policy and for nothi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from algos.core import LearnerConfig, Metrics, Needs, Phase, Stage, Step, row_mean
 from algos.nets import Nets, value_net
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 from algos.trajectories import Trajectories, advantages, standardised
 
-__all__ = ["METRICS", "OFFICIAL", "Config", "actor_loss", "auxiliary_losses", "needs", "prepare", "stages"]
+__all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "prepare", "stages"]
 
 METRICS = {
     "value": "V of the batch's states",
@@ -27,8 +27,10 @@ METRICS = {
     "ratio_clipped": "share of likelihood ratios outside the clip",
     "kl_old": "estimate of KL(pi_old || pi)",
 }
-OFFICIAL: dict[str, Any] = {  # CleanRL's ppo_continuous_action, but for its annealed step size
-    "hidden": (64, 64), "policy_weight_decay": 0.0, "clip_value": True, "start": "scratch",
+PRESETS = {
+    "official": Preset("CleanRL's ppo_continuous_action, but for its annealed step size", {
+        "hidden": (64, 64), "policy_weight_decay": 0.0, "clip_value": True, "start": "scratch",
+    })
 }  # fmt: skip
 
 

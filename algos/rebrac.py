@@ -12,23 +12,23 @@ those of every other method.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from algos.core import ENSEMBLE, Metrics, Needs, Phase, Step, bellman, row_mean
 from algos.nets import Dist, Nets
-from algos.settings import SettingError, Value, setting
+from algos.settings import Preset, SettingError, setting
 from algos.td3 import check_delays_and_noise, smoothed_action
 from algos.td3_bc import METRICS, bc_decay, check_decay, inverse_scale
 
-__all__ = ["METRICS", "OFFICIAL", "Config", "actor_loss", "needs", "on_phase", "td_target"]
+__all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "needs", "on_phase", "td_target"]
 
-# the authors' fine-tuning on Adroit, github.com/DT6A/ReBRAC and CORL
-OFFICIAL: Mapping[str, Value] = {
-    "hidden": (256, 256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none",
-    "update_order": "post",
+PRESETS = {
+    "official": Preset("ReBRAC's code and CORL, fine-tuning on Adroit", {
+        "hidden": (256, 256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none",
+        "update_order": "post",
+    })
 }  # fmt: skip
 
 

@@ -162,6 +162,13 @@ class Replay:
         """One number of each row, such as its reward: row numbers [S, B] -> [S, B]."""
         return self.rows[:, self.layout.offset(name)].index_select(0, index.flatten()).view(index.shape)
 
+    def spread_rows(self, source: Literal["offline", "online"], most: int) -> Tensor:
+        """Row numbers of at most so many rows, spread evenly over the offline or each seed's online ones: [S, n]."""
+        filled = self.offline if source == "offline" else min(self.inserted, self.capacity)
+        n = min(most, filled)
+        rows = torch.arange(n, device=self.rows.device) * filled // max(1, n)
+        return rows.expand(self.seeds, -1) if source == "offline" else self._start + rows
+
     def gather(self, index: Tensor) -> Tensor:
         """[S, B] row numbers -> [S, B, width]."""
         return self.rows.index_select(0, index.flatten()).view(*index.shape, self.layout.width)

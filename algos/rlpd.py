@@ -11,7 +11,7 @@ Departure: random actions begin a run in its code; here the warm-up acts with th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor
 
@@ -19,18 +19,16 @@ from algos.core import ENSEMBLE, Metrics, Needs, Step
 from algos.entropy import alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
 from algos.sac import soft_actor_loss, soft_target
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
-__all__ = ["OFFICIAL", "Config", "actor_loss", "auxiliary_losses", "needs", "subset_min", "td_target"]
+__all__ = ["PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "subset_min", "td_target"]
 
-# rlpd's README for the binary hand tasks, and its configs; elsewhere two layers of 256 and backup_entropy
-OFFICIAL: dict[str, Any] = {
-    "hidden": (256, 256, 256),
-    "batch_size": 256,
-    "policy_weight_decay": 0.0,
-    "update_order": "post",
-    "backup_entropy": False,
-}
+PRESETS = {
+    "official": Preset("rlpd's README for the binary hand tasks, and its configs", {
+        "hidden": (256, 256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "update_order": "post",
+        "q_bound": "none", "backup_entropy": False,
+    })
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

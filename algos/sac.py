@@ -14,14 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from algos.core import ENSEMBLE, Metrics, Needs, Phase, Step, bellman, row_mean
 from algos.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
-from algos.settings import setting
+from algos.settings import Preset, setting
 
 __all__ = [
+    "PRESETS",
     "Config",
     "actor_loss",
     "auxiliary_losses",
@@ -32,6 +34,13 @@ __all__ = [
     "soft_target",
     "td_target",
 ]
+
+PRESETS = {
+    "official": Preset("rlkit's examples/sac.py", {
+        "hidden": (256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none", "copy_targets": False,
+        "warmup_steps": 1000,
+    })
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,9 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
     if cfg.policy_loss == "sac":
         return soft_actor_loss(cfg.alpha, nets, step)
     log_prob = row_mean(step.dist.log_prob(step.batch.action))
-    return -log_prob, {"log_prob_data": log_prob}
+    with torch.no_grad():
+        q = nets.q(step.batch.obs, step.sampled[0]).amin(ENSEMBLE)
+    return -log_prob, {"log_prob_data": log_prob, "q_policy": row_mean(q)}
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:

@@ -17,9 +17,16 @@ from algos.core import ENSEMBLE, Metrics, Needs, Step, row_mean
 from algos.entropy import alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
 from algos.sac import soft_actor_loss, soft_target
-from algos.settings import SettingError, setting
+from algos.settings import Preset, SettingError, setting
 
-__all__ = ["Config", "actor_loss", "auxiliary_losses", "needs", "td_target"]
+__all__ = ["PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "td_target"]
+
+PRESETS = {  # its weights, 1e-3 on Q and 1/128 on a sum of squared errors, have no counterpart beside a likelihood
+    "official": Preset("openai/baselines' her, which is Nair 2018's method on DDPG", {
+        "hidden": (256, 256, 256), "batch_size": 256, "policy_lr": 1e-3, "critic_lr": 1e-3, "tau": 0.05,
+        "policy_weight_decay": 0.0, "q_filter": True,
+    })
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -63,10 +63,10 @@ class Sampler:
             if needs.initial_batch:
                 first[s].normal_(generator=generator)
         u_rows, u_demo, u_initial = torch.split(u, [rows, needs.demo_batch, needs.initial_batch], dim=1)
-        demo = self._batch(self._replay().source_rows(u_demo, "demos")) if needs.demo_batch else None
+        demo = self.batch(self.rows().source_rows(u_demo, "demos")) if needs.demo_batch else None
         initial = self.scaled(self._initial().draw(u_initial)) if needs.initial_batch else None
         if stage is None:
-            batch = self._batch(self.index(u_rows), demo, initial)
+            batch = self.batch(self.index(u_rows), demo, initial)
         else:
             batch = self._stage_batch(u_rows, stage, demo, initial)
         return batch, Noise(
@@ -76,14 +76,14 @@ class Sampler:
 
     def index(self, u: Tensor) -> Tensor:
         """Which rows a batch takes, from u in [0, 1): [S, B]."""
-        replay = self._replay()
+        replay = self.rows()
         if self.offline_fraction is not None and self.mixes():
             return replay.mixed_rows(u, round(self.offline_fraction * u.shape[1]))
         return replay.source_rows(u, self.needs.source)
 
     def mixes(self) -> bool:
         """Whether batches hold a fixed share of offline rows; the host knows, so no branch looks at a tensor."""
-        replay = self._replay()
+        replay = self.rows()
         return bool(self.phase == "online" and self.offline_fraction is not None and replay.inserted and replay.offline)
 
     def scaled(self, obs: Tensor) -> Tensor:
@@ -95,16 +95,16 @@ class Sampler:
     def window(self, collected: int) -> None:
         """Point the present stage to the rows it learns from; an iteration collects so many rows per seed."""
         newest = collected if self.needs.window == "iteration" else self.needs.window
-        self.iteration.point_to(self._replay().in_order(newest))
+        self.iteration.point_to(self.rows().in_order(newest))
 
     def trajectories(self, ignore_terminals: bool = False) -> Trajectories:
         """The window as whole trajectories; true ends can be made to look like time limits."""
-        iteration, replay = self.iteration, self._replay()
+        iteration, replay = self.iteration, self.rows()
         index = iteration.index[:, : iteration.rows]
         reward, terminated, ends = (replay.number(name, index) for name in ("reward", "terminated", "ends"))
         if ignore_terminals:
             terminated = torch.zeros_like(terminated)
-        return Trajectories(reward, terminated, ends, lambda part: self._batch(index[:, part]), iteration.number)
+        return Trajectories(reward, terminated, ends, lambda part: self.batch(index[:, part]), iteration.number)
 
     def passes(self, stage: Stage) -> Tensor | None:
         """Shuffled passes over the window, where the stage wants them: [S, updates, B]."""
@@ -116,15 +116,16 @@ class Sampler:
     def _stage_batch(self, u: Tensor, stage: Stage, demo: Batch | None, initial: Tensor | None) -> Batch:
         index, columns = self.iteration.gather(self.iteration.positions(u))
         if stage.all_demos:
-            rows = torch.arange(self._replay().demos, device=self.device).expand(len(u), -1)
-            demo = self._batch(rows)
-        batch = self._batch(index, demo, initial)
+            rows = torch.arange(self.rows().demos, device=self.device).expand(len(u), -1)
+            demo = self.batch(rows)
+        batch = self.batch(index, demo, initial)
         return dataclasses.replace(batch, columns={**batch.columns, **columns})
 
     # parts
 
-    def _batch(self, index: Tensor, demo: Batch | None = None, initial: Tensor | None = None) -> Batch:
-        batch = self.layout.batch(self._replay().gather(index), demo, initial)
+    def batch(self, index: Tensor, demo: Batch | None = None, initial: Tensor | None = None) -> Batch:
+        """These rows [S, B] as the losses get them."""
+        batch = self.layout.batch(self.rows().gather(index), demo, initial)
         if self.obs_mean is None:
             return batch
         return dataclasses.replace(batch, obs=self.scaled(batch.obs), next_obs=self.scaled(batch.next_obs))
@@ -138,12 +139,13 @@ class Sampler:
         return obs.mean(0), obs.std(0, correction=0) + 1e-3  # as in TD3+BC's code
 
     def _initial(self) -> InitialStates:
-        states = self._replay().initial
+        states = self.rows().initial
         if states is None:
             raise RuntimeError("this learner needs first states of episodes, and its replay was built without")
         return states
 
-    def _replay(self) -> Replay:
+    def rows(self) -> Replay:
+        """Where rows come from."""
         if self.replay is None:
             raise RuntimeError("this learner was built without data and can only act")
         return self.replay

@@ -10,9 +10,10 @@ import dataclasses
 import difflib
 import types
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["SettingError", "Value", "describe", "nearest", "parse", "setting", "with_values"]
+__all__ = ["Preset", "SettingError", "Value", "describe", "nearest", "parse", "setting", "with_values"]
 
 Value = bool | int | float | str | None | tuple[int, ...] | tuple[str, ...]
 C = TypeVar("C")
@@ -20,6 +21,17 @@ C = TypeVar("C")
 
 class SettingError(ValueError):
     """A name or value the user gave that cannot be used; the message says what would be right."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings from one source other than AWAC's comparison, of the method, the learner and the protocol alike.
+
+    It holds departures only, and nothing of how a run is scored.
+    """
+
+    source: str  # whose code or table, and where in it
+    settings: Mapping[str, Value]
 
 
 def setting(default: Any, meaning: str, source: str = "") -> Any:

@@ -9,24 +9,23 @@ offline they are references for what such protection is worth.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from algos.core import ENSEMBLE, Metrics, Needs, Step, bellman, row_mean
 from algos.nets import Dist, Nets
-from algos.settings import SettingError, Value, setting
+from algos.settings import Preset, SettingError, setting
 
 __all__ = [
-    "OFFICIAL", "Config", "actor_loss", "check_delays_and_noise", "needs", "smoothed_action", "smoothed_target",
+    "PRESETS", "Config", "actor_loss", "check_delays_and_noise", "needs", "smoothed_action", "smoothed_target",
     "td_target",
 ]  # fmt: skip
 
-# the authors' code, github.com/sfujim/TD3, which has a DDPG of the same sizes; the original DDPG: hidden 400 and 300,
-# policy_lr 1e-4, critic_lr 1e-3, batch 64, tau 1e-3
-OFFICIAL: Mapping[str, Value] = {
-    "hidden": (256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none", "update_order": "post",
+PRESETS = {  # the original DDPG: hidden 400 and 300, policy_lr 1e-4, critic_lr 1e-3, batch 64, tau 1e-3
+    "official": Preset("sfujim's TD3, whose OurDDPG has the same sizes", {
+        "hidden": (256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none", "update_order": "post",
+    })
 }  # fmt: skip
 
 

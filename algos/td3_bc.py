@@ -10,7 +10,6 @@ online phase; `bc_decay_floor` below 1 lets the cloning term fade there.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,11 +17,11 @@ from torch import Tensor
 
 from algos.core import ENSEMBLE, SEED, Metrics, Needs, Phase, Step, row_mean
 from algos.nets import Dist, Nets
-from algos.settings import SettingError, Value, setting
+from algos.settings import Preset, SettingError, setting
 from algos.td3 import check_delays_and_noise, smoothed_target
 
 __all__ = [
-    "METRICS", "OFFICIAL", "Config", "actor_loss", "bc_decay", "check_decay", "inverse_scale", "needs", "on_phase",
+    "METRICS", "PRESETS", "Config", "actor_loss", "bc_decay", "check_decay", "inverse_scale", "needs", "on_phase",
     "td_target",
 ]  # fmt: skip
 
@@ -31,10 +30,11 @@ METRICS = {
     "bc_coef": "weight of the squared distance to the data's actions in the policy's loss",
 }
 
-# the authors' code, github.com/sfujim/TD3_BC
-OFFICIAL: Mapping[str, Value] = {
-    "hidden": (256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none", "update_order": "post",
-    "q_scale": "policy",
+PRESETS = {
+    "official": Preset("sfujim's TD3_BC", {
+        "hidden": (256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none", "update_order": "post",
+        "q_scale": "policy",
+    })
 }  # fmt: skip
 
 

@@ -3,7 +3,9 @@
     minimise |a - tanh decode(s, z)|^2 / A + 1/2 KL( q(z|s,a) || N(0, 1) ) / L,  z ~ q(z|s,a),  L = 2A latents
 
 4A times this is, up to a constant, minus the evidence bound of a decoder N(tanh decode(s, z), 1/8): so the loss also
-gives a lower bound on log p(a|s), the nearest that a VAE has to a likelihood.
+gives a lower bound on log p(a|s), the nearest that a VAE has to a likelihood. `log_prob_bound` is that bound with the
+reconstruction taken at the encoder's mean instead of averaged over its draws: a number of (s, a) alone, as a rule a
+little above the bound, and the bound itself where the decoder does not listen to its latents.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 from algos.core import Metrics, Step, row_mean
 from algos.nets import MLP, Gaussian
 
-__all__ = ["ENCODER_DRAWS", "METRICS", "VAE", "latents", "vae_loss"]
+__all__ = ["ENCODER_DRAWS", "METRICS", "VAE", "latents", "log_prob_bound", "vae_loss"]
 
 ENCODER_DRAWS = 2  # action-wide draws of noise that `vae_loss` takes: a latent is as wide as two actions
 METRICS = {
@@ -68,11 +70,23 @@ def vae_loss(vae: VAE, step: Step, noise: Tensor) -> tuple[Tensor, Metrics]:
     posterior = vae.encode(obs, action)
     latent, _ = posterior.sample(latents(noise)[:, 0])
     mse = row_mean((vae.decode(obs, latent).tanh() - action).square().mean(-1))
-    log_std = posterior.log_std
-    kl = row_mean((0.5 * (posterior.mean.square() + (2.0 * log_std).exp() - 1.0) - log_std).mean(-1))
+    kl = row_mean(_divergence(posterior))
     loss = mse + _KL_WEIGHT * kl
     bound = _evidence(loss.detach(), action.shape[-1])
     return loss, {"vae_mse": mse.detach(), "vae_kl": kl.detach(), "behaviour_log_prob": bound}
+
+
+def log_prob_bound(vae: VAE, obs: Tensor, action: Tensor) -> Tensor:
+    """The bound on log p(a|s) at the encoder's mean: log N(a; decoded mean, 1/8) - KL(encoder || N(0, 1)); [S, n]."""
+    posterior = vae.encode(obs, action)
+    mse = (vae.decode(obs, posterior.mean).tanh() - action).square().mean(-1)
+    return _evidence(mse + _KL_WEIGHT * _divergence(posterior), action.shape[-1])
+
+
+def _divergence(posterior: Gaussian) -> Tensor:
+    """KL of the encoder's normal from the prior, mean over latents: [S, B]."""
+    log_std = posterior.log_std
+    return (0.5 * (posterior.mean.square() + (2.0 * log_std).exp() - 1.0) - log_std).mean(-1)
 
 
 def _evidence(loss: Tensor, action_dim: int) -> Tensor:

@@ -24,7 +24,7 @@ OFFLINE_WIDTH = 0.28  # of the online part: updates and environment steps are di
 # what each diagnostic panel shows, in this order; metrics of outside algorithms follow
 DIAGNOSTICS = (
     "critic_loss", "q_data", "weight_ess", "log_prob_data", "policy_std", "entropy", "entropy_coef",
-    "mse_data",
+    "mse_data", "behaviour_log_prob_offline", "behaviour_log_prob_online",
 )  # fmt: skip
 
 

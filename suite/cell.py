@@ -141,7 +141,8 @@ def _run_json(experiment: Experiment, data: Dataset | None, device: torch.device
     needs = e.needs
     info = data.info if data else None
     return {
-        "algo": e.algo, "task": e.task.id, "seeds": list(e.seeds), "profile": e.profile, "name": e.name, "hash": e.hash,
+        "algo": e.algo, "task": e.task.id, "seeds": list(e.seeds), "profile": e.profile, "preset": e.preset,
+        "name": e.name, "hash": e.hash,
         "settings": e.settings,
         "success_rule": e.task.success_rule, "horizon": e.task.horizon, "reward_range": list(e.task.reward_range),
         "offline_only": needs.offline_only,

@@ -24,6 +24,9 @@ Seeds = Annotated[
     str, typer.Option(help="A count (5: seeds 0 to 4), a list (3,7,9) or a range (4-6); all train at once.")
 ]
 Profile = Annotated[str, typer.Option(help="Sizes: paper, quick (minutes on a CPU) or smoke (seconds).")]
+Preset = Annotated[
+    str, typer.Option(help="Whose settings: paper (AWAC's comparison) or official; `bench list presets` names them.")
+]
 Set = Annotated[
     list[str], typer.Option("--set", help="Override one setting: name=value or algo.name=value. Repeatable.")
 ]
@@ -42,7 +45,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command()
 def run(
-    algo: Algo, env: Env, seeds: Seeds = "3", profile: Profile = "quick", set_: Set = [],  # noqa: B006 - typer's way
+    algo: Algo, env: Env, seeds: Seeds = "3", profile: Profile = "quick", preset: Preset = "paper",
+    set_: Set = [],  # noqa: B006 - typer's way
     out: Out = Path("runs"), name: Name = None, dataset: DatasetName = None, device: Device = "auto",
     threads: Threads = None, workers: Workers = None, jobs: Jobs = 1, dry_run: DryRun = False,
 ) -> None:  # fmt: skip
@@ -50,8 +54,8 @@ def run(
     from suite import commands
 
     raise typer.Exit(commands.run(
-        algo=algo, env=env, seeds=seeds, profile=profile, overrides=set_, out=out, name=name, dataset=dataset,
-        device=device, threads=threads, workers=workers, jobs=jobs, dry_run=dry_run,
+        algo=algo, env=env, seeds=seeds, profile=profile, preset=preset, overrides=set_, out=out, name=name,
+        dataset=dataset, device=device, threads=threads, workers=workers, jobs=jobs, dry_run=dry_run,
     ))  # fmt: skip
 
 
@@ -72,7 +76,7 @@ def report(
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="algos, envs, datasets, profiles or runs.")],
+    what: Annotated[str, typer.Argument(help="algos, envs, datasets, presets, profiles or runs.")],
     out: Out = Path("runs"), as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """List what there is."""
@@ -85,12 +89,12 @@ def list_(
 def explain(
     algo: Annotated[str, typer.Argument(help="An algorithm.")],
     env: Annotated[str, typer.Argument(help="A task.")],
-    profile: Profile = "paper", set_: Set = [], as_json: AsJson = False,  # noqa: B006
+    profile: Profile = "paper", preset: Preset = "paper", set_: Set = [], as_json: AsJson = False,  # noqa: B006
 ) -> None:  # fmt: skip
     """Print every setting of an algorithm on a task: value, meaning, and where the value comes from."""
     from suite import commands
 
-    _print(commands.explain(algo, env, profile, set_), as_json)
+    _print(commands.explain(algo, env, profile, preset, set_), as_json)
 
 
 @app.command()

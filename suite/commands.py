@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import errno
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from suite.config import (
 from suite.estimate import estimate
 from suite.hardware import Hardware, device_name, versions
 from suite.launch import Cell, run_all
+from suite.presets import PAPER, departures
 from suite.protocol import Diverged
 from suite.record import find_runs, read_run, write_json
 from suite.speed import measure
@@ -38,17 +41,17 @@ __all__ = ["data_build", "data_distill", "data_info", "explain", "listing", "run
 
 
 def run(
-    algo: str, env: str, seeds: str, profile: str, overrides: Sequence[str], out: Path, name: str | None,
+    algo: str, env: str, seeds: str, profile: str, preset: str, overrides: Sequence[str], out: Path, name: str | None,
     dataset: str | None, device: str, threads: int | None, workers: int | None, jobs: int, dry_run: bool,
 ) -> int:  # fmt: skip
     """Resolve every cell first, so that a bad name trains nothing; then run them. Returns the exit code."""
     experiments = [
-        resolve(a, e, parse_seeds(seeds), profile, overrides, name, dataset)
+        resolve(a, e, parse_seeds(seeds), profile, overrides, name, dataset, preset)
         for e in dict.fromkeys(tasks.get(t).id for t in parse_list(env)) for a in parse_list(algo)
     ]  # fmt: skip
     if not experiments:
         raise SettingError("--algo and --env must each name at least one")
-    for message in unused(experiments, overrides, dataset):
+    for message in unused(experiments, overrides, dataset, preset):
         _say(message)
     hardware = Hardware(device, threads, workers)
     hardware.torch_device()
@@ -84,8 +87,8 @@ def _run_jobs(
     for e in experiments:
         command = [
             sys.executable, "-m", "suite.cli", "run", "--algo", e.algo, "--env", e.task.id, "--seeds", seeds,
-            "--profile", e.profile, "--out", str(out), "--name", e.name, "--device", hardware.device,
-            "--threads", str(threads), "--workers", str(workers),
+            "--profile", e.profile, "--preset", e.preset, "--out", str(out), "--name", e.name,
+            "--device", hardware.device, "--threads", str(threads), "--workers", str(workers),
         ]  # fmt: skip
         command += ["--dataset", e.dataset] if e.dataset else []
         for text in own_overrides(e, overrides):
@@ -131,7 +134,8 @@ def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs:
 
 def _show_plan(experiment: Experiment, out: Path, hardware: Hardware) -> None:
     """What `--dry-run` prints about one cell."""
-    _print(f"# {experiment.cell}, seeds {', '.join(map(str, experiment.seeds))}, profile {experiment.profile}")
+    seeds = ", ".join(map(str, experiment.seeds))
+    _print(f"# {experiment.cell}, seeds {seeds}, profile {experiment.profile}, preset {experiment.preset}")
     for name, setting in experiment.settings.items():
         _print(f"{name} = {setting['value']}    ({setting['source']})")
     _print(f"folder: {run_folder(experiment, out)}")
@@ -157,14 +161,27 @@ def speed(
         "cores": os.cpu_count(), "threads": hardware.thread_count(),
         "workers": hardware.worker_count(), "load_before": round(os.getloadavg()[0], 2), "versions": versions(),
     }  # fmt: skip
+    if out is not None:
+        _check_writable(out)
     rows = []
     for e in experiments:
         _say(f"{e.cell}, {len(e.seeds)} packed seeds, profile {profile}")
         rows.append(measure(e, hardware, rounds, seconds, capture=not eager))
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         write_json(out, {**facts, "overrides": list(overrides), "rounds": rounds, "seconds": seconds, "rows": rows})
     return rows
+
+
+def _check_writable(out: Path) -> None:
+    """Raises `SettingError` where a file cannot be written; its folder is made."""
+    try:
+        if out.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise SettingError(f"--out {out}: {error.strerror}; name a file in a folder you can write to") from None
 
 
 def _counts(option: str, text: str) -> list[int]:
@@ -178,10 +195,10 @@ def _counts(option: str, text: str) -> list[int]:
     return counts
 
 
-def explain(algo: str, env: str, profile: str, overrides: Sequence[str]) -> list[dict[str, Any]]:
+def explain(algo: str, env: str, profile: str, preset: str, overrides: Sequence[str]) -> list[dict[str, Any]]:
     """Every setting with value, meaning and source."""
-    experiment = resolve(algo, env, (0,), profile, overrides)
-    unused([experiment], overrides)
+    experiment = resolve(algo, env, (0,), profile, overrides, preset=preset)
+    unused([experiment], overrides, preset=preset)
     meanings = {n: describe(owner)[n][0] for n, owner in setting_owners(experiment.objective).items()}
     return [
         {"setting": name, "value": s["value"], "meaning": meanings[name], "source": s["source"]}
@@ -195,6 +212,7 @@ def listing(what: str, out: Path) -> list[dict[str, Any]]:
         "algos": _algos,
         "envs": _envs,
         "datasets": _datasets,
+        "presets": _presets,
         "profiles": _profiles,
         "runs": lambda: _runs(out),
     }
@@ -237,6 +255,19 @@ def _profiles() -> list[dict[str, Any]]:
     ]
 
 
+def _presets() -> list[dict[str, Any]]:
+    rows = []
+    for algo, entry in algos.names().items():
+        objective = algos.load(algo)
+        for name, preset in objective.presets.items():
+            moved = departures(entry, setting_owners(objective), preset)
+            rows.append({
+                "algo": algo, "preset": name, "moves": len(moved), "source": preset.source,
+                "settings": ", ".join(f"{k}={v}" for k, v in moved.items()),
+            })  # fmt: skip
+    return rows
+
+
 def _runs(out: Path) -> list[dict[str, Any]]:
     rows = []
     for path in find_runs(out):
@@ -244,6 +275,7 @@ def _runs(out: Path) -> list[dict[str, Any]]:
         scores = [row.value for row in r.rows if row.metric == "success"][-len(r.seeds) :]
         rows.append({
             "task": r.task, "algo": r.algo, "seeds": len(r.seeds), "profile": r.run.get("profile", "-"),
+            "preset": r.run.get("preset", PAPER),
             "state": r.status.get("state", "-"), "step": r.status.get("env_step", "-"),
             "success": f"{sum(scores) / len(scores):.2f}" if scores else "-", "folder": str(path),
         })  # fmt: skip

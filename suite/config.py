@@ -1,7 +1,8 @@
 """From what the user typed to one resolved experiment: every setting's value, and where it came from.
 
-Layers, later ones win: the field's default, the task's facts, the registry entry, the profile, what the profile sets
-for this task alone and for this entry alone, `--set`.
+Layers, later ones win: the field's default, the task's facts, the registry entry, the preset, the profile, what the
+profile sets for this task alone and for this entry alone, `--set`. A preset says what a method does, a profile how much
+of it a machine can bear: so sizes of the profile stand over those of the preset.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from algos.core import LearnerConfig, Needs, Objective
 from algos.settings import SettingError, describe, nearest, parse, setting
 from envs import tasks
 from envs.tasks import Task
+from suite.presets import PAPER, chosen
 from suite.record import config_hash
 
 __all__ = [
@@ -118,6 +120,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "offline_updates": 20,
         "online_steps": 120,
         "steps_per_iteration": 40,
+        "warmup_steps": 0,
         "eval_every_offline": 10,
         "eval_every_online": 40,
         "eval_episodes": 2,
@@ -135,6 +138,7 @@ class Experiment:
     task: Task
     seeds: tuple[int, ...]
     profile: str
+    preset: str
     name: str
     dataset: str | None  # as the user named it; None: the task's default, or none where the algorithm sees none
     objective: Objective
@@ -208,10 +212,11 @@ def setting_owners(objective: Objective) -> dict[str, type[Any]]:
 
 def resolve(
     algo: str, env: str, seeds: Sequence[int], profile: str = "quick", overrides: Iterable[str] = (),
-    name: str | None = None, dataset: str | None = None,
+    name: str | None = None, dataset: str | None = None, preset: str = PAPER,
 ) -> Experiment:  # fmt: skip
-    """Lay defaults, task, registry entry, profile and `--set` over each other.
+    """Lay defaults, task, registry entry, preset, profile and `--set` over each other.
 
+    An algorithm without this preset keeps its defaults where others have it, so that lists can share one.
     Raises `SettingError` or `UnknownTaskError` naming the nearest right word, or the contradiction.
     """
     task = tasks.get(env)
@@ -220,6 +225,8 @@ def resolve(
         raise SettingError(f"unknown profile {profile!r}; {nearest(profile, PROFILES)}")
     owners = setting_owners(objective)
     entry = algos.get(algo)
+    moved = chosen(objective, preset, owners)
+    preset = PAPER if moved is None else preset
     module = entry.module.rpartition(".")[2]
     values: dict[str, Any] = {}
     sources = {
@@ -235,6 +242,8 @@ def resolve(
 
     lay(task.settings, f"task {task.id}")
     lay({**objective.settings, **entry.protocol}, f"registry entry {algo}")
+    if moved is not None:
+        lay(moved.settings, f"preset {preset}: {moved.source}")
     lay(PROFILES[profile], f"profile {profile}")
     lay(task.profiles.get(profile, {}), f"profile {profile} of {task.id}")
     lay(entry.profiles.get(profile, {}), f"profile {profile} of {algo}")
@@ -246,7 +255,8 @@ def resolve(
     if name and Path(name).name != name:
         raise SettingError(f"--name {name}: it begins the name of a folder and cannot hold a path")
     experiment = Experiment(
-        algo, task, tuple(seeds), profile, name or profile, dataset, objective,
+        algo, task, tuple(seeds), profile, preset, name or (profile if preset == PAPER else f"{profile}-{preset}"),
+        dataset, objective,
         build(objective.Config), build(LearnerConfig), build(Protocol), sources,
     )  # fmt: skip
     experiment = _with_own_updates(experiment)
@@ -300,8 +310,10 @@ def own_overrides(experiment: Experiment, overrides: Sequence[str]) -> list[str]
     return [text for text in overrides if _overrides([text], experiment.algo, module, owners)]
 
 
-def unused(experiments: Sequence[Experiment], overrides: Sequence[str], dataset: str | None = None) -> list[str]:
-    """Messages about `--set` and `--dataset` where they say nothing to some experiments; an error if to none."""
+def unused(
+    experiments: Sequence[Experiment], overrides: Sequence[str], dataset: str | None = None, preset: str = PAPER
+) -> list[str]:
+    """Messages about `--set`, `--dataset` and `--preset` where they say nothing to some; an error if to all."""
     texts = {f"--set {text}": text.partition("=")[0].strip().rpartition(".")[2] for text in overrides}
     messages = []
     for text, key in texts.items():
@@ -314,7 +326,18 @@ def unused(experiments: Sequence[Experiment], overrides: Sequence[str], dataset:
         if not using:
             raise SettingError(f"--dataset {dataset}: {experiments[0].algo} never sees offline data")
         messages += _applies_to("--dataset", using, experiments)
-    return messages
+    return messages + _without_preset(experiments, preset)
+
+
+def _without_preset(experiments: Sequence[Experiment], preset: str) -> list[str]:
+    having = list(dict.fromkeys(e.algo for e in experiments if e.preset == preset))
+    lacking = list(dict.fromkeys(e.algo for e in experiments if e.preset != preset))
+    several = len(lacking) > 1
+    if lacking and not having:
+        names = f"{', '.join(lacking)} {'have' if several else 'has'} none"
+        raise SettingError(f"preset {preset}: {names}; `bench list presets` shows who does")
+    keep = "keep their defaults" if several else "keeps its defaults"
+    return [f"preset {preset}: {', '.join(having)} only; {', '.join(lacking)} {keep}"] if lacking else []
 
 
 def _applies_to(text: str, using: Sequence[Experiment], experiments: Sequence[Experiment]) -> list[str]:

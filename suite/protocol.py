@@ -234,7 +234,7 @@ class Runner:
         updates, seeds = self.learner.updates, self.experiment.seeds
         phase = "online" if self.at.switched else "offline"
         step = self._calendar_step()
-        learning = self.learner.read_metrics()
+        learning = self.learner.read_metrics() | self._behaviour()
         newly = ~self.learner.finite() & ~self.at.diverged
         for k in np.flatnonzero(newly).tolist():
             self.progress.say(f"seed {seeds[k]} diverged before update {updates}: frozen, the others go on")
@@ -250,6 +250,11 @@ class Runner:
         self.at.diverged |= newly
         self.at.collected = {}
         self.at.metrics_bytes = self.writer.append(rows)
+
+    def _behaviour(self) -> dict[str, NDArray[Any]]:
+        """How likely the behaviour model finds the offline and the seed's own online actions, where there is one."""
+        likely = {f"behaviour_log_prob_{s}": self.learner.behaviour_log_prob(s) for s in ("offline", "online")}
+        return {name: values for name, values in likely.items() if values is not None}
 
     def _finish(self) -> None:
         if isinstance(self.needs.policy, str):  # a network of the objective's own does not act by itself

@@ -16,7 +16,7 @@ import algos
 from algos import algae_dice, sac
 from algos.core import LearnerConfig, Step
 from algos.nets import DeterministicPolicy, Linear, Nets, SquashedPolicy
-from algos.settings import SettingError, with_values
+from algos.settings import SettingError
 
 DISCOUNT, ALPHA = 0.9, 0.2
 PLAIN = algae_dice.Config(exponent=2.0, dice_alpha=0.0, online_share=0.0, orthogonality=0.0, alpha=ALPHA)
@@ -223,11 +223,6 @@ def test_policy_targets_and_alpha_move_together() -> None:
     asked = algae_dice.needs(algae_dice.Config(policy_every=3))
     assert (asked.policy_every, asked.targets_every, asked.modules_every) == (3, 3, 3)
     assert not asked.bounded_q  # Q is a dual variable
-
-
-def test_the_official_settings_are_accepted() -> None:
-    made = with_values(LearnerConfig(), algae_dice.OFFICIAL)
-    assert {name: getattr(made, name) for name in algae_dice.OFFICIAL} == algae_dice.OFFICIAL
 
 
 @pytest.mark.parametrize(

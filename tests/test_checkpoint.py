@@ -38,6 +38,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "half offline": ("sac-prior", {"offline_fraction": 0.5}),
     "warm-up": ("awac", {"warmup_steps": 32}),
     "ring that wraps": ("awac", {"buffer_size": 24}),  # and does not hold whole iterations
+    "behaviour of a ring": ("brac", {"buffer_size": 24}),
 }
 
 # where a process may die: before and after each of these

@@ -203,3 +203,17 @@ def test_streams_of_a_seed_and_of_different_seeds_differ() -> None:
     assert noise.next_action is not None
     assert not torch.equal(noise.next_action[0], noise.next_action[1])
     assert not torch.equal(batch.obs[0], batch.obs[1])
+
+
+def test_rows_are_spread_evenly_over_a_source() -> None:
+    """All of them where there are few, else evenly spaced ones; online each seed's own, also in a ring that is full."""
+    r = replay(appended=4)
+    assert reach(r, r.spread_rows("offline", 100)) == [list(range(OFFLINE))] * SEEDS
+    assert reach(r, r.spread_rows("offline", 5)) == [[0, 2, 4, 6, 8]] * SEEDS
+    assert reach(r, r.spread_rows("offline", 3)) == [[0, 3, 6]] * SEEDS
+    assert reach(r, r.spread_rows("online", 100)) == [[100 * s + n for n in range(4)] for s in (1, 2, 3)]
+    assert reach(r, r.spread_rows("online", 2)) == [[100 * s + n for n in (0, 2)] for s in (1, 2, 3)]
+    full = replay(appended=CAPACITY + 2)
+    assert reach(full, full.spread_rows("online", 100)) == [[100 * s + n for n in range(2, 8)] for s in (1, 2, 3)]
+    for source, none in (("online", replay()), ("offline", replay(offline=0, demos=0))):
+        assert none.spread_rows(source, 100).shape == (SEEDS, 0)  # type: ignore[arg-type]

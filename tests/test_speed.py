@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import toy_run
+from command import Bench
 from toy_run import ONE_THREAD, TASK, experiment
 
 import algos
@@ -108,6 +109,20 @@ def test_a_file_tells_device_and_versions_beside_the_rows(tmp_path: Path) -> Non
     assert {"torch", "mujoco"} <= written["versions"].keys()
     assert written["device"]
     assert written["threads"] == 1
+
+
+@pytest.mark.parametrize("where", ["file/speed.json", "file/deeper/speed.json", "folder", "/proc/nowhere/speed.json"])
+def test_where_nothing_can_be_written_is_said_before_anything_is_measured(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bench: Bench
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setattr("suite.commands.measure", lambda *_, **__: pytest.fail("measured"))
+    said = bench("speed", "--env", TASK.id, "--profile", "smoke", "--packs", "1", "--device", "cpu", "--out", where)
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert f"--out {where}: " in said.err
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["file", "folder"]
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_the_table_has_a_column_per_row_and_a_dash_where_nothing_was_measured() -> None:

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from algos.core import Batch, LearnerConfig, Noise, Step
-from algos.nets import Gaussian
-from algos.vae import VAE, latents, vae_loss
+from algos.nets import Gaussian, Linear
+from algos.vae import VAE, latents, log_prob_bound, vae_loss
 
 DECODER_STD = math.sqrt(1 / 8)
 
@@ -152,3 +152,24 @@ def test_seeds_do_not_see_each_other() -> None:
     ]:
         assert (p[seed] != 0).any()
         assert (p[1 - seed] == 0).all()
+
+
+def test_the_bound_at_the_encoders_mean_of_each_row() -> None:
+    """Exact where latents say nothing; else the reconstruction there less the whole divergence."""
+    obs, action = data(16)
+    exact = Normal(math.tanh(-0.5), DECODER_STD).log_prob(action).sum(-1)
+    torch.testing.assert_close(log_prob_bound(flat_vae(-0.5, 0.0, 0.0), obs, action).detach(), exact)
+    kl = 6 * kl_divergence(Normal(0.7, math.exp(-0.4)), Normal(0.0, 1.0))
+    torch.testing.assert_close(log_prob_bound(flat_vae(-0.5, 0.7, -0.4), obs, action).detach(), exact - kl)
+
+
+def test_the_bound_at_the_encoders_mean_is_that_of_a_draw_without_noise() -> None:
+    obs, action = data(16)
+    model = VAE(1, 2, 3, (8,)).double()
+    for module in model.modules():
+        if isinstance(module, Linear):
+            module.init([torch.Generator().manual_seed(3)])
+    _, metrics = vae_loss(model, step_on(obs, action), torch.zeros(1, 2, 16, 3).double())
+    rows = log_prob_bound(model, obs, action).detach()
+    assert float(rows.std()) > 1e-3
+    torch.testing.assert_close(rows.mean(1), metrics["behaviour_log_prob"])
