@@ -126,13 +126,19 @@ def test_v_is_as_wide_as_the_other_networks() -> None:
     assert shapes == [(tiny.LAYOUT.obs_dim, 7), (7, 5), (5, 1)]
 
 
-def test_an_update_rates_the_data_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
-    for name in ("q", "target_q"):
-        real = getattr(Nets, name)
-        monkeypatch.setattr(Nets, name, lambda *args, name=name, real=real: (calls.append(name), real(*args))[1])
+def test_an_update_rates_the_data_once_and_the_policys_actions_once_for_the_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[tuple[str, bool]] = []
+    real = {"q": Nets.q, "target_q": Nets.target_q}
+
+    def called(name: str) -> Any:
+        return lambda *args: (calls.append((name, torch.is_grad_enabled())), real[name](*args))[1]
+
+    for name in real:
+        monkeypatch.setattr(Nets, name, called(name))
     tiny.learner("iql").run(1)
-    assert sorted(calls) == ["q", "target_q"]
+    assert sorted(calls) == [("q", False), ("q", True), ("target_q", True)]
 
 
 @pytest.mark.parametrize(
