@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import fcntl
+import math
 import os
 import subprocess
 import sys
@@ -143,7 +144,8 @@ def _run_json(experiment: Experiment, data: Dataset | None, device: torch.device
     return {
         "algo": e.algo, "task": e.task.id, "seeds": list(e.seeds), "profile": e.profile, "name": e.name, "hash": e.hash,
         "settings": e.settings,
-        "success_rule": e.task.success_rule, "horizon": e.task.horizon, "reward_range": list(e.task.reward_range),
+        "success_rule": e.task.success_rule, "horizon": e.task.horizon,
+        "reward_range": [bound if math.isfinite(bound) else None for bound in e.task.reward_range],
         "offline_only": needs.offline_only,
         "metrics": dict(e.objective.metrics),
         "dataset": {
