@@ -7,6 +7,7 @@ is made. `gymnasium.make("envs:pen-binary-v0")` does both.
 from gymnasium import register
 
 HAND_STEPS = 200  # horizon of the hand tasks (AWAC's launcher runs all of them at 200)
+LOCOMOTION_STEPS = 1000  # horizon of the locomotion tasks, as gymnasium registers them
 
 for _id, _class in {
     "pen-binary-v0": "PenEnv",
@@ -15,3 +16,8 @@ for _id, _class in {
     "hammer-binary-v0": "HammerEnv",
 }.items():
     register(id=_id, entry_point=f"envs.hands:{_class}", max_episode_steps=HAND_STEPS)
+
+for _id, _class in {
+    "halfcheetah-v5": "HalfCheetahEnv",
+}.items():
+    register(id=_id, entry_point=f"envs.locomotion:{_class}", max_episode_steps=LOCOMOTION_STEPS)

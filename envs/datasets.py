@@ -31,7 +31,10 @@ NAMESPACE = "awac-bench/"  # of the datasets that this suite builds
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What reports and `bench data info` say about a dataset. A share of nothing is None."""
+    """What reports and `bench data info` say about a dataset.
+
+    None is a share or mean of nothing, and a share of successes where the task has no success rule.
+    """
 
     id: str
     fingerprint: str  # 12 hex digits that stand for the content
@@ -42,7 +45,9 @@ class DatasetInfo:
     demo_success_any: float | None  # ... at any step
     rollout_success: float | None  # the same of the other episodes
     rollout_success_any: float | None
-    return_min: float  # undiscounted return of an episode, in the task's reward
+    demo_return: float | None  # mean undiscounted return, in the task's reward
+    rollout_return: float | None
+    return_min: float  # of an episode
     return_mean: float
     return_max: float
     over_horizon: int  # episodes longer than the task's horizon, as human demonstrations are
@@ -190,21 +195,29 @@ def _names_scene(env: str, task: Task) -> bool:
 def _info(task: Task, dataset_id: str, episodes: Sequence[Episode], rows: Transitions, clipped: float) -> DatasetInfo:
     about = minari_store.metadata(dataset_id)
     first = np.flatnonzero(rows.step == 0)
-    success = task.success(rows.next_obs)
-    final = success[rows.terminated | rows.truncated]  # [episodes]
-    anywhere = np.logical_or.reduceat(success, first)
-    returns = np.add.reduceat(rows.reward, first, dtype=np.float64)
+    returns = np.add.reduceat(rows.reward, first, dtype=np.float64)  # [episodes]
     demo = np.array([e.demo for e in episodes])
+    final = anywhere = np.zeros(len(episodes), np.bool_)
+    if task.success is not None:
+        success = task.success(rows.next_obs)
+        final = success[rows.terminated | rows.truncated]
+        anywhere = np.logical_or.reduceat(success, first)
+
+    def share(flags: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> float | None:
+        return None if task.success is None else _mean(flags[chosen])
+
     return DatasetInfo(
         id=dataset_id,
         fingerprint=fingerprint(episodes),
         episodes=len(episodes),
         steps=len(rows),
         demos=int(demo.sum()),
-        demo_success=_share(final[demo]),
-        demo_success_any=_share(anywhere[demo]),
-        rollout_success=_share(final[~demo]),
-        rollout_success_any=_share(anywhere[~demo]),
+        demo_success=share(final, demo),
+        demo_success_any=share(anywhere, demo),
+        rollout_success=share(final, ~demo),
+        rollout_success_any=share(anywhere, ~demo),
+        demo_return=_mean(returns[demo]),
+        rollout_return=_mean(returns[~demo]),
         return_min=float(returns.min()),
         return_mean=float(returns.mean()),
         return_max=float(returns.max()),
@@ -215,5 +228,5 @@ def _info(task: Task, dataset_id: str, episodes: Sequence[Episode], rows: Transi
     )
 
 
-def _share(flags: NDArray[np.bool_]) -> float | None:
-    return float(flags.mean()) if flags.size else None
+def _mean(values: NDArray[Any]) -> float | None:
+    return float(values.mean()) if values.size else None

@@ -1,8 +1,8 @@
 """Episodes, the transitions made of them, and the checks they must pass before a task is trained on them.
 
-What is learned from does not depend on what its source called success: rewards are the task's own, computed
-from the observation arrived in. Observations and actions become float32, and actions are clipped to [-1, 1],
-as the environment clips them.
+What is learned from does not depend on what its source called success: where a task has a rule, rewards are the
+task's own, computed from the observation arrived in. Elsewhere they are the recorded ones. Observations and actions
+become float32, and actions are clipped to [-1, 1], as the environment clips them.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Episode:
     demo: bool = False  # is a demonstration
     terminated: bool = False  # the last step ended the task; otherwise it was cut off
     seed: int | None = None  # of the environment's reset, where known
+    reward: NDArray[np.float32] | None = None  # [T] as recorded; None where the task's rule gives it
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Transitions:
 
     obs: NDArray[np.float32]  # [N, O]
     action: NDArray[np.float32]  # [N, A] within [-1, 1]
-    reward: NDArray[np.float32]  # [N] the task's reward of next_obs
+    reward: NDArray[np.float32]  # [N] the task's reward of next_obs, or as recorded
     next_obs: NDArray[np.float32]  # [N, O]
     terminated: NDArray[np.bool_]  # [N] stops the bootstrap
     truncated: NDArray[np.bool_]  # [N] last step of an episode that was cut off; does not stop the bootstrap
@@ -52,7 +53,7 @@ class Transitions:
 
 
 def transitions(task: Task, episodes: Sequence[Episode]) -> Transitions:
-    """Lay at least one episode end to end, rewarded by the task's rule."""
+    """Lay at least one episode end to end, rewarded by the task's rule where it has one."""
     lengths = np.array([len(e.action) for e in episodes])
     last = np.cumsum(lengths) - 1  # [episodes] row of each last step
     next_obs = np.concatenate([e.obs[1:] for e in episodes])
@@ -63,7 +64,7 @@ def transitions(task: Task, episodes: Sequence[Episode]) -> Transitions:
     return Transitions(
         obs=np.concatenate([e.obs[:-1] for e in episodes]),
         action=np.concatenate([e.action for e in episodes]),
-        reward=task.reward(next_obs),
+        reward=_rewards(episodes) if task.success is None else task.reward(next_obs),
         next_obs=next_obs,
         terminated=terminated,
         truncated=truncated,
@@ -73,6 +74,14 @@ def transitions(task: Task, episodes: Sequence[Episode]) -> Transitions:
     )
 
 
+def _rewards(episodes: Sequence[Episode]) -> NDArray[np.float32]:
+    """Recorded rewards of all episodes [N]."""
+    recorded = [e.reward for e in episodes if e.reward is not None]
+    if len(recorded) < len(episodes):
+        raise ValueError(f"{len(episodes) - len(recorded)} of {len(episodes)} episodes have no recorded rewards")
+    return np.concatenate(recorded)
+
+
 def fingerprint(episodes: Iterable[Episode]) -> str:
     """Twelve hex digits of the SHA-256 over the shapes, arrays and flags of all episodes, in order."""
     digest = hashlib.sha256()
@@ -80,6 +89,8 @@ def fingerprint(episodes: Iterable[Episode]) -> str:
         digest.update(repr((e.obs.shape, e.action.shape, e.demo, e.terminated)).encode())
         digest.update(np.ascontiguousarray(e.obs, "<f4").data)
         digest.update(np.ascontiguousarray(e.action, "<f4").data)
+        if e.reward is not None:
+            digest.update(np.ascontiguousarray(e.reward, "<f4").data)
     return digest.hexdigest()[:12]
 
 
@@ -105,8 +116,9 @@ def checked(
             raise DatasetError(f"{where}: goes on after step {int(np.argmax(part.terminated))} terminated")
         outside += int(np.count_nonzero(np.abs(action) > 1))
         entries += action.size
+        reward = _recorded_reward(where, part.reward, len(action)) if task.success is None else None
         terminated = task.terminates and bool(part.terminated[-1])
-        episodes.append(Episode(obs, np.clip(action, -1, 1), index in demos, terminated, part.seed))
+        episodes.append(Episode(obs, np.clip(action, -1, 1), index in demos, terminated, part.seed, reward))
     if not episodes:
         raise DatasetError(f"dataset {dataset_id} is empty: it has no episodes")
     return episodes, outside / entries
@@ -117,11 +129,11 @@ def raw(episodes: Iterable[Episode]) -> Iterator[RawEpisode]:
     for e in episodes:
         ends = np.zeros(len(e.action), np.bool_)
         ends[-1:] = e.terminated
-        yield RawEpisode(e.obs, e.action, ends, e.seed)
+        yield RawEpisode(e.obs, e.action, e.reward, ends, e.seed)
 
 
 def minari_buffer(task: Task, episode: Episode) -> EpisodeBuffer:
-    """An episode as Minari writes it, rewarded by the task's rule."""
+    """An episode as Minari writes it, rewarded by the task's rule where it has one."""
     rows = transitions(task, [episode])
     # Minari declares lists, and writes arrays as they are
     values: dict[str, Any] = {
@@ -132,6 +144,20 @@ def minari_buffer(task: Task, episode: Episode) -> EpisodeBuffer:
         "truncations": rows.truncated,
     }
     return EpisodeBuffer(seed=episode.seed, **values)
+
+
+def _recorded_reward(where: str, value: Any, steps: int) -> NDArray[np.float32]:
+    """`value`, of shape [T] or [T, 1], as finite float32 [T]."""
+    if value is None:
+        raise DatasetError(f"{where}: no rewards are recorded, and the task has no rule that would give them")
+    with np.errstate(over="ignore"):
+        array = np.asarray(value, dtype=np.float32)
+    if array.shape not in ((steps,), (steps, 1)):
+        raise DatasetError(f"{where}: rewards have shape {list(array.shape)}, {steps} actions need [{steps}]")
+    bad = ~np.isfinite(array.reshape(steps))
+    if bad.any():
+        raise DatasetError(f"{where}: rewards hold NaN or infinity, first at step {int(np.argmax(bad))}")
+    return array.reshape(steps)
 
 
 def _array(where: str, what: str, value: Any, width: int, task: Task) -> NDArray[np.float32]:

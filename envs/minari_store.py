@@ -41,6 +41,7 @@ class RawEpisode(NamedTuple):
 
     obs: Any  # array [T+1, O]; a mapping for dict observations
     action: Any  # array [T, A]
+    reward: Any  # array [T]; None where there is none
     terminated: NDArray[np.bool_]  # [T]
     seed: int | None  # of the environment's reset, where recorded
 
@@ -148,7 +149,7 @@ def _read_hdf5(data: Path, count: int) -> Iterator[RawEpisode]:
             )
             seed = group.attrs.get("seed")
             terminated = np.asarray(group["terminations"][()], np.bool_)
-            yield RawEpisode(obs, action, terminated, None if seed is None else int(seed))
+            yield RawEpisode(obs, action, group["rewards"][()], terminated, None if seed is None else int(seed))
 
 
 def _read_any(data: Path, count: int) -> Iterator[RawEpisode]:
@@ -157,7 +158,9 @@ def _read_any(data: Path, count: int) -> Iterator[RawEpisode]:
     about = storage.get_episode_metadata(range(count))
     for episode, extra in zip(storage.get_episodes(range(count)), about, strict=True):
         terminated = np.asarray(episode["terminations"], np.bool_)
-        yield RawEpisode(episode["observations"], episode["actions"], terminated, extra.get("seed"))
+        yield RawEpisode(
+            episode["observations"], episode["actions"], episode["rewards"], terminated, extra.get("seed")
+        )  # fmt: skip
 
 
 def local_datasets() -> list[LocalDataset]:

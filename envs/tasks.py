@@ -1,23 +1,25 @@
 """Tasks: what is learned, from which data, and when it counts as solved. One entry per task, facts only.
 
 A task is a registered gymnasium environment plus everything the suite must know about it: shapes, horizon,
-reward bounds, the success rule in words and as a function of a recorded observation, the recipe of its default
-dataset, score anchors, and the settings the papers use on it.
+reward bounds, the success rule, where it has one, in words and as a function of a recorded observation, the recipe
+of its default dataset, score anchors, and the settings the papers use on it.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envs import adroit
 
-__all__ = ["TASKS", "DemoRecipe", "Task", "UnknownTaskError", "get"]
+__all__ = ["TASKS", "DemoRecipe", "Recipe", "Task", "UnknownTaskError", "get"]
 
 
 class UnknownTaskError(ValueError):
@@ -25,8 +27,24 @@ class UnknownTaskError(ValueError):
 
 
 @dataclass(frozen=True)
-class DemoRecipe:
-    """How a task's default dataset is generated: demonstrations by a hampered expert, then rollouts of their clone.
+class Recipe:
+    """How a task's default dataset is generated: demonstrations by an expert, then rollouts of their clone.
+
+    The expert is sampled from its Gaussian for whole episodes, and the clone sees observations as they are.
+    """
+
+    demonstrator: ClassVar[str] = "an expert"
+
+    demonstrations: int = 15  # AWAC, section 5, on locomotion
+    rollouts: int = 100  # episodes of the clone, sampled from its Gaussian (AWAC, section 5, on locomotion)
+    clone_hidden: tuple[int, ...] = (256, 256)  # layers of the clone; half of Table 2's, for speed
+    clone_updates: int = 3000
+    clone_batch: int = 256
+
+
+@dataclass(frozen=True)
+class DemoRecipe(Recipe):
+    """The same with a hampered expert, whose successful attempts are the demonstrations.
 
     The demonstrator sends `sent = previous + lag * (expert - previous)` plus Gaussian noise, and with
     `hold_probability` per step repeats its last command for a random number of `hold_steps` (inclusive range). The
@@ -34,17 +52,16 @@ class DemoRecipe:
     independent noise alone would be averaged away by cloning.
     """
 
+    demonstrator: ClassVar[str] = "a hampered expert"
+
     demonstrations: int = 25  # successful ones (AWAC, section 5)
-    rollouts: int = 500  # episodes of the clone, sampled from its Gaussian (AWAC, section 5)
+    rollouts: int = 500  # AWAC, section 5
     noise: float = 0.0  # standard deviation of the demonstrator's Gaussian, times the expert's own
     lag: float = 1.0  # share of the way to the expert's command covered per step; 1: no lag
     hold_probability: float = 0.0  # per step
     hold_steps: tuple[int, int] = (5, 29)  # inclusive
     demo_steps: int = 300  # a demonstration may be longer than the task's horizon, as human ones are
     after_success: int = 30  # a demonstration goes on this many steps after its first success
-    clone_hidden: tuple[int, ...] = (256, 256)  # layers of the clone; half of Table 2's, for speed
-    clone_updates: int = 3000
-    clone_batch: int = 256
 
 
 @dataclass(frozen=True)
@@ -55,17 +72,19 @@ class Task:
     summary: str
     obs_dim: int
     action_dim: int
-    success_rule: str  # in words, printed by reports
-    # next_obs [..., O] -> success [...] (bool): the paper's rule from the recorded observation alone
-    success: Callable[[NDArray[Any]], NDArray[np.bool_]]
+    success_rule: str  # in words, printed by reports; "" where there is none
+    # next_obs [..., O] -> success [...] (bool): the paper's rule from the recorded observation alone. None: no episode
+    # succeeds or fails, scores are returns, and rewards are those that the environment gave
+    success: Callable[[NDArray[Any]], NDArray[np.bool_]] | None
     expert: str  # file stem in envs/experts
-    recipe: DemoRecipe
+    recipe: Recipe
     remote: Mapping[str, str] = field(default_factory=dict)  # short name -> Minari dataset id
     horizon: int = 200  # steps; the released launcher forces 200 on all hand tasks
-    reward_range: tuple[float, float] = (-1.0, 0.0)
-    terminates: bool = False  # no early termination: every episode runs to the horizon
-    # returns of a policy that never succeeds and of the shipped expert, for the 0..100 score
+    reward_range: tuple[float, float] = (-1.0, 0.0)  # per step; infinite where there is no bound
+    terminates: bool = False  # whether episodes end before the horizon
+    # returns of a policy that never succeeds (random actions, without a rule) and of the shipped expert: 0 and 100
     anchors: tuple[float, float] | None = None
+    simulator: tuple[str, ...] = ("gymnasium-robotics", "mujoco")  # distributions that make its data what they are
     # settings of the papers for this task: "setting" for the protocol and the learner, "algo.setting" for one method
     settings: Mapping[str, Any] = field(default_factory=dict)
     # profile -> sizes at which this task is learned, where the profile's own are too large or too small for it
@@ -74,10 +93,20 @@ class Task:
     @property
     def short_name(self) -> str:
         """As users write it: the id without its version, e.g. door-binary."""
-        return self.id.removesuffix("-v0")
+        return re.sub(r"-v\d+$", "", self.id)
+
+    @property
+    def headline(self) -> str:
+        """The score by which its policies are judged first."""
+        return "return" if self.success is None else "success"
 
     def reward(self, next_obs: NDArray[Any]) -> NDArray[np.float32]:
-        """The paper's reward of arriving in `next_obs` [..., O]: 0 on success, else -1."""
+        """The paper's reward of arriving in `next_obs` [..., O]: 0 on success, else -1.
+
+        Raises `ValueError` where the task has no rule, so that rewards must have been recorded.
+        """
+        if self.success is None:
+            raise ValueError(f"{self.id} has no success rule: its rewards do not follow from an observation")
         return np.asarray(self.success(next_obs), dtype=np.float32) - 1.0
 
 
@@ -90,6 +119,27 @@ _HAND_SETTINGS = {
 
 # Found by trial: small networks learn pen and door within minutes on a CPU, and fail on relocate.
 _SMALL = {"hidden": (128, 128), "policy_lr": 5e-4, "critic_lr": 5e-4}
+
+# AWAC A.4: temperature 1 on MuJoCo; section 5: 15 demonstrations, 100 rollouts. The paper's text does not say how long
+# Figure 5's runs are: AWAC's MuJoCo script trains 500 epochs of 1000 steps.
+_LOCOMOTION_SETTINGS = {
+    "awac.temperature": 1.0, "abm.temperature": 1.0, "mpo.temperature": 1.0,
+    "online_steps": 500_000, "demonstrations": 15, "rollouts": 100,
+}  # fmt: skip
+
+_LOCOMOTION: dict[str, Any] = {
+    "success_rule": "",
+    "success": None,
+    "horizon": 1000,
+    "reward_range": (-math.inf, math.inf),
+    "simulator": ("gymnasium", "mujoco"),
+    "settings": _LOCOMOTION_SETTINGS,
+    "profiles": {
+        # one environment per seed: an evaluation plays its episodes one after the other
+        "quick": _SMALL | {"online_steps": 10_000, "eval_episodes": 5},
+        "smoke": {"eval_episodes": 1},
+    },
+}
 
 TASKS: dict[str, Task] = {
     task.id: task
@@ -149,16 +199,27 @@ TASKS: dict[str, Task] = {
             remote={k: f"D4RL/hammer/{k}-v2" for k in ("human", "cloned", "expert")},
             settings=_HAND_SETTINGS,
         ),
+        Task(
+            id="halfcheetah-v5",
+            summary="run forward on two legs in the plane",
+            obs_dim=17,
+            action_dim=6,
+            expert="halfcheetah",
+            anchors=(-267.71, 8622.42),  # D4RL: -280.18, 12135
+            recipe=Recipe(clone_updates=10_000),
+            remote={k: f"mujoco/halfcheetah/{k}-v0" for k in ("simple", "medium", "expert")},
+            **_LOCOMOTION,
+        ),
     )
 }
 
 
 def get(name: str) -> Task:
     """The task called `name`, with or without its version suffix."""
-    for candidate in (name, f"{name}-v0"):
-        if candidate in TASKS:
-            return TASKS[candidate]
+    for task in TASKS.values():
+        if name in (task.id, task.short_name):
+            return task
     known = [t.short_name for t in TASKS.values()]
-    close = difflib.get_close_matches(name.removesuffix("-v0"), known, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(re.sub(r"-v\d+$", "", name), known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
     raise UnknownTaskError(f"unknown task {name!r}; {hint}")

@@ -11,17 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports import stats
-from reports.collect import Cell, Curve
+from reports.collect import SCORES, Cell, Curve
 from reports.stats import Interval
 from suite.record import RecordError
 
 __all__ = [
     "SCALES", "SCORE_COLUMNS", "BeforeAfter", "Common", "Gap", "Line", "Score",
-    "before_after", "check_metric", "common", "improvements", "lines", "spread_note", "warnings",
+    "before_after", "common", "headline", "improvements", "lines", "spread_note", "warnings",
 ]  # fmt: skip
 
 # metrics that mean the same on every task, and the value that counts as solved
 SCALES = {"success": 1.0, "success_any": 1.0, "success_steps": 1.0, "normalized_score": 100.0}
+HEADLINES = ("success", "normalized_score", "return")  # in this order, unless the user names one
 LAST = 3  # evaluations averaged for the score that does not depend on one lucky evaluation
 SCORE_COLUMNS = ("switch", "final", "best", "last", "dip")
 
@@ -254,9 +255,19 @@ def _unequal(task: str, cells: Sequence[Cell], rows: Sequence[BeforeAfter]) -> l
     return out
 
 
-def check_metric(cells: Sequence[Cell], metric: str) -> None:
-    """Raise `RecordError` with the metrics there are, if nobody has the headline metric."""
-    present = sorted({name for cell in cells for source in cell.sources for name in source.curves})
-    if metric not in present:
-        scores = ", ".join(present) or "none at all"
-        raise RecordError(f"no run has the metric {metric!r}; recorded are: {scores}")
+def headline(cells: Sequence[Cell], metric: str | None) -> str:
+    """The metric that curves and tables show: the user's, or the first of `HEADLINES` that every evaluated run has.
+
+    A task without a success rule so moves the page to normalised scores. If no metric is everybody's, the first that
+    somebody has. Raises `RecordError` with the metrics there are, if nobody has it.
+    """
+    recorded = [source.curves.keys() for cell in cells for source in cell.sources]
+    evaluated = [names for names in recorded if not names.isdisjoint(SCORES)]
+    if metric is None:
+        everybodys = [name for name in HEADLINES if all(name in names for names in evaluated)]
+        somebodys = [name for name in HEADLINES if any(name in names for names in evaluated)]
+        metric = [*everybodys, *somebodys, HEADLINES[0]][0]
+    if not any(metric in names for names in recorded):
+        present = ", ".join(sorted(set().union(*recorded))) or "none at all"
+        raise RecordError(f"no run has the metric {metric!r}; recorded are: {present}")
+    return metric

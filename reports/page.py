@@ -60,21 +60,21 @@ def _figure(folder: Path, name: str, title: str, figure: Figure) -> _Figure:
     return _Figure(name, title, base64.b64encode(data).decode())
 
 
-def build(run_root: Path, out: Path, inputs: Sequence[Path], headline: str, seed: int) -> Path:
+def build(run_root: Path, out: Path, inputs: Sequence[Path], headline: str | None, seed: int) -> Path:
     """See `reports.build`."""
     out = out.resolve()
     refuse_foreign(out)
     cells = collect(run_root, inputs)
-    analysis.check_metric(cells, headline)
+    metric = analysis.headline(cells, headline)
     with swapped_into(out) as folder:
         for sub in ("figures", "tables"):
             (folder / sub).mkdir()
         write_results(folder, cells)
-        content = _content(_Report(folder, cells, headline, seed))
+        content = _content(_Report(folder, cells, metric, seed))
         (folder / "index.html").write_text(_render(content), encoding="utf-8")
         mark = {
             "kind": KIND,
-            "headline": headline,
+            "headline": metric,
             "seed": seed,
             "reps": stats.REPS,
             "confidence": stats.CONFIDENCE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import fcntl
+import math
 import os
 import subprocess
 import sys
@@ -144,7 +145,8 @@ def _run_json(experiment: Experiment, data: Dataset | None, device: torch.device
         "algo": e.algo, "task": e.task.id, "seeds": list(e.seeds), "profile": e.profile, "preset": e.preset,
         "name": e.name, "hash": e.hash,
         "settings": e.settings,
-        "success_rule": e.task.success_rule, "horizon": e.task.horizon, "reward_range": list(e.task.reward_range),
+        "success_rule": e.task.success_rule, "horizon": e.task.horizon,
+        "reward_range": [bound if math.isfinite(bound) else None for bound in e.task.reward_range],
         "offline_only": needs.offline_only,
         "metrics": dict(e.objective.metrics),
         "dataset": {

@@ -65,8 +65,9 @@ def report(
     out: Annotated[Path, typer.Option(help="Folder to write the report into.")] = Path("report"),
     input_: Annotated[list[Path], typer.Option("--input", help="Results from elsewhere, a tidy CSV. Repeatable.")] = [],  # noqa: B006
     metric: Annotated[
-        str, typer.Option(help="Headline score: success, success_any, return, normalized_score.")
-    ] = "success",
+        str | None,
+        typer.Option(help="Headline: success, success_any, return, normalized_score; default: what all have."),
+    ] = None,
 ) -> None:
     """Draw curves, tables and one page from run folders."""
     from reports import build
@@ -154,11 +155,14 @@ def distill(
     out: Annotated[Path, typer.Option(help="Policy file to write.")],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the training.")] = 0,
     updates: Annotated[int, typer.Option(min=1, help="Updates of the training.")] = 15_000,
+    normalise: Annotated[
+        bool, typer.Option("--normalise", help="Train on standardised observations; the policy takes them as they are.")
+    ] = False,
 ) -> None:
     """Distil recorded rollouts of an expert into a small policy that demonstrations can be generated from."""
     from suite import commands
 
-    _print([commands.data_distill(env, rollouts, out, seed, updates)], False)
+    _print([commands.data_distill(env, rollouts, out, seed, updates, normalise)], False)
 
 
 @new_app.command("algorithm")

@@ -229,7 +229,7 @@ def _envs() -> list[dict[str, Any]]:
     return [
         {
             "env": t.id, "observation": t.obs_dim, "action": t.action_dim, "horizon": t.horizon,
-            "success": t.success_rule, "remote data": ", ".join(t.remote.values()), "summary": t.summary,
+            "success": t.success_rule or "-", "remote data": ", ".join(t.remote.values()), "summary": t.summary,
         }
         for t in tasks.TASKS.values()
     ]  # fmt: skip
@@ -272,12 +272,14 @@ def _runs(out: Path) -> list[dict[str, Any]]:
     rows = []
     for path in find_runs(out):
         r = read_run(path)
-        scores = [row.value for row in r.rows if row.metric == "success"][-len(r.seeds) :]
+        last = {
+            name: [row.value for row in r.rows if row.metric == name][-len(r.seeds) :] for name in ("success", "return")
+        }
         rows.append({
             "task": r.task, "algo": r.algo, "seeds": len(r.seeds), "profile": r.run.get("profile", "-"),
             "preset": r.run.get("preset", PAPER),
             "state": r.status.get("state", "-"), "step": r.status.get("env_step", "-"),
-            "success": f"{sum(scores) / len(scores):.2f}" if scores else "-", "folder": str(path),
+            **{name: f"{sum(x) / len(x):.2f}" if x else "-" for name, x in last.items()}, "folder": str(path),
         })  # fmt: skip
     return rows
 
@@ -298,9 +300,9 @@ def data_info(env: str, dataset: str | None, seed: int) -> list[dict[str, Any]]:
     return [dataclasses.asdict(datasets.load(task, name).info)]
 
 
-def data_distill(env: str, rollouts: Path, out: Path, seed: int, updates: int) -> dict[str, Any]:
+def data_distill(env: str, rollouts: Path, out: Path, seed: int, updates: int, normalise: bool) -> dict[str, Any]:
     """Distil an expert from recorded rollouts; returns what its file says of it."""
-    return recipes.distill(tasks.get(env), rollouts, out, updates, seed, progress=_say)
+    return recipes.distill(tasks.get(env), rollouts, out, updates, seed, normalise=normalise, progress=_say)
 
 
 def _about(task: Task) -> Callable[[str], None]:

@@ -1,4 +1,4 @@
-"""What is recorded for a task's default dataset: a hampered expert's demonstrations, and rollouts of a policy.
+"""What is recorded for a task's default dataset: an expert's demonstrations, hampered or not, and rollouts of a policy.
 
 Every random number of an episode comes from `SeedSequence([dataset seed, stream, number of the episode])`, and
 episodes are stepped in batches of a fixed size, so that the data do not depend on the number of workers.
@@ -6,6 +6,7 @@ episodes are stepped in batches of a fixed size, so that the data do not depend 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -16,7 +17,7 @@ from torch import nn
 
 from envs.datasets import DatasetError, Episode
 from envs.tasks import DemoRecipe, Task
-from envs.vector import VectorEnv
+from envs.vector import VectorEnv, VectorStep
 
 __all__ = ["Progress", "act", "demonstrations", "play", "rollouts"]
 
@@ -32,13 +33,24 @@ _ATTEMPTS_PER_DEMONSTRATION = 40  # more than that, and the recipe does not suit
 def demonstrations(
     task: Task, expert: nn.Module, seed: int, workers: int, progress: Progress | None = None
 ) -> list[Episode]:
-    """The first `task.recipe.demonstrations` successful attempts of the hampered expert, in order.
+    """The demonstrations of the task's recipe by `expert`, a policy of one seed.
+
+    Raises `DatasetError` if too few attempts of a hampered expert succeed.
+    """
+    if isinstance(task.recipe, DemoRecipe):
+        return _hampered(task, task.recipe, expert, seed, workers, progress)
+    count = task.recipe.demonstrations
+    return _sampled(task, expert, count, seed, workers, True, progress, "demonstrations")
+
+
+def _hampered(
+    task: Task, recipe: DemoRecipe, expert: nn.Module, seed: int, workers: int, progress: Progress | None
+) -> list[Episode]:
+    """The first `recipe.demonstrations` successful attempts of the hampered expert, in order.
 
     A demonstration ends `after_success` steps after its first success, or at `demo_steps`, and counts if it is
-    successful at its last step: what a human operator would have kept. `expert` is a policy of one seed.
-    Raises `DatasetError` if too few attempts succeed.
+    successful at its last step: what a human operator would have kept.
     """
-    recipe = task.recipe
     found: list[Episode] = []
     limit = _ATTEMPTS_PER_DEMONSTRATION * recipe.demonstrations
     with VectorEnv(task.id, _ATTEMPTS_AT_ONCE, workers, recipe.demo_steps) as env:
@@ -47,10 +59,10 @@ def demonstrations(
                 break
             streams = _streams(seed, "demonstrations", range(first, first + _ATTEMPTS_AT_ONCE))
             seeds = [_env_seed(rng) for rng in streams]
-            obs, action = play(env, _Hampered(expert, recipe, task.action_dim, streams), seeds, recipe.demo_steps)
-            for o, a, s in zip(obs, action, seeds, strict=True):
-                if (steps := _kept(task, o)) is not None:
-                    found.append(Episode(o[: steps + 1], a[:steps], demo=True, seed=s))
+            attempts = play(task, env, _Hampered(expert, recipe, task.action_dim, streams), seeds, recipe.demo_steps)
+            for e in attempts:
+                if (steps := _kept(task, recipe, e.obs)) is not None:
+                    found.append(Episode(e.obs[: steps + 1], e.action[:steps], demo=True, seed=e.seed))
             if progress is not None:
                 done = min(len(found), recipe.demonstrations)
                 progress(f"demonstrations {done}/{recipe.demonstrations} ({first + _ATTEMPTS_AT_ONCE} attempts)")
@@ -72,37 +84,62 @@ def rollouts(
     progress: Progress | None = None,
 ) -> list[Episode]:
     """`count` episodes over the task's horizon, sampled from a policy of one seed, or of its mode."""
+    return _sampled(task, policy, count, seed, workers, sample, progress, "rollouts")
+
+
+def _sampled(
+    task: Task, policy: nn.Module, count: int, seed: int, workers: int, sample: bool, progress: Progress | None,
+    stream: str,
+) -> list[Episode]:  # fmt: skip
+    """`rollouts` of one of `_STREAMS`; those of "demonstrations" are marked as such."""
     episodes: list[Episode] = []
     at_once = min(count, _ROLLOUTS_AT_ONCE)
     with VectorEnv(task.id, at_once, workers, task.horizon) as env:
         for first in range(0, count, at_once):
-            streams = _streams(seed, "rollouts", range(first, first + at_once))
+            streams = _streams(seed, stream, range(first, first + at_once))
             seeds = [_env_seed(rng) for rng in streams]
             noise: Array | None = None
             if sample:
                 shape = (task.horizon, task.action_dim)
                 noise = np.stack([rng.standard_normal(shape, np.float32) for rng in streams], axis=1)  # [T, n, A]
-            obs, action = play(env, _Policy(policy, noise), seeds, task.horizon)
-            episodes += [Episode(o, a, seed=s) for o, a, s in zip(obs, action, seeds, strict=True)]
+            episodes += play(task, env, _Policy(policy, noise), seeds, task.horizon)
             if progress is not None:
-                progress(f"rollouts {min(len(episodes), count)}/{count}")
-    return episodes[:count]
+                progress(f"{stream} {min(len(episodes), count)}/{count}")
+    return [dataclasses.replace(e, demo=stream == "demonstrations") for e in episodes[:count]]
 
 
 def play(
-    env: VectorEnv, action_at: Callable[[int, Array], Array], seeds: Sequence[int], steps: int
-) -> tuple[Array, Array]:
-    """One episode of `steps` in each environment: obs [n, T+1, O] and actions as executed [n, T, A].
+    task: Task, env: VectorEnv, action_at: Callable[[int, Array], Array], seeds: Sequence[int], steps: int
+) -> list[Episode]:
+    """One episode in each environment, of `steps` unless it ends before, with its actions as executed.
 
     `action_at(t, obs [n, O])` gives the actions [n, A] of step t; they are clipped to [-1, 1], as the
     environments do.
     """
-    obs = [env.reset(seeds)]
-    actions = []
+    start = obs = env.reset(seeds)
+    played: list[tuple[Array, VectorStep]] = []
+    length = np.zeros(env.count, np.int64)
+    ended = np.zeros(env.count, np.bool_)
     for t in range(steps):
-        actions.append(np.clip(action_at(t, obs[-1]), -1, 1))
-        obs.append(env.step(actions[-1]).next_obs)
-    return np.stack(obs, axis=1), np.stack(actions, axis=1)
+        action = np.clip(action_at(t, obs), -1, 1)
+        step = env.step(action)
+        played.append((action, step))
+        length += ~ended
+        ended |= step.terminated | step.truncated
+        obs = step.obs
+        if ended.all():
+            break
+    sent = np.stack([a for a, _ in played], axis=1)  # [n, T, A]
+    seen = np.stack([start, *(s.next_obs for _, s in played)], axis=1)  # [n, T+1, O]
+    reward = np.stack([s.reward for _, s in played], axis=1)  # [n, T]
+    terminated = np.stack([s.terminated for _, s in played], axis=1)  # [n, T]
+    return [
+        Episode(
+            seen[i, : n + 1], sent[i, :n], terminated=bool(terminated[i, n - 1]), seed=seeds[i],
+            reward=reward[i, :n] if task.success is None else None,
+        )
+        for i, n in enumerate(length)
+    ]  # fmt: skip
 
 
 @torch.no_grad()
@@ -148,12 +185,14 @@ class _Hampered:
         return self.sent
 
 
-def _kept(task: Task, obs: Array) -> int | None:
+def _kept(task: Task, recipe: DemoRecipe, obs: Array) -> int | None:
     """Steps of an attempt [T+1, O] that make a demonstration; None if it is none."""
+    if task.success is None:
+        raise DatasetError(f"{task.id} has no success rule, so no attempt of a hampered expert is a demonstration")
     success = task.success(obs[1:])
     if not success.any():
         return None
-    steps = min(int(np.argmax(success)) + 1 + task.recipe.after_success, len(success))
+    steps = min(int(np.argmax(success)) + 1 + recipe.after_success, len(success))
     return steps if success[steps - 1] else None
 
 

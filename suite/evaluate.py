@@ -17,6 +17,7 @@ from envs.vector import VectorEnv
 __all__ = ["EVAL_SEED", "Collected", "collect", "evaluate"]
 
 EVAL_SEED = 1_000_000  # initial state of evaluation episode e: reset(seed=EVAL_SEED + e)
+SUCCESS_SCORES = ("success", "success_any", "success_steps")
 _RESET, _NOISE = 11, 12  # names of random streams
 
 Act = Callable[[NDArray[np.float32], "NDArray[np.float32] | None"], NDArray[np.float32]]
@@ -79,13 +80,18 @@ def collect(env: VectorEnv, act: Act, seeds: tuple[int, ...], iteration: int, st
     )
 
 
-def evaluate(env: VectorEnv, act: Act, seeds: int, episodes: int, horizon: int) -> dict[str, NDArray[np.float64]]:
-    """Scores of the policy's mode, each [S]: the same `episodes` initial states for every seed and algorithm."""
+def evaluate(
+    env: VectorEnv, act: Act, seeds: int, episodes: int, horizon: int, success: bool = True
+) -> dict[str, NDArray[np.float64]]:
+    """Scores of the policy's mode, each [S]: the same `episodes` initial states for every seed and algorithm.
+
+    `success` is whether the task has a success rule, without which there are no such scores.
+    """
     lanes = env.count // seeds
     waves = -(-episodes // lanes)
     scores = [_wave(env, act, seeds, EVAL_SEED + w * lanes, horizon) for w in range(waves)]
     joined = {name: np.concatenate([w[name] for w in scores], axis=1)[:, :episodes] for name in scores[0]}
-    return {name: values.mean(axis=1) for name, values in joined.items()}
+    return {name: values.mean(axis=1) for name, values in joined.items() if success or name not in SUCCESS_SCORES}
 
 
 def _wave(env: VectorEnv, act: Act, seeds: int, first: int, horizon: int) -> dict[str, NDArray[np.float64]]:

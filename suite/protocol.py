@@ -187,7 +187,9 @@ class Runner:
         rows = _packed(self.layout, got, self.experiment.learner.discount)
         self._append(rows)
         self.pending.append(rows.numpy())
-        self.at.collected = {"collect_success": got.success, "collect_return": got.returns}
+        self.at.collected = {"collect_return": got.returns}
+        if self.experiment.task.success is not None:
+            self.at.collected = {"collect_success": got.success, **self.at.collected}
         self.at.env_step += p.steps_per_iteration
         self.at.iteration += 1
 
@@ -205,20 +207,23 @@ class Runner:
         point = (self.learner.updates, self.at.env_step)
         if self.at.evaluated == point:
             return
-        horizon = self.experiment.task.horizon
+        task = self.experiment.task
         with self._timed("evaluate"):
             scores = evaluate(
-                self.env, self.learner.act, len(self.experiment.seeds), self.protocol.eval_episodes, horizon
-            )
-        if self.experiment.task.anchors is not None:
-            low, high = self.experiment.task.anchors
+                self.env, self.learner.act, len(self.experiment.seeds), self.protocol.eval_episodes, task.horizon,
+                task.success is not None,
+            )  # fmt: skip
+        if task.anchors is not None:
+            low, high = task.anchors
             scores["normalized_score"] = 100.0 * (scores["return"] - low) / (high - low)
         self.at.final = scores
         self._record(scores)
         self.at.evaluated = point
-        values = " ".join(f"{x:.2f}" for x in scores["success"])
-        self.progress.score(f"success {scores['success'].mean():.2f} [{values}] at {self._calendar_step():,}")
-        self.writer.log(f"step {self._calendar_step()}: success {values}")
+        digits = 2 if task.success is not None else 0
+        values = " ".join(f"{x:.{digits}f}" for x in scores[task.headline])
+        mean = f"{scores[task.headline].mean():.{digits}f}"
+        self.progress.score(f"{task.headline} {mean} [{values}] at {self._calendar_step():,}")
+        self.writer.log(f"step {self._calendar_step()}: {task.headline} {values}")
         self._save()
         self._check_finite()
 

@@ -1,6 +1,6 @@
-"""Default datasets: demonstrations by a hampered expert, a policy cloned from them, rollouts of the clone.
+"""Default datasets: demonstrations by an expert, a policy cloned from them, rollouts of the clone.
 
-That is the AWAC paper's data (section 5) with a generated demonstrator in place of the human one. A dataset is
+That is the AWAC paper's data (section 5), with a hampered expert in place of the human one on the hand. A dataset is
 built on first use and then lies in the Minari store under an id that holds a hash of all it was made from.
 `distill` makes the experts in `envs/experts`.
 """
@@ -35,7 +35,7 @@ from envs.vector import default_workers
 from suite.demonstrator import Progress, demonstrations, rollouts
 
 __all__ = [
-    "build", "clone", "dataset", "default_id", "demonstrations", "distill", "expert_file", "rollouts", "success",
+    "build", "clone", "dataset", "default_id", "demonstrations", "distill", "expert_file", "rollouts", "scores",
 ]  # fmt: skip
 
 Array: TypeAlias = NDArray[np.float32]
@@ -71,8 +71,8 @@ def build(task: Task, seed: int = 0, workers: int | None = None, progress: Progr
         policy = clone(task, demos, seed, progress=progress)
         played = rollouts(task, policy, task.recipe.rollouts, seed, count, progress=progress)
     description = (
-        f"{len(demos)} demonstrations by a hampered expert and {len(played)} rollouts of their clone in {task.id}; "
-        f"success: {task.success_rule}"
+        f"{len(demos)} demonstrations by {task.recipe.demonstrator} and {len(played)} rollouts of their clone "
+        f"in {task.id}{f'; success: {task.success_rule}' if task.success_rule else ''}"
     )
     return datasets.store(task, dataset_id, [*demos, *played], _provenance(task, seed), description)
 
@@ -103,7 +103,7 @@ def _provenance(task: Task, seed: int) -> dict[str, Any]:
         "seed": seed,
         "recipe": dataclasses.asdict(task.recipe),
         "expert": hashlib.sha256(expert_file(task).read_bytes()).hexdigest()[:12],
-        "versions": {name: metadata.version(name) for name in ("gymnasium-robotics", "mujoco")},
+        "versions": {name: metadata.version(name) for name in task.simulator},
     }
 
 
@@ -123,10 +123,14 @@ def clone(
 
 def _cloned(
     obs: Array, action: Array, loss: str, learner: LearnerConfig, seeds: Sequence[int], updates: int,
-    progress: Progress | None,
+    progress: Progress | None, normalise: bool = False,
 ) -> nn.Module:  # fmt: skip
-    """Policies of several seeds, cloned from obs [N, O] and actions [N, A] with this suite's own BC."""
-    objective = algos.load("bc")
+    """Policies of several seeds, cloned from obs [N, O] and actions [N, A] with this suite's own BC.
+
+    They take observations as they are, also where the training saw them standardised.
+    """
+    bc = algos.load("bc")
+    objective = dataclasses.replace(bc, needs=lambda cfg: dataclasses.replace(bc.needs(cfg), normalise_obs=normalise))
     layout = Layout(obs.shape[1], action.shape[1])
     o, a, zeros = torch.from_numpy(obs), torch.from_numpy(action), torch.zeros(len(obs))
     rows = layout.pack(o, a, zeros, o, zeros)  # BC looks at neither rewards nor successors
@@ -139,7 +143,7 @@ def _cloned(
             progress(f"cloning {min(done + _REPORT_EVERY, updates)}/{updates} updates")
     if not actor_critic.finite().all():
         raise DatasetError("cloning diverged: the policy is not finite")
-    return actor_critic.nets.policy
+    return actor_critic.final_policy()
 
 
 # experts
@@ -152,6 +156,7 @@ def distill(
     updates: int = 15_000,
     seed: int = 0,
     *,
+    normalise: bool = False,
     candidates: int = 2,
     hidden: tuple[int, ...] = (128, 128),
     teacher: str = "",
@@ -162,88 +167,105 @@ def distill(
     """Clone a recorded expert into a small policy file with half-precision weights; returns its meta.
 
     `source` is an npz of E episodes of T steps: `observations` [E, T+1, O], `expert_actions` [E, T, A] (the
-    expert's mean) and `actions` [E, T, A] (executed, with the expert's noise, whose scale the policy keeps).
-    Episodes that fail are left out. Of `candidates` training seeds the best over `episodes` episodes is written;
-    the success in its meta is measured over as many others, with the weights as stored.
+    expert's mean) and `actions` [E, T, A] (executed, with the expert's noise, whose scale the policy keeps); or for a
+    task without a success rule, of episodes laid end to end: [N, O], [N, A], [N, A] and `episode_lengths` [E].
+    Episodes that fail are left out, where the task has a success rule. `normalise` standardises observations for the
+    training and puts that into the policy's first layer. Of `candidates` training seeds the best over `episodes`
+    episodes is written; the scores in its meta are measured over as many others, with the weights as stored.
     Raises `DatasetError` if the file does not fit the task.
     """
     obs, wish, noise_std = _read_rollouts(task, source)
     learner = LearnerConfig(hidden=hidden, batch_size=256, policy_weight_decay=0.0)
     count = default_workers() if workers is None else workers
+    command = f"bench data distill {task.id} --rollouts {source.name} --out {out.name} --updates {updates}"
     meta: dict[str, Any] = {
         "family": "gaussian", "obs_dim": task.obs_dim, "action_dim": task.action_dim, "hidden": list(hidden),
         "task": task.id, "teacher": teacher or source.name, "updates": updates,
-        "command": f"bench data distill {task.id} --rollouts {source.name} --out {out.name} --updates {updates}",
+        "command": command + (" --normalise" if normalise else ""),
     }  # fmt: skip
     seeds = range(seed, seed + candidates)
-    best = -1.0
+    best = -np.inf
     with _always_the_same_numbers():
-        policies = _cloned(obs, wish, "mse", learner, seeds, updates, progress)
+        policies = _cloned(obs, wish, "mse", learner, seeds, updates, progress, normalise)
         _set_std(policies, noise_std)
         for index, number in enumerate(seeds):
             trial = out.with_name(f".{out.name}.{number}")
             save_policy(trial, policies, index, meta | {"seed": number}, half=True)
-            scores = success(task, load_policy([trial])[0], episodes, 2 * seed, count)
+            score = scores(task, load_policy([trial])[0], episodes, 2 * seed, count)[task.headline]
             if progress is not None:
-                progress(f"candidate {index + 1}/{candidates}: success {scores['success']:.2f}")
-            if scores["success"] > best:
-                best = scores["success"]
+                progress(f"candidate {index + 1}/{candidates}: {task.headline} {score:.2f}")
+            if score > best:
+                best = score
                 trial.replace(out)
             trial.unlink(missing_ok=True)
         policy, meta = load_policy([out])
-        meta |= {"episodes": episodes, **success(task, policy, episodes, 2 * seed + 1, count)}
+        meta |= {"episodes": episodes, **scores(task, policy, episodes, 2 * seed + 1, count)}
     save_policy(out, policy, 0, meta, half=True)
     return meta
 
 
-def success(
+def scores(
     task: Task, policy: nn.Module, episodes: int, seed: int, workers: int, sample: bool = False
 ) -> dict[str, float]:
-    """Shares of episodes successful at the last step and at any, and the mean return, of a policy of one seed."""
+    """What a policy of one seed earns: mean and spread of the return, mean length of an episode.
+
+    Where the task has a success rule, also the shares of episodes successful at the last step and at any.
+    """
     played = rollouts(task, policy, episodes, seed, workers, sample)
-    hits = np.stack([task.success(e.obs[1:]) for e in played])  # [episodes, T]
-    returns = np.stack([task.reward(e.obs[1:]) for e in played]).sum(axis=1)
-    return {
-        "success": float(hits[:, -1].mean()),
-        "success_any": float(hits.any(axis=1).mean()),
+    rows = [datasets.transitions(task, [e]) for e in played]
+    returns = np.array([r.reward.sum(dtype=np.float64) for r in rows])
+    out = {
         "return": float(returns.mean()),
+        "return_std": float(returns.std(ddof=1)) if episodes > 1 else 0.0,
+        "episode_length": float(np.mean([len(r) for r in rows])),
     }
+    if task.success is not None:
+        hits = [task.success(r.next_obs) for r in rows]  # of each episode [T]
+        out["success"] = float(np.mean([h[-1] for h in hits]))
+        out["success_any"] = float(np.mean([h.any() for h in hits]))
+    return out
 
 
 def _read_rollouts(task: Task, source: Path) -> tuple[Array, Array, Array]:
-    """Observations [N, O] and expert actions [N, A] of the successful episodes, and the noise scale [A]."""
+    """Observations [N, O] and expert actions [N, A] of the episodes to clone, and the noise scale [A]."""
     names = ("observations", "expert_actions", "actions")
     try:
         with np.load(source, allow_pickle=False) as file:
             obs, wish, sent = (np.asarray(file[name], np.float32) for name in names)
+            flat = task.success is None and "episode_lengths" in file.files
+            steps = int(file["episode_lengths"].sum()) if flat else 0
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DatasetError(f"{source}: not an npz of rollouts with {', '.join(names)} ({error})") from None
-    lead = wish.shape[:2]
-    if (obs.shape, wish.shape, sent.shape) != (
-        (lead[0], lead[-1] + 1, task.obs_dim), (*lead, task.action_dim), (*lead, task.action_dim)
-    ):  # fmt: skip
+    count, length = (*wish.shape, 0, 0)[:2]
+    seen, done = ((steps,), (steps,)) if flat else ((count, length + 1), (count, length))
+    if obs.shape != (*seen, task.obs_dim) or not wish.shape == sent.shape == (*done, task.action_dim):
+        axes = ("N", "N = sum of episode_lengths") if flat else ("E, T+1", "E, T")
         raise DatasetError(
             f"{source}: observations {list(obs.shape)}, expert_actions {list(wish.shape)}, actions "
-            f"{list(sent.shape)}; {task.id} needs [E, T+1, {task.obs_dim}] and [E, T, {task.action_dim}] twice"
+            f"{list(sent.shape)}; {task.id} needs [{axes[0]}, {task.obs_dim}] and [{axes[1]}, {task.action_dim}] twice"
         )
-    solved = task.success(obs[:, -1])
-    if not solved.any():
-        raise DatasetError(f"{source}: none of its {len(obs)} episodes succeeds in {task.id} ({task.success_rule})")
     std = _noise_std(wish.reshape(-1, task.action_dim), sent.reshape(-1, task.action_dim))
-    return (
-        obs[solved, :-1].reshape(-1, task.obs_dim),
-        wish[solved].reshape(-1, task.action_dim).clip(-1, 1),
-        std,
-    )
+    if not flat:
+        obs, wish = _successful(task, source, obs, wish)
+    return obs, wish.clip(-1, 1), std
+
+
+def _successful(task: Task, source: Path, obs: Array, wish: Array) -> tuple[Array, Array]:
+    """Steps of the episodes [E, T+1, O], [E, T, A] that succeed at their last step, end to end; all without a rule."""
+    chosen = np.ones(len(obs), np.bool_) if task.success is None else task.success(obs[:, -1])
+    if not chosen.any():
+        raise DatasetError(f"{source}: none of its {len(obs)} episodes succeeds in {task.id} ({task.success_rule})")
+    return obs[chosen, :-1].reshape(-1, task.obs_dim), wish[chosen].reshape(-1, task.action_dim)
 
 
 def _noise_std(mean: Array, sent: Array) -> Array:
     """Standard deviation [A] of the noise between means and clipped actions [N, A].
 
     Noise towards 0 is clipped at the far bound only, and the median does not see how far the clipped ones were.
+    Steps without noise count as little as those whose recorded mean may itself have been clipped.
     """
     noise = sent - mean
-    inward = (np.abs(mean) <= 1) & (noise * mean < 0)
+    inward = (np.abs(mean) < 1) & (noise * mean < 0)
     spread = np.nanmedian(np.where(inward, np.abs(noise), np.nan), axis=0)
     return np.asarray(spread / _NORMAL_MEDIAN, np.float32)
 

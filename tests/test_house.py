@@ -120,7 +120,7 @@ def setting_choices() -> set[tuple[str, Any]]:
     return {(name, v) for c in configs for name, hint in get_type_hints(c).items() for v in literals(hint)}
 
 
-NAMES = {*algos.ALGOS, *TASKS, *(t.removesuffix("-v0") for t in TASKS)}
+NAMES = {*algos.ALGOS, *TASKS, *(t.short_name for t in TASKS.values())}
 
 
 def name_of(node: ast.expr) -> str:

@@ -251,6 +251,25 @@ def test_a_headline_without_a_common_scale_gets_no_statistics_over_tasks(small, 
         reports.build(small, tmp_path / "out", headline="succes")
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "headline"),
+    [
+        ("success,return", "success,return", "success"),
+        ("success,normalized_score,return", "normalized_score,return", "normalized_score"),
+        ("success,return", "return", "return"),
+        ("success", "return", "success"),  # nothing is everybody's
+    ],
+)
+def test_the_headline_is_the_first_score_that_all_evaluated_runs_have(tmp_path, one, other, headline):
+    for task, names in (("pen", one), ("cheetah", other)):
+        metrics = write(tmp_path, task, "awac", PLAIN) / "metrics.csv"
+        header, *lines = metrics.read_text().splitlines(keepends=True)
+        lines = [line for line in lines if ",success," in line]
+        metrics.write_text(header + "".join(line.replace("success", n) for n in names.split(",") for line in lines))
+    write(tmp_path, "cheetah", "sac", {0: ()}, state="running")  # has no score yet and no say
+    assert analysis.headline(collect(tmp_path), None) == headline
+
+
 def test_one_run_of_one_seed_that_has_barely_begun(tmp_path):
     write(tmp_path / "runs", "pen", "awac", {0: PLAIN[0][:1]}, state="running")
     html = reports.build(tmp_path / "runs", tmp_path / "out").read_text()
