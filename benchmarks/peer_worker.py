@@ -35,7 +35,7 @@ class Job:
     hidden: tuple[int, ...]
     batch: int
     threads: int
-    algo: str  # of ours
+    algo: str
     seeds: int  # packed; of ours
     act: bool  # whether ours chooses an action per update, as a script's loop does
     checkout: Path  # of a peer that is not installed
@@ -86,8 +86,8 @@ def ours(job: Job) -> Work:
 
 
 def d3rlpy(job: Job) -> Work:
-    """One update of d3rlpy's AWAC through its public interface: same networks, batch, step sizes and rows."""
-    from d3rlpy.algos import AWACConfig  # type: ignore[import-not-found]
+    """One update of d3rlpy's algorithm through its public interface: same networks, batch, step sizes and rows."""
+    from d3rlpy import algos  # type: ignore[import-not-found]
     from d3rlpy.dataset import MDPDataset  # type: ignore[import-not-found]
     from d3rlpy.models import VectorEncoderFactory  # type: ignore[import-not-found]
     from d3rlpy.optimizers import AdamFactory  # type: ignore[import-not-found]
@@ -97,11 +97,12 @@ def d3rlpy(job: Job) -> Work:
     ends[:, -1] = 1.0
     obs, action = (data[name].reshape(-1, data[name].shape[-1]) for name in ("obs", "action"))
     replay = MDPDataset(obs, action, data["reward"].ravel(), terminals=np.zeros(ends.size), timeouts=ends.ravel())
-    nets = VectorEncoderFactory(hidden_units=list(job.hidden))
-    config = AWACConfig(
-        batch_size=job.batch, actor_encoder_factory=nets, critic_encoder_factory=nets, n_critics=2,
-        actor_optim_factory=AdamFactory(weight_decay=1e-4),
-    )  # fmt: skip
+    nets, decayed = VectorEncoderFactory(hidden_units=list(job.hidden)), AdamFactory(weight_decay=1e-4)
+    if job.algo == "bc":
+        own = {"encoder_factory": nets, "optim_factory": decayed, "policy_type": "stochastic", "learning_rate": 3e-4}
+    else:
+        own = {"actor_encoder_factory": nets, "critic_encoder_factory": nets, "actor_optim_factory": decayed}
+    config = getattr(algos, D3RLPY[job.algo])(batch_size=job.batch, **own)
     algo = config.create(device="cpu")
     algo.build_with_dataset(replay)
     return Work(lambda: algo.update(replay.sample_transition_batch(job.batch)))
@@ -166,6 +167,7 @@ def floor(job: Job) -> Work:
 SIDES: dict[str, Callable[[Job], Work]] = {
     "ours": ours, "d3rlpy": d3rlpy, "corl": corl, "cleanrl": cleanrl, "leanrl": leanrl, "floor": floor,
 }  # fmt: skip
+D3RLPY = {"awac": "AWACConfig", "sac": "SACConfig", "bc": "BCConfig"}
 CHECKOUTS = {  # peers that are not installed: the file that is used
     "corl": Path("algorithms/offline/awac.py"),
     "cleanrl": Path("cleanrl/sac_continuous_action.py"),

@@ -1,10 +1,11 @@
 """Updates per second here and in other implementations, each group of sides at the same shapes, batch and threads.
 
     python benchmarks/peers.py [--peer-python VENV/bin/python] [--corl PATH] [--cleanrl PATH] [--leanrl PATH]
-                               [--ours sac,bc] [--seeds 1,3] [--threads 2] [--rounds 5] [--out FILE.json]
+                               [--ours awac,sac,bc] [--seeds 1,3] [--threads 2] [--rounds 5] [--out FILE.json]
 
-AWAC at the sizes of its Table 2: this project, d3rlpy, CORL. SAC with 2 x 256 networks and batch 256: this project,
-CleanRL, LeanRL. The environments and checkouts are yours; README.md says how to set them up and what is compared.
+AWAC, and what else `--ours` names, at the sizes of AWAC's Table 2: this project, d3rlpy (AWAC, SAC, BC) and CORL
+(AWAC). SAC with 2 x 256 networks and batch 256: this project, CleanRL, LeanRL. The environments and checkouts are yours;
+README.md says how to set them up and what is compared.
 
 The sides take turns, one at a time, so that whatever else slows the machine slows all: compare the ratios, which are
 taken within a round. Beside them runs the matrix product an update is made of: the floor no update can beat.
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peer_worker import CHECKOUTS, PACKAGES
+from peer_worker import CHECKOUTS, D3RLPY, PACKAGES
 
 from algos import get
 from algos.settings import SettingError
@@ -50,7 +51,6 @@ class Side:
     name: str
     kind: str  # of peer_worker.SIDES
     python: str = sys.executable
-    algo: str = ""  # of ours
     seeds: int = 1
     checkout: Path | None = None  # of a peer
 
@@ -65,7 +65,7 @@ class Group:
 
     key: str
     title: str
-    algo: str  # what the peers train, too
+    algo: str  # what ours and the peers train
     hidden: tuple[int, ...]
     batch: int
     sides: tuple[Side, ...]
@@ -79,7 +79,7 @@ class Worker:
         self.name = side.name
         options = {
             "hidden": ",".join(map(str, group.hidden)), "batch": group.batch, "threads": threads,
-            "algo": side.algo or group.algo, "seeds": side.seeds, "checkout": side.checkout or ".",
+            "algo": group.algo, "seeds": side.seeds, "checkout": side.checkout or ".",
         }  # fmt: skip
         command = [side.python, str(HERE / "peer_worker.py"), side.kind, str(data)]
         command += [str(word) for name, value in options.items() for word in (f"--{name}", value)]
@@ -143,19 +143,21 @@ def write_data(path: Path) -> None:
 
 
 def groups(arguments: argparse.Namespace) -> list[Group]:
-    """What is to be measured; SAC only where one of its peers is given."""
-    python, seeds, floor = arguments.peer_python, arguments.seeds, Side("floor", "floor")
-    awac, sac = ([Side(f"ours-{n}", "ours", algo=algo, seeds=n) for n in seeds] for algo in ("awac", "sac"))
-    others = [algo for algo in arguments.ours if algo != "awac"]
-    awac += [Side(f"ours-{algo}-{n}", "ours", algo=algo, seeds=n) for algo in others for n in seeds]
-    if arguments.d3rlpy:
-        awac.append(Side("d3rlpy", "d3rlpy", python))
-    if arguments.corl:
-        awac.append(Side("corl", "corl", checkout=arguments.corl))
-    out = [Group("awac", "AWAC, Table 2: 4 x 256, batch 1024", "awac", (256,) * 4, 1024, (floor, *awac))]
+    """What is to be measured; SAC at the scripts' sizes only where one of the scripts is given."""
+    python = arguments.peer_python
+    own = (Side("floor", "floor"), *(Side(f"ours-{n}", "ours", seeds=n) for n in arguments.seeds))
+    out = []
+    for algo in arguments.ours:
+        sides = list(own)
+        if arguments.d3rlpy and algo in D3RLPY:
+            sides.append(Side("d3rlpy", "d3rlpy", python))
+        if arguments.corl and algo == "awac":
+            sides.append(Side("corl", "corl", checkout=arguments.corl))
+        title = f"{algo.upper()}, Table 2: 4 x 256, batch 1024"
+        out.append(Group(algo, title, algo, (256,) * 4, 1024, tuple(sides)))
     if scripts := [Side(name, name, python, checkout=path) for name in SCRIPTS if (path := getattr(arguments, name))]:
-        sides = (floor, *sac, *scripts)
-        out.append(Group("sac", "SAC, 2 x 256, batch 256", "sac", (256,) * 2, 256, sides, act=True))
+        title = "SAC, 2 x 256, batch 256"
+        out.append(Group("sac-scripts", title, "sac", (256,) * 2, 256, (*own, *scripts), act=True))
     return out
 
 
@@ -191,7 +193,7 @@ def show(result: Round) -> str:
 
 def gflop_per_seed(group: Group, told: Mapping[str, float]) -> dict[str, float]:
     """Matrix-product work of a side's update of one seed; a peer's update is worth what ours needs for the same."""
-    own = next(told[s.name] / s.seeds for s in group.sides if s.algo == group.algo)
+    own = next(told[s.name] / s.seeds for s in group.sides if s.kind == "ours")
     return {s.name: own if s.peer else told[s.name] / s.seeds for s in group.sides}
 
 
@@ -208,10 +210,9 @@ def summary(group: Group, rounds: Sequence[Round], gflop: Mapping[str, float]) -
             "gflop_per_update": gflop[side.name],
             "share_of_floor": statistics.median(shares),
         }
-        if side.peer or side.algo == group.algo:
-            for peer in (s.name for s in group.sides if s.peer):
-                ratios = [v / r[peer] for v, r in zip(per_seed, rounds, strict=True)]
-                out[side.name][f"times_{peer}"] = statistics.median(ratios)
+        for peer in (s.name for s in group.sides if s.peer):
+            ratios = [v / r[peer] for v, r in zip(per_seed, rounds, strict=True)]
+            out[side.name][f"times_{peer}"] = statistics.median(ratios)
     return out
 
 
@@ -255,7 +256,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--corl", type=Path, help="checkout of CORL")
     parser.add_argument("--cleanrl", type=Path, help="checkout of CleanRL; needs --peer-python")
     parser.add_argument("--leanrl", type=Path, help="checkout of LeanRL; needs --peer-python")
-    parser.add_argument("--ours", default="awac", help="our algorithms to time at AWAC's sizes, comma-separated")
+    parser.add_argument("--ours", default="awac", help="algorithms to time at AWAC's sizes, comma-separated")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seeds", default="1,3", help="how many seeds to pack, comma-separated")
     parser.add_argument("--threads", type=int, default=2)
