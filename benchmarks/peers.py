@@ -4,8 +4,8 @@
                                [--ours awac,sac,bc] [--seeds 1,3] [--threads 2] [--rounds 5] [--out FILE.json]
 
 AWAC, and what else `--ours` names, at the sizes of AWAC's Table 2: this project, d3rlpy (AWAC, SAC, BC) and CORL
-(AWAC). SAC with 2 x 256 networks and batch 256: this project, CleanRL, LeanRL. The environments and checkouts are yours;
-README.md says how to set them up and what is compared.
+(AWAC). SAC with 2 x 256 networks and batch 256: this project, CleanRL, LeanRL. The environments and checkouts are
+yours; README.md says how to set them up and what is compared.
 
 The sides take turns, one at a time, so that whatever else slows the machine slows all: compare the ratios, which are
 taken within a round. Beside them runs the matrix product an update is made of: the floor no update can beat.
