@@ -56,11 +56,8 @@ def test_td_lambda_is_the_loop(trace: float) -> None:
     for s in range(2):
         after = torch.tensor(0.0)
         for t in reversed(range(12)):
-            v = next_value[s, t]
-            if ENDS[s, t]:
-                follows = 0.0 * v if TRULY[s, t] else v
-            else:
-                follows = (1 - trace) * v + trace * after
+            v, goes_on = next_value[s, t], not ENDS[s, t]
+            follows = (1 - trace) * v + trace * after if goes_on else (1 - TRULY[s, t]) * v
             after = p.reward[s, t] + GAMMA * follows
             assert float(td_lambda(p, next_value, GAMMA, trace)[s, t]) == pytest.approx(float(after), abs=1e-12)
 
