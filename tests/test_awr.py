@@ -179,8 +179,9 @@ def test_standardised_advantages_forget_scale_and_offset_per_seed() -> None:
 
 
 def test_without_a_cap_large_advantages_stay_finite() -> None:
-    w = awr.weights(awr.Config(weight_cap=None, standardise=False), torch.tensor([[1e4, 1e4 - 1.0, 0.0]]))
-    torch.testing.assert_close(w, torch.tensor([[1.0, math.exp(-1), 0.0]]))
+    advantage = torch.tensor([[1e4, 1e4 - 1.0, 0.0], [-7.0, -8.0, -9.0]])
+    w = awr.weights(awr.Config(weight_cap=None, standardise=False), advantage)
+    torch.testing.assert_close(w, torch.tensor([[1.0, math.exp(-1), 0.0], [1.0, math.exp(-1), math.exp(-2)]]))
 
 
 # returns
