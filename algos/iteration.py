@@ -110,8 +110,9 @@ class Iteration:
         if not self.done:
             return
         self.rows = state["rows"]
-        order = state["order"]
-        self.hold(self.now()[0], state["columns"], None if order is None else order.to(self.device, copy=True))
+        stage, begun = self.now()
+        order = state["order"] if begun else None  # that of the stage before is of no more use
+        self.hold(stage, state["columns"], None if order is None else order.to(self.device, copy=True))
         self.cursor.copy_(state["cursor"])
 
 
@@ -122,6 +123,8 @@ def shuffled_passes(
 
     What is left over of a pass, less than a batch, is not used in it.
     """
+    if rows < batch:
+        raise ValueError(f"batches of {batch} rows cannot be cut from {rows}")
     per_pass = rows // batch
     passes = -(-updates // per_pass)
     orders = [

@@ -93,6 +93,55 @@ def test_every_turn_has_a_graph_of_its_own() -> None:
     assert log.count("replay") == 4
 
 
+def test_every_kind_has_a_graph_of_its_own_and_keeps_it_when_kinds_alternate() -> None:
+    r = rounds()
+    for _ in range(WARMUP):
+        r.run(0, 1, key=0, kind="value")
+        r.run(0, 2, key=0, kind="policy")
+    assert log.count("record") == 1, "of the policy's rounds, which have come more often"
+    assert not r.captured
+    r.run(0, 1, key=0, kind="value")
+    assert r.captured
+    log.clear()
+    for kind in ("policy", "value", "value", "policy"):
+        r.run(0, 3, key=0, kind=kind)
+    assert log == ["replay"] * 12
+
+
+def test_a_new_key_drops_the_graphs_of_all_kinds() -> None:
+    r = rounds()
+    for kind in ("value", "policy"):
+        r.run(0, WARMUP + 1, key=0, kind=kind)
+    log.clear()
+    r.run(0, 1, key=1, kind="value")
+    assert log == ["round"]
+    r.run(0, WARMUP + 1, key=1, kind="policy")
+    assert log == ["round"] * (1 + WARMUP) + [*RECORDED, "replay"]
+
+
+def test_every_kind_and_turn_has_a_graph_of_its_own() -> None:
+    r = Rounds(lambda turn: log.append("round"), [torch.Generator()], capture=True, turns=(0, 1))
+    for kind in ("a", "b", "a", "b"):
+        r.run(0, 2 * WARMUP + 2, key=0, kind=kind)
+    assert log.count("record") == 4
+    assert log.count("replay") == 2 * 2 + 2 * (2 * WARMUP + 2)
+    assert r.captured
+
+
+@pytest.mark.parametrize("name", ["awr", "ppo", "trpo"])
+def test_graphs_of_stages_outlast_their_iterations(name: str) -> None:
+    """What is prepared is filled anew where the graphs read it; nothing is recorded twice."""
+    learner = tiny.learner(name, phase="online")
+    learner.rounds.capture = True
+    iteration = learner.sampler.iteration
+    learner.run((WARMUP + 2) * iteration.updates)
+    assert learner.rounds.captured
+    assert log.count("record") == len(iteration.stages)
+    log.clear()
+    learner.run(2 * iteration.updates)
+    assert log == ["replay"] * 2 * iteration.updates
+
+
 def test_without_capture_every_round_is_carried_out() -> None:
     r = rounds(capture=False)
     r.run(0, 10, key=0)

@@ -39,6 +39,10 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "warm-up": ("awac", {"warmup_steps": 32}),
     "ring that wraps": ("awac", {"buffer_size": 24}),  # and does not hold whole iterations
     "behaviour of a ring": ("brac", {"buffer_size": 24}),
+    "awr": ("awr", {"value_updates": 2, "policy_updates": 5}),
+    "awr in a ring that wraps": ("awr", {"value_updates": 2, "policy_updates": 5, "buffer_size": 24}),
+    "ppo": ("ppo", {"minibatch": 4, "passes": 2}),
+    "dapg": ("dapg", {"value_batch": 4}),
 }
 
 # where a process may die: before and after each of these

@@ -183,6 +183,30 @@ def test_contradictions_are_refused(overrides: tuple[str, ...], message: str) ->
     assert message in refusal(*overrides, profile="paper")
 
 
+@pytest.mark.parametrize(
+    ("algo", "settings", "steps", "updates", "parts"),
+    [
+        ("awr", (), 2000, 1200, "200 value + 1000 policy"),
+        ("awr", ("value_updates=3", "policy_updates=7"), 2000, 10, "3 value + 7 policy"),
+        ("rwr", (), 2000, 1000, "1000 policy"),
+        ("ppo", (), 2000, 310, "310 passes"),
+        ("trpo", ("steps_per_iteration=1000", "value_batch=2000"), 1000, 6, "1 step + 5 value"),
+        ("dapg", (), 10_000, 313, "1 step + 312 value"),
+        ("marwil-rllib", (), 1000, 1000, "1000 imitation"),
+    ],
+)
+def test_a_method_of_stages_counts_its_updates_itself(
+    algo: str, settings: tuple[str, ...], steps: int, updates: int, parts: str
+) -> None:
+    experiment = resolve(algo, TASK, (0,), "paper", settings)
+    assert experiment.protocol.steps_per_iteration == steps
+    assert experiment.protocol.updates_per_step * steps == pytest.approx(updates, abs=1e-9)
+    assert experiment.sources["updates_per_step"] == f"stages of {algo}: {parts}"
+    assert refusal("updates_per_step=1", *settings, algo=algo, profile="paper") == (
+        f"updates_per_step: {algo} counts updates per iteration itself ({parts} for {steps} steps)"
+    )
+
+
 def test_what_the_message_calls_right_is_right() -> None:
     def online_steps(*texts: str) -> int:
         return resolve("awac", TASK, (0,), "paper", texts).protocol.online_steps

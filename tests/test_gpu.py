@@ -3,38 +3,62 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 import tiny
 import torch
 
-import algos
+from algos.actor_critic import ActorCritic
 from algos.capture import WARMUP
-from algos.core import Phase
+from algos.core import Objective, Phase
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
 ]
 in_every_phase = pytest.mark.parametrize(("name", "phase"), tiny.cases())
+NATURAL = 1e-2  # a natural gradient divides by small curvatures, and a line search may stop a halving later
+
+
+def natural(learner: ActorCritic) -> bool:
+    """Whether the policy takes natural gradient steps in the learner's phase."""
+    return bool(learner.objective.policy_step is not Objective.policy_step and learner.sampler.iteration.stages)
+
+
+def fed(gpu: ActorCritic, cpu: ActorCritic) -> None:
+    """Let the second learner's updates draw what the first one's drew; random streams differ between devices."""
+    drawn: list[Any] = []
+    draw = cpu.draw
+
+    def noted() -> Any:
+        drawn.append(draw())
+        return drawn[-1]
+
+    cpu.draw = noted  # type: ignore[method-assign]
+    gpu.draw = lambda: tiny.moved_to(*drawn.pop(0), device=str(gpu.device))  # type: ignore[method-assign]
 
 
 @in_every_phase
 def test_a_hundred_updates_equal_those_on_the_cpu(name: str, phase: Phase) -> None:
-    """Random streams differ between devices, so both learners are fed the draws of the CPU's."""
-    cpu, gpu = (tiny.learner(name, phase=phase, device=device) for device in ("cpu", "cuda"))
+    """What stages prepare, too, which each device does for itself."""
+    cpu, gpu = (tiny.learner(name, phase=phase, device=device, capture=False) for device in ("cpu", "cuda"))
     assert not tiny.changed(tiny.parameters(cpu), {k: v.cpu() for k, v in tiny.parameters(gpu).items()})
+    fed(gpu, cpu)
     for _ in range(100):
-        batch, noise = cpu.draw()
-        cpu.update(batch, noise)
-        gpu.update(*tiny.moved_to(batch, noise, device="cuda"))
+        cpu.run(1)
+        gpu.run(1)
+    limit = NATURAL if natural(cpu) else 1e-4
     ours, theirs = tiny.parameters(cpu), tiny.parameters(gpu)
     for parameter, value in ours.items():
         apart = (theirs[parameter].cpu() - value).norm() / value.norm().clamp_min(1e-3)
-        assert float(apart) < 1e-4, parameter
+        assert float(apart) < limit, parameter
+    for column, values in cpu.sampler.iteration.columns.items():
+        prepared = gpu.sampler.iteration.columns[column].cpu()
+        assert float((prepared - values).norm() / values.norm().clamp_min(1e-3)) < 10 * limit, column
     metrics = gpu.read_metrics()
-    for metric, values in cpu.read_metrics().items():
-        assert metrics[metric] == pytest.approx(values, rel=1e-3, abs=1e-4), metric
+    for metric, values_ in cpu.read_metrics().items():
+        assert metrics[metric] == pytest.approx(values_, rel=10 * limit, abs=limit), metric
 
 
 @in_every_phase
@@ -46,12 +70,13 @@ def test_replayed_updates_equal_those_carried_out_one_by_one(name: str, phase: P
         learner.run(50)
     assert replayed.rounds.captured, replayed.rounds.take_failure()
     assert not eager.rounds.captured
+    limit = NATURAL if natural(eager) else 1e-4
     ours, theirs = tiny.parameters(replayed), tiny.parameters(eager)
     for parameter, value in theirs.items():
-        assert float((ours[parameter] - value).norm() / value.norm().clamp_min(1e-3)) < 1e-4, parameter
+        assert float((ours[parameter] - value).norm() / value.norm().clamp_min(1e-3)) < limit, parameter
     metrics = replayed.read_metrics()
     for metric, values in eager.read_metrics().items():
-        assert metrics[metric] == pytest.approx(values, rel=1e-3, abs=1e-4), metric
+        assert metrics[metric] == pytest.approx(values, rel=10 * limit, abs=limit), metric
 
 
 def test_a_graph_samples_rows_that_were_collected_after_it_was_recorded() -> None:
@@ -66,7 +91,8 @@ def test_a_graph_samples_rows_that_were_collected_after_it_was_recorded() -> Non
 
 @in_every_phase
 def test_packed_seeds_equal_each_seed_alone(name: str, phase: Phase) -> None:
-    assert tiny.alone_against_packed(name, phase, device="cuda") < 1e-5
+    limit = NATURAL if natural(tiny.learner(name, phase=phase)) else 1e-5
+    assert tiny.alone_against_packed(name, phase, device="cuda") < limit
 
 
 @in_every_phase
@@ -81,11 +107,11 @@ def test_no_update_waits_for_the_host(name: str, phase: Phase) -> None:
     assert learner.finite().all()
 
 
-@pytest.mark.parametrize("name", list(algos.names()))
-def test_a_saved_learner_continues_bit_equal(name: str) -> None:
-    phase = tiny.phases(name)[0]
+@in_every_phase
+def test_a_saved_learner_continues_bit_equal(name: str, phase: Phase) -> None:
     learner = tiny.learner(name, phase=phase, device="cuda")
-    enough = (WARMUP + 1) * learner.needs.policy_every + 1  # records every turn's graph and ends within a cycle
+    cycle = learner.sampler.iteration.updates or learner.needs.policy_every
+    enough = (WARMUP + 1) * cycle + 1  # records the graph of every turn or stage and ends within a cycle
     learner.run(enough)
     file = io.BytesIO()
     torch.save(learner.state(), file)
@@ -96,6 +122,21 @@ def test_a_saved_learner_continues_bit_equal(name: str) -> None:
     copy.run(enough)
     assert copy.rounds.captured
     assert not tiny.changed(tiny.parameters(learner), tiny.parameters(copy))
+
+
+@pytest.mark.parametrize("name", ["awr", "ppo", "trpo"])
+def test_graphs_of_stages_read_what_is_prepared_anew(name: str) -> None:
+    """Over iterations between which rows are collected, and the ring wraps around."""
+    eager, replayed = (tiny.learner(name, phase="online", device="cuda", capture=c) for c in (False, True))
+    for learner in (eager, replayed):
+        for n in range(WARMUP + 4):
+            learner.run(learner.sampler.iteration.updates)
+            assert learner.replay is not None
+            rows = [tiny.rows(tiny.ONLINE, seed=200 + 10 * n + s, layout=learner.layout) for s in tiny.SEEDS]
+            learner.replay.append(torch.stack(rows))
+    assert replayed.rounds.captured, replayed.rounds.take_failure()
+    limit = NATURAL if natural(eager) else 1e-4
+    assert tiny.largest_difference(tiny.parameters(eager), tiny.parameters(replayed)) < limit
 
 
 def test_replay_rows_and_draws_stay_on_the_device() -> None:

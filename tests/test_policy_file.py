@@ -47,6 +47,17 @@ def test_policies_are_read_back_bit_equal_and_stacked_in_order(family: str, tmp_
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(p.name for p in paths)  # nothing temporary is left
 
 
+def test_the_range_of_deviations_is_read_back(tmp_path: Path) -> None:
+    made = policy("gaussian")
+    usual = saved(tmp_path, "gaussian", made, 0)
+    made.low, made.high = -4.0, 1.0
+    own = saved(tmp_path, "gaussian", made, 1, log_std_range=(made.low, made.high))
+    obs = torch.randn(2, 4, 5)
+    loaded, _ = load_policy([own])
+    assert torch.equal(loaded(obs[1:]).std, made(obs).std[1:])
+    assert "policies of different shapes cannot be stacked" in refused(own, usual)
+
+
 @families
 def test_half_precision_is_enough_to_act(family: str, tmp_path: Path) -> None:
     made = policy(family)

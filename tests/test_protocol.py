@@ -164,6 +164,26 @@ def test_the_learner_gets_the_datas_own_rows_demonstrations_first(tmp_path: Path
         assert rows_ == as_set(data.obs[chosen], data.action[chosen], data.reward[chosen], data.next_obs[chosen])
 
 
+def test_every_iteration_of_stages_is_whole_and_follows_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offline, iterations follow each other and the last may be cut; online, each learns when its rows have come."""
+    begun: list[tuple[str, str, int, int]] = []
+    real = ActorCritic.begin
+
+    def begin(self: ActorCritic, stage: Any) -> None:
+        real(self, stage)
+        begun.append((self.phase, stage.name, self.sampler.iteration.number, self.sampler.iteration.rows))
+
+    monkeypatch.setattr(ActorCritic, "begin", begin)
+    train(experiment("awr", value_updates=2, policy_updates=3, buffer_size=40), tmp_path)
+    offline, rows_ = 6 * HORIZON, (16, 32, 40, 40)
+    assert begun == [
+        *(("offline", stage, n, offline) for n, stage in ((0, "value"), (0, "policy"), (1, "value"))),
+        *(("online", stage, n, offline + rows_[n]) for n in range(4) for stage in ("value", "policy")),
+    ]
+
+
 def test_parts_are_reset_once_at_the_switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With no online steps the policy that is kept is the one right after the switch."""
     kept = train(experiment("awac", online_steps=0), tmp_path / "kept")
@@ -216,7 +236,7 @@ def test_every_algorithm_is_evaluated_on_the_same_initial_states(
         assert len({s for r in collected for s in r}) == len(collected) * 2 * len(seeds), "no two episodes alike"
 
 
-@pytest.mark.parametrize("algo", ["awac", "sac-bc", "sac-scratch", "bc"])
+@pytest.mark.parametrize("algo", ["awac", "sac-bc", "sac-scratch", "bc", "awr", "ppo"])
 def test_a_seed_alone_is_the_same_seed_in_a_pack(algo: str, tmp_path: Path) -> None:
     packed = rows(experiment(algo, (3, 0, 7)), tmp_path)
     for seed in (0, 7):
@@ -343,6 +363,13 @@ def test_the_kept_policy_is_the_one_scored_last(tmp_path: Path) -> None:
         for seed in (0, 1):
             assert values(found, seed)[23, name] == pytest.approx(both[seed], rel=1e-6)
     assert (meta["task"], meta["algo"], meta["return"]) == (TASK.id, "awac", pytest.approx(scores["return"][0]))
+
+
+def test_a_kept_policy_keeps_its_fixed_deviation(tmp_path: Path) -> None:
+    cell = experiment("awr", policy_std=0.4, value_updates=2, policy_updates=3)
+    train(cell, tmp_path)
+    policy, _ = load_policy([run_folder(cell, tmp_path) / "policy" / "seed-1.npz"])
+    torch.testing.assert_close(policy(torch.zeros(1, 1, 3)).std, torch.full((1, 1, 2), 0.4))
 
 
 def test_the_record_says_how_the_run_was_made(tmp_path: Path) -> None:

@@ -143,6 +143,42 @@ def test_a_gather_copies_the_rows_it_names() -> None:
     assert r.rows[9, 0] == 9
 
 
+def in_order(r: Replay, newest: int | None = None) -> list[list[int]]:
+    return [[int(x) for x in seed] for seed in r.gather(r.in_order(newest))[..., 0]]
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+@pytest.mark.parametrize("appended", [0, 1, CAPACITY, CAPACITY + 1, 3 * CAPACITY + 2])
+def test_rows_in_order_are_the_offline_ones_and_then_the_collected_from_the_oldest_on(
+    appended: int, dropped: bool
+) -> None:
+    r = replay(appended)
+    if dropped:
+        r.drop_offline()
+    kept = [] if dropped else list(range(OFFLINE))
+    online = range(max(0, appended - CAPACITY), appended)
+    for s, rows in enumerate(in_order(r)):
+        assert rows == [*kept, *(100 * (s + 1) + n for n in online)]
+    for newest in (1, 3, CAPACITY, CAPACITY + 1, OFFLINE + CAPACITY, 1000):
+        assert in_order(r, newest) == [rows[-newest:] for rows in in_order(r)]
+
+
+def test_a_replay_without_a_ring_has_an_order_too() -> None:
+    assert in_order(replay(capacity=0), 3) == [[7, 8, 9]] * SEEDS
+
+
+@pytest.mark.parametrize("name", ["reward", "terminated", "ends", "return_to_go"])
+def test_one_number_of_each_row_is_the_one_that_a_batch_shows(name: str) -> None:
+    layout = Layout(4, 3, ("next_action", "ends", "return_to_go"))
+    g = torch.Generator().manual_seed(0)
+    r = Replay(layout, torch.randn(9, layout.width, generator=g), 0, 2, 3, torch.device("cpu"))
+    r.append(torch.randn(2, 3, layout.width, generator=g))
+    index = r.in_order()[:, torch.tensor([3, 11, 0, 3])]
+    batch = layout.batch(r.gather(index))
+    expected = batch.columns[name] if name in layout.columns else getattr(batch, name)
+    assert torch.equal(r.number(name, index), expected)
+
+
 def first_states(offline: int, appended: int, capacity: int = 4) -> InitialStates:
     """Offline states 0, 1, ..; collected state n of seed s is 100 (s + 1) + n."""
     out = InitialStates(torch.arange(offline).float()[:, None], SEEDS, capacity, torch.device("cpu"))

@@ -18,6 +18,7 @@ from algos.nets import MLP, DeterministicPolicy, GaussianPolicy, Linear, Nets, T
 from algos.replay import InitialStates, Layout, Replay
 from algos.returns import columns
 from algos.settings import with_values
+from algos.trajectories import Trajectories
 
 torch.set_num_threads(1)  # matrices this small only wait for each other
 
@@ -268,6 +269,31 @@ def random_step(
     batch = LAYOUT.batch(packed, LAYOUT.batch(demo))
     q_data = nets.q(batch.obs, batch.action).detach()
     return Step(batch, noise, LearnerConfig(), family(batch.obs), q_data, torch.zeros(()))
+
+
+def staged(step: Step, stage: str, **columns: Tensor) -> Step:
+    """The step as an update of a stage is given it, with these prepared columns."""
+    return dataclasses.replace(step, batch=dataclasses.replace(step.batch, columns=columns), stage=stage)
+
+
+def paths_of(batch: Batch, iteration: int = 0) -> Trajectories:
+    """The rows of a batch as trajectories of at most `EPISODE` steps."""
+    n = batch.reward.shape[1]
+    cut = torch.arange(n) % EPISODE == EPISODE - 1
+    ends = ((batch.terminated > 0) | cut | (torch.arange(n) == n - 1)).to(batch.reward)
+
+    def fetch(part: slice) -> Batch:
+        whole = (batch.obs, batch.action, batch.reward, batch.next_obs, batch.terminated)
+        return Batch(*(x[:, part] for x in whole))
+
+    return Trajectories(batch.reward, batch.terminated, ends, fetch, iteration)
+
+
+class FirstEntry(nn.Module):
+    """State values that are known: the first entry of the observation."""
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return obs[..., 0]
 
 
 def random_nets(policy_type: type[nn.Module], seeds: int = 2, target_policy: bool = False, **extra: nn.Module) -> Nets:
