@@ -319,7 +319,10 @@ def unused(
     for text, key in texts.items():
         using = [e for e in experiments if e.sources.get(key) == "--set"]
         if not using:
-            raise SettingError(f"{text}: none of the chosen algorithms uses {key!r}")
+            told = [
+                f"; it follows from the {s}" for e in experiments if (s := e.sources.get(key, "")).startswith("stages")
+            ]
+            raise SettingError(f"{text}: none of the chosen algorithms uses {key!r}{''.join(told[:1])}")
         messages += _applies_to(text, using, experiments)
     if dataset is not None:
         using = [e for e in experiments if e.dataset is not None]

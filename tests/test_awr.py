@@ -12,7 +12,6 @@ import tiny
 import torch
 from torch import Tensor
 
-import algos
 from algos import awr, bc, marwil
 from algos.core import LearnerConfig, Step
 from algos.nets import GaussianPolicy, Nets, ValueNet
@@ -309,15 +308,3 @@ def test_the_policy_learns_the_action_that_is_paid_for_later(name: str) -> None:
 def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         awr.Config(**settings)
-
-
-def test_the_authors_settings_are_settings_that_exist() -> None:
-    for name in ("awr", "marwil-rllib", "ppo", "dapg"):
-        objective = algos.load(name)
-        module = __import__(algos.get(name).module, fromlist=["OFFICIAL"])
-        own = {k: v for k, v in module.OFFICIAL.items() if hasattr(objective.Config, k)}
-        objective.needs(objective.Config(**own))
-        common = {k: v for k, v in module.OFFICIAL.items() if hasattr(LearnerConfig, k)}
-        LearnerConfig(**common)
-        protocol = module.OFFICIAL.keys() - own.keys() - common.keys()
-        assert protocol <= {"steps_per_iteration", "eval_every_online"}

@@ -202,8 +202,13 @@ def test_a_method_of_stages_counts_its_updates_itself(
     assert experiment.protocol.steps_per_iteration == steps
     assert experiment.protocol.updates_per_step * steps == pytest.approx(updates, abs=1e-9)
     assert experiment.sources["updates_per_step"] == f"stages of {algo}: {parts}"
-    assert refusal("updates_per_step=1", *settings, algo=algo, profile="paper") == (
-        f"updates_per_step: {algo} counts updates per iteration itself ({parts} for {steps} steps)"
+    told = resolve(algo, TASK, (0,), "paper", ["updates_per_step=1", *settings])
+    assert told.settings == experiment.settings
+    with pytest.raises(SettingError) as refused:
+        unused([told], ["updates_per_step=1"])
+    assert str(refused.value) == (
+        "--set updates_per_step=1: none of the chosen algorithms uses 'updates_per_step'; "
+        f"it follows from the stages of {algo}: {parts}"
     )
 
 
