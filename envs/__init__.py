@@ -17,7 +17,13 @@ for _id, _class in {
 }.items():
     register(id=_id, entry_point=f"envs.hands:{_class}", max_episode_steps=HAND_STEPS)
 
-for _id, _class in {
-    "halfcheetah-v5": "HalfCheetahEnv",
-}.items():
-    register(id=_id, entry_point=f"envs.locomotion:{_class}", max_episode_steps=LOCOMOTION_STEPS)
+for _id, _class, _options in (
+    ("halfcheetah-v5", "HalfCheetahEnv", {}),
+    ("walker2d-v5", "Walker2dEnv", {}),
+    ("hopper-v5", "HopperEnv", {}),
+    # the simulator of the papers left all contact forces at zero; -v5 fills most of them
+    ("ant-v5", "AntEnv", {"include_cfrc_ext_in_observation": False}),
+):
+    register(
+        id=_id, entry_point=f"envs.locomotion:{_class}", max_episode_steps=LOCOMOTION_STEPS, kwargs=_options
+    )  # fmt: skip

@@ -1,11 +1,12 @@
 """Gymnasium's MuJoCo locomotion tasks, dense rewards, 1000 steps.
 
-    halfcheetah-v5                                                                   (never terminates)
+    halfcheetah-v5 (never terminates)  walker2d-v5  hopper-v5  ant-v5 (without contact forces: 27 observations)
 
-Simulator, observations, rewards and terminations are those of `HalfCheetah-v5` and so on. Two things differ. Actions
-are clipped to [-1, 1] before anything sees them: the simulator clips them anyway, but gymnasium charges the control
-cost for what was asked, which a sampled action pays for; AWAC's code clips first as well. And MuJoCo's complaint
-about a deprecated attribute of half_cheetah.xml is kept from the terminal and from its MUJOCO_LOG.TXT.
+Simulator, observations, rewards and terminations are those of `HalfCheetah-v5` and so on; Ant goes without contact
+forces as they were all zero in the simulator of the papers. Two things differ. Actions are clipped to [-1, 1] before
+anything sees them: the simulator clips them anyway, but gymnasium charges the control cost for what was asked, which
+a sampled action pays for; AWAC's code clips first as well. And MuJoCo's complaint about a deprecated attribute of
+half_cheetah.xml is kept from the terminal and from its MUJOCO_LOG.TXT.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from typing import Any, TypeAlias
 import gymnasium
 import mujoco
 import numpy as np
+from gymnasium.envs.mujoco.ant_v5 import AntEnv as _Ant
 from gymnasium.envs.mujoco.half_cheetah_v5 import HalfCheetahEnv as _HalfCheetah
+from gymnasium.envs.mujoco.hopper_v5 import HopperEnv as _Hopper
+from gymnasium.envs.mujoco.walker2d_v5 import Walker2dEnv as _Walker2d
 from numpy.typing import NDArray
 
-__all__ = ["HalfCheetahEnv"]
+__all__ = ["AntEnv", "HalfCheetahEnv", "HopperEnv", "Walker2dEnv"]
 
 Obs: TypeAlias = NDArray[np.float64]
 Action: TypeAlias = NDArray[np.float32]
@@ -45,6 +49,18 @@ class _ClippedActions(gymnasium.Env[Obs, Action]):
 
 class HalfCheetahEnv(_ClippedActions, _HalfCheetah):  # type: ignore[misc]  # the base is untyped, here and below
     """Run forward: observation [17], action [6]."""
+
+
+class Walker2dEnv(_ClippedActions, _Walker2d):  # type: ignore[misc]
+    """Walk on two legs without falling: observation [17], action [6]."""
+
+
+class HopperEnv(_ClippedActions, _Hopper):  # type: ignore[misc]
+    """Hop on one leg without falling: observation [11], action [3]."""
+
+
+class AntEnv(_ClippedActions, _Ant):  # type: ignore[misc]
+    """Run on four legs without turning over: observation [27] as registered here, action [8]."""
 
 
 def _warn_unless_known(message: str) -> None:

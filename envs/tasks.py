@@ -210,6 +210,41 @@ TASKS: dict[str, Task] = {
             remote={k: f"mujoco/halfcheetah/{k}-v0" for k in ("simple", "medium", "expert")},
             **_LOCOMOTION,
         ),
+        Task(
+            id="walker2d-v5",
+            summary="walk on two legs in the plane without falling",
+            obs_dim=17,
+            action_dim=6,
+            expert="walker2d",
+            anchors=(1.93, 5972.15),  # D4RL: 1.63, 4592.3
+            recipe=Recipe(clone_updates=10_000),
+            remote={k: f"mujoco/walker2d/{k}-v0" for k in ("simple", "medium", "expert")},
+            terminates=True,
+            **_LOCOMOTION,
+        ),
+        Task(
+            id="hopper-v5",
+            summary="hop on one leg in the plane without falling",
+            obs_dim=11,
+            action_dim=3,
+            expert="hopper",
+            anchors=(17.04, 3639.51),  # D4RL: -20.27, 3234.3, the lower not reproduced by random actions
+            recipe=Recipe(clone_updates=3000),
+            remote={k: f"mujoco/hopper/{k}-v0" for k in ("simple", "medium", "expert")},
+            terminates=True,
+            **_LOCOMOTION,
+        ),
+        Task(
+            id="ant-v5",
+            summary="run on four legs without turning over",
+            obs_dim=27,  # no contact forces; Minari's `mujoco/ant` datasets have them
+            action_dim=8,
+            expert="ant",
+            anchors=(-47.46, 5338.18),  # D4RL: -325.6, 3879.7, the lower not reproduced by random actions
+            recipe=Recipe(clone_updates=500),
+            terminates=True,
+            **_LOCOMOTION,
+        ),
     )
 }
 

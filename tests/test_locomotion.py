@@ -30,8 +30,9 @@ from envs.vector import VectorEnv
 from suite import demonstrator, recipes
 from suite.record import read_run
 
-EXPERTS = {"halfcheetah": 8000.0}  # least mean return that is good enough
-THEIRS = {"halfcheetah": "HalfCheetah-v5"}
+# least mean return that is good enough
+EXPERTS = {"halfcheetah": 8000.0, "walker2d": 5000.0, "hopper": 3300.0, "ant": 4500.0}
+THEIRS = {"halfcheetah": "HalfCheetah-v5", "walker2d": "Walker2d-v5", "hopper": "Hopper-v5", "ant": "Ant-v5"}
 DENSE = dataclasses.replace(
     TASK, success=None, success_rule="", reward_range=(-math.inf, math.inf), terminates=True, anchors=(0.0, 4.0),
     recipe=Recipe(),
