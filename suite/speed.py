@@ -6,11 +6,12 @@ Environments are the task's own.
 
 from __future__ import annotations
 
+import functools
 import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,8 +52,9 @@ def learner_on_made_up_rows(experiment: Experiment, device: torch.device, captur
         layout, _rows(layout, offline), min(_DEMO_ROWS, offline), len(e.seeds), online_capacity(e), device, first
     )
     learner = ActorCritic(
-        e.objective, e.cfg, e.learner, e.seeds, layout, replay, 0.0, e.protocol.offline_fraction, device, capture
-    )
+        e.objective, e.cfg, e.learner, e.seeds, layout, replay, 0.0, e.protocol.offline_fraction, device, capture,
+        e.protocol.steps_per_iteration,
+    )  # fmt: skip
     if not e.needs.offline_only:
         rows = _rows(layout, min(_ONLINE_ROWS, replay.capacity))
         replay.append(rows.expand(len(e.seeds), *rows.shape))
@@ -190,7 +192,7 @@ class _Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.operations = self.flop = 0
+        self.operations = self.flop = 0.0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
@@ -201,24 +203,47 @@ class _Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def work_per_update(learner: ActorCritic) -> _Work:
-    """The work of one round of sampling and update of all packed seeds."""
-    work = _Work()
-    with work:
+    """The work of one round of sampling and update of all packed seeds; of stages, the mean over an iteration."""
+    total = _Work()
+    for share, part in _parts(learner):
+        with _Work() as work:
+            part()
+        total.operations += share * work.operations
+        total.flop += share * work.flop
+    return total
+
+
+def _parts(learner: ActorCritic) -> Iterator[tuple[float, Callable[[], object]]]:
+    """What rounds consist of, each with how often it is done per update; to be carried out in this order."""
+    iteration = learner.sampler.iteration
+
+    def update() -> None:
         learner.update(*learner.draw())
-    return work
+
+    for stage in iteration.stages:
+        yield 1.0 / iteration.updates, functools.partial(learner.begin, stage)
+        learner.stage = stage
+        yield stage.updates / iteration.updates, update
+        learner.stage = None
+    if not iteration.stages:
+        yield 1.0, update
 
 
 def _kernels(learner: ActorCritic, work: _Work) -> int:
     """Kernels that one round launches; on a CPU its operations."""
     if learner.device.type != "cuda":
-        return work.operations
+        return round(work.operations)
     from torch.autograd import DeviceType  # type: ignore[attr-defined]
     from torch.profiler import ProfilerActivity, profile
 
-    with profile(activities=[ProfilerActivity.CUDA]) as profiled:
-        learner.update(*learner.draw())
-        _wait(learner.device)
-    return len([event for event in profiled.events() or () if event.device_type == DeviceType.CUDA])
+    total = 0.0
+    for share, part in _parts(learner):
+        with profile(activities=[ProfilerActivity.CUDA]) as profiled:
+            part()
+            _wait(learner.device)
+        events = [event for event in profiled.events() or () if event.device_type == DeviceType.CUDA]
+        total += share * len(events)
+    return round(total)
 
 
 def _peak_memory(device: torch.device) -> float:
