@@ -6,6 +6,7 @@ Environments are the task's own.
 
 from __future__ import annotations
 
+import functools
 import resource
 import statistics
 import sys
@@ -213,35 +214,40 @@ class _Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.operations = self.flop = 0.0
-        self.share = 1.0  # how much of what follows counts
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        self.operations += self.share * (not func.is_view)
+        self.operations += not func.is_view
         if formula := flop_registry.get(func.overloadpacket):
-            self.flop += self.share * formula(*args, **(kwargs or {}), out_val=out)
+            self.flop += formula(*args, **(kwargs or {}), out_val=out)
         return out
 
 
 def work_per_update(learner: ActorCritic) -> _Work:
-    """The work of one round of sampling and update of all packed seeds; of the mean one where there are stages."""
-    work = _Work()
-    for work.share in _kinds(learner):
-        with work:
-            learner.update(*learner.draw())
-    return work
+    """The work of one round of sampling and update of all packed seeds; of stages, the mean over an iteration."""
+    total = _Work()
+    for share, part in _parts(learner):
+        with _Work() as work:
+            part()
+        total.operations += share * work.operations
+        total.flop += share * work.flop
+    return total
 
 
-def _kinds(learner: ActorCritic) -> Iterator[float]:
-    """Make the learner's next update one of each stage in turn; gives the stage's share of all updates."""
+def _parts(learner: ActorCritic) -> Iterator[tuple[float, Callable[[], object]]]:
+    """What rounds consist of, each with how often it is done per update; to be carried out in this order."""
     iteration = learner.sampler.iteration
-    if not iteration.stages:
-        yield 1.0
+
+    def update() -> None:
+        learner.update(*learner.draw())
+
     for stage in iteration.stages:
-        learner.begin(stage)
+        yield 1.0 / iteration.updates, functools.partial(learner.begin, stage)
         learner.stage = stage
-        yield stage.updates / iteration.updates
+        yield stage.updates / iteration.updates, update
         learner.stage = None
+    if not iteration.stages:
+        yield 1.0, update
 
 
 def _kernels(learner: ActorCritic, work: _Work) -> int:
@@ -251,13 +257,14 @@ def _kernels(learner: ActorCritic, work: _Work) -> int:
     from torch.autograd import DeviceType  # type: ignore[attr-defined]
     from torch.profiler import ProfilerActivity, profile
 
-    kernels = 0.0
-    for share in _kinds(learner):
+    total = 0.0
+    for share, part in _parts(learner):
         with profile(activities=[ProfilerActivity.CUDA]) as profiled:
-            learner.update(*learner.draw())
+            part()
             _wait(learner.device)
-        kernels += share * sum(event.device_type == DeviceType.CUDA for event in profiled.events() or ())
-    return round(kernels)
+        events = [event for event in profiled.events() or () if event.device_type == DeviceType.CUDA]
+        total += share * len(events)
+    return round(total)
 
 
 def _peak_memory(device: torch.device) -> float:

@@ -164,10 +164,17 @@ def test_the_learner_gets_the_datas_own_rows_demonstrations_first(tmp_path: Path
         assert rows_ == as_set(data.obs[chosen], data.action[chosen], data.reward[chosen], data.next_obs[chosen])
 
 
+@pytest.mark.parametrize(
+    ("algo", "settings", "stages"),
+    [
+        ("awr", {"value_updates": 2, "policy_updates": 3, "buffer_size": 40}, ["value", "policy"]),
+        ("ppo", {"minibatch": 8, "passes": 3}, ["passes"]),
+    ],
+)
 def test_every_iteration_of_stages_is_whole_and_follows_its_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    algo: str, settings: dict[str, Any], stages: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Offline, iterations follow each other and the last may be cut; online, each learns when its rows have come."""
+    """Offline, AWR's iterations follow each other and the last is cut; online, each learns when its rows have come."""
     begun: list[tuple[str, str, int, int]] = []
     real = ActorCritic.begin
 
@@ -176,11 +183,13 @@ def test_every_iteration_of_stages_is_whole_and_follows_its_rows(
         begun.append((self.phase, stage.name, self.sampler.iteration.number, self.sampler.iteration.rows))
 
     monkeypatch.setattr(ActorCritic, "begin", begin)
-    train(experiment("awr", value_updates=2, policy_updates=3, buffer_size=40), tmp_path)
-    offline, rows_ = 6 * HORIZON, (16, 32, 40, 40)
+    train(experiment(algo, **settings), tmp_path)
+    offline = 6 * HORIZON
+    before = [(0, "value"), (0, "policy"), (1, "value")] if algo == "awr" else []
+    rows_ = [offline + n for n in (16, 32, 40, 40)] if algo == "awr" else [16] * 4
     assert begun == [
-        *(("offline", stage, n, offline) for n, stage in ((0, "value"), (0, "policy"), (1, "value"))),
-        *(("online", stage, n, offline + rows_[n]) for n in range(4) for stage in ("value", "policy")),
+        *(("offline", stage, n, offline) for n, stage in before),
+        *(("online", stage, n, rows_[n]) for n in range(4) for stage in stages),
     ]
 
 

@@ -49,15 +49,23 @@ def test_an_awac_update_computes_nothing_twice() -> None:
     assert got["gflop_per_update"] * 1e9 == pytest.approx(expected)
 
 
-def test_an_awr_update_is_the_mean_of_its_stages() -> None:
-    """A value update passes V forward and back and the policy forward, a policy update the policy forward and back."""
-    hidden, rows, seeds = (32, 24), 16, (0, 1)
+def test_the_work_of_stages_is_the_mean_over_an_iteration() -> None:
+    """Two updates of V and three of the policy: V at all rows twice, at a batch with its gradient, then the policy's.
+
+    The forward passes at s that belong to the policy are made in all five.
+    """
+    hidden, rows, seeds = (32, 24), 8, (0, 1)
+    cell = experiment(
+        "awr", seeds, hidden="32,24", batch_size=rows, value_updates=2, policy_updates=3, buffer_size=16
+    )  # fmt: skip
+    learner = speed.learner_on_made_up_rows(cell, torch.device("cpu"))
+    assert learner.replay is not None
+    lies = learner.replay.offline + 16
     policy, policy_first = multiply_adds(TASK.obs_dim, hidden, TASK.action_dim)
     value, value_first = multiply_adds(TASK.obs_dim, hidden, 1)
-    of_value, of_policy = 3 * value - value_first + policy, 3 * policy - policy_first
-    got = row(algo="awr", seeds=seeds, hidden="32,24", batch_size=rows, value_updates=2, policy_updates=6)
-    expected = 2 * rows * len(seeds) * (2 * of_value + 6 * of_policy) / 8
-    assert got["gflop_per_update"] * 1e9 == pytest.approx(expected)
+    prepared = lies * (1 + 2) * value  # V(s') for its targets, then V(s') and V(s)
+    updates = rows * (5 * policy + 3 * (2 * policy - policy_first) + 2 * (3 * value - value_first))
+    assert speed.work_per_update(learner).flop == pytest.approx(2 * len(seeds) * (prepared + updates) / 5)
 
 
 def test_the_shares_of_the_protocol_follow_from_its_parts() -> None:
