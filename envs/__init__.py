@@ -7,6 +7,7 @@ is made. `gymnasium.make("envs:pen-binary-v0")` does both.
 from gymnasium import register
 
 HAND_STEPS = 200  # horizon of the hand tasks (AWAC's launcher runs all of them at 200)
+POINT_STEPS = 100
 LOCOMOTION_STEPS = 1000  # horizon of the locomotion tasks, as gymnasium registers them
 
 for _id, _class in {
@@ -27,3 +28,5 @@ for _id, _class, _options in (
     register(
         id=_id, entry_point=f"envs.locomotion:{_class}", max_episode_steps=LOCOMOTION_STEPS, kwargs=_options
     )  # fmt: skip
+
+register(id="point-reach-v0", entry_point="envs.point:PointReachEnv", max_episode_steps=POINT_STEPS)

@@ -20,22 +20,21 @@ from numpy.typing import NDArray
 
 from algos.actor_critic import ActorCritic
 from algos.policy_file import save_policy
-from algos.replay import InitialStates, Layout, Replay
-from algos.returns import columns
+from algos.replay import Layout, Replay
 from envs.datasets import Transitions
 from envs.vector import VectorEnv
 from suite.checkpoint import Checkpoints
 from suite.config import Experiment
-from suite.evaluate import Collected, collect, evaluate
+from suite.evaluate import collect, evaluate
 from suite.progress import Progress
 from suite.record import RecordError, Row, RunWriter, write_json
+from suite.rows import collected_rows, first_states, offline_rows
 from suite.run_state import RunState
 from suite.stop import Stopped, StopRequest
 
 __all__ = ["Diverged", "Runner", "lanes", "online_capacity"]
 
 BLOCK = 50  # updates between looks at the clock and at stop signals
-FIRST_STATES = 10_000  # of collected episodes kept per seed, where an algorithm draws from them
 MOST_LANES = 20  # environments per seed: each takes memory of its own
 CHECKPOINT_SECONDS = 120.0  # between checkpoints where evaluations are further apart
 
@@ -73,9 +72,9 @@ class Runner:
         self.protocol = protocol
         self.layout = Layout(task.obs_dim, task.action_dim, self.needs.columns)
         data = data if self.needs.offline_data else None
-        rows, demos = _offline_rows(self.layout, data, experiment.learner.discount)
+        rows, demos = offline_rows(self.layout, data, experiment.learner.discount)
         seeds = experiment.seeds
-        initial = _first_states(data, task.obs_dim, len(seeds), device) if self.needs.initial_batch else None
+        initial = first_states(data, task.obs_dim, len(seeds), device) if self.needs.initial_batch else None
         replay = Replay(self.layout, rows, demos, len(seeds), online_capacity(experiment), device, initial)
         most = max(0.0, task.reward_range[1])  # per step; an episode may also end
         q_max = most / (1.0 - experiment.learner.discount) if np.isfinite(most) else None
@@ -184,7 +183,7 @@ class Runner:
                 self.env, self.learner.act, self.experiment.seeds, self.at.iteration, p.steps_per_iteration,
                 self.layout.action_dim,
             )  # fmt: skip
-        rows = _packed(self.layout, got, self.experiment.learner.discount)
+        rows = collected_rows(self.layout, got, self.experiment.learner.discount)
         self._append(rows)
         self.pending.append(rows.numpy())
         self.at.collected = {"collect_return": got.returns}
@@ -364,33 +363,3 @@ class Runner:
         shares = {"update": update, "collection": self.at.seconds["collect"], "evaluation": self.at.seconds["evaluate"]}
         text = ", ".join(f"{name} {100 * s / total:.0f} %" for name, s in shares.items())
         return f"{self.learner.updates:,} updates and {self.at.env_step:,} steps per seed in {total:.0f} s: {text}"
-
-
-def _offline_rows(layout: Layout, data: Transitions | None, discount: float) -> tuple[torch.Tensor, int]:
-    """Packed rows with the demonstrations first, and how many those are."""
-    if data is None:
-        return torch.zeros(0, layout.width), 0
-    ends = data.terminated | data.truncated
-    more = columns(layout.columns, data.action, data.reward, data.terminated, ends, discount)
-    order = np.argsort(~data.demo, kind="stable")
-    parts = (data.obs, data.action, data.reward, data.next_obs, data.terminated)
-    rows = layout.pack(
-        *(torch.from_numpy(x[order]) for x in parts), **{k: torch.from_numpy(v[order]) for k, v in more.items()}
-    )
-    return rows, int(data.demo.sum())
-
-
-def _first_states(data: Transitions | None, obs_dim: int, seeds: int, device: torch.device) -> InitialStates:
-    first = np.zeros((0, obs_dim), np.float32) if data is None else data.obs[data.step == 0]
-    return InitialStates(torch.from_numpy(first), seeds, FIRST_STATES, device)
-
-
-def _packed(layout: Layout, got: Collected, discount: float) -> torch.Tensor:
-    """Collected transitions as rows [S, n, width]; a diverged seed's are zeroed, so that they stay finite."""
-    parts = (got.obs, got.action, got.reward, got.next_obs, got.terminated)
-    more = columns(layout.columns, got.action, got.reward, got.terminated, got.ends, discount)
-    rows = layout.pack(
-        *(torch.from_numpy(np.ascontiguousarray(p)) for p in parts),
-        **{k: torch.from_numpy(v) for k, v in more.items()},
-    )
-    return torch.nan_to_num(rows)

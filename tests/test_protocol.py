@@ -28,6 +28,7 @@ from suite.evaluate import EVAL_SEED
 from suite.hardware import Hardware
 from suite.protocol import Diverged, Runner
 from suite.record import RecordError, Row, read_run
+from suite.rows import offline_rows
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -148,7 +149,7 @@ def test_the_learner_gets_the_datas_own_rows_demonstrations_first(tmp_path: Path
     shuffled = np.random.default_rng(0).permutation(len(data))
     columns = {f.name: getattr(data, f.name)[shuffled] for f in dataclasses.fields(data)}
     layout = Layout(3, 2)
-    packed, demos = suite.protocol._offline_rows(layout, dataclasses.replace(data, **columns), 0.99)
+    packed, demos = offline_rows(layout, dataclasses.replace(data, **columns), 0.99)
     assert demos == data.demo.sum() == 2 * HORIZON
 
     def as_set(obs: Any, action: Any, reward: Any, next_obs: Any) -> set[bytes]:
