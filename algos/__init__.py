@@ -45,6 +45,12 @@ ALGOS: dict[str, Entry] = {
     "abm": Entry("algos.abm", "ABM: samples of a prior of good data actions, imitated by their advantage"),
     "algae-dice": Entry("algos.algae_dice", "AlgaeDICE: policy and Q as two players of one regularised objective"),
     "awac": Entry("algos.awac", "AWAC: data actions imitated by the exponential of their advantage"),
+    "awac-z": Entry(
+        "algos.awac",
+        "AWAC with an estimate of the normaliser Z(s), its Table 1",
+        {"z_estimator": "behaviour"},
+        presets="Z_PRESETS",
+    ),
     "awr": Entry(
         "algos.awr",
         "AWR: V from returns of the buffer, then data actions imitated by the exponential of their advantage",

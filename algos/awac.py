@@ -20,7 +20,9 @@ from algos.core import BATCH, ENSEMBLE, Metrics, Needs, Step, effective_sample_s
 from algos.nets import GaussianPolicy, Nets
 from algos.settings import Preset, SettingError, setting
 
-__all__ = ["PRESETS", "Config", "actor_loss", "auxiliary_losses", "behaviour_log_prob", "needs", "weights"]
+__all__ = [
+    "PRESETS", "Z_PRESETS", "Config", "actor_loss", "auxiliary_losses", "behaviour_log_prob", "needs", "weights",
+]  # fmt: skip
 
 PRESETS = {  # both update offline with batches of 128, and use 90 % of the data
     "official": Preset("rlkit's examples/awac/hand/awac1.py", {
@@ -31,6 +33,10 @@ PRESETS = {  # both update offline with batches of 128, and use 90 % of the data
         "temperature": 2.0, "q_bound": "none", "copy_targets": False, "offline_updates": 50_000, "warmup_steps": 1000,
     }),
 }  # fmt: skip
+Z_PRESETS = {  # a clipped advantage is not what Z(s) normalises
+    name: Preset(preset.source, {k: v for k, v in preset.settings.items() if k != "advantage_clip"})
+    for name, preset in PRESETS.items()
+}
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,6 @@ VARIANTS: list[Case] = [
     ("brac", {"penalty_weight": "auto", "alpha": "auto"}),
     ("cql", {"lagrange_gap": 5.0}),
     ("sac-bc", {"alpha": "auto"}),
-    ("awac", {"z_estimator": "behaviour"}),
     ("mpo", {"weight": "advantage"}),
 ]
 CASES: list[Case] = [*((name, {}) for name in algos.names()), *VARIANTS]
@@ -59,7 +58,7 @@ def logged(learner: ActorCritic) -> dict[str, Any]:
 # values, weights and duals
 
 # they imitate weighted actions; without fresh data, RWR only clones
-WEIGHTED = {"abm", "awac", "awr", "iql", "marwil", "marwil-rllib", "mpo", "mpo-acme", "rwr"}
+WEIGHTED = {"abm", "awac", "awac-z", "awr", "iql", "marwil", "marwil-rllib", "mpo", "mpo-acme", "rwr"}
 
 
 @in_every_case
@@ -138,8 +137,7 @@ def test_bear_logs_its_discrepancy_with_the_floor_of_its_estimate() -> None:
 # the likelihood of behaviour
 
 MODELLED: list[Case] = [
-    *((name, {}) for name in ("abm", "bcq", "bear", "bear-loose", "brac", "brac-v")),
-    ("awac", {"z_estimator": "behaviour"}),
+    *((name, {}) for name in ("abm", "awac-z", "bcq", "bear", "bear-loose", "brac", "brac-v")),
     ("brac", {"policy_family": "squashed"}),
 ]
 with_a_model = pytest.mark.parametrize(("name", "settings", "phase"), cases_in_phases(MODELLED))
