@@ -37,35 +37,50 @@ def load(folder: Path) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def lines(rows: pd.DataFrame, x: str, fixed: str) -> pd.DataFrame:
+    """Rows that differ in `x` alone, named by the rest; a line needs two points."""
+    named = rows["algo"] + ", " + rows["env"] + ", " + rows[fixed].map("{:,} ".format) + fixed.replace("_", " ")
+    rows = rows.assign(line=named + "\n" + rows["where"])
+    rows = rows.drop_duplicates(["line", x])
+    return rows[rows.groupby("line")[x].transform("nunique") > 1]
+
+
 def draw(rows: pd.DataFrame, x: str, label: str, file: Path) -> None:
-    """Updates of all seeds per second and milliseconds per update, side by side, over `x`."""
-    rows = rows.assign(ms=1000 / rows["updates_per_s"], line=rows["algo"] + ", " + rows["where"])
-    figure = mpl.figure.Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    """Milliseconds per update of all seeds, updates per second, and the share of the floor beside them."""
+    rows = rows.assign(ms=1000 / rows["updates_per_s"], percent=100 * rows["share_of_floor"])
+    figure = mpl.figure.Figure(figsize=(10, 3.6), layout="constrained")
+    panels = figure.subplots(1, 3)
     style = {"data": rows, "x": x, "hue": "line", "style": "line", "markers": True, "dashes": False}
-    sns.lineplot(**style, y="updates_per_s_summed", ax=left)
-    sns.lineplot(**style, y="ms", ax=right, legend=False)
-    left.set(xlabel=label, ylabel="updates per second, summed over seeds", ylim=(0, None))
-    right.set(xlabel=label, ylabel="milliseconds per update of all seeds", ylim=(0, None))
-    for axes in (left, right):
-        axes.set_xticks(sorted(rows[x].unique()))
-    left.legend(title=None, fontsize="small")
+    shown = {
+        "ms": "ms per update of all seeds",
+        "updates_per_s_summed": "updates/s, summed",
+        "percent": "% of floor",
+    }
+    for axes, (y, title) in zip(panels, shown.items(), strict=True):
+        sns.lineplot(**style, y=y, ax=axes)
+        axes.set(xlabel=label, ylabel=title, ylim=(0, None))
+        handles, names = axes.get_legend_handles_labels()
+        axes.get_legend().remove()
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(points := sorted(rows[x].unique()), [f"{p:,}" for p in points])
+        axes.minorticks_off()
+    figure.legend(handles, names, loc="outside lower center", fontsize="small", frameon=False)
     figure.savefig(file)
     print(f"written: {file}")
 
 
 def main() -> None:
-    """Draw what the folder holds; a plot needs two points on its axis."""
+    """Draw what the folder holds."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
     sns.set_theme(style="whitegrid", palette="colorblind")
     rows = load(folder)
-    table2 = rows[(rows["batch_size"] == 1024) & (rows["profile"] == "paper")]
-    five = rows[(rows["seeds"] == 5) & (rows["profile"] == "paper") & (rows["algo"] == "awac")]
-    for part, x, label, name in (
-        (table2, "seeds", "packed seeds (batch 1,024)", "seeds.svg"),
-        (five, "batch_size", "batch size (5 packed seeds)", "batch.svg"),
+    rows = rows[rows["profile"] == "paper"]
+    for x, fixed, label, name in (
+        ("seeds", "batch_size", "packed seeds", "seeds.svg"),
+        ("batch_size", "seeds", "batch size", "batch.svg"),
     ):
-        if part[x].nunique() > 1:
+        part = lines(rows, x, fixed)
+        if len(part):
             draw(part, x, label, folder / name)
 
 
