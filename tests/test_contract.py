@@ -436,5 +436,5 @@ def test_demonstrations_that_are_missing_are_said_to_be_missing() -> None:
 def test_unknown_algorithms_get_the_nearest_name() -> None:
     with pytest.raises(SettingError, match="unknown algorithm 'awca'; did you mean 'awac'"):
         algos.get("awca")
-    with pytest.raises(SettingError, match=r"known: abm, .*awac, bc, bc-demos"):
+    with pytest.raises(SettingError, match=r"known: abm, .*awac, awac-z, .*bc, bc-demos"):
         algos.get("zzz")
