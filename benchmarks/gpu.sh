@@ -27,7 +27,7 @@ bench() { # NAME OPTIONS...: one measurement, one file
   bench eager --packs 1,5,20 --eager --rounds 3
   bench tf32 --packs 1,5,20 --set tf32=true
   bench quick --profile quick --packs 1,5,20
-  bench others --algo sac,sac-bc,bc --packs 5 --rounds 3
+  bench others --algo sac,sac-bc,bc,iql,cql,rlpd,awr,ppo,trpo --packs 5 --rounds 3
   for batch in 256 4096; do
     bench "batch-$batch" --packs 5 --set batch_size=$batch --rounds 3
   done
