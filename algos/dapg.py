@@ -17,11 +17,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from algos import on_policy
 from algos.core import LearnerConfig, Metrics, Needs, Phase, Stage, Step, row_mean
 from algos.natural import as_vector, at, conjugate_gradient, fisher, kl, split
 from algos.nets import Gaussian, Nets, value_net
+from algos.on_policy import cloning_loss, estimates, one_step_then_value, value_losses
 from algos.settings import Preset, SettingError, setting
-from algos.trajectories import Trajectories, advantages, standardised
+from algos.trajectories import Trajectories, standardised
 
 __all__ = [
     "METRICS",
@@ -36,8 +38,7 @@ __all__ = [
 ]
 
 METRICS = {
-    "value": "V of the batch's states",
-    "value_loss": "half the squared error of V",
+    **on_policy.METRICS,
     "demo_weight": "weight of a demonstration row, beside advantages of deviation 1",
     "kl_step": "KL(old || new) of the policy's step on its batch",
 }
@@ -95,20 +96,14 @@ def stages(cfg: Config, phase: Phase, collected: int, learner: LearnerConfig) ->
     """One step of the policy on all that was collected, then passes of V over it; offline the policy is cloned."""
     if phase == "offline":
         return ()
-    batch = min(cfg.value_batch, collected)
-    return (
-        Stage("step", 1, ("policy",), collected, passes=True, all_demos=True),
-        Stage("value", cfg.value_passes * (collected // batch), ("value",), batch, passes=True),
-    )
+    return one_step_then_value(collected, cfg.value_passes, cfg.value_batch, all_demos=True)
 
 
 def prepare(cfg: Config, nets: Nets, stage: str, paths: Trajectories, learner: LearnerConfig) -> dict[str, Tensor]:
     """Advantages, returns and the demonstrations' weight before the policy's step: each [S, N]."""
     if stage == "value":
         return {}
-    value = paths.map(lambda batch: nets.extra["value"](batch.obs))
-    next_value = paths.map(lambda batch: nets.extra["value"](batch.next_obs))
-    raw = advantages(paths, value, next_value, learner.discount, cfg.gae_lambda)
+    raw, value = estimates(nets, paths, learner, cfg.gae_lambda)
     advantage = standardised(raw)
     weight = torch.full_like(advantage, cfg.demo_weight * cfg.demo_decay**paths.iteration)
     if cfg.demo_scale == "max_adv":
@@ -118,9 +113,9 @@ def prepare(cfg: Config, nets: Nets, stage: str, paths: Trajectories, learner: L
 
 def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
     """-A log pi(a|s) beside -w log pi(a|s) of the demonstrations, per on-policy row; the clone's likelihood offline."""
-    log_prob = step.dist.log_prob(step.batch.action)  # [S, B]
     if step.stage is None:
-        return -row_mean(log_prob), {"log_prob_data": row_mean(log_prob)}
+        return cloning_loss(step)
+    log_prob = step.dist.log_prob(step.batch.action)  # [S, B]
     columns, demo = step.batch.columns, step.batch.demo
     assert demo is not None
     demo_log_prob = nets.policy(demo.obs).log_prob(demo.action)  # [S, D]
@@ -154,8 +149,4 @@ def _moved(nets: Nets, step: Step, increment: Tensor) -> Tensor:
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
     """Half the squared error of V; [S]."""
-    if step.stage != "value":
-        return {}, {}
-    v = nets.extra["value"](step.batch.obs)
-    loss = 0.5 * row_mean((v - step.batch.columns["target"]).square())
-    return {"value": loss}, {"value": row_mean(v), "value_loss": loss.detach()}
+    return value_losses(nets, step)

@@ -14,16 +14,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from algos import on_policy
 from algos.core import LearnerConfig, Metrics, Needs, Phase, Stage, Step, row_mean
 from algos.nets import Nets, value_net
+from algos.on_policy import cloning_loss, estimates
 from algos.settings import Preset, SettingError, setting
-from algos.trajectories import Trajectories, advantages, standardised
+from algos.trajectories import Trajectories, standardised
 
 __all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "prepare", "stages"]
 
 METRICS = {
-    "value": "V of the batch's states",
-    "value_loss": "half the squared error of V",
+    **on_policy.METRICS,
     "ratio_clipped": "share of likelihood ratios outside the clip",
     "kl_old": "estimate of KL(pi_old || pi)",
 }
@@ -83,9 +84,7 @@ def stages(cfg: Config, phase: Phase, collected: int, learner: LearnerConfig) ->
 
 def prepare(cfg: Config, nets: Nets, stage: str, paths: Trajectories, learner: LearnerConfig) -> dict[str, Tensor]:
     """Advantages, returns, and log-probabilities and values before the first pass: each [S, N]."""
-    value = paths.map(lambda batch: nets.extra["value"](batch.obs))
-    next_value = paths.map(lambda batch: nets.extra["value"](batch.next_obs))
-    advantage = advantages(paths, value, next_value, learner.discount, cfg.gae_lambda)
+    advantage, value = estimates(nets, paths, learner, cfg.gae_lambda)
     return {
         "advantage": advantage,
         "target": advantage + value,
@@ -96,9 +95,9 @@ def prepare(cfg: Config, nets: Nets, stage: str, paths: Trajectories, learner: L
 
 def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
     """The clipped surrogate, advantages standardised within the batch; the clone's likelihood offline; each [S]."""
-    log_prob = step.dist.log_prob(step.batch.action)  # [S, B]
     if step.stage is None:
-        return -row_mean(log_prob), {"log_prob_data": row_mean(log_prob)}
+        return cloning_loss(step)
+    log_prob = step.dist.log_prob(step.batch.action)  # [S, B]
     columns = step.batch.columns
     advantage = standardised(columns["advantage"], 1e-8)
     log_ratio = log_prob - columns["old_log_prob"]

@@ -17,17 +17,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from algos import on_policy
 from algos.core import LearnerConfig, Metrics, Needs, Phase, Stage, Step, row_mean
 from algos.natural import as_vector, at, conjugate_gradient, fisher, kl, split
 from algos.nets import Gaussian, Nets, value_net
+from algos.on_policy import cloning_loss, estimates, one_step_then_value, value_losses
 from algos.settings import SettingError, setting
-from algos.trajectories import Trajectories, advantages, standardised
+from algos.trajectories import Trajectories, standardised
 
 __all__ = ["METRICS", "Config", "actor_loss", "auxiliary_losses", "needs", "policy_step", "prepare", "stages"]
 
 METRICS = {
-    "value": "V of the batch's states",
-    "value_loss": "half the squared error of V",
+    **on_policy.METRICS,
     "kl_step": "KL(old || new) of the policy's step",
     "step_share": "share of the longest allowed step that was taken; 0: none",
 }
@@ -74,28 +75,22 @@ def stages(cfg: Config, phase: Phase, collected: int, learner: LearnerConfig) ->
     """One step of the policy on all that was collected, then passes of V over it; offline the policy is cloned."""
     if phase == "offline":
         return ()
-    batch = min(cfg.value_batch, collected)
-    return (
-        Stage("step", 1, ("policy",), collected, passes=True),
-        Stage("value", cfg.value_passes * (collected // batch), ("value",), batch, passes=True),
-    )
+    return one_step_then_value(collected, cfg.value_passes, cfg.value_batch)
 
 
 def prepare(cfg: Config, nets: Nets, stage: str, paths: Trajectories, learner: LearnerConfig) -> dict[str, Tensor]:
     """Advantages and returns before the policy's step: each [S, N]. The passes of V keep them."""
     if stage == "value":
         return {}
-    value = paths.map(lambda batch: nets.extra["value"](batch.obs))
-    next_value = paths.map(lambda batch: nets.extra["value"](batch.next_obs))
-    advantage = advantages(paths, value, next_value, learner.discount, cfg.gae_lambda)
+    advantage, value = estimates(nets, paths, learner, cfg.gae_lambda)
     return {"advantage": standardised(advantage), "target": advantage + value}
 
 
 def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
     """-A log pi(a|s), whose gradient is that of the surrogate at the old policy; the clone's likelihood offline."""
-    log_prob = step.dist.log_prob(step.batch.action)  # [S, B]
     if step.stage is None:
-        return -row_mean(log_prob), {"log_prob_data": row_mean(log_prob)}
+        return cloning_loss(step)
+    log_prob = step.dist.log_prob(step.batch.action)  # [S, B]
     return -row_mean(step.batch.columns["advantage"] * log_prob), {"log_prob_data": row_mean(log_prob)}
 
 
@@ -141,8 +136,4 @@ def _search(cfg: Config, nets: Nets, step: Step, longest: Tensor) -> tuple[Tenso
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
     """Half the squared error of V; [S]."""
-    if step.stage != "value":
-        return {}, {}
-    v = nets.extra["value"](step.batch.obs)
-    loss = 0.5 * row_mean((v - step.batch.columns["target"]).square())
-    return {"value": loss}, {"value": row_mean(v), "value_loss": loss.detach()}
+    return value_losses(nets, step)
