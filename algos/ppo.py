@@ -4,8 +4,8 @@
     V: minimise E[(R - V(s))^2 / 2],  R = A + V_old(s),  A by GAE
 
 An on-policy reference: prior data serve to clone its first policy and for nothing else. A cloned Gaussian is narrow
-(deviation 0.05 on the hand tasks), and the clip bounds the likelihood ratio of rows, not the step: at Table 2's step size
-or above it may move away from its clone within one iteration; policy_lr=5e-5 kept it on pen.
+(deviation 0.05 on the hand tasks), and the clip bounds the likelihood ratio of rows, not the step: at Table 2's step
+size or above it may leave its clone within one iteration; policy_lr=5e-5 kept it on pen.
 """
 
 from __future__ import annotations
