@@ -39,6 +39,10 @@ _AWR_SIZES: dict[str, dict[str, Any]] = {
     "quick": {"steps_per_iteration": 1000, "value_updates": 100, "policy_updates": 400},
     "smoke": {"value_updates": 5, "policy_updates": 15},
 }
+_BEAR_SIZES: dict[str, dict[str, Any]] = {
+    "quick": {"warm_start": 4000, "vae_hidden": (256, 256)},
+    "smoke": {"warm_start": 10, "vae_hidden": (16, 16)},
+}
 _ON_POLICY_SIZES: dict[str, dict[str, Any]] = {"quick": {"steps_per_iteration": 1000}}
 
 ALGOS: dict[str, Entry] = {
@@ -67,19 +71,13 @@ ALGOS: dict[str, Entry] = {
     "bear": Entry(
         "algos.bear",
         "BEAR: Q maximised within a discrepancy from a behaviour model",
-        profiles={
-            "quick": {"warm_start": 4000, "vae_hidden": (256, 256)},
-            "smoke": {"warm_start": 10, "vae_hidden": (16, 16)},
-        },
+        profiles=_BEAR_SIZES,
     ),
     "bear-loose": Entry(
         "algos.bear",
         "BEAR whose constraint is loosened online, as in AWAC's Figure 2",
         {"eps_online": 0.25},  # no value is published: the largest that AWAC's own scripts swept
-        profiles={
-            "quick": {"warm_start": 4000, "vae_hidden": (256, 256)},
-            "smoke": {"warm_start": 10, "vae_hidden": (16, 16)},
-        },
+        profiles=_BEAR_SIZES,
     ),
     "brac": Entry("algos.brac", "BRAC as AWAC compares it: likelihood under a behaviour model in the policy's loss"),
     "brac-v": Entry(
