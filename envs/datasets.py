@@ -105,9 +105,9 @@ def load(task: Task, name: str) -> Dataset:
     return Dataset(rows, _info(task, dataset_id, episodes, rows, clipped))
 
 
-def load_episodes(task: Task, name: str) -> list[Episode]:
-    """The same episode by episode, with reset seeds where they were recorded."""
-    return _load(task, resolve(task, name))[0]
+def load_episodes(task: Task, name: str, infos: bool = False) -> list[Episode]:
+    """The same episode by episode, with reset seeds where they were recorded, and what else was if `infos`."""
+    return _load(task, resolve(task, name), infos)[0]
 
 
 def resolve(task: Task, name: str) -> str:
@@ -121,7 +121,7 @@ def resolve(task: Task, name: str) -> str:
     return name
 
 
-def _load(task: Task, dataset_id: str) -> tuple[list[Episode], float]:
+def _load(task: Task, dataset_id: str, infos: bool = False) -> tuple[list[Episode], float]:
     if not exists(dataset_id):
         _fetch(task, dataset_id)
     about = minari_store.metadata(dataset_id)
@@ -133,7 +133,7 @@ def _load(task: Task, dataset_id: str) -> tuple[list[Episode], float]:
     if not own and re.search(r"/human-v\d+$", dataset_id):
         demos = range(about["total_episodes"])
     try:
-        episodes, clipped = checked(task, dataset_id, minari_store.episodes(dataset_id), demos)
+        episodes, clipped = checked(task, dataset_id, minari_store.episodes(dataset_id, infos), demos)
     except DatasetError as error:
         if not own or isinstance(error, DamagedError):
             raise

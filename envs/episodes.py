@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ class Episode:
     terminated: bool = False  # the last step ended the task; otherwise it was cut off
     seed: int | None = None  # of the environment's reset, where known
     reward: NDArray[np.float32] | None = None  # [T] as recorded; None where the task's rule gives it
+    # what the source recorded beside, such as simulator states "qpos" and "qvel": name -> [T+1, ...], for replaying
+    infos: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,9 @@ def checked(
         entries += action.size
         reward = _recorded_reward(where, part.reward, len(action)) if task.success is None else None
         terminated = task.terminates and bool(part.terminated[-1])
-        episodes.append(Episode(obs, np.clip(action, -1, 1), index in demos, terminated, part.seed, reward))
+        episodes.append(
+            Episode(obs, np.clip(action, -1, 1), index in demos, terminated, part.seed, reward, part.infos or {})
+        )
     if not episodes:
         raise DatasetError(f"dataset {dataset_id} is empty: it has no episodes")
     return episodes, outside / entries
@@ -129,7 +133,7 @@ def raw(episodes: Iterable[Episode]) -> Iterator[RawEpisode]:
     for e in episodes:
         ends = np.zeros(len(e.action), np.bool_)
         ends[-1:] = e.terminated
-        yield RawEpisode(e.obs, e.action, e.reward, ends, e.seed)
+        yield RawEpisode(e.obs, e.action, e.reward, ends, e.seed, e.infos)
 
 
 def minari_buffer(task: Task, episode: Episode) -> EpisodeBuffer:
@@ -142,6 +146,7 @@ def minari_buffer(task: Task, episode: Episode) -> EpisodeBuffer:
         "rewards": rows.reward,
         "terminations": rows.terminated,
         "truncations": rows.truncated,
+        "infos": dict(episode.infos) or None,
     }
     return EpisodeBuffer(seed=episode.seed, **values)
 

@@ -44,6 +44,7 @@ class RawEpisode(NamedTuple):
     reward: Any  # array [T]; None where there is none
     terminated: NDArray[np.bool_]  # [T]
     seed: int | None  # of the environment's reset, where recorded
+    infos: Mapping[str, Any] | None = None  # what else was recorded, where asked for: name -> array [T+1, ...]
 
 
 @dataclass(frozen=True)
@@ -124,20 +125,23 @@ def env_id(about: Mapping[str, Any]) -> str:
         return ""
 
 
-def episodes(dataset_id: str) -> Iterator[RawEpisode]:
-    """The episodes of a local dataset in their order, unchecked; raises `DatasetError` when it is damaged."""
+def episodes(dataset_id: str, infos: bool = False) -> Iterator[RawEpisode]:
+    """The episodes of a local dataset in their order, unchecked; raises `DatasetError` when it is damaged.
+
+    `infos` reads what else was recorded too: simulator states can be larger than all the rest.
+    """
     about = metadata(dataset_id)
     data = folder(dataset_id) / "data"
     read = _read_hdf5 if about.get("data_format", "hdf5") == "hdf5" else _read_any
     try:
-        yield from read(data, about["total_episodes"])
+        yield from read(data, about["total_episodes"], infos)
     except ImportError as error:
         raise DatasetError(f"dataset {dataset_id} is stored as {about['data_format']}: {first_line(error)}") from None
     except (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError, MemoryError) as error:
         raise damaged(dataset_id, first_line(error)) from None
 
 
-def _read_hdf5(data: Path, count: int) -> Iterator[RawEpisode]:
+def _read_hdf5(data: Path, count: int, infos: bool = False) -> Iterator[RawEpisode]:
     with h5py.File(data / "main_data.hdf5", "r") as file:
         if len(file) != count:
             raise ValueError(f"{len(file)} episodes where metadata.json says {count}")
@@ -149,18 +153,31 @@ def _read_hdf5(data: Path, count: int) -> Iterator[RawEpisode]:
             )
             seed = group.attrs.get("seed")
             terminated = np.asarray(group["terminations"][()], np.bool_)
-            yield RawEpisode(obs, action, group["rewards"][()], terminated, None if seed is None else int(seed))
+            yield RawEpisode(
+                obs, action, group["rewards"][()], terminated, None if seed is None else int(seed),
+                _flat(group["infos"]) if infos and "infos" in group else None,
+            )  # fmt: skip
 
 
-def _read_any(data: Path, count: int) -> Iterator[RawEpisode]:
+def _read_any(data: Path, count: int, infos: bool = False) -> Iterator[RawEpisode]:
     """Any format Minari knows, by Minari's own and slower reader."""
     storage = MinariStorage.read(data)
     about = storage.get_episode_metadata(range(count))
     for episode, extra in zip(storage.get_episodes(range(count)), about, strict=True):
         terminated = np.asarray(episode["terminations"], np.bool_)
         yield RawEpisode(
-            episode["observations"], episode["actions"], episode["rewards"], terminated, extra.get("seed")
+            episode["observations"], episode["actions"], episode["rewards"], terminated, extra.get("seed"),
+            _flat(episode.get("infos") or {}) if infos else None,
         )  # fmt: skip
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The arrays of nested mappings, HDF5 groups too, by path: "state/qpos"."""
+    found: dict[str, Any] = {}
+    for name, part in tree.items():
+        nested = isinstance(part, Mapping)  # h5py registers its groups as mappings
+        found |= _flat(part, f"{prefix}{name}/") if nested else {prefix + name: np.asarray(part[()])}
+    return found
 
 
 def local_datasets() -> list[LocalDataset]:

@@ -2,45 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
+
+from suite.cli_data import data_app
+from suite.options import (
+    Algo,
+    AsJson,
+    DatasetName,
+    Device,
+    DryRun,
+    Env,
+    Jobs,
+    Name,
+    Out,
+    Preset,
+    Profile,
+    Seeds,
+    Set,
+    Threads,
+    Workers,
+    print_rows,
+)  # fmt: skip
 
 app = typer.Typer(
     help="Which algorithm makes best use of prior data and then keeps improving online?",
     no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None,
 )  # fmt: skip
-data_app = typer.Typer(help="Datasets: build, look at, distil experts.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 new_app = typer.Typer(help="Packages of your own: algorithms.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(new_app, name="new")
-
-Algo = Annotated[str, typer.Option(help="Algorithms, e.g. awac or awac,sac,bc; `bench list algos` names them.")]
-Env = Annotated[str, typer.Option(help="Tasks, e.g. relocate-binary or pen-binary,door-binary.")]
-Seeds = Annotated[
-    str, typer.Option(help="A count (5: seeds 0 to 4), a list (3,7,9) or a range (4-6); all train at once.")
-]
-Profile = Annotated[str, typer.Option(help="Sizes: paper, quick (minutes on a CPU) or smoke (seconds).")]
-Preset = Annotated[
-    str, typer.Option(help="Whose settings: paper (AWAC's comparison) or official; `bench list presets` names them.")
-]
-Set = Annotated[
-    list[str], typer.Option("--set", help="Override one setting: name=value or algo.name=value. Repeatable.")
-]
-Out = Annotated[Path, typer.Option(help="Folder of the run folders.")]
-Name = Annotated[str | None, typer.Option(help="First part of the run folder's name; default: the profile.")]
-DatasetName = Annotated[
-    str | None, typer.Option(help="A Minari dataset, or human, cloned, expert; default: the task's own.")
-]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads of torch; default: all cores, shared by the jobs.")]
-Workers = Annotated[int | None, typer.Option(min=0, help="Environment processes; default: one per core. 0: none.")]
-Jobs = Annotated[int, typer.Option(min=1, help="Cells trained side by side, each in its own process.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings and an estimate; train nothing.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -83,7 +77,7 @@ def list_(
     """List what there is."""
     from suite import commands
 
-    _print(commands.listing(what, out), as_json)
+    print_rows(commands.listing(what, out), as_json)
 
 
 @app.command()
@@ -95,7 +89,7 @@ def explain(
     """Print every setting of an algorithm on a task: value, meaning, and where the value comes from."""
     from suite import commands
 
-    _print(commands.explain(algo, env, profile, preset, set_), as_json)
+    print_rows(commands.explain(algo, env, profile, preset, set_), as_json)
 
 
 @app.command()
@@ -115,7 +109,7 @@ def speed(
     from suite.speed import table
 
     rows = commands.speed(algo, env, profile, packs, set_, device, threads, workers, rounds, seconds, eager, out)
-    _print(rows if as_json else table(rows), as_json)
+    print_rows(rows if as_json else table(rows), as_json)
 
 
 @app.command()
@@ -124,45 +118,8 @@ def doctor(as_json: AsJson = False) -> None:
     from suite.doctor import examine
 
     checks = examine()
-    _print([vars(c) for c in checks], as_json)
+    print_rows([vars(c) for c in checks], as_json)
     raise typer.Exit(int(any(c.state == "fail" for c in checks)))
-
-
-@data_app.command()
-def build(
-    env: Env, seed: Annotated[int, typer.Option(min=0, help="Seed of the dataset.")] = 0, workers: Workers = None,
-) -> None:  # fmt: skip
-    """Build the default datasets of tasks, where they are not there yet."""
-    from suite import commands
-
-    commands.data_build(env, seed, workers)
-
-
-@data_app.command()
-def info(
-    env: Env, dataset: DatasetName = None, seed: Annotated[int, typer.Option(min=0)] = 0, as_json: AsJson = False,
-) -> None:  # fmt: skip
-    """What a task's dataset holds: sizes, successes, fingerprint, how it was made."""
-    from suite import commands
-
-    _print(commands.data_info(env, dataset, seed), as_json)
-
-
-@data_app.command()
-def distill(
-    env: Annotated[str, typer.Argument(help="A task.")],
-    rollouts: Annotated[Path, typer.Option(help="npz with observations, actions and expert_actions.")],
-    out: Annotated[Path, typer.Option(help="Policy file to write.")],
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the training.")] = 0,
-    updates: Annotated[int, typer.Option(min=1, help="Updates of the training.")] = 15_000,
-    normalise: Annotated[
-        bool, typer.Option("--normalise", help="Train on standardised observations; the policy takes them as they are.")
-    ] = False,
-) -> None:
-    """Distil recorded rollouts of an expert into a small policy that demonstrations can be generated from."""
-    from suite import commands
-
-    _print([commands.data_distill(env, rollouts, out, seed, updates, normalise)], False)
 
 
 @new_app.command("algorithm")
@@ -175,27 +132,6 @@ def new_algorithm(
     for path in new.algorithm(name, Path()):
         typer.echo(path)
     typer.echo(f"next: pip install -e {name}, then bench run --algo {name} --env pen-binary --profile smoke", err=True)
-
-
-def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Rows as JSON, as a table, or one row as lines."""
-    if as_json:
-        typer.echo(json.dumps(rows, indent=1, default=str))
-        return
-    if len(rows) == 1:
-        width = max(map(len, rows[0]))
-        for key, value in rows[0].items():
-            typer.echo(f"{key:<{width}}  {value}")
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*(rows[0] if rows else ()), box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(str(v) for v in row.values()))
-    columns = None if sys.stdout.isatty() else 1000  # one line per row for grep
-    console = Console(markup=False, width=columns)  # markup would eat "[hub]"
-    console.print(table if rows else "nothing")
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import errno
 import os
@@ -15,7 +14,6 @@ from typing import Any
 import algos
 from algos.settings import SettingError, describe, nearest
 from envs import datasets, tasks
-from envs.tasks import Task
 from suite import recipes
 from suite.cell import run_cell, run_folder, task_of
 from suite.config import (
@@ -31,13 +29,14 @@ from suite.config import (
 from suite.estimate import estimate
 from suite.hardware import Hardware, device_name, versions
 from suite.launch import Cell, run_all
+from suite.lines import about, say, show
 from suite.presets import PAPER, departures
 from suite.protocol import Diverged
 from suite.record import find_runs, read_run, write_json
 from suite.speed import measure
 from suite.stop import Stopped
 
-__all__ = ["data_build", "data_distill", "data_info", "explain", "listing", "run", "speed"]
+__all__ = ["explain", "listing", "run", "speed"]
 
 
 def run(
@@ -52,7 +51,7 @@ def run(
     if not experiments:
         raise SettingError("--algo and --env must each name at least one")
     for message in unused(experiments, overrides, dataset, preset):
-        _say(message)
+        say(message)
     hardware = Hardware(device, threads, workers)
     hardware.torch_device()
     if dry_run:
@@ -64,12 +63,12 @@ def run(
     code = 0
     for experiment in experiments:
         try:
-            _print(str(run_cell(experiment, out, hardware)))
+            show(str(run_cell(experiment, out, hardware)))
         except Stopped as stop:
-            _say(str(stop))
+            say(str(stop))
             return stop.code
         except Diverged as error:
-            _say(str(error))
+            say(str(error))
             code = 1
     return code
 
@@ -97,7 +96,7 @@ def _run_jobs(
     codes = run_all(cells, jobs)
     for e in experiments:
         if codes[e.cell] == 0:
-            _print(str(run_folder(e, out)))
+            show(str(run_folder(e, out)))
     return _worst(codes)
 
 
@@ -105,7 +104,7 @@ def _worst(codes: Mapping[str, int]) -> int:
     """Say which processes failed; the largest exit code."""
     for name, code in codes.items():
         if code:
-            _say(f"{name}: {'not started' if code == -1 else f'ended with exit code {code}'}")
+            say(f"{name}: {'not started' if code == -1 else f'ended with exit code {code}'}")
     return max((abs(code) for code in codes.values()), default=0)
 
 
@@ -128,18 +127,18 @@ def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs:
             return _worst(codes)
     for name, e in missing.items():
         if not datasets.exists(name):
-            recipes.build(task_of(e), e.protocol.dataset_seed, hardware.worker_count(), _about(e.task))
+            recipes.build(task_of(e), e.protocol.dataset_seed, hardware.worker_count(), about(e.task))
     return 0
 
 
 def _show_plan(experiment: Experiment, out: Path, hardware: Hardware) -> None:
     """What `--dry-run` prints about one cell."""
     seeds = ", ".join(map(str, experiment.seeds))
-    _print(f"# {experiment.cell}, seeds {seeds}, profile {experiment.profile}, preset {experiment.preset}")
+    show(f"# {experiment.cell}, seeds {seeds}, profile {experiment.profile}, preset {experiment.preset}")
     for name, setting in experiment.settings.items():
-        _print(f"{name} = {setting['value']}    ({setting['source']})")
-    _print(f"folder: {run_folder(experiment, out)}")
-    _print(f"estimate: {estimate(experiment, hardware)}\n")
+        show(f"{name} = {setting['value']}    ({setting['source']})")
+    show(f"folder: {run_folder(experiment, out)}")
+    show(f"estimate: {estimate(experiment, hardware)}\n")
 
 
 def speed(
@@ -165,7 +164,7 @@ def speed(
         _check_writable(out)
     rows = []
     for e in experiments:
-        _say(f"{e.cell}, {len(e.seeds)} packed seeds, profile {profile}")
+        say(f"{e.cell}, {len(e.seeds)} packed seeds, profile {profile}")
         rows.append(measure(e, hardware, rounds, seconds, capture=not eager))
     if out is not None:
         write_json(out, {**facts, "overrides": list(overrides), "rounds": rounds, "seconds": seconds, "rows": rows})
@@ -282,39 +281,3 @@ def _runs(out: Path) -> list[dict[str, Any]]:
             **{name: f"{sum(x) / len(x):.2f}" if x else "-" for name, x in last.items()}, "folder": str(path),
         })  # fmt: skip
     return rows
-
-
-def data_build(env: str, seed: int, workers: int | None) -> None:
-    """Build the default datasets of several tasks."""
-    for task in [tasks.get(name) for name in parse_list(env)]:
-        info = recipes.dataset(task, None, seed, Hardware(workers=workers).worker_count(), _about(task)).info
-        _print(f"{info.id}  {info.episodes} episodes, {info.steps} steps, fingerprint {info.fingerprint}")
-
-
-def data_info(env: str, dataset: str | None, seed: int) -> list[dict[str, Any]]:
-    """One row that describes a dataset; the default one must have been built."""
-    task = tasks.get(env)
-    name = dataset or recipes.default_id(task, seed)
-    if dataset is None and not datasets.exists(name):
-        raise SettingError(f"the default dataset of {task.id} is not built yet: `bench data build --env {env}`")
-    return [dataclasses.asdict(datasets.load(task, name).info)]
-
-
-def data_distill(env: str, rollouts: Path, out: Path, seed: int, updates: int, normalise: bool) -> dict[str, Any]:
-    """Distil an expert from recorded rollouts; returns what its file says of it."""
-    return recipes.distill(tasks.get(env), rollouts, out, updates, seed, normalise=normalise, progress=_say)
-
-
-def _about(task: Task) -> Callable[[str], None]:
-    """Says which task a line is about, where several are worked on."""
-    return lambda message: _say(f"{task.short_name}: {message}")
-
-
-def _say(message: str) -> None:
-    sys.stderr.write(f"{message}\n")
-    sys.stderr.flush()
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()

@@ -41,6 +41,21 @@ def test_the_round_trip_is_bit_exact(episodes: list[Episode]) -> None:
     assert stored.info.fingerprint == datasets.fingerprint(episodes)
 
 
+def test_recorded_simulator_states_come_back_where_they_are_asked_for(episodes: list[Episode]) -> None:
+    rng = np.random.default_rng(0)
+    states = [{"qpos": rng.random((len(e.obs), 3)), "time": rng.random(len(e.obs))} for e in episodes]
+    kept = [dataclasses.replace(e, infos=s) for e, s in zip(episodes, states, strict=True)]
+    datasets.store(toy(), ID, kept, {})
+    assert [e.infos for e in datasets.load_episodes(toy(), ID)] == [{}] * len(episodes)
+    slow = minari_store._read_any(minari_store.folder(ID) / "data", 4, infos=True)
+    for before, after, again in zip(states, datasets.load_episodes(toy(), ID, infos=True), slow, strict=True):
+        assert again.infos is not None
+        assert set(after.infos) == set(again.infos) == set(before)
+        for name in before:
+            np.testing.assert_array_equal(after.infos[name], before[name])
+            np.testing.assert_array_equal(again.infos[name], before[name])
+
+
 @pytest.mark.parametrize("draw", range(5))
 def test_no_transition_crosses_an_episode(draw: int) -> None:
     rng = np.random.default_rng(draw)

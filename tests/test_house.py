@@ -18,7 +18,7 @@ from envs.tasks import TASKS
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("algos", "envs", "suite", "reports")
-REGISTRIES = {"algos/__init__.py", "envs/tasks.py"}
+REGISTRIES = {"algos/__init__.py", *(f"envs/catalogue/{p.name}" for p in (ROOT / "envs/catalogue").glob("*.py"))}
 
 # package or module -> what it must not import, at any level
 FORBIDDEN = {

@@ -1,0 +1,81 @@
+"""Gymnasium's MuJoCo tasks (AWAC Figure 5), dense rewards."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from envs.catalogue.sizes import SMALL
+from envs.task import Recipe, Task
+
+__all__ = ["TASKS"]
+
+# AWAC A.4: temperature 1 on MuJoCo; section 5: 15 demonstrations, 100 rollouts. The paper's text does not say how long
+# Figure 5's runs are: AWAC's MuJoCo script trains 500 epochs of 1000 steps.
+_LOCOMOTION_SETTINGS = {
+    "awac.temperature": 1.0, "abm.temperature": 1.0, "mpo.temperature": 1.0,
+    "online_steps": 500_000, "demonstrations": 15, "rollouts": 100,
+}  # fmt: skip
+
+_LOCOMOTION: dict[str, Any] = {
+    "success_rule": "",
+    "success": None,
+    "horizon": 1000,
+    "reward_range": (-math.inf, math.inf),
+    "simulator": ("gymnasium", "mujoco"),
+    "settings": _LOCOMOTION_SETTINGS,
+    "profiles": {
+        # one environment per seed: an evaluation plays its episodes one after the other
+        "quick": SMALL | {"online_steps": 10_000, "eval_episodes": 5},
+        "smoke": {"eval_episodes": 1},
+    },
+}
+
+TASKS = (
+    Task(
+        id="halfcheetah-v5",
+        summary="run forward on two legs in the plane",
+        obs_dim=17,
+        action_dim=6,
+        expert="halfcheetah",
+        anchors=(-267.71, 8622.42),  # D4RL: -280.18, 12135
+        recipe=Recipe(clone_updates=10_000),
+        remote={k: f"mujoco/halfcheetah/{k}-v0" for k in ("simple", "medium", "expert")},
+        **_LOCOMOTION,
+    ),
+    Task(
+        id="walker2d-v5",
+        summary="walk on two legs in the plane without falling",
+        obs_dim=17,
+        action_dim=6,
+        expert="walker2d",
+        anchors=(1.93, 5972.15),  # D4RL: 1.63, 4592.3
+        recipe=Recipe(clone_updates=10_000),
+        remote={k: f"mujoco/walker2d/{k}-v0" for k in ("simple", "medium", "expert")},
+        terminates=True,
+        **_LOCOMOTION,
+    ),
+    Task(
+        id="hopper-v5",
+        summary="hop on one leg in the plane without falling",
+        obs_dim=11,
+        action_dim=3,
+        expert="hopper",
+        anchors=(17.04, 3639.51),  # D4RL: -20.27, 3234.3, the lower not reproduced by random actions
+        recipe=Recipe(clone_updates=3000),
+        remote={k: f"mujoco/hopper/{k}-v0" for k in ("simple", "medium", "expert")},
+        terminates=True,
+        **_LOCOMOTION,
+    ),
+    Task(
+        id="ant-v5",
+        summary="run on four legs without turning over",
+        obs_dim=27,  # no contact forces; Minari's `mujoco/ant` datasets have them
+        action_dim=8,
+        expert="ant",
+        anchors=(-47.46, 5338.18),  # D4RL: -325.6, 3879.7, the lower not reproduced by random actions
+        recipe=Recipe(clone_updates=500),
+        terminates=True,
+        **_LOCOMOTION,
+    ),
+)

@@ -1,0 +1,51 @@
+"""`bench data`: parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from suite.options import AsJson, DatasetName, Env, Workers, print_rows
+
+__all__ = ["data_app"]
+
+data_app = typer.Typer(help="Datasets: build, look at, distil experts.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@data_app.command()
+def build(
+    env: Env, seed: Annotated[int, typer.Option(min=0, help="Seed of the dataset.")] = 0, workers: Workers = None,
+) -> None:  # fmt: skip
+    """Build the default datasets of tasks, where they are not there yet."""
+    from suite import data_commands
+
+    data_commands.build(env, seed, workers)
+
+
+@data_app.command()
+def info(
+    env: Env, dataset: DatasetName = None, seed: Annotated[int, typer.Option(min=0)] = 0, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """What a task's dataset holds: sizes, successes, fingerprint, how it was made."""
+    from suite import data_commands
+
+    print_rows(data_commands.info(env, dataset, seed), as_json)
+
+
+@data_app.command()
+def distill(
+    env: Annotated[str, typer.Argument(help="A task.")],
+    rollouts: Annotated[Path, typer.Option(help="npz with observations, actions and expert_actions.")],
+    out: Annotated[Path, typer.Option(help="Policy file to write.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the training.")] = 0,
+    updates: Annotated[int, typer.Option(min=1, help="Updates of the training.")] = 15_000,
+    normalise: Annotated[
+        bool, typer.Option("--normalise", help="Train on standardised observations; the policy takes them as they are.")
+    ] = False,
+) -> None:
+    """Distil recorded rollouts of an expert into a small policy that demonstrations can be generated from."""
+    from suite import data_commands
+
+    print_rows([data_commands.distill(env, rollouts, out, seed, updates, normalise)], False)

@@ -1,0 +1,60 @@
+"""Options that several commands share, and how rows are printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = [
+    "Algo", "AsJson", "DatasetName", "Device", "DryRun", "Env", "Jobs", "Name", "Out", "Preset", "Profile", "Seeds",
+    "Set", "Threads", "Workers", "print_rows",
+]  # fmt: skip
+
+Algo = Annotated[str, typer.Option(help="Algorithms, e.g. awac or awac,sac,bc; `bench list algos` names them.")]
+Env = Annotated[str, typer.Option(help="Tasks, e.g. relocate-binary or pen-binary,door-binary.")]
+Seeds = Annotated[
+    str, typer.Option(help="A count (5: seeds 0 to 4), a list (3,7,9) or a range (4-6); all train at once.")
+]
+Profile = Annotated[str, typer.Option(help="Sizes: paper, quick (minutes on a CPU) or smoke (seconds).")]
+Preset = Annotated[
+    str, typer.Option(help="Whose settings: paper (AWAC's comparison) or official; `bench list presets` names them.")
+]
+Set = Annotated[
+    list[str], typer.Option("--set", help="Override one setting: name=value or algo.name=value. Repeatable.")
+]
+Out = Annotated[Path, typer.Option(help="Folder of the run folders.")]
+Name = Annotated[str | None, typer.Option(help="First part of the run folder's name; default: the profile.")]
+DatasetName = Annotated[
+    str | None, typer.Option(help="A Minari dataset, or human, cloned, expert; default: the task's own.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads of torch; default: all cores, shared by the jobs.")]
+Workers = Annotated[int | None, typer.Option(min=0, help="Environment processes; default: one per core. 0: none.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Cells trained side by side, each in its own process.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings and an estimate; train nothing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Rows as JSON, as a table, or one row as lines."""
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, default=str))
+        return
+    if len(rows) == 1:
+        width = max(map(len, rows[0]))
+        for key, value in rows[0].items():
+            typer.echo(f"{key:<{width}}  {value}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*(rows[0] if rows else ()), box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(v) for v in row.values()))
+    columns = None if sys.stdout.isatty() else 1000  # one line per row for grep
+    console = Console(markup=False, width=columns)  # markup would eat "[hub]"
+    console.print(table if rows else "nothing")
