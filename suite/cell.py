@@ -44,7 +44,7 @@ def run_folder(experiment: Experiment, out: Path) -> Path:
     return out / experiment.task.id / experiment.algo / f"{experiment.name}-{experiment.hash}"
 
 
-def run_cell(experiment: Experiment, out: Path, hardware: Hardware) -> Path:
+def run_cell(experiment: Experiment, out: Path, hardware: Hardware, keep_policies: bool = False) -> Path:
     """Train and record one cell, or go on where it stopped; a finished one is left alone.
 
     Raises `SettingError`, `DatasetError` or `RecordError` before anything is trained where the trouble can be known,
@@ -71,18 +71,18 @@ def run_cell(experiment: Experiment, out: Path, hardware: Hardware) -> Path:
                 f"{folder} was trained on data with fingerprint {known.run['dataset']['fingerprint']}, but the dataset "
                 f"is now {data.info.fingerprint if data else None}; restore it, or delete the folder to start again"
             )
-        _train(experiment, data, hardware, device, writer, progress)
+        _train(experiment, data, hardware, device, writer, progress, keep_policies)
     return folder
 
 
 def _train(
     experiment: Experiment, data: Dataset | None, hardware: Hardware, device: torch.device,
-    writer: RunWriter, progress: Progress,
+    writer: RunWriter, progress: Progress, keep_policies: bool,
 ) -> None:  # fmt: skip
     count = len(experiment.seeds) * lanes(experiment)
     with VectorEnv(experiment.task.id, count, hardware.worker_count()) as env, _disk_errors(writer):
         writer.log(f"started with {torch.get_num_threads()} threads on {device}")
-        runner = Runner(experiment, data.transitions if data else None, env, device, writer, progress)
+        runner = Runner(experiment, data.transitions if data else None, env, device, writer, progress, keep_policies)
         runner.run()
         progress.say(runner.summary())
         writer.log(runner.summary())

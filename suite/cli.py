@@ -17,6 +17,7 @@ from suite.options import (
     DryRun,
     Env,
     Jobs,
+    KeepPolicies,
     Name,
     Out,
     Preset,
@@ -43,6 +44,7 @@ def run(
     set_: Set = [],  # noqa: B006 - typer's way
     out: Out = Path("runs"), name: Name = None, dataset: DatasetName = None, device: Device = "auto",
     threads: Threads = None, workers: Workers = None, jobs: Jobs = 1, dry_run: DryRun = False,
+    keep_policies: KeepPolicies = False,
 ) -> None:  # fmt: skip
     """Train algorithms on tasks, offline then online, and record the scores. The same command resumes."""
     from suite import commands
@@ -50,6 +52,7 @@ def run(
     raise typer.Exit(commands.run(
         algo=algo, env=env, seeds=seeds, profile=profile, preset=preset, overrides=set_, out=out, name=name,
         dataset=dataset, device=device, threads=threads, workers=workers, jobs=jobs, dry_run=dry_run,
+        keep_policies=keep_policies,
     ))  # fmt: skip
 
 

@@ -42,6 +42,7 @@ __all__ = ["explain", "listing", "run", "speed"]
 def run(
     algo: str, env: str, seeds: str, profile: str, preset: str, overrides: Sequence[str], out: Path, name: str | None,
     dataset: str | None, device: str, threads: int | None, workers: int | None, jobs: int, dry_run: bool,
+    keep_policies: bool = False,
 ) -> int:  # fmt: skip
     """Resolve every cell first, so that a bad name trains nothing; then run them. Returns the exit code."""
     experiments = [
@@ -59,11 +60,11 @@ def run(
             _show_plan(experiment, out, hardware)
         return 0
     if jobs > 1 and len(experiments) > 1:
-        return _run_jobs(experiments, out, hardware, min(jobs, len(experiments)), overrides, seeds)
+        return _run_jobs(experiments, out, hardware, min(jobs, len(experiments)), overrides, seeds, keep_policies)
     code = 0
     for experiment in experiments:
         try:
-            show(str(run_cell(experiment, out, hardware)))
+            show(str(run_cell(experiment, out, hardware, keep_policies)))
         except Stopped as stop:
             say(str(stop))
             return stop.code
@@ -74,8 +75,9 @@ def run(
 
 
 def _run_jobs(
-    experiments: Sequence[Experiment], out: Path, hardware: Hardware, jobs: int, overrides: Sequence[str], seeds: str
-) -> int:
+    experiments: Sequence[Experiment], out: Path, hardware: Hardware, jobs: int, overrides: Sequence[str], seeds: str,
+    keep_policies: bool,
+) -> int:  # fmt: skip
     """One process per cell; the cores are shared out among them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = hardware.threads or max(1, cores // jobs)
@@ -90,6 +92,7 @@ def _run_jobs(
             "--device", hardware.device, "--threads", str(threads), "--workers", str(workers),
         ]  # fmt: skip
         command += ["--dataset", e.dataset] if e.dataset else []
+        command += ["--keep-policies"] if keep_policies else []
         for text in own_overrides(e, overrides):
             command += ["--set", text]
         cells.append(Cell(e.cell, command))

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 __all__ = [
-    "Algo", "AsJson", "DatasetName", "Device", "DryRun", "Env", "Jobs", "Name", "Out", "Preset", "Profile", "Seeds",
-    "Set", "Threads", "Workers", "print_rows",
+    "Algo", "AsJson", "DatasetName", "Device", "DryRun", "Env", "Jobs", "KeepPolicies", "Name", "Out", "Preset",
+    "Profile", "Seeds", "Set", "Threads", "Workers", "print_rows",
 ]  # fmt: skip
 
 Algo = Annotated[str, typer.Option(help="Algorithms, e.g. awac or awac,sac,bc; `bench list algos` names them.")]
@@ -36,6 +36,9 @@ Threads = Annotated[int | None, typer.Option(min=1, help="Threads of torch; defa
 Workers = Annotated[int | None, typer.Option(min=0, help="Environment processes; default: one per core. 0: none.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Cells trained side by side, each in its own process.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings and an estimate; train nothing.")]
+KeepPolicies = Annotated[
+    bool, typer.Option("--keep-policies", help="Keep the policies of every evaluation, under policy/at+STEP.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,9 +65,10 @@ class Runner:
 
     def __init__(
         self, experiment: Experiment, data: Transitions | None, env: VectorEnv, device: torch.device,
-        writer: RunWriter, progress: Progress,
+        writer: RunWriter, progress: Progress, keep_policies: bool = False,
     ) -> None:  # fmt: skip
         self.experiment, self.env, self.writer, self.progress = experiment, env, writer, progress
+        self.keep_policies = keep_policies  # those of every evaluation, beside the final ones
         self.needs = experiment.needs
         protocol, task = experiment.protocol, experiment.task
         self.protocol = protocol
@@ -223,6 +225,8 @@ class Runner:
         mean = f"{scores[task.headline].mean():.{digits}f}"
         self.progress.score(f"{task.headline} {mean} [{values}] at {self._calendar_step():,}")
         self.writer.log(f"step {self._calendar_step()}: {task.headline} {values}")
+        if self.keep_policies:
+            self._save_policies(self.writer.path / "policy" / f"at{self._calendar_step():+d}")
         self._save()
         self._check_finite()
 
@@ -261,17 +265,18 @@ class Runner:
         return {name: values for name, values in likely.items() if values is not None}
 
     def _finish(self) -> None:
-        if isinstance(self.needs.policy, str):  # a network of the objective's own does not act by itself
-            self._save_policies(self.needs.policy)
+        self._save_policies(self.writer.path / "policy")
         self._status("finished", "")
         self.checkpoints.drop_chunks()
 
-    def _save_policies(self, family: str) -> None:
-        folder = self.writer.path / "policy"
-        folder.mkdir(exist_ok=True)
+    def _save_policies(self, folder: Path) -> None:
+        """One file per finite seed, where the method has a policy of its own: some act by further networks."""
+        if not isinstance(self.needs.policy, str):
+            return
+        folder.mkdir(exist_ok=True, parents=True)
         e = self.experiment
-        meta = {
-            "family": family, "obs_dim": self.layout.obs_dim, "action_dim": self.layout.action_dim,
+        meta: dict[str, Any] = {
+            "family": self.needs.policy, "obs_dim": self.layout.obs_dim, "action_dim": self.layout.action_dim,
             "hidden": e.learner.hidden, "task": e.task.id, "algo": e.algo, "profile": e.profile,
         }  # fmt: skip
         if self.needs.log_std_range is not None:

@@ -375,6 +375,19 @@ def test_the_kept_policy_is_the_one_scored_last(tmp_path: Path) -> None:
     assert (meta["task"], meta["algo"], meta["return"]) == (TASK.id, "awac", pytest.approx(scores["return"][0]))
 
 
+def test_the_policies_of_every_evaluation_are_kept_where_asked(tmp_path: Path) -> None:
+    cell = experiment()
+    folder = run_cell(cell, tmp_path, toy_run.ONE_THREAD, keep_policies=True) / "policy"
+    plain = run_cell(cell, tmp_path / "plain", toy_run.ONE_THREAD)
+    assert {p.name for p in folder.glob("at*")} == {"at-7", "at-3", "at+0", "at+32", "at+64"}
+    final, last, early = (
+        (folder / name).read_bytes() for name in ("seed-1.npz", "at+64/seed-1.npz", "at-3/seed-1.npz")
+    )
+    assert final == last == (plain / "policy" / "seed-1.npz").read_bytes()
+    assert early != final
+    assert not list((plain / "policy").glob("at*"))
+
+
 def test_a_kept_policy_keeps_its_fixed_deviation(tmp_path: Path) -> None:
     cell = experiment("awr", policy_std=0.4, value_updates=2, policy_updates=3)
     train(cell, tmp_path)
