@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DemoRecipe", "Recipe", "Task"]
+__all__ = ["DEFAULT", "AnyRecipe", "DemoRecipe", "MixRecipe", "Recipe", "Task"]
+
+DEFAULT = "default"  # name of every task's first recipe
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,22 @@ class DemoRecipe(Recipe):
 
 
 @dataclass(frozen=True)
+class MixRecipe:
+    """Episodes of given policies, sampled from them, one policy after the other: how D4RL's locomotion data are made.
+
+    The last episode of each policy is cut off where its share is full.
+    """
+
+    parts: tuple[tuple[str, float], ...]  # (file stem in envs/experts, or RANDOM; its share of `steps`)
+    steps: int = 1_000_000  # D4RL: for random, medium and expert
+
+    RANDOM: ClassVar[str] = ""  # actions uniform in [-1, 1]
+
+
+AnyRecipe: TypeAlias = Recipe | MixRecipe
+
+
+@dataclass(frozen=True)
 class Task:
     """Everything the suite knows about one task."""
 
@@ -64,13 +82,15 @@ class Task:
     # succeeds or fails, scores are returns, and rewards are those that the environment gave
     success: Callable[[NDArray[Any]], NDArray[np.bool_]] | None
     expert: str  # file stem in envs/experts
-    recipe: Recipe
+    recipe: AnyRecipe  # of the default dataset
+    recipes: Mapping[str, AnyRecipe] = field(default_factory=dict)  # of further ones, by the name users give them
     remote: Mapping[str, str] = field(default_factory=dict)  # short name -> Minari dataset id
     horizon: int = 200  # steps; the released launcher forces 200 on all hand tasks
     reward_range: tuple[float, float] = (-1.0, 0.0)  # per step; infinite where there is no bound
     terminates: bool = False  # whether episodes end before the horizon
     # returns of a policy that never succeeds (random actions, without a rule) and of the shipped expert: 0 and 100
     anchors: tuple[float, float] | None = None
+    d4rl_anchors: tuple[float, float] | None = None  # the same two of D4RL, for scores beside its own
     simulator: tuple[str, ...] = ("gymnasium-robotics", "mujoco")  # distributions that make its data what they are
     # settings of the papers for this task: "setting" for the protocol and the learner, "algo.setting" for one method
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -81,6 +101,10 @@ class Task:
     def short_name(self) -> str:
         """As users write it: the id without its version, e.g. door-binary."""
         return re.sub(r"-v\d+$", "", self.id)
+
+    def recipe_of(self, name: str) -> AnyRecipe:
+        """The recipe of the dataset that users call so, `DEFAULT` or one of `recipes`."""
+        return self.recipe if name == DEFAULT else self.recipes[name]
 
     @property
     def headline(self) -> str:

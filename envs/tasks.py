@@ -11,9 +11,9 @@ import difflib
 import re
 
 from envs.catalogue import hands, locomotion, point
-from envs.task import DemoRecipe, Recipe, Task
+from envs.task import DemoRecipe, MixRecipe, Recipe, Task
 
-__all__ = ["TASKS", "DemoRecipe", "Recipe", "Task", "UnknownTaskError", "get"]
+__all__ = ["TASKS", "DemoRecipe", "MixRecipe", "Recipe", "Task", "UnknownTaskError", "get"]
 
 
 class UnknownTaskError(ValueError):

@@ -12,13 +12,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from algos.settings import SettingError
 from envs.datasets import Dataset
-from envs.tasks import Task
+from envs.task import AnyRecipe, Task
 from envs.vector import VectorEnv
 from suite import recipes
 from suite.config import Experiment
@@ -30,13 +30,20 @@ from suite.record import LOCK, RecordError, Run, RunWriter, read_run
 
 __all__ = ["run_cell", "run_folder", "task_of"]
 
+R = TypeVar("R", bound=AnyRecipe)
+
 
 def task_of(experiment: Experiment) -> Task:
     """The task with the dataset sizes the protocol asks for."""
     task, p = experiment.task, experiment.protocol
-    return dataclasses.replace(
-        task, recipe=dataclasses.replace(task.recipe, demonstrations=p.demonstrations, rollouts=p.rollouts)
-    )
+    sizes: dict[str, Any] = {"demonstrations": p.demonstrations, "rollouts": p.rollouts, "steps": p.dataset_steps}
+
+    def sized(recipe: R) -> R:
+        own = {f.name for f in dataclasses.fields(recipe)}
+        return dataclasses.replace(recipe, **{name: size for name, size in sizes.items() if name in own})
+
+    recipes = {name: sized(recipe) for name, recipe in task.recipes.items()}
+    return dataclasses.replace(task, recipe=sized(task.recipe), recipes=recipes)
 
 
 def run_folder(experiment: Experiment, out: Path) -> Path:

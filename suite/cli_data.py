@@ -16,12 +16,18 @@ data_app = typer.Typer(help="Datasets: build, look at, distil experts.", no_args
 
 @data_app.command()
 def build(
-    env: Env, seed: Annotated[int, typer.Option(min=0, help="Seed of the dataset.")] = 0, workers: Workers = None,
-) -> None:  # fmt: skip
-    """Build the default datasets of tasks, where they are not there yet."""
+    env: Env,
+    dataset: Annotated[
+        str, typer.Option(help="default, or of locomotion random, medium, medium-replay, ...")
+    ] = "default",
+    steps: Annotated[int | None, typer.Option(min=1, help="Transitions of each policy; default: the recipe's.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the dataset.")] = 0,
+    workers: Workers = None,
+) -> None:
+    """Build datasets of tasks, where they are not there yet."""
     from suite import data_commands
 
-    data_commands.build(env, seed, workers)
+    data_commands.build(env, dataset, steps, seed, workers)
 
 
 @data_app.command()

@@ -14,6 +14,7 @@ from typing import Any
 import algos
 from algos.settings import SettingError, describe, nearest
 from envs import datasets, tasks
+from envs.task import DEFAULT, AnyRecipe, Task
 from suite import recipes
 from suite.cell import run_cell, run_folder, task_of
 from suite.config import (
@@ -114,15 +115,19 @@ def _worst(codes: Mapping[str, int]) -> int:
 def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs: int, workers: int) -> int:
     """Build what the cells need once, several datasets side by side. Returns an exit code."""
     needed = {
-        recipes.default_id(task_of(e), e.protocol.dataset_seed): e
-        for e in experiments if e.dataset is None and e.needs.offline_data
+        recipes.built_id(task_of(e), e.protocol.dataset_seed, e.dataset or DEFAULT): e
+        for e in experiments if e.needs.offline_data and (e.dataset is None or e.dataset in e.task.recipes)
     }  # fmt: skip
     missing = {name: e for name, e in needed.items() if not datasets.exists(name)}
-    apart = [e for e in missing.values() if task_of(e) == e.task]  # what `bench data build` can make
+    # what `bench data build` makes: those whose sizes are the recipe's own
+    apart = [e for e in missing.values() if _recipe(task_of(e), e) == _recipe(e.task, e)]
     if len(apart) > 1:
         base = [sys.executable, "-m", "suite.cli", "data", "build", "--workers", str(workers)]
         cells = [
-            Cell(f"dataset of {e.task.short_name}", [*base, "--env", e.task.id, "--seed", str(e.protocol.dataset_seed)])
+            Cell(
+                f"dataset of {e.task.short_name}",
+                [*base, "--env", e.task.id, "--seed", str(e.protocol.dataset_seed), "--dataset", e.dataset or DEFAULT],
+            )
             for e in apart
         ]
         codes = run_all(cells, jobs)
@@ -130,8 +135,14 @@ def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs:
             return _worst(codes)
     for name, e in missing.items():
         if not datasets.exists(name):
-            recipes.build(task_of(e), e.protocol.dataset_seed, hardware.worker_count(), about(e.task))
+            recipes.build(
+                task_of(e), e.protocol.dataset_seed, hardware.worker_count(), about(e.task), e.dataset or DEFAULT
+            )
     return 0
+
+
+def _recipe(task: Task, experiment: Experiment) -> AnyRecipe:
+    return task.recipe_of(experiment.dataset or DEFAULT)
 
 
 def _show_plan(experiment: Experiment, out: Path, hardware: Hardware) -> None:

@@ -60,10 +60,20 @@ class Protocol:
     )
     demonstrations: int = setting(25, "demonstrations of the task's default dataset", "AWAC section 5")
     rollouts: int = setting(500, "rollouts of the clone in the task's default dataset", "AWAC section 5")
+    dataset_steps: int = setting(
+        1_000_000, "transitions of each policy in datasets called random, medium, expert, ...", "D4RL"
+    )
     dataset_seed: int = setting(0, "seed of the default dataset, shared by all learner seeds", "ours")
 
     def __post_init__(self) -> None:
-        for name in ("steps_per_iteration", "eval_every_offline", "eval_every_online", "eval_episodes", "buffer_size"):
+        for name in (
+            "steps_per_iteration",
+            "eval_every_offline",
+            "eval_every_online",
+            "eval_episodes",
+            "buffer_size",
+            "dataset_steps",
+        ):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name}={getattr(self, name)}: must be at least 1")
         for name in (
@@ -113,6 +123,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "eval_every_offline": 2500,
         "eval_every_online": 5000,
         "eval_episodes": 20,
+        "dataset_steps": 100_000,
     },
     "smoke": {
         "hidden": (16, 16),
@@ -126,6 +137,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "eval_episodes": 2,
         "demonstrations": 1,
         "rollouts": 4,
+        "dataset_steps": 400,
     },
 }
 

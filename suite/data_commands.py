@@ -6,8 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from algos.settings import SettingError
+from algos.settings import SettingError, nearest
 from envs import datasets, tasks
+from envs.task import DEFAULT, AnyRecipe, MixRecipe, Task
 from suite import recipes
 from suite.config import parse_list
 from suite.hardware import Hardware
@@ -16,19 +17,41 @@ from suite.lines import about, say, show
 __all__ = ["build", "distill", "info"]
 
 
-def build(env: str, seed: int, workers: int | None) -> None:
-    """Build the default datasets of several tasks."""
-    for task in [tasks.get(name) for name in parse_list(env)]:
-        info = recipes.dataset(task, None, seed, Hardware(workers=workers).worker_count(), about(task)).info
+def build(env: str, dataset: str, steps: int | None, seed: int, workers: int | None) -> None:
+    """Build datasets that several tasks have recipes for; `steps` per policy where that is what a recipe counts."""
+    names = parse_list(dataset)
+    wanted = [(task, name) for task in map(tasks.get, parse_list(env)) for name in names]
+    for task, name in wanted:
+        _recipe(task, name)
+    for task, name in wanted:
+        sized = task if steps is None else _with_steps(task, name, steps)
+        info = recipes.build(sized, seed, Hardware(workers=workers).worker_count(), about(task), name).info
         show(f"{info.id}  {info.episodes} episodes, {info.steps} steps, fingerprint {info.fingerprint}")
+
+
+def _recipe(task: Task, name: str) -> AnyRecipe:
+    """The task's recipe of that name; raises `SettingError` where it has none."""
+    if name not in (known := [DEFAULT, *task.recipes]):
+        raise SettingError(f"{task.id} has no recipe for a dataset {name!r}; {nearest(name, known)}")
+    return task.recipe_of(name)
+
+
+def _with_steps(task: Task, name: str, steps: int) -> Task:
+    """The task with another size of one of its datasets."""
+    recipe = _recipe(task, name)
+    if not isinstance(recipe, MixRecipe):
+        raise SettingError(f"--steps: the {name} dataset of {task.id} is counted in episodes; leave it out")
+    return dataclasses.replace(task, recipes={**task.recipes, name: dataclasses.replace(recipe, steps=steps)})
 
 
 def info(env: str, dataset: str | None, seed: int) -> list[dict[str, Any]]:
     """One row that describes a dataset; the default one must have been built."""
     task = tasks.get(env)
-    name = dataset or recipes.default_id(task, seed)
-    if dataset is None and not datasets.exists(name):
-        raise SettingError(f"the default dataset of {task.id} is not built yet: `bench data build --env {env}`")
+    built = dataset is None or dataset in task.recipes
+    name = recipes.built_id(task, seed, dataset or DEFAULT) if built else str(dataset)
+    if built and not datasets.exists(name):
+        command = f"bench data build --env {env}" + (f" --dataset {dataset}" if dataset else "")
+        raise SettingError(f"the {dataset or DEFAULT} dataset of {task.id} is not built yet: `{command}`")
     return [dataclasses.asdict(datasets.load(task, name).info)]
 
 

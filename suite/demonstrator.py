@@ -1,4 +1,4 @@
-"""What is recorded for a task's default dataset: an expert's demonstrations, hampered or not, and rollouts of a policy.
+"""What is recorded for a task's datasets: an expert's demonstrations, hampered or not, and rollouts of policies.
 
 Every random number of an episode comes from `SeedSequence([dataset seed, stream, number of the episode])`, and
 episodes are stepped in batches of a fixed size, so that the data do not depend on the number of workers.
@@ -7,6 +7,7 @@ episodes are stepped in batches of a fixed size, so that the data do not depend 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -16,31 +17,31 @@ from numpy.typing import NDArray
 from torch import nn
 
 from envs.datasets import DatasetError, Episode
-from envs.tasks import DemoRecipe, Task
+from envs.task import DemoRecipe, MixRecipe, Recipe, Task
 from envs.vector import VectorEnv, VectorStep
 
-__all__ = ["Progress", "act", "demonstrations", "play", "rollouts"]
+__all__ = ["Progress", "act", "demonstrations", "mixture", "play", "rollouts"]
 
 Array: TypeAlias = NDArray[np.float32]
 Progress: TypeAlias = Callable[[str], None]
 
 _STREAMS = {"demonstrations": 0, "rollouts": 1}
+_MIXTURES = 2  # stream of the first policy of a mixture; the others follow
 _ATTEMPTS_AT_ONCE = 20
 _ROLLOUTS_AT_ONCE = 50
 _ATTEMPTS_PER_DEMONSTRATION = 40  # more than that, and the recipe does not suit the expert
 
 
 def demonstrations(
-    task: Task, expert: nn.Module, seed: int, workers: int, progress: Progress | None = None
+    task: Task, recipe: Recipe, expert: nn.Module, seed: int, workers: int, progress: Progress | None = None
 ) -> list[Episode]:
-    """The demonstrations of the task's recipe by `expert`, a policy of one seed.
+    """The demonstrations of a recipe by `expert`, a policy of one seed.
 
     Raises `DatasetError` if too few attempts of a hampered expert succeed.
     """
-    if isinstance(task.recipe, DemoRecipe):
-        return _hampered(task, task.recipe, expert, seed, workers, progress)
-    count = task.recipe.demonstrations
-    return _sampled(task, expert, count, seed, workers, True, progress, "demonstrations")
+    if isinstance(recipe, DemoRecipe):
+        return _hampered(task, recipe, expert, seed, workers, progress)
+    return _sampled(task, expert, recipe.demonstrations, seed, workers, True, progress, "demonstrations")
 
 
 def _hampered(
@@ -57,7 +58,7 @@ def _hampered(
         for first in range(0, limit, _ATTEMPTS_AT_ONCE):
             if len(found) >= recipe.demonstrations:
                 break
-            streams = _streams(seed, "demonstrations", range(first, first + _ATTEMPTS_AT_ONCE))
+            streams = _streams(seed, _STREAMS["demonstrations"], range(first, first + _ATTEMPTS_AT_ONCE))
             seeds = [_env_seed(rng) for rng in streams]
             attempts = play(task, env, _Hampered(expert, recipe, task.action_dim, streams), seeds, recipe.demo_steps)
             for e in attempts:
@@ -96,16 +97,57 @@ def _sampled(
     at_once = min(count, _ROLLOUTS_AT_ONCE)
     with VectorEnv(task.id, at_once, workers, task.horizon) as env:
         for first in range(0, count, at_once):
-            streams = _streams(seed, stream, range(first, first + at_once))
+            streams = _streams(seed, _STREAMS[stream], range(first, first + at_once))
             seeds = [_env_seed(rng) for rng in streams]
-            noise: Array | None = None
-            if sample:
-                shape = (task.horizon, task.action_dim)
-                noise = np.stack([rng.standard_normal(shape, np.float32) for rng in streams], axis=1)  # [T, n, A]
-            episodes += play(task, env, _Policy(policy, noise), seeds, task.horizon)
+            actions = _sampler(task, policy, streams) if sample else _Policy(policy, None)
+            episodes += play(task, env, actions, seeds, task.horizon)
             if progress is not None:
                 progress(f"{stream} {min(len(episodes), count)}/{count}")
     return [dataclasses.replace(e, demo=stream == "demonstrations") for e in episodes[:count]]
+
+
+def mixture(
+    task: Task, recipe: MixRecipe, policies: Sequence[nn.Module | None], seed: int, workers: int,
+    progress: Progress | None = None,
+) -> list[Episode]:  # fmt: skip
+    """Episodes of each of a recipe's policies (of one seed; None: random actions), as many steps as its share holds."""
+    episodes: list[Episode] = []
+    with VectorEnv(task.id, _ROLLOUTS_AT_ONCE, workers, task.horizon) as env:
+        for part, (policy, (name, share)) in enumerate(zip(policies, recipe.parts, strict=True)):
+            left = wanted = round(share * recipe.steps)
+            for first in itertools.count(0, _ROLLOUTS_AT_ONCE):
+                if left <= 0:
+                    break
+                streams = _streams(seed, _MIXTURES + part, range(first, first + _ROLLOUTS_AT_ONCE))
+                seeds = [_env_seed(rng) for rng in streams]
+                for episode in play(task, env, _sampler(task, policy, streams), seeds, task.horizon):
+                    if left > 0:
+                        episodes.append(_cut(episode, left))
+                        left -= len(episodes[-1].action)
+                if progress is not None:
+                    progress(f"{name or 'random actions'} {wanted - left:,}/{wanted:,} steps")
+    return episodes
+
+
+def _sampler(
+    task: Task, policy: nn.Module | None, streams: Sequence[np.random.Generator]
+) -> Callable[[int, Array], Array]:
+    """Actions sampled from a policy, or uniform ones, from one random stream per environment."""
+    shape = (task.horizon, task.action_dim)
+    if policy is None:
+        uniform = np.stack([rng.uniform(-1, 1, shape).astype(np.float32) for rng in streams], axis=1)  # [T, n, A]
+        return lambda t, obs: uniform[t]
+    return _Policy(policy, np.stack([rng.standard_normal(shape, np.float32) for rng in streams], axis=1))
+
+
+def _cut(episode: Episode, steps: int) -> Episode:
+    """The first `steps` of an episode, as if a time limit had ended it there."""
+    if len(episode.action) <= steps:
+        return episode
+    reward = None if episode.reward is None else episode.reward[:steps]
+    return dataclasses.replace(
+        episode, obs=episode.obs[: steps + 1], action=episode.action[:steps], reward=reward, terminated=False
+    )
 
 
 def play(
@@ -196,8 +238,8 @@ def _kept(task: Task, recipe: DemoRecipe, obs: Array) -> int | None:
     return steps if success[steps - 1] else None
 
 
-def _streams(seed: int, stream: str, numbers: range) -> list[np.random.Generator]:
-    return [np.random.default_rng(np.random.SeedSequence([seed, _STREAMS[stream], n])) for n in numbers]
+def _streams(seed: int, stream: int, numbers: range) -> list[np.random.Generator]:
+    return [np.random.default_rng(np.random.SeedSequence([seed, stream, n])) for n in numbers]
 
 
 def _env_seed(rng: np.random.Generator) -> int:

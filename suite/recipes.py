@@ -1,6 +1,7 @@
-"""Default datasets: demonstrations by an expert, a policy cloned from them, rollouts of the clone.
+"""Datasets built here, without a download.
 
-That is the AWAC paper's data (section 5), with a hampered expert in place of the human one on the hand. A dataset is
+Default ones are the AWAC paper's (section 5): demonstrations by an expert, a policy cloned from them, rollouts of the
+clone, with a hampered expert in place of the human one on the hand. Others mix policies as D4RL does. A dataset is
 built on first use and then lies in the Minari store under an id that holds a hash of all it was made from.
 `distill` makes the experts in `envs/experts`.
 """
@@ -12,7 +13,7 @@ import dataclasses
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -30,12 +31,13 @@ from algos.policy_file import load_policy, save_policy
 from algos.replay import Layout, Replay
 from envs import datasets
 from envs.datasets import Dataset, DatasetError, Episode
-from envs.tasks import Task
+from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MixRecipe, Recipe, Task
 from envs.vector import default_workers
-from suite.demonstrator import Progress, demonstrations, rollouts
+from suite.demonstrator import Progress, demonstrations, mixture, rollouts
 
 __all__ = [
-    "build", "clone", "dataset", "default_id", "demonstrations", "distill", "expert_file", "rollouts", "scores",
+    "build", "built_id", "clone", "dataset", "demonstrations", "distill", "expert_file", "policy_file",
+    "rollouts", "scores",
 ]  # fmt: skip
 
 Array: TypeAlias = NDArray[np.float32]
@@ -51,70 +53,111 @@ _NORMAL_MEDIAN = 0.6745  # median of |x| of a standard normal x
 def dataset(
     task: Task, name: str | None = None, seed: int = 0, workers: int | None = None, progress: Progress | None = None
 ) -> Dataset:
-    """The dataset of that id or short name, or the task's default one, built if need be, where `name` is None."""
-    return build(task, seed, workers, progress) if name is None else datasets.load(task, name)
+    """The dataset of that id or short name, or the task's default one where `name` is None; built if need be."""
+    if name is None or name in task.recipes:
+        return build(task, seed, workers, progress, name or DEFAULT)
+    return datasets.load(task, name)
 
 
-def build(task: Task, seed: int = 0, workers: int | None = None, progress: Progress | None = None) -> Dataset:
-    """The default dataset of a task, from the store or newly generated.
+def build(
+    task: Task, seed: int = 0, workers: int | None = None, progress: Progress | None = None, name: str = DEFAULT
+) -> Dataset:
+    """A dataset that the task has a recipe for, from the store or newly generated.
 
     `workers` processes step the environments (None: one per core); the data do not depend on their number.
     Raises `DatasetError` when it cannot be made or stored.
     """
-    dataset_id = default_id(task, seed)
+    dataset_id = built_id(task, seed, name)
     if datasets.exists(dataset_id):
         return datasets.load(task, dataset_id)
     count = default_workers() if workers is None else workers
+    recipe = task.recipe_of(name)
     with _always_the_same_numbers():
-        expert, _ = load_policy([expert_file(task)])
-        demos = demonstrations(task, expert, seed, count, progress)
-        policy = clone(task, demos, seed, progress=progress)
-        played = rollouts(task, policy, task.recipe.rollouts, seed, count, progress=progress)
-    description = (
-        f"{len(demos)} demonstrations by {task.recipe.demonstrator} and {len(played)} rollouts of their clone "
-        f"in {task.id}{f'; success: {task.success_rule}' if task.success_rule else ''}"
-    )
-    return datasets.store(task, dataset_id, [*demos, *played], _provenance(task, seed), description)
+        episodes, about = _MAKERS[type(recipe)](task, recipe, seed, count, progress)
+    description = f"{about} in {task.id}{f'; success: {task.success_rule}' if task.success_rule else ''}"
+    return datasets.store(task, dataset_id, episodes, _provenance(task, seed, recipe), description)
 
 
-def default_id(task: Task, seed: int = 0) -> str:
-    """The id of the default dataset, e.g. awac-bench/door-binary/default-s0-1a2b3c4d-v0.
+def _cloned_data(
+    task: Task, recipe: Recipe, seed: int, workers: int, progress: Progress | None
+) -> tuple[list[Episode], str]:
+    """Demonstrations and rollouts of their clone, and a description."""
+    expert, _ = load_policy([expert_file(task)])
+    demos = demonstrations(task, recipe, expert, seed, workers, progress)
+    policy = clone(task, recipe, demos, seed, progress=progress)
+    played = rollouts(task, policy, recipe.rollouts, seed, workers, progress=progress)
+    about = f"{len(demos)} demonstrations by {recipe.demonstrator} and {len(played)} rollouts of their clone"
+    return [*demos, *played], about
 
-    Changes with everything the data are made from: recipe, expert, dataset seed, simulator.
+
+def _mixed_data(
+    task: Task, recipe: MixRecipe, seed: int, workers: int, progress: Progress | None
+) -> tuple[list[Episode], str]:
+    """Episodes of several policies, and a description."""
+    policies = [
+        None if name == recipe.RANDOM else load_policy([policy_file(task, name)])[0] for name, _ in recipe.parts
+    ]
+    episodes = mixture(task, recipe, policies, seed, workers, progress)
+    names = ", ".join(name or "random actions" for name, _ in recipe.parts)
+    return episodes, f"{sum(len(e.action) for e in episodes)} steps of {names}"
+
+
+_Maker: TypeAlias = Callable[[Task, Any, int, int, "Progress | None"], tuple[list[Episode], str]]
+_MAKERS: dict[type, _Maker] = {Recipe: _cloned_data, DemoRecipe: _cloned_data, MixRecipe: _mixed_data}
+
+
+def built_id(task: Task, seed: int = 0, name: str = DEFAULT) -> str:
+    """The id of a dataset that is built here, e.g. awac-bench/door-binary/default-s0-1a2b3c4d-v0.
+
+    Changes with everything the data are made from: recipe, policies, dataset seed, simulator.
     """
-    text = json.dumps(_provenance(task, seed), sort_keys=True)
+    text = json.dumps(_provenance(task, seed, task.recipe_of(name)), sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return f"{datasets.NAMESPACE}{task.short_name}/default-s{seed}-{digest}-v0"
+    return f"{datasets.NAMESPACE}{task.short_name}/{name}-s{seed}-{digest}-v0"
 
 
 def expert_file(task: Task) -> Path:
     """Where the task's expert lies."""
-    path = Path(str(resources.files("envs"))) / "experts" / f"{task.expert}.npz"
+    return policy_file(task, task.expert)
+
+
+def policy_file(task: Task, name: str) -> Path:
+    """Where a policy that the task's data are made with lies."""
+    path = Path(str(resources.files("envs"))) / "experts" / f"{name}.npz"
     if not path.is_file():
-        raise DatasetError(f"{task.id} has no expert {path.name} in {path.parent}, so no default dataset")
+        raise DatasetError(f"{task.id} has no expert {path.name} in {path.parent}, so this dataset cannot be built")
     return path
 
 
-def _provenance(task: Task, seed: int) -> dict[str, Any]:
+def _provenance(task: Task, seed: int, recipe: AnyRecipe) -> dict[str, Any]:
     """All that the data are made from, as JSON values."""
+    made_by: dict[str, Any]
+    if isinstance(recipe, MixRecipe):
+        made_by = {"policies": {n: _digest(policy_file(task, n)) for n, _ in recipe.parts if n != recipe.RANDOM}}
+    else:
+        made_by = {"expert": _digest(expert_file(task))}
     return {
         "format": FORMAT,
         "task": task.id,
         "seed": seed,
-        "recipe": dataclasses.asdict(task.recipe),
-        "expert": hashlib.sha256(expert_file(task).read_bytes()).hexdigest()[:12],
+        "recipe": dataclasses.asdict(recipe),
         "versions": {name: metadata.version(name) for name in task.simulator},
+        **made_by,
     }
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 # cloning
 
 
 def clone(
-    task: Task, episodes: Sequence[Episode], seed: int, updates: int | None = None, progress: Progress | None = None
-) -> nn.Module:
+    task: Task, recipe: Recipe, episodes: Sequence[Episode], seed: int, updates: int | None = None,
+    progress: Progress | None = None,
+) -> nn.Module:  # fmt: skip
     """A Gaussian policy of one seed, cloned from episodes by maximum likelihood as the recipe says."""
-    recipe = task.recipe
     rows = datasets.transitions(task, episodes)
     learner = LearnerConfig(hidden=recipe.clone_hidden, batch_size=recipe.clone_batch)
     count = recipe.clone_updates if updates is None else updates

@@ -315,7 +315,7 @@ def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.M
 
     monkeypatch.setattr("suite.commands.run_all", run_all)
 
-    def build(task: Task, seed: int, workers: int, progress: Progress) -> None:
+    def build(task: Task, seed: int, workers: int, progress: Progress, name: str) -> None:
         built.append((task.id, task.recipe.rollouts))
         progress("rollouts 4/4")
 
@@ -357,7 +357,9 @@ def test_jobs_build_several_datasets_side_by_side(bench: Bench, monkeypatch: pyt
     said = bench(*run("--jobs", "2", "--profile", "quick", "--set", "dataset_seed=7", algo="awac,bc",
                       env="door-binary,pen-binary"))  # fmt: skip
     options = ["data", "build", "--workers", "0", "--env"]
-    assert calls[0] == [[*options, f"{name}-binary-v0", "--seed", "7"] for name in ("door", "pen")]
+    assert calls[0] == [
+        [*options, f"{name}-binary-v0", "--seed", "7", "--dataset", "default"] for name in ("door", "pen")
+    ]
     if fails:
         assert (said.code, len(calls), built) == (2, 1, [])
         assert "dataset of pen-binary: ended with exit code 2" in said.err

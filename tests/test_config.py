@@ -114,7 +114,7 @@ def test_profiles_change_sizes_and_rates_only() -> None:
     sizes = {
         "hidden", "batch_size", "offline_updates", "online_steps", "steps_per_iteration", "eval_every_offline",
         "eval_every_online", "eval_episodes", "demonstrations", "rollouts", "tau", "updates_per_step",
-        "warmup_steps",
+        "warmup_steps", "dataset_steps",
     }  # fmt: skip
     assert PROFILES["paper"] == {}
     for name, profile in PROFILES.items():

@@ -220,7 +220,7 @@ def test_the_default_dataset_is_demonstrations_by_the_sampled_expert_and_rollout
 
 def test_recipes_of_hands_are_described_as_before() -> None:
     """Their datasets are found by a hash of this description; a new entry would make everybody build them again."""
-    about = recipes._provenance(tasks.get("door-binary"), 0)
+    about = recipes._provenance(door := tasks.get("door-binary"), 0, door.recipe)
     assert set(about["versions"]) == {"gymnasium-robotics", "mujoco"}
     assert set(about["recipe"]) == {
         "demonstrations", "rollouts", "noise", "lag", "hold_probability", "hold_steps", "demo_steps", "after_success",

@@ -43,7 +43,7 @@ def constant(action: list[float], obs_dim: int, std: float = 0.05) -> GaussianPo
 def commands(steps: int = 300, attempts: int = 1, std: float = 0.05, **recipe: Any) -> Any:
     """What the demonstrator sends when its expert wishes for 0.5 throughout: [T, n, A]."""
     policy = constant([0.5, 0.5], 3, std)
-    streams = demonstrator._streams(0, "demonstrations", range(attempts))
+    streams = demonstrator._streams(0, 0, range(attempts))
     sender = demonstrator._Hampered(policy, DemoRecipe(demo_steps=steps, **recipe), 2, streams)
     return np.stack([sender(t, np.zeros((attempts, 3), np.float32)) for t in range(steps)])
 
@@ -108,7 +108,7 @@ def test_a_demonstration_ends_some_steps_after_its_first_success_and_successful(
 def test_demonstrations_that_are_not_to_be_had_are_one_clear_error() -> None:
     task = dataclasses.replace(tiny(demonstrations=1, demo_steps=2))
     with pytest.raises(DatasetError, match=r"door-binary-v0: only 0 of 40 attempts .* 1 are needed; raise lag"):
-        demonstrator.demonstrations(task, constant([0.1] * 28, 39), 0, 0)
+        demonstrator.demonstrations(task, task.recipe, constant([0.1] * 28, 39), 0, 0)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -175,16 +175,16 @@ def test_a_built_dataset_is_loaded_and_not_made_again(built: Any, monkeypatch: p
 
 def test_the_id_changes_with_everything_the_data_are_made_from(monkeypatch: pytest.MonkeyPatch) -> None:
     ids = {
-        recipes.default_id(tiny()),
-        recipes.default_id(tiny(), 1),
-        recipes.default_id(tiny(lag=0.5)),
-        recipes.default_id(dataclasses.replace(tiny(), expert="pen")),
+        recipes.built_id(tiny()),
+        recipes.built_id(tiny(), 1),
+        recipes.built_id(tiny(lag=0.5)),
+        recipes.built_id(dataclasses.replace(tiny(), expert="pen")),
     }
     monkeypatch.setattr(recipes.metadata, "version", lambda name: "0")
-    ids.add(recipes.default_id(tiny()))
+    ids.add(recipes.built_id(tiny()))
     assert len(ids) == 5
-    assert recipes.default_id(tiny()) == recipes.default_id(tiny())
-    assert recipes.default_id(tiny()).startswith("awac-bench/door-binary/default-s0-")
+    assert recipes.built_id(tiny()) == recipes.built_id(tiny())
+    assert recipes.built_id(tiny()).startswith("awac-bench/door-binary/default-s0-")
 
 
 def test_every_task_names_its_expert_or_says_so() -> None:
@@ -200,7 +200,7 @@ def test_a_clone_learns_mean_and_spread_of_the_actions() -> None:
     task = tiny(clone_hidden=(64, 64), clone_updates=500)
     action = np.full((200, 28), 0.3) + 0.2 * rng.standard_normal((200, 28))
     episode = Episode(rng.standard_normal((201, 39)).astype(np.float32) * 0.1, action.astype(np.float32), demo=True)
-    dist = recipes.clone(task, [episode], 0)(torch.zeros(1, 1, 39))
+    dist = recipes.clone(task, task.recipe, [episode], 0)(torch.zeros(1, 1, 39))
     assert dist.mode.mean().item() == pytest.approx(0.3, abs=0.05)
     assert dist.std.mean().item() > 0.055  # 0.0498 before; Adam's step limits how fast it grows
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from envs.catalogue.sizes import SMALL
-from envs.task import Recipe, Task
+from envs.task import MixRecipe, Recipe, Task
 
 __all__ = ["TASKS"]
 
@@ -17,6 +17,16 @@ _LOCOMOTION_SETTINGS = {
     "online_steps": 500_000, "demonstrations": 15, "rollouts": 100,
 }  # fmt: skip
 
+
+def _like_d4rl(name: str) -> dict[str, MixRecipe]:
+    """Recipes by D4RL's names for a task whose expert is `name`."""
+    return {
+        "random": MixRecipe(((MixRecipe.RANDOM, 1.0),)),
+        "expert": MixRecipe(((name, 1.0),)),
+    }
+
+
+# Random actions do not give D4RL's lower anchors of hopper and ant in today's simulator.
 _LOCOMOTION: dict[str, Any] = {
     "success_rule": "",
     "success": None,
@@ -38,9 +48,11 @@ TASKS = (
         obs_dim=17,
         action_dim=6,
         expert="halfcheetah",
-        anchors=(-267.71, 8622.42),  # D4RL: -280.18, 12135
+        anchors=(-267.71, 8622.42),
+        d4rl_anchors=(-280.178953, 12135.0),
         recipe=Recipe(clone_updates=10_000),
-        remote={k: f"mujoco/halfcheetah/{k}-v0" for k in ("simple", "medium", "expert")},
+        recipes=_like_d4rl("halfcheetah"),
+        remote={f"minari-{k}": f"mujoco/halfcheetah/{k}-v0" for k in ("simple", "medium", "expert")},
         **_LOCOMOTION,
     ),
     Task(
@@ -49,9 +61,11 @@ TASKS = (
         obs_dim=17,
         action_dim=6,
         expert="walker2d",
-        anchors=(1.93, 5972.15),  # D4RL: 1.63, 4592.3
+        anchors=(1.93, 5972.15),
+        d4rl_anchors=(1.629008, 4592.3),
         recipe=Recipe(clone_updates=10_000),
-        remote={k: f"mujoco/walker2d/{k}-v0" for k in ("simple", "medium", "expert")},
+        recipes=_like_d4rl("walker2d"),
+        remote={f"minari-{k}": f"mujoco/walker2d/{k}-v0" for k in ("simple", "medium", "expert")},
         terminates=True,
         **_LOCOMOTION,
     ),
@@ -61,9 +75,11 @@ TASKS = (
         obs_dim=11,
         action_dim=3,
         expert="hopper",
-        anchors=(17.04, 3639.51),  # D4RL: -20.27, 3234.3, the lower not reproduced by random actions
+        anchors=(17.04, 3639.51),
+        d4rl_anchors=(-20.272305, 3234.3),
         recipe=Recipe(clone_updates=3000),
-        remote={k: f"mujoco/hopper/{k}-v0" for k in ("simple", "medium", "expert")},
+        recipes=_like_d4rl("hopper"),
+        remote={f"minari-{k}": f"mujoco/hopper/{k}-v0" for k in ("simple", "medium", "expert")},
         terminates=True,
         **_LOCOMOTION,
     ),
@@ -73,8 +89,10 @@ TASKS = (
         obs_dim=27,  # no contact forces; Minari's `mujoco/ant` datasets have them
         action_dim=8,
         expert="ant",
-        anchors=(-47.46, 5338.18),  # D4RL: -325.6, 3879.7, the lower not reproduced by random actions
+        anchors=(-47.46, 5338.18),
+        d4rl_anchors=(-325.6, 3879.7),
         recipe=Recipe(clone_updates=500),
+        recipes=_like_d4rl("ant"),
         terminates=True,
         **_LOCOMOTION,
     ),
