@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import gymnasium
 import minari
 from minari.data_collector.episode_buffer import EpisodeBuffer
 
+from envs import outside
 from envs.minari_store import DatasetError, exists, first_line, folder, root
 
 __all__ = ["create", "download"]
@@ -88,7 +88,7 @@ def _write(
     extra: Mapping[str, Any],
     description: str | None,
 ) -> None:
-    env = gymnasium.make(env_id)
+    env = outside.make(env_id)
     try:
         with _minari_root(staging), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # Minari asks for an author, a permalink, ...

@@ -2,7 +2,8 @@
 
 A task is a registered gymnasium environment plus everything the suite must know about it: shapes, horizon,
 reward bounds, the success rule, where it has one, in words and as a function of a recorded observation, the recipe
-of its default dataset, score anchors, and the settings the papers use on it. The entries lie in `envs.catalogue`.
+of its default dataset, score anchors, and the settings the papers use on it. The entries lie in `envs.catalogue`;
+packages elsewhere add theirs through an entry point (`envs.outside`).
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import difflib
 import re
 
+from envs import outside
 from envs.catalogue import hands, locomotion, point
 from envs.task import DemoRecipe, MixRecipe, Recipe, Task
 
-__all__ = ["TASKS", "DemoRecipe", "MixRecipe", "Recipe", "Task", "UnknownTaskError", "get"]
+__all__ = ["TASKS", "DemoRecipe", "MixRecipe", "Recipe", "Task", "UnknownTaskError", "get", "ids"]
 
 
 class UnknownTaskError(ValueError):
@@ -23,12 +25,24 @@ class UnknownTaskError(ValueError):
 TASKS: dict[str, Task] = {task.id: task for family in (hands, point, locomotion) for task in family.TASKS}
 
 
+def ids() -> list[str]:
+    """Of all tasks, ours and those of installed packages."""
+    return [*TASKS, *(name for name in outside.points() if name not in TASKS)]
+
+
 def get(name: str) -> Task:
-    """The task called `name`, with or without its version suffix."""
-    for task in TASKS.values():
-        if name in (task.id, task.short_name):
-            return task
-    known = [t.short_name for t in TASKS.values()]
-    close = difflib.get_close_matches(re.sub(r"-v\d+$", "", name), known, n=1, cutoff=0.5)
+    """The task called `name`, with or without its version suffix.
+
+    Raises `UnknownTaskError` with the nearest name, or `OutsideTaskError` where a package's task is broken.
+    """
+    for task_id in ids():
+        if name in (task_id, _short(task_id)):
+            return TASKS[task_id] if task_id in TASKS else outside.load(outside.points()[task_id])
+    known = [_short(task_id) for task_id in ids()]
+    close = difflib.get_close_matches(_short(name), known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
     raise UnknownTaskError(f"unknown task {name!r}; {hint}")
+
+
+def _short(task_id: str) -> str:
+    return re.sub(r"-v\d+$", "", task_id)

@@ -19,7 +19,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envs import worker
+from envs import outside, worker
 
 __all__ = ["VectorEnv", "VectorStep", "WorkerError", "default_workers"]
 
@@ -189,7 +189,7 @@ class VectorEnv:
 
 def _spaces(env_id: str) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]:
     """Observation and action space of one environment."""
-    env = gymnasium.make(env_id, disable_env_checker=True)
+    env = outside.make(env_id, disable_env_checker=True)
     env.close()
     observation, action = env.observation_space, env.action_space
     for name, space in (("observation", observation), ("action", action)):

@@ -15,9 +15,10 @@ from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
+
+from envs import outside
 
 __all__ = [
     "DONE",
@@ -54,7 +55,7 @@ class Share:
     ) -> None:
         self._arrays = {name: array[rows] for name, array in arrays.items()}
         self._envs = [
-            gymnasium.make(env_id, max_episode_steps=max_episode_steps, disable_env_checker=True)
+            outside.make(env_id, max_episode_steps=max_episode_steps, disable_env_checker=True)
             for _ in range(rows.start, rows.stop)
         ]
         self._seeds = [0] * len(self._envs)  # of the last reset command

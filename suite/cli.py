@@ -34,7 +34,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None,
 )  # fmt: skip
 app.add_typer(data_app, name="data")
-new_app = typer.Typer(help="Packages of your own: algorithms.", no_args_is_help=True, rich_markup_mode=None)
+new_app = typer.Typer(help="Packages of your own: algorithms, tasks.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(new_app, name="new")
 
 
@@ -137,6 +137,18 @@ def new_algorithm(
     typer.echo(f"next: pip install -e {name}, then bench run --algo {name} --env pen-binary --profile smoke", err=True)
 
 
+@new_app.command("task")
+def new_task(
+    name: Annotated[str, typer.Argument(help="Of the task and of the folder that is written, e.g. my-task.")],
+) -> None:
+    """Write a package that adds a task, with a working environment and its tests, into ./NAME."""
+    from suite import new
+
+    for path in new.task(name, Path()):
+        typer.echo(path)
+    typer.echo(f"next: pip install -e {name}, then bench run --algo bc --env {name} --profile smoke", err=True)
+
+
 def _fail(message: str, code: int = 2) -> NoReturn:
     sys.stderr.write(f"bench: {message}\n")
     raise SystemExit(code)
@@ -159,7 +171,7 @@ def main() -> None:
 def _is_ours(error: Exception) -> bool:
     """Whether an error was written for the user; its class is looked up only where its module has been imported."""
     classes = {
-        "algos.settings": "SettingError", "envs.tasks": "UnknownTaskError",
+        "algos.settings": "SettingError", "envs.tasks": "UnknownTaskError", "envs.outside": "OutsideTaskError",
         "envs.minari_store": "DatasetError", "suite.record": "RecordError",
     }  # fmt: skip
     return any(_is(error, module, name) for module, name in classes.items())

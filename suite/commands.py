@@ -14,6 +14,7 @@ from typing import Any
 import algos
 from algos.settings import SettingError, describe, nearest
 from envs import datasets, tasks
+from envs.outside import OutsideTaskError
 from envs.task import DEFAULT, AnyRecipe, Task
 from suite import recipes
 from suite.cell import run_cell, run_folder, task_of
@@ -239,13 +240,19 @@ def _algos() -> list[dict[str, Any]]:
 
 
 def _envs() -> list[dict[str, Any]]:
-    return [
-        {
-            "env": t.id, "observation": t.obs_dim, "action": t.action_dim, "horizon": t.horizon,
-            "success": t.success_rule or "-", "remote data": ", ".join(t.remote.values()), "summary": t.summary,
-        }
-        for t in tasks.TASKS.values()
-    ]  # fmt: skip
+    return [_env(task_id) for task_id in tasks.ids()]
+
+
+def _env(task_id: str) -> dict[str, Any]:
+    try:
+        t = tasks.get(task_id)
+    except OutsideTaskError as error:  # one broken package must not hide the others' tasks
+        facts = dict.fromkeys(("observation", "action", "horizon", "success", "data"), "-")
+        return {"env": task_id, **facts, "summary": str(error)}
+    return {
+        "env": t.id, "observation": t.obs_dim, "action": t.action_dim, "horizon": t.horizon,
+        "success": t.success_rule or "-", "data": ", ".join([DEFAULT, *t.recipes, *t.remote]), "summary": t.summary,
+    }  # fmt: skip
 
 
 def _datasets() -> list[dict[str, Any]]:

@@ -7,14 +7,16 @@ import keyword
 import re
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import jinja2
 
 import algos
 from algos.settings import SettingError
+from envs import tasks
 
-__all__ = ["algorithm"]
+__all__ = ["algorithm", "task"]
 
 _FILES = {  # what is written -> its template; {} is the module's name
     "pyproject.toml": "pyproject.toml.j2",
@@ -29,12 +31,23 @@ def algorithm(name: str, into: Path) -> list[Path]:
 
     Whole or not at all: a name that cannot be used, or a folder that is there already, raises `SettingError`.
     """
-    module = _module(name)
+    return _package("algorithm", name, algos.names(), into)
+
+
+def task(name: str, into: Path) -> list[Path]:
+    """The same for a task, called `name`-v0 as gymnasium wants it."""
+    if re.search(r"-v\d+$", name):
+        raise SettingError(f"{name!r}: leave the version out, it becomes -v0")
+    return _package("task", name, [re.sub(r"-v\d+$", "", known) for known in tasks.ids()], into)
+
+
+def _package(kind: str, name: str, known: Iterable[str], into: Path) -> list[Path]:
+    module = _module(kind, name, known)
     folder = into / name
     if folder.exists() or folder.is_symlink():
         raise SettingError(f"{folder} is there already; choose another name, or remove it")
     templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("suite", "templates/algorithm"), undefined=jinja2.StrictUndefined,
+        loader=jinja2.PackageLoader("suite", f"templates/{kind}"), undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True, autoescape=False,
     )  # fmt: skip
     texts = {
@@ -48,17 +61,18 @@ def algorithm(name: str, into: Path) -> list[Path]:
     return [folder / path for path in texts]
 
 
-def _module(name: str) -> str:
-    """The module's name for an algorithm's, where both can be used."""
+def _module(kind: str, name: str, known: Iterable[str]) -> str:
+    """The module's name for an algorithm's or a task's, where both can be used."""
     module = name.replace("-", "_")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*", name) or keyword.iskeyword(module):
         raise SettingError(
             f"{name!r} cannot name a package: use letters, digits and single dashes, a letter first, "
             "no word of Python, e.g. my-method"
         )
-    taken = {known.replace("-", "_").lower(): known for known in algos.names()}
+    taken = {other.replace("-", "_").lower(): other for other in known}
     if module.lower() in taken:
-        raise SettingError(f"there is an algorithm {taken[module.lower()]!r} already; choose another name")
+        article = "an" if kind[0] in "aeiou" else "a"
+        raise SettingError(f"there is {article} {kind} {taken[module.lower()]!r} already; choose another name")
     spec = importlib.util.find_spec(module)
     if spec is not None and spec.origin is not None:  # a mere folder of that name has none
         raise SettingError(f"a module {module!r} is installed already and would be hidden; choose another name")

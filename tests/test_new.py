@@ -1,9 +1,10 @@
-"""`bench new algorithm`: what it writes is installed, listed, run and reported like an algorithm of the suite's own."""
+"""`bench new algorithm` and `bench new task`: what they write is installed, listed and run like the suite's own."""
 
 from __future__ import annotations
 
 import csv
 import importlib.util
+import inspect
 import json
 import re
 import runpy
@@ -13,10 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gymnasium
+import numpy as np
 import pytest
 import toy_run
 from command import Bench, Said
 
+from envs.vector import VectorEnv
 from suite import new
 from suite.record import read_run
 
@@ -44,6 +48,73 @@ def installed(package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(str(package))
     yield package
     sys.modules.pop(MODULE, None)
+
+
+TASK_NAME, TASK_MODULE = "my-task", "my_task"
+
+
+@pytest.fixture
+def installed_task(tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """What `bench new task my-task` wrote, with the entry point that an installer would make of it."""
+    assert bench("new", "task", TASK_NAME).code == 0
+    package = tmp_path / TASK_NAME
+    table = (package / "pyproject.toml").read_text().split('[project.entry-points."bench.envs"]\n')[1].split("\n\n")[0]
+    metadata = package / f"{TASK_MODULE}-0.1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {TASK_NAME}\nVersion: 0.1.0\n")
+    (metadata / "entry_points.txt").write_text("[bench.envs]\n" + table.replace('"', "") + "\n")
+    monkeypatch.syspath_prepend(str(package))
+    yield package
+    sys.modules.pop(TASK_MODULE, None)
+    gymnasium.registry.pop(f"{TASK_NAME}-v0", None)
+
+
+def test_a_new_tasks_own_tests_pass(installed_task: Path, tmp_path: Path) -> None:
+    tests = runpy.run_path(str(installed_task / "tests" / f"test_{TASK_MODULE}.py"))
+    names = [name for name in tests if name.startswith("test_")]
+    assert len(names) == 5
+    for name in names:
+        if "monkeypatch" not in inspect.signature(tests[name]).parameters:
+            tests[name]()
+        else:
+            with pytest.MonkeyPatch.context() as patch:
+                tests[name](tmp_path, patch)
+
+
+def test_a_new_task_is_listed_and_found_in_processes_that_have_not_imported_it(
+    installed_task: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = {row["env"]: row for row in json.loads(bench("list", "envs", "--json").out)}
+    assert listed[f"{TASK_NAME}-v0"]["horizon"] == 50
+    monkeypatch.setenv("PYTHONPATH", str(installed_task))  # of spawned workers
+    made = []
+    for workers in (0, 2):
+        with VectorEnv(f"{TASK_NAME}-v0", 2, workers) as env:
+            obs = env.reset([1, 2])
+            made.append((obs, env.step(np.ones((2, 1))).next_obs))
+    np.testing.assert_array_equal(made[0], made[1])
+    refused(bench("run", "--algo", "bc", "--env", "my-tusk"), "did you mean 'my-task'?")
+    refused(bench("new", "task", "my_task"), "there is a task 'my-task' already")
+    refused(bench("new", "task", "other-v0"), "leave the version out")
+    refused(bench("new", "task", "door-binary"), "there is a task 'door-binary' already")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("raise ImportError('no such simulator')", "cannot be imported (ImportError: no such simulator)"),
+        ("TASK = 3", "my_task:TASK is int; it must be an envs.task.Task with that id"),
+        ("from envs.tasks import TASKS\nTASK = TASKS['door-binary-v0']", "is a task 'door-binary-v0'"),
+    ],
+)
+def test_a_broken_package_is_named_and_hides_no_other_task(
+    text: str, message: str, installed_task: Path, bench: Bench
+) -> None:
+    (installed_task / f"{TASK_MODULE}.py").write_text(text)
+    refused(bench("run", "--algo", "bc", "--env", TASK_NAME), message)
+    listed = {row["env"]: row for row in json.loads(bench("list", "envs", "--json").out)}
+    assert message in listed[f"{TASK_NAME}-v0"]["summary"]
+    assert listed["door-binary-v0"]["horizon"] == 200
 
 
 def test_it_says_what_it_wrote_and_what_comes_next(bench: Bench, tmp_path: Path) -> None:
@@ -104,10 +175,11 @@ def test_it_is_listed_run_and_reported_like_one_of_ours(installed: Path, bench: 
     assert NAME in (tmp_path / "report" / "index.html").read_text()
 
 
+@pytest.mark.parametrize("kind", ["algorithm", "task"])
 @pytest.mark.parametrize("name", [NAME, "x", "An_other-Method-with-quite-a-long-name-42"])
-def test_what_it_writes_is_tidy(name: str, bench: Bench, tmp_path: Path) -> None:
+def test_what_it_writes_is_tidy(kind: str, name: str, bench: Bench, tmp_path: Path) -> None:
     pytest.importorskip("ruff")
-    assert bench("new", "algorithm", name).code == 0
+    assert bench("new", kind, name).code == 0
     options = ["--isolated", "--no-cache", "--line-length=120"]
     rules = "--extend-select=I,B,UP,SIM,RUF,PT"
     for check in (["check", rules], ["format", "--check"]):
@@ -188,7 +260,8 @@ def test_the_templates_are_part_of_what_is_installed() -> None:
     templates = {path.name for path in (ROOT / "suite").glob("templates/*/*.j2")}
     assert templates == set(new._FILES.values())
     assert 'suite = ["templates/*/*.j2"]' in (ROOT / "pyproject.toml").read_text()
-    assert {p.name for p in (ROOT / "suite" / "templates" / "algorithm").iterdir()} == templates
+    for kind in ("algorithm", "task"):
+        assert {p.name for p in (ROOT / "suite" / "templates" / kind).iterdir()} == templates
 
 
 def test_looking_for_a_module_imports_nothing(bench: Bench) -> None:

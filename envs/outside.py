@@ -1,0 +1,48 @@
+"""Tasks of other packages, which join through the entry point group "bench.envs"; imported when asked for.
+
+An entry names the gymnasium id and the task: `my-task-v0 = "my_task:TASK"`. Importing the module registers the
+environment with gymnasium.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import gymnasium
+
+from envs.task import Task
+
+__all__ = ["OutsideTaskError", "load", "make", "points"]
+
+GROUP = "bench.envs"
+
+
+class OutsideTaskError(ValueError):
+    """An installed package announces a task that is none; the message names the package."""
+
+
+def points() -> dict[str, EntryPoint]:
+    """The entry points by task id."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def load(point: EntryPoint) -> Task:
+    """The task behind an entry point; raises `OutsideTaskError` where there is none of that id."""
+    where = f"task {point.name} of {point.dist.name if point.dist else 'an installed package'}"
+    try:
+        task = point.load()
+    except Exception as error:  # whatever the package's own code raises
+        reason = f"{type(error).__name__}: {error}"
+        raise OutsideTaskError(f"{where}: {point.value} cannot be imported ({reason})") from error
+    if not isinstance(task, Task) or task.id != point.name:
+        found = f"a task {task.id!r}" if isinstance(task, Task) else f"{type(task).__name__}"
+        raise OutsideTaskError(f"{where}: {point.value} is {found}; it must be an envs.task.Task with that id")
+    return task
+
+
+def make(env_id: str, **options: Any) -> gymnasium.Env[Any, Any]:
+    """`gymnasium.make`, also for environments of other packages that nobody in this process has imported yet."""
+    if env_id not in gymnasium.registry and (point := points().get(env_id)) is not None:
+        load(point)
+    return gymnasium.make(env_id, **options)
