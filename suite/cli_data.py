@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from suite.options import AsJson, DatasetName, Env, Workers, print_rows
+from suite.options import AsJson, DatasetName, Env, Profile, Threads, Workers, print_rows
 
 __all__ = ["data_app"]
 
@@ -55,3 +55,17 @@ def distill(
     from suite import data_commands
 
     print_rows([data_commands.distill(env, rollouts, out, seed, updates, normalise)], False)
+
+
+@data_app.command()
+def worth(
+    env: Env, profile: Profile = "quick",
+    seeds: Annotated[str, typer.Option(help="Training seeds of the clones.")] = "1",
+    episodes: Annotated[int, typer.Option(min=2, help="Episodes per score.")] = 100,
+    out: Annotated[Path, typer.Option(help="Folder of the clones' runs.")] = Path("worth"),
+    threads: Threads = None, workers: Workers = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """The AWAC paper's Table 3: random actions, the expert, clones of the demonstrations and of all data."""
+    from suite import data_commands
+
+    print_rows(data_commands.worth(env, profile, seeds, episodes, out, threads, workers), as_json)

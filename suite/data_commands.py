@@ -6,15 +6,16 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import suite.worth
 from algos.settings import SettingError, nearest
 from envs import datasets, tasks
 from envs.task import DEFAULT, AnyRecipe, MixRecipe, Task
 from suite import recipes
-from suite.config import parse_list
+from suite.config import parse_list, parse_seeds
 from suite.hardware import Hardware
 from suite.lines import about, say, show
 
-__all__ = ["build", "distill", "info"]
+__all__ = ["build", "distill", "info", "worth"]
 
 
 def build(env: str, dataset: str, steps: int | None, seed: int, workers: int | None) -> None:
@@ -58,3 +59,13 @@ def info(env: str, dataset: str | None, seed: int) -> list[dict[str, Any]]:
 def distill(env: str, rollouts: Path, out: Path, seed: int, updates: int, normalise: bool) -> dict[str, Any]:
     """Distil an expert from recorded rollouts; returns what its file says of it."""
     return recipes.distill(tasks.get(env), rollouts, out, updates, seed, normalise=normalise, progress=say)
+
+
+def worth(
+    env: str, profile: str, seeds: str, episodes: int, out: Path, threads: int | None, workers: int | None
+) -> list[dict[str, Any]]:
+    """Random actions, the expert, and clones of the default data, beside the paper's Table 3."""
+    chosen = [tasks.get(name) for name in parse_list(env)]
+    return suite.worth.table(
+        chosen, profile, parse_seeds(seeds), episodes, out, Hardware("auto", threads, workers), say
+    )

@@ -77,19 +77,19 @@ def _hampered(
 
 def rollouts(
     task: Task,
-    policy: nn.Module,
+    policy: nn.Module | None,
     count: int,
     seed: int,
     workers: int,
     sample: bool = True,
     progress: Progress | None = None,
 ) -> list[Episode]:
-    """`count` episodes over the task's horizon, sampled from a policy of one seed, or of its mode."""
+    """`count` episodes over the horizon, sampled from a policy of one seed (None: random actions), or of its mode."""
     return _sampled(task, policy, count, seed, workers, sample, progress, "rollouts")
 
 
 def _sampled(
-    task: Task, policy: nn.Module, count: int, seed: int, workers: int, sample: bool, progress: Progress | None,
+    task: Task, policy: nn.Module | None, count: int, seed: int, workers: int, sample: bool, progress: Progress | None,
     stream: str,
 ) -> list[Episode]:  # fmt: skip
     """`rollouts` of one of `_STREAMS`; those of "demonstrations" are marked as such."""
@@ -99,7 +99,7 @@ def _sampled(
         for first in range(0, count, at_once):
             streams = _streams(seed, _STREAMS[stream], range(first, first + at_once))
             seeds = [_env_seed(rng) for rng in streams]
-            actions = _sampler(task, policy, streams) if sample else _Policy(policy, None)
+            actions = _sampler(task, policy, streams) if sample or policy is None else _Policy(policy, None)
             episodes += play(task, env, actions, seeds, task.horizon)
             if progress is not None:
                 progress(f"{stream} {min(len(episodes), count)}/{count}")

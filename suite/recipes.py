@@ -248,9 +248,9 @@ def distill(
 
 
 def scores(
-    task: Task, policy: nn.Module, episodes: int, seed: int, workers: int, sample: bool = False
+    task: Task, policy: nn.Module | None, episodes: int, seed: int, workers: int, sample: bool = False
 ) -> dict[str, float]:
-    """What a policy of one seed earns: mean and spread of the return, mean length of an episode.
+    """What a policy of one seed earns (None: random actions): mean and spread of the return, mean length of an episode.
 
     Where the task has a success rule, also the shares of episodes successful at the last step and at any.
     """

@@ -1,0 +1,94 @@
+"""What a task's data are worth, as in the AWAC paper's Table 3: clones of them beside random actions and the expert."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from algos.policy_file import load_policy
+from envs.task import Task
+from suite import recipes
+from suite.cell import run_cell
+from suite.config import resolve
+from suite.hardware import Hardware
+from suite.papers import printed
+from suite.presets import PAPER
+
+__all__ = ["CLONES", "interval", "table"]
+
+PLACE = "AWAC Table 3"
+CLONES = ("bc-demos", "bc")  # BC(1), BC(2): of the demonstrations, of everything
+_Z = 1.96  # normal quantile of 95 %
+_NUMBERS = {"random actions": 11, "expert": 12, "bc-demos": 13, "bc": 13}  # dataset seeds of the episodes scored
+
+
+def table(
+    tasks: Sequence[Task], profile: str, seeds: Sequence[int], episodes: int, out: Path, hardware: Hardware,
+    say: Callable[[str], None],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Rows (task, what is scored, score, 95 % interval over episodes, ...), one per training seed of a clone.
+
+    Clones are runs of `bc-demos` and `bc` in `out`, which go on where they stopped. Every score is of the mode, over
+    `episodes` episodes that chose nothing; of the expert and the clones the same ones per seed of training.
+    """
+    # evaluations of the runs themselves would choose nothing and cost time
+    few = ["eval_episodes=1"]
+    cells = {
+        (task.id, algo): resolve(algo, task.id, seeds, profile, few, "worth", None, PAPER)
+        for task in tasks for algo in CLONES
+    }  # fmt: skip
+    rows = []
+    for task in tasks:
+        say(f"{task.short_name}: random actions and expert")
+        rows.append(_row(task, "random actions", None, None, episodes, hardware))
+        rows.append(_row(task, "expert", None, load_policy([recipes.expert_file(task)])[0], episodes, hardware))
+        for algo in CLONES:
+            folder = run_cell(cells[task.id, algo], out, hardware)
+            for seed in seeds:
+                path = folder / "policy" / f"seed-{seed}.npz"
+                if path.is_file():  # a diverged seed leaves none
+                    rows.append(_row(task, algo, seed, load_policy([path])[0], episodes, hardware))
+                else:
+                    rows.append({**_empty(task, algo, seed), "score": "diverged"})
+    return rows
+
+
+def _row(
+    task: Task, what: str, seed: int | None, policy: nn.Module | None, episodes: int, hardware: Hardware
+) -> dict[str, Any]:
+    workers = hardware.worker_count()
+    found = recipes.scores(task, policy, episodes, _NUMBERS[what], workers, sample=policy is None)
+    score = found[task.headline]
+    low, high = interval(score, found["return_std"], episodes, share=task.headline == "success")
+    digits = 2 if task.headline == "success" else 0
+    return {
+        **_empty(task, what, seed), "score": round(score, digits + 1),
+        "95 %": f"{low:.{digits}f} to {high:.{digits}f}", "episodes": episodes,
+        "length": round(found["episode_length"]),
+    }  # fmt: skip
+
+
+def _empty(task: Task, what: str, seed: int | None) -> dict[str, Any]:
+    beside = {"random actions": 0, "expert": 1}.get(what)
+    d4rl = task.d4rl_anchors[beside] if task.d4rl_anchors and beside is not None else "-"
+    paper = [p.value for p in printed(PLACE, task.id) if p.what == what]
+    return {
+        "task": task.short_name, "what": what, "seed": "-" if seed is None else seed, "metric": task.headline,
+        "score": "-", "95 %": "-", "episodes": "-", "length": "-",
+        "paper": f"{paper[0]:g}" if paper else "-", "D4RL": d4rl if isinstance(d4rl, str) else f"{d4rl:g}",
+    }  # fmt: skip
+
+
+def interval(mean: float, std: float, count: int, share: bool) -> tuple[float, float]:
+    """95 % interval of a mean of `count` values: Wilson's of a share, else the normal one of that deviation."""
+    if share:
+        z2 = _Z * _Z
+        middle = (mean + z2 / (2 * count)) / (1 + z2 / count)
+        half = _Z / (1 + z2 / count) * math.sqrt(mean * (1 - mean) / count + z2 / (4 * count * count))
+        return max(0.0, middle - half), min(1.0, middle + half)
+    half = _Z * std / math.sqrt(count)
+    return mean - half, mean + half

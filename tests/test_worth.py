@@ -1,0 +1,68 @@
+"""Table 3: scores of random actions, the expert and clones of the data, beside printed ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import toy_data
+from command import Bench
+from scipy import stats
+
+from algos.policy_file import load_policy
+from envs import tasks
+from suite import recipes
+from suite.papers import printed
+from suite.worth import interval
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+    yield from toy_data.isolated(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 20), (3, 20), (20, 20), (50, 100)])
+def test_the_interval_of_a_share_is_wilsons(hits: int, count: int) -> None:
+    expected = stats.binomtest(hits, count).proportion_ci(0.95, method="wilson")
+    assert interval(hits / count, 0.0, count, share=True) == pytest.approx((expected.low, expected.high), abs=1e-4)
+
+
+def test_the_interval_of_a_mean_is_the_normal_one() -> None:
+    expected = stats.norm.interval(0.95, loc=-3.0, scale=2.0 / 10)
+    assert interval(-3.0, 2.0, 100, share=False) == pytest.approx(expected, abs=1e-4)
+
+
+def test_printed_numbers_are_of_our_tasks_and_metrics() -> None:
+    rows = printed()
+    assert {r.task for r in rows} <= set(tasks.TASKS)
+    assert all(tasks.get(r.task).headline == r.metric for r in rows)
+    assert [(r.what, r.value) for r in printed("AWAC Table 3", "pen-binary-v0")] == [
+        ("expert", 1.0), ("bc-demos", 0.73), ("bc", 0.76),
+    ]  # fmt: skip
+    assert not printed("AWAC Table 9")
+
+
+def test_the_table_scores_data_between_random_actions_and_the_expert(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    short = dataclasses.replace(tasks.get("point-reach"), d4rl_anchors=(-7.0, -5.0))
+    monkeypatch.setitem(tasks.TASKS, "point-reach-v0", short)
+    arguments = ("data", "worth", "--env", "point-reach", "--profile", "smoke", "--seeds", "2", "--episodes", "4",
+                 "--workers", "0", "--threads", "1", "--json")  # fmt: skip
+    said = bench(*arguments)
+    assert said.code == 0, said.err
+    rows = json.loads(said.out)
+    assert [(r["what"], r["seed"]) for r in rows] == [
+        ("random actions", "-"), ("expert", "-"), ("bc-demos", 0), ("bc-demos", 1), ("bc", 0), ("bc", 1),
+    ]  # fmt: skip
+    random, expert = (row["score"] for row in rows[:2])
+    assert random < expert
+    assert [row["D4RL"] for row in rows[:3]] == ["-7", "-5", "-"]
+    policy, _ = load_policy(list(tmp_path.glob("worth/point-reach-v0/bc/*/policy/seed-1.npz")))
+    assert recipes.scores(short, policy, 4, 13, 0)["return"] == pytest.approx(rows[-1]["score"], abs=0.06)
+    assert json.loads(bench(*arguments).out) == rows, "the clones are not trained again"
