@@ -1,0 +1,88 @@
+"""Tasks beside each other: steps per second of the environment, and what building the default dataset costs.
+
+    python benchmarks/tasks.py [--env pen-binary,ant] [--builds 2] [--dataset default] [--out tasks.json]
+
+Every dataset is built `--builds` times, each time in an empty store; their fingerprints must agree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from envs import minari_store, outside, tasks
+from envs.task import Task
+from suite import recipes
+from suite.hardware import versions
+
+SECONDS = 3.0
+
+
+def steps_per_second(task: Task) -> float:
+    """Of one environment in this process under uniform random actions, resets included."""
+    rng = np.random.default_rng(0)
+    with outside.make(task.id) as env:
+        env.action_space.seed(0)
+        env.reset(seed=0)
+        actions = [env.action_space.sample() for _ in range(100)]
+        done = 0
+        start = time.perf_counter()
+        while (spent := time.perf_counter() - start) < SECONDS:
+            *_, terminated, truncated, _ = env.step(actions[rng.integers(100)])
+            done += 1
+            if terminated or truncated:
+                env.reset()
+    return done / spent
+
+
+def builds(task: Task, name: str, count: int) -> dict[str, Any]:
+    """Seconds, size and fingerprints of `count` builds of a dataset."""
+    seconds, found, size, info = [], set(), 0, None
+    for _ in range(count):
+        with tempfile.TemporaryDirectory() as store:
+            os.environ["MINARI_DATASETS_PATH"] = store
+            start = time.perf_counter()
+            info = recipes.build(task, 0, name=name).info
+            seconds.append(round(time.perf_counter() - start, 1))
+            found.add(info.fingerprint)
+            size = sum(f.stat().st_size for f in minari_store.folder(info.id).rglob("*") if f.is_file())
+    if info is None:
+        return {}
+    return {
+        "dataset": name, "episodes": info.episodes, "transitions": info.steps, "build_s": seconds,
+        "MB": round(size / 1e6, 1), "fingerprints": sorted(found), "return": round(info.return_mean, 1),
+    }  # fmt: skip
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--env", default=",".join(tasks.TASKS))
+    parser.add_argument("--dataset", default="default")
+    parser.add_argument("--builds", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    rows = []
+    for name in arguments.env.split(","):
+        task = tasks.get(name)
+        row: dict[str, Any] = {"task": task.short_name, "observation": task.obs_dim, "action": task.action_dim}
+        row["env_steps_per_s"] = round(steps_per_second(task))
+        try:
+            row |= builds(task, arguments.dataset, arguments.builds)
+        except minari_store.DatasetError as error:  # some tasks have no data of their own
+            row["dataset"] = str(error)
+        rows.append(row)
+        print(row, flush=True)
+    if arguments.out is not None:
+        arguments.out.write_text(json.dumps({"versions": versions(), "cores": os.cpu_count(), "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":  # workers are spawned
+    main()
