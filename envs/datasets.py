@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,14 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import minari_store, minari_write, packed
+from envs import d4rl_names, minari_store, minari_write, packed
 from envs.episodes import Episode, Transitions, checked, fingerprint, minari_buffer, raw, transitions
 from envs.minari_store import OWN, DamagedError, DatasetError, LocalDataset, exists, local_datasets
 from envs.tasks import TASKS, Task
 
 __all__ = [
     "NAMESPACE", "Dataset", "DatasetError", "DatasetInfo", "Episode", "LocalDataset", "Transitions",
-    "exists", "fingerprint", "load", "load_episodes", "local_datasets", "resolve", "store", "transitions", "write",
+    "content", "exists", "fingerprint", "load", "load_episodes", "local_datasets", "resolve", "store", "transitions",
+    "write",
 ]  # fmt: skip
 
 NAMESPACE = "awac-bench/"  # of the datasets that this suite builds
@@ -101,6 +103,12 @@ def write(
     minari_write.create(dataset_id, [minari_buffer(task, e) for e in stored], task.id, extra, description or None)
 
 
+def content(task: Task, dataset_id: str, episodes: Sequence[Episode]) -> str:
+    """The fingerprint that episodes would be stored with."""
+    demos = {i for i, e in enumerate(episodes) if e.demo}
+    return fingerprint(checked(task, dataset_id, raw(episodes), demos)[0])
+
+
 def load(task: Task, name: str) -> Dataset:
     """The dataset of that id or of the task's short name for it ("human"), fetched if need be, and checked.
 
@@ -166,6 +174,11 @@ def _fetch(task: Task, dataset_id: str) -> None:
     where = f"dataset {dataset_id} is not in {minari_store.root()}"
     if dataset_id.startswith(NAMESPACE):
         raise DatasetError(f"{where}; `bench data build` makes a task's default one; {_hint(task, dataset_id)}")
+    if dataset_id.startswith(d4rl_names.PREFIX):
+        from envs import imports  # which stores what it reads with this module
+
+        imports.import_data(task, dataset_id, say=lambda line: print(line, file=sys.stderr))
+        return
     try:
         return minari_write.download(dataset_id)
     except DatasetError as error:

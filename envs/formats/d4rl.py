@@ -99,14 +99,17 @@ def _narrow(where: str, key: str, column: Any, width: int) -> Any:
     return _Narrow(where, column, width)
 
 
-def _group(where: str, file: h5py.File, name: str) -> dict[str, h5py.Dataset]:
-    """The arrays of a group, if it is there; it may hold one value that is no array, as some of D4RL's do."""
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Group):
-        return {}
-    found = {
-        key: _column(where, file[name], key) for key in file[name] if isinstance(file[name].get(key), h5py.Dataset)
-    }
-    return {key: column for key, column in found.items() if column.shape}
+def _group(where: str, group: h5py.Group, name: str, prefix: str = "") -> dict[str, h5py.Dataset]:
+    """The arrays of a group, if it is there, by path; values that are no arrays, as some of D4RL's, are left out."""
+    found: dict[str, h5py.Dataset] = {}
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink) or not isinstance(group[name], h5py.Group):
+        return found
+    for key, part in group[name].items():
+        if isinstance(part, h5py.Group):
+            found |= _group(where, group[name], key, f"{prefix}{key}/")
+        elif isinstance(part, h5py.Dataset) and part.shape:
+            found[prefix + key] = _column(where, group[name], key)
+    return found
 
 
 def _column(where: str, group: h5py.Group, key: str) -> h5py.Dataset:

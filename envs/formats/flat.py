@@ -67,6 +67,8 @@ def cut(where: str, task: Task, flat: Flat, limit: int | None = None) -> Content
     _count_dropped(where, steps, extra, stands_in if last is None else None, notes)
     at = start + np.cumsum(extra) - extra  # [E] where each begins once those are put in
     action, reward = _float32(where, "actions", flat.action), _reward(where, task, flat)
+    if (outside := float(np.mean(np.abs(action) > 1))) > 0:
+        notes.append(f"{outside:.1%} of action entries lie outside [-1, 1], to which they are clipped")
     tail = obs[stop - 1] if last is None else last
     obs = _insert(obs, stop, extra, tail)
     states = {k: _insert(np.asarray(v[:]), stop, extra, _final(flat, k, v, len(stop))) for k, v in flat.infos.items()}
