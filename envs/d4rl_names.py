@@ -42,13 +42,12 @@ def _locomotion() -> dict[str, File]:
     for robot in ("halfcheetah", "hopper", "walker2d", "ant"):
         for kind in kinds:
             stem = "mixed" if kind == "medium-replay" else kind.replace("-", "_")
-            body = "walker" if (robot, kind) == ("walker2d", "medium-replay") else robot  # so called there
-            found[f"{robot}-{kind}-v0"] = File(f"gym_mujoco/{body}_{stem}.hdf5", 1000)
+            found[f"{robot}-{kind}-v0"] = File(f"gym_mujoco/{robot}_{stem}.hdf5", 1000)
         for version in ("v1", "v2"):
             for kind in (*kinds, "full-replay"):
                 file = f"gym_mujoco_{version}/{robot}_{kind.replace('-', '_')}-{version}.hdf5"
                 found[f"{robot}-{kind}-{version}"] = File(file, 1000)
-    return found
+    return found | {"walker2d-medium-replay-v0": File("gym_mujoco/walker_mixed.hdf5", 1000)}  # so called there
 
 
 def _hands() -> dict[str, File]:

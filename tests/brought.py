@@ -29,6 +29,11 @@ def columns(lengths: tuple[int, ...] = LENGTHS, *, successors: bool = True) -> d
     return made | ({"next_observations": after} if successors else {})
 
 
+def changed(**changes: Any) -> dict[str, Any]:
+    """Columns with some replaced, or left out where None."""
+    return {k: v for k, v in (columns() | changes).items() if v is not None}
+
+
 def hdf5(path: Path, arrays: dict[str, Any]) -> Path:
     with h5py.File(path, "w") as file:
         for name, values in arrays.items():

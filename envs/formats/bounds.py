@@ -7,7 +7,7 @@ from envs.minari_store import DatasetError
 __all__ = ["check_size"]
 
 _RATIO = 300  # announced bytes per stored byte; recorded numbers compress to a third, flags and rewards further
-_FREE = 256 * 2**20  # bytes that may be announced whatever is stored
+_FREE = 64 * 2**20  # bytes that may be announced whatever is stored
 
 
 def check_size(where: str, what: str, announced: int, stored: int) -> None:
