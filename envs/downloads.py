@@ -14,7 +14,7 @@ import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,8 +155,7 @@ def _some(url: str, part: Path, say: Progress) -> None:
         now = _Identity(url, version, have + int(length) if length else -1)
         _note(part).write_text(json.dumps(vars(now)))
         with part.open("ab" if appends else "wb") as f:
-            for done in _copied(answer, f, have):
-                _report(say, url, done, now.size)
+            _copy(answer, f, have, now, say)
     if now.size >= 0 and _size(part) != now.size:
         raise OSError(f"{_size(part)} of {now.size} bytes came; the next attempt goes on from {part}")
 
@@ -180,22 +179,15 @@ def _continues(answer: Any, have: int, known: _Identity | None) -> bool:
     return True
 
 
-def _copied(source: Any, sink: Any, have: int) -> Iterator[int]:
-    """Copy, yielding how many bytes there are now."""
+def _copy(source: Any, sink: Any, have: int, what: _Identity, say: Progress) -> None:
+    """Copy to the end, saying now and then how far it is."""
+    said = time.monotonic()
     while chunk := source.read(_CHUNK):
         sink.write(chunk)
         have += len(chunk)
-        yield have
-
-
-_last_report = [0.0]
-
-
-def _report(say: Progress, url: str, done: int, size: int) -> None:
-    if time.monotonic() - _last_report[0] > REPORT_SECONDS:
-        _last_report[0] = time.monotonic()
-        of = f" of {size / 1e6:.0f}" if size > 0 else ""
-        say(f"{url}: {done / 1e6:.0f}{of} MB")
+        if time.monotonic() - said > REPORT_SECONDS:
+            said = time.monotonic()
+            say(f"{what.url}: {have / 1e6:.1f}{f' of {what.size / 1e6:.1f}' if what.size > 0 else ''} MB")
 
 
 def _note(part: Path) -> Path:

@@ -40,6 +40,15 @@ def test_a_file_arrives_whole_and_alone(site: Site, tmp_path: Path) -> None:
     assert len(site.requests) == 1
 
 
+def test_long_downloads_say_how_far_they_are(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    get(site, tmp_path / "quick", said)
+    assert said == []
+    monkeypatch.setattr(downloads, "REPORT_SECONDS", -1.0)
+    get(site, tmp_path / "slow", said)
+    assert said == [f"{site.address}/a.hdf5: 0.1 of 0.1 MB"]
+
+
 def test_what_breaks_off_is_resumed_where_it_broke_off(site: Site, tmp_path: Path) -> None:
     site.break_after = [50_000, 20_000]
     said: list[str] = []
