@@ -96,6 +96,26 @@ def linked_hdf5(path: Path) -> Path:
     return path
 
 
+def scattered_hdf5(path: Path) -> Path:
+    """The actions lie in another file, by HDF5's external storage."""
+    hdf5(path, changed(actions=None))
+    path.with_name("raw").write_bytes(bytes(88))
+    with h5py.File(path, "a") as file:
+        file.create_dataset("actions", shape=(11, 2), dtype="f4", external=[(str(path.with_name("raw")), 0, 88)])
+    return path
+
+
+def virtual_hdf5(path: Path) -> Path:
+    """The actions are a view of another file."""
+    hdf5(path.with_name("else.h5"), columns())
+    hdf5(path, changed(actions=None))
+    layout = h5py.VirtualLayout((11, 2), "f4")
+    layout[:] = h5py.VirtualSource(str(path.with_name("else.h5")), "actions", (11, 2))
+    with h5py.File(path, "a") as file:
+        file.create_virtual_dataset("actions", layout)
+    return path
+
+
 def broken_paths(**changes: Any) -> list[dict[str, Any]]:
     made = paths()
     made[1] = {k: v for k, v in (made[1] | changes).items() if v is not None}
@@ -167,6 +187,8 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
         "announce 1,200,000 MB and hold 0.0 MB",
     ),
     "HDF5 that points elsewhere": (lambda d: linked_hdf5(d / "x.h5"), "actions is not an array in this file"),
+    "HDF5 stored elsewhere": (lambda d: scattered_hdf5(d / "x.h5"), "actions is not an array in this file"),
+    "HDF5 that views another": (lambda d: virtual_hdf5(d / "x.h5"), "actions is not an array in this file"),
     "observations of another task": (
         lambda d: npz(d / "x.npz", changed(observations=np.ones((11, 5), "f4"))),
         r"shape \[11, 5\], .* needs \[rows, 3\]; --env",
