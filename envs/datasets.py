@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,14 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import minari_store, minari_write
+from envs import d4rl_names, minari_store, minari_write, packed
 from envs.episodes import Episode, Transitions, checked, fingerprint, minari_buffer, raw, transitions
 from envs.minari_store import OWN, DamagedError, DatasetError, LocalDataset, exists, local_datasets
 from envs.tasks import TASKS, Task
 
 __all__ = [
     "NAMESPACE", "Dataset", "DatasetError", "DatasetInfo", "Episode", "LocalDataset", "Transitions",
-    "exists", "fingerprint", "load", "load_episodes", "local_datasets", "resolve", "store", "transitions",
+    "content", "exists", "fingerprint", "load", "load_episodes", "local_datasets", "resolve", "store", "transitions",
+    "write",
 ]  # fmt: skip
 
 NAMESPACE = "awac-bench/"  # of the datasets that this suite builds
@@ -77,21 +79,34 @@ def store(
     returned and nothing is written: ask `exists` first, or compare fingerprints, where that matters.
     Raises `DatasetError` when the episodes do not fit the task or the folder cannot be written.
     """
-    if not exists(dataset_id):
-        demos = [i for i, e in enumerate(episodes) if e.demo]
-        stored, _ = checked(task, dataset_id, raw(episodes), set(demos))
-        own = {
-            "task": task.id,
-            "fingerprint": fingerprint(stored),
-            "demos": demos,
-            "recipe": json.loads(json.dumps(dict(metadata), allow_nan=False)),
-        }
-        extra: dict[str, Any] = {OWN: own}
-        if task.anchors is not None:
-            extra |= {"ref_min_score": task.anchors[0], "ref_max_score": task.anchors[1]}
-        buffers = [minari_buffer(task, e) for e in stored]
-        minari_write.create(dataset_id, buffers, task.id, extra, description or None)
+    write(task, dataset_id, episodes, metadata, description)
     return load(task, dataset_id)
+
+
+def write(
+    task: Task, dataset_id: str, episodes: Sequence[Episode], metadata: Mapping[str, Any], description: str = ""
+) -> None:
+    """What `store` writes, for callers that drop the episodes before they read them back."""
+    if exists(dataset_id):
+        return
+    demos = [i for i, e in enumerate(episodes) if e.demo]
+    stored, _ = checked(task, dataset_id, raw(episodes), set(demos))
+    own = {
+        "task": task.id,
+        "fingerprint": fingerprint(stored),
+        "demos": demos,
+        "recipe": json.loads(json.dumps(dict(metadata), allow_nan=False)),
+    }
+    extra: dict[str, Any] = {OWN: own}
+    if task.anchors is not None:
+        extra |= {"ref_min_score": task.anchors[0], "ref_max_score": task.anchors[1]}
+    minari_write.create(dataset_id, [minari_buffer(task, e) for e in stored], task.id, extra, description or None)
+
+
+def content(task: Task, dataset_id: str, episodes: Sequence[Episode]) -> str:
+    """The fingerprint that episodes would be stored with."""
+    demos = {i for i, e in enumerate(episodes) if e.demo}
+    return fingerprint(checked(task, dataset_id, raw(episodes), demos)[0])
 
 
 def load(task: Task, name: str) -> Dataset:
@@ -100,14 +115,14 @@ def load(task: Task, name: str) -> Dataset:
     Raises `DatasetError` when it cannot be had, is damaged, or is not one of this task.
     """
     dataset_id = resolve(task, name)
-    episodes, clipped = _load(task, dataset_id)
-    rows = transitions(task, episodes)
-    return Dataset(rows, _info(task, dataset_id, episodes, rows, clipped))
+    loaded = _load(task, dataset_id)
+    rows = transitions(task, loaded.episodes)
+    return Dataset(rows, _info(task, dataset_id, loaded, rows))
 
 
 def load_episodes(task: Task, name: str, infos: bool = False) -> list[Episode]:
     """The same episode by episode, with reset seeds where they were recorded, and what else was if `infos`."""
-    return _load(task, resolve(task, name), infos)[0]
+    return _load(task, resolve(task, name), infos).episodes
 
 
 def resolve(task: Task, name: str) -> str:
@@ -121,7 +136,7 @@ def resolve(task: Task, name: str) -> str:
     return name
 
 
-def _load(task: Task, dataset_id: str, infos: bool = False) -> tuple[list[Episode], float]:
+def _load(task: Task, dataset_id: str, infos: bool = False) -> packed.Loaded:
     if not exists(dataset_id):
         _fetch(task, dataset_id)
     about = minari_store.metadata(dataset_id)
@@ -132,16 +147,22 @@ def _load(task: Task, dataset_id: str, infos: bool = False) -> tuple[list[Episod
     demos: Collection[int] = set(own.get("demos", ()))
     if not own and re.search(r"/human-v\d+$", dataset_id):
         demos = range(about["total_episodes"])
+    key = packed.key(task, dataset_id, demos)
+    if not infos and (found := packed.read(dataset_id, key, own.get("fingerprint"))):
+        return found
     try:
         episodes, clipped = checked(task, dataset_id, minari_store.episodes(dataset_id, infos), demos)
     except DatasetError as error:
         if not own or isinstance(error, DamagedError):
             raise
         raise minari_store.damaged(dataset_id, f"it was sound when it was stored; {error}") from None
-    if own and own.get("fingerprint") != (found := fingerprint(episodes)):
-        reason = f"its content is {found}, it was stored as {own.get('fingerprint')}"
+    loaded = packed.Loaded(episodes, clipped, fingerprint(episodes))
+    if own and own.get("fingerprint") != loaded.fingerprint:
+        reason = f"its content is {loaded.fingerprint}, it was stored as {own.get('fingerprint')}"
         raise minari_store.damaged(dataset_id, reason)
-    return episodes, clipped
+    if not infos:
+        packed.write(dataset_id, key, loaded)
+    return loaded
 
 
 def _own(about: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -153,6 +174,11 @@ def _fetch(task: Task, dataset_id: str) -> None:
     where = f"dataset {dataset_id} is not in {minari_store.root()}"
     if dataset_id.startswith(NAMESPACE):
         raise DatasetError(f"{where}; `bench data build` makes a task's default one; {_hint(task, dataset_id)}")
+    if dataset_id.startswith(d4rl_names.PREFIX):
+        from envs import imports  # which stores what it reads with this module
+
+        imports.import_data(task, dataset_id, say=lambda line: print(line, file=sys.stderr))
+        return
     try:
         return minari_write.download(dataset_id)
     except DatasetError as error:
@@ -192,7 +218,8 @@ def _names_scene(env: str, task: Task) -> bool:
     return start >= 0 and env[start].isupper()
 
 
-def _info(task: Task, dataset_id: str, episodes: Sequence[Episode], rows: Transitions, clipped: float) -> DatasetInfo:
+def _info(task: Task, dataset_id: str, loaded: packed.Loaded, rows: Transitions) -> DatasetInfo:
+    episodes = loaded.episodes
     about = minari_store.metadata(dataset_id)
     first = np.flatnonzero(rows.step == 0)
     returns = np.add.reduceat(rows.reward, first, dtype=np.float64)  # [episodes]
@@ -208,7 +235,7 @@ def _info(task: Task, dataset_id: str, episodes: Sequence[Episode], rows: Transi
 
     return DatasetInfo(
         id=dataset_id,
-        fingerprint=fingerprint(episodes),
+        fingerprint=loaded.fingerprint,
         episodes=len(episodes),
         steps=len(rows),
         demos=int(demo.sum()),
@@ -222,7 +249,7 @@ def _info(task: Task, dataset_id: str, episodes: Sequence[Episode], rows: Transi
         return_mean=float(returns.mean()),
         return_max=float(returns.max()),
         over_horizon=sum(len(e.action) > task.horizon for e in episodes),
-        clipped=clipped,
+        clipped=loaded.clipped,
         description=str(about.get("description", "")),
         recipe=_own(about).get("recipe", {}),
     )

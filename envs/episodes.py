@@ -116,13 +116,13 @@ def checked(
             )
         if task.terminates and np.any(part.terminated[:-1]):
             raise DatasetError(f"{where}: goes on after step {int(np.argmax(part.terminated))} terminated")
-        outside += int(np.count_nonzero(np.abs(action) > 1))
+        if count := int(np.count_nonzero(np.abs(action) > 1)):
+            outside += count
+            action = np.clip(action, -1, 1)
         entries += action.size
         reward = _recorded_reward(where, part.reward, len(action)) if task.success is None else None
         terminated = task.terminates and bool(part.terminated[-1])
-        episodes.append(
-            Episode(obs, np.clip(action, -1, 1), index in demos, terminated, part.seed, reward, part.infos or {})
-        )
+        episodes.append(Episode(obs, action, index in demos, terminated, part.seed, reward, part.infos or {}))
     if not episodes:
         raise DatasetError(f"dataset {dataset_id} is empty: it has no episodes")
     return episodes, outside / entries

@@ -28,9 +28,10 @@ import minari
 from minari.data_collector.episode_buffer import EpisodeBuffer
 
 from envs import outside
+from envs.downloads import offline
 from envs.minari_store import DatasetError, exists, first_line, folder, root
 
-__all__ = ["create", "download"]
+__all__ = ["create", "download", "minari_root", "publish", "staging_folder"]
 
 STAGING = ".awac-bench-new-"
 DOWNLOADS = ".awac-bench-download"  # kept when a download breaks off, so that the next one resumes it
@@ -56,9 +57,9 @@ def create(
     try:
         root().mkdir(parents=True, exist_ok=True)
         _remove_leftovers()
-        with _staging() as staging:
+        with staging_folder() as staging:
             _write(staging, dataset_id, buffers, env_id, extra, description)
-            _publish(staging, dataset_id)
+            publish(staging, dataset_id)
     except OSError as error:
         raise DatasetError(
             f"cannot write dataset {dataset_id} to {root()}: {first_line(error)}; "
@@ -72,10 +73,10 @@ def download(dataset_id: str) -> None:
     staging = root() / DOWNLOADS
     try:
         staging.mkdir(parents=True, exist_ok=True)
-        with _minari_root(staging), _quiet():
+        with minari_root(staging), _quiet():
             # Minari takes any folder of that name for a finished download unless it is forced
             minari.download_dataset(dataset_id, force_download=(staging / dataset_id).exists())
-        _publish(staging, dataset_id)
+        publish(staging, dataset_id)
     except Exception as error:  # whatever the remote's client raises
         raise DatasetError(first_line(error)) from None
 
@@ -90,7 +91,7 @@ def _write(
 ) -> None:
     env = outside.make(env_id)
     try:
-        with _minari_root(staging), warnings.catch_warnings():
+        with minari_root(staging), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # Minari asks for an author, a permalink, ...
             made = minari.create_dataset_from_buffers(dataset_id, list(buffers), env=env, description=description)
             made.storage.update_metadata(dict(extra))
@@ -101,7 +102,7 @@ def _write(
             os.fsync(f.fileno())
 
 
-def _publish(staging: Path, dataset_id: str) -> None:
+def publish(staging: Path, dataset_id: str) -> None:
     """Rename a finished dataset into the store, with the namespace files that Minari keeps above it."""
     target = folder(dataset_id)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +118,8 @@ def _publish(staging: Path, dataset_id: str) -> None:
 
 
 @contextlib.contextmanager
-def _staging() -> Iterator[Path]:
+def staging_folder() -> Iterator[Path]:
+    """A hidden folder of the store for a dataset in the making, deleted afterwards."""
     path = Path(tempfile.mkdtemp(prefix=STAGING, dir=root()))
     try:
         yield path
@@ -134,7 +136,7 @@ def _remove_leftovers() -> None:
 
 
 @contextlib.contextmanager
-def _minari_root(path: Path) -> Iterator[None]:
+def minari_root(path: Path) -> Iterator[None]:
     """Point Minari at another store. It takes the place from the environment only, so one at a time."""
     with _root_lock:
         before = os.environ.get("MINARI_DATASETS_PATH")
@@ -149,7 +151,9 @@ def _minari_root(path: Path) -> Iterator[None]:
 
 
 def _check_reachable() -> None:
-    """Raise when the default remote cannot be used, before its client starts to retry."""
+    """Raise when the remote may not or cannot be used, before its client starts to retry."""
+    if offline():
+        raise DatasetError("BENCH_OFFLINE is set")
     if not os.environ.get("MINARI_REMOTE", "hf://").startswith("hf://"):
         return
     if importlib.util.find_spec("huggingface_hub") is None:

@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from suite import cli_data_files  # noqa: F401 - adds its commands to `bench data`
 from suite.cli_data import data_app
 from suite.options import (
     Algo,

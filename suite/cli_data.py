@@ -11,7 +11,9 @@ from suite.options import AsJson, DatasetName, Env, Profile, Threads, Workers, p
 
 __all__ = ["data_app"]
 
-data_app = typer.Typer(help="Datasets: build, look at, distil experts.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(
+    help="Datasets: build, import, look at, carry, distil experts.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @data_app.command()

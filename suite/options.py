@@ -29,7 +29,7 @@ Set = Annotated[
 Out = Annotated[Path, typer.Option(help="Folder of the run folders.")]
 Name = Annotated[str | None, typer.Option(help="First part of the run folder's name; default: the profile.")]
 DatasetName = Annotated[
-    str | None, typer.Option(help="A Minari dataset, or human, cloned, expert; default: the task's own.")
+    str | None, typer.Option(help="A Minari dataset, d4rl/NAME, or human, cloned, expert; default: the task's own.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of torch; default: all cores, shared by the jobs.")]

@@ -1,0 +1,42 @@
+"""AWAC's own files (Nair et al. 2020, as rlkit loads them): `.npy` of an object array of path dictionaries.
+
+Observations are flat, or dictionaries with the policy's input under `state_observation`; every step has its
+successor in `next_observations`. Demonstrations and rollouts lie in files of their own, so `--demos` says which it is.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from envs.formats.flat import Content, cut
+from envs.formats.paths import flatten
+from envs.formats.pickles import read_pickle
+from envs.minari_store import DatasetError, first_line
+from envs.task import Task
+
+__all__ = ["read"]
+
+
+def read(task: Task, path: Path, limit: int | None) -> Content:
+    """The episodes of a pickled npy; raises `DatasetError` where it holds anything else."""
+    where = str(path)
+    try:
+        with path.open("rb") as f:
+            version = np.lib.format.read_magic(f)
+            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = header(f)
+            content = f.read()
+    except (OSError, ValueError, EOFError) as error:
+        raise DatasetError(f"{where}: damaged npy ({first_line(error)}); fetch or save it again") from None
+    if not dtype.hasobject:
+        raise DatasetError(
+            f"{where}: a plain array {list(shape)} of {dtype}; AWAC's npy hold path dictionaries, and plain arrays "
+            "belong into an npz under the names observations, actions, rewards, terminals"
+        )
+    loaded = read_pickle(where, content)
+    if isinstance(loaded, list) and len(loaded) != math.prod(shape):
+        raise DatasetError(f"{where}: announces {math.prod(shape)} paths and holds {len(loaded)}; fetch it again")
+    return cut(where, task, flatten(where, loaded), limit)

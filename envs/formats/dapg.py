@@ -1,0 +1,28 @@
+"""DAPG's demonstrations (Rajeswaran et al. 2018): a pickled list of paths, all of them by people.
+
+A path has T observations for T actions, so its last step has no successor and is dropped. `init_state_dict` is kept as
+`init_NAME`, in the first row of an episode: it is the state asked for, not always the one that was recorded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from envs.formats.flat import Content, cut
+from envs.formats.paths import flatten
+from envs.formats.pickles import read_pickle
+from envs.minari_store import DatasetError, first_line
+from envs.task import Task
+
+__all__ = ["read"]
+
+
+def read(task: Task, path: Path, limit: int | None) -> Content:
+    """The episodes of a pickle of paths; raises `DatasetError` where it holds anything else."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({first_line(error)})") from None
+    flat = flatten(str(path), read_pickle(str(path), content))
+    return dataclasses.replace(cut(str(path), task, flat, limit), demos=True)

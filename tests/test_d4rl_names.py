@@ -1,0 +1,117 @@
+"""D4RL by name: which file it is, where it is looked for, and what is said when it cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from brought import columns, hdf5
+from command import Bench
+from file_server import Site, serving
+from toy_data import Place, isolated, toy
+
+from envs import d4rl_names, datasets, imports
+from envs.d4rl_names import FILES, File
+from envs.minari_store import DatasetError
+
+NAME = "d4rl/toy-human-v1"
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path / "d4rl"))
+    monkeypatch.delenv("BENCH_OFFLINE", raising=False)
+    monkeypatch.setitem(FILES, NAME, File("toy_v1/toy-human-v1.hdf5", 3, demos=True))
+    yield from isolated(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(("name", "path", "limit"), [  # of d4rl/infos.py and the registrations beside it
+    ("halfcheetah-medium-v2", "gym_mujoco_v2/halfcheetah_medium-v2.hdf5", 1000),
+    ("hopper-medium-replay-v2", "gym_mujoco_v2/hopper_medium_replay-v2.hdf5", 1000),
+    ("ant-full-replay-v1", "gym_mujoco_v1/ant_full_replay-v1.hdf5", 1000),
+    ("walker2d-medium-expert-v0", "gym_mujoco/walker2d_medium_expert.hdf5", 1000),
+    ("walker2d-medium-replay-v0", "gym_mujoco/walker_mixed.hdf5", 1000),
+    ("hopper-medium-replay-v0", "gym_mujoco/hopper_mixed.hdf5", 1000),
+    ("pen-human-v0", "hand_dapg/pen-v0_demos_clipped.hdf5", 100),
+    ("door-cloned-v0", "hand_dapg/door-demos-v0-bc-combined.hdf5", 200),
+    ("relocate-expert-v0", "hand_dapg/relocate-v0_expert_clipped.hdf5", 200),
+    ("hammer-cloned-v1", "hand_dapg_v1/hammer-cloned-v1.hdf5", 200),
+])  # fmt: skip
+def test_names_stand_for_the_files_of_d4rl(name: str, path: str, limit: int) -> None:
+    assert (FILES[f"d4rl/{name}"].path, FILES[f"d4rl/{name}"].limit) == (path, limit)
+
+
+def test_the_table_holds_every_robot_and_kind_of_each_version() -> None:
+    assert len(FILES) - 1 == 4 * (5 + 6 + 6) + 4 * 3 * 2
+    assert "d4rl/hopper-full-replay-v0" not in FILES  # which never was
+    people = {f"d4rl/{hand}-human-{v}" for hand in ("pen", "door", "relocate", "hammer") for v in ("v0", "v1")}
+    assert {n for n, f in FILES.items() if f.demos} == {NAME, *people}
+
+
+def test_a_file_in_the_packages_cache_needs_no_network(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "d4rl").mkdir()
+    hdf5(tmp_path / "d4rl" / "toy-human-v1.hdf5", columns((4, 5)))
+    monkeypatch.setenv("BENCH_OFFLINE", "1")
+    data = datasets.load(toy(), NAME)  # as --dataset does
+    assert (data.info.id, data.info.episodes, data.info.demos) == (NAME, 2, 2)
+    assert data.info.recipe["source"] == NAME
+    assert not imports.import_data(toy(), NAME).new
+    assert not place.attempts
+
+
+def test_without_marks_in_the_file_episodes_have_d4rls_own_limit(tmp_path: Path) -> None:
+    (tmp_path / "d4rl").mkdir()
+    made = columns((12,))
+    del made["timeouts"]
+    hdf5(tmp_path / "d4rl" / "toy-human-v1.hdf5", made)
+    assert imports.import_data(toy(), NAME).info.episodes == 4
+    assert imports.import_data(toy(), NAME, "lab/toy-v0", limit=6, demos="1").info.episodes == 2
+
+
+def test_what_is_missing_is_fetched_from_the_first_mirror_that_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = hdf5(tmp_path / "a.hdf5", columns()).read_bytes()
+    monkeypatch.undo()
+    monkeypatch.setitem(FILES, NAME, File("toy_v1/toy-human-v1.hdf5", 3))
+    monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path / "d4rl"))
+    said: list[str] = []
+    with serving(Site({})) as empty, serving(Site({"/base/toy_v1/toy-human-v1.hdf5": content})) as full:
+        monkeypatch.setenv("BENCH_D4RL_MIRRORS", f"{empty.address}, {full.address}/base/")
+        path = d4rl_names.find(NAME, said.append)
+        d4rl_names.find(NAME, said.append)
+        assert (len(empty.requests), len(full.requests)) == (1, 1)
+    assert path == tmp_path / "d4rl" / "toy-human-v1.hdf5"
+    assert path.read_bytes() == content
+    assert [line.split(":")[0] for line in said] == [NAME, "toy-human-v1.hdf5"]
+    path.write_bytes(content + b"!")
+    with pytest.raises(DatasetError, match="was expected; delete it to fetch it again"):
+        d4rl_names.find(NAME, said.append)
+
+
+@pytest.mark.parametrize("how", ["--offline", "BENCH_OFFLINE", "no network"])
+def test_what_cannot_be_fetched_is_asked_for_by_file_and_folder(
+    how: str, tmp_path: Path, place: Place, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if how == "BENCH_OFFLINE":
+        monkeypatch.setenv("BENCH_OFFLINE", "1")
+    said = bench(
+        "data", "import", "d4rl/door-human-v1", "--env", "door-binary", *(("--offline",) * (how == "--offline"))
+    )
+    assert (said.code, said.out) == (2, "")
+    url = "https://rail.eecs.berkeley.edu/datasets/offline_rl/hand_dapg_v1/door-human-v1.hdf5"
+    assert f"put door-human-v1.hdf5, which is {url}, into {tmp_path / 'd4rl'}" in said.err
+    assert bool(place.attempts) == (how == "no network")
+    assert not place.root.exists()
+
+
+def test_an_unknown_name_gives_the_nearest() -> None:
+    for name, hint in {
+        "d4rl/hopper-medium": "did you mean",
+        "d4rl/pen-human-v2": "did you mean d4rl/pen-human-v0 or ",
+    }.items():
+        with pytest.raises(DatasetError, match=hint):
+            d4rl_names.get(name)
