@@ -12,7 +12,7 @@ Checks, in the order of the report:
     starts      first observations against 200 resets
     replay      whole episodes open loop, from recorded reset seeds or from the goal in the first observation
     steps       single transitions, from the state in observation or recorded infos
-    shift       next observations that belong to another row's action
+    shift       next observations that belong to another row's action; where nothing can be replayed, by a linear fit
     reward      recorded rewards against the task's rule or the environment
 
 The simulator's part is `envs.rerun` and `envs.verify_replay`, the rest `envs.verify_content`.
@@ -69,8 +69,8 @@ class Report:
     @property
     def summary(self) -> str:
         """One line for people."""
-        looked = f"{plural(self.episodes, 'episode')}, {plural(self.steps, 'step')}, {self.replayed} episodes replayed"
-        return f"{self.dataset}: {looked}: {self.verdict}"
+        size = f"{plural(self.episodes, 'episode')}, {plural(self.steps, 'step')}"
+        return f"{self.dataset}: {size}, {plural(self.replayed, 'episode')} replayed: {self.verdict}"
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,10 @@ class _Reruns:
     steps: SingleSteps | None  # who repeats transitions; None where their states are not recorded
     checks: tuple[Check, Check]  # replay, steps
     start: Start | None  # how whole episodes were started
+
+    @property
+    def episodes(self) -> int:
+        return max((rows.episodes for rows in (self.whole, self.single) if rows is not None), default=0)
 
     @property
     def best(self) -> Rerun | None:
@@ -124,7 +128,7 @@ def verify(
         reward,
     )
     env.close()
-    return Report(dataset_id, len(episodes), sum(len(e.action) for e in episodes), len(chosen), checks)
+    return Report(dataset_id, len(episodes), sum(len(e.action) for e in episodes), done.episodes, checks)
 
 
 def _loadable(part: RawEpisode) -> RawEpisode:

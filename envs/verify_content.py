@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,8 @@ from envs.minari_store import RawEpisode
 from envs.task import Task
 
 __all__ = [
-    "RESETS", "Check", "actions", "duplicates", "last_observation", "lengths", "links", "numbers", "plural", "starts",
-    "truncations",
+    "RESETS", "Check", "actions", "alignment", "duplicates", "last_observation", "lengths", "links", "numbers",
+    "plural", "starts", "truncations",
 ]  # fmt: skip
 
 RESETS = 200  # of the environment, which recorded starts are compared with
@@ -24,6 +25,7 @@ FAR = 0.5  # times the width of the resets' range: beyond 5 standard deviations 
 # Share of starts outside the range of 200 resets. Two of 201 are expected; more than 8 % comes by chance once in a
 # million (the share is Beta(2, 199)).
 OUTSIDE = 0.08
+CLEARLY = 0.9  # of the own row's unexplained share: less than that by another row, and the data are taken for shifted
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,48 @@ def last_observation(episodes: Sequence[Episode]) -> str:
     if same > 0.5 * len(long) and moved > 0.5 * len(long):
         return f"the last observation of {plural(same, 'episode')} repeats the one before: drop the last step"
     return ""
+
+
+def alignment(episodes: Sequence[Episode]) -> Check:
+    """Whether the actions of their own rows predict next observations best, by a linear fit on every tenth row.
+
+    The fit of obs[t+1] - obs[t] sees obs[t] and obs[t-1], and the action of row t - 1, t or t + 1. For files that
+    nothing can be replayed of: on good data the own row wins, if narrowly where actions change slowly.
+    """
+    long = [e for e in episodes if len(e.action) > 4]
+    rest = {lag: _unexplained(long, lag) for lag in (-1, 0, 1)} if long else {0: math.nan}
+    if any(math.isnan(r) for r in rest.values()):
+        return Check("shift", "skipped", "nothing could be replayed, and there are too few steps to compare rows")
+    shares = (
+        f"share left unexplained: {rest[0]:.3f}, by those of the rows before and after {rest[-1]:.3f}, {rest[1]:.3f}"
+    )
+    best = min(rest, key=lambda lag: rest[lag])
+    if rest[best] < CLEARLY * rest[0]:
+        side = "after" if best > 0 else "before"
+        return Check(
+            "shift", "warn", f"actions of the row {side} predict next observations better than their own; {shares}"
+        )
+    if best:
+        return Check("shift", "skipped", f"nothing could be replayed, and a linear fit cannot tell; {shares}")
+    return Check("shift", "ok", f"actions of their own rows predict next observations best; {shares}")
+
+
+def _unexplained(episodes: Sequence[Episode], lag: int) -> float:
+    """Median over the entries of the share of variance that a linear fit leaves; NaN where there are too few rows."""
+    seen, change = [], []
+    for e in episodes:
+        t = np.arange(1, len(e.action) - 1)
+        seen.append(np.concatenate((e.obs[t], e.obs[t - 1], e.action[t + lag]), axis=1))
+        change.append(e.obs[t + 1] - e.obs[t])
+    x, y = (np.concatenate(parts).astype(np.float64) for parts in (seen, change))
+    if len(x) < 10 * x.shape[1]:
+        return math.nan
+    y = y[:, y.std(axis=0) > 1e-6]
+    x, y = x - x.mean(axis=0), (y - y.mean(axis=0)) / y.std(axis=0)
+    test = np.arange(len(x)) % 10 == 0
+    ridge = 1e-6 * np.trace(x.T @ x) / x.shape[1] * np.eye(x.shape[1])
+    weight = np.linalg.solve(x[~test].T @ x[~test] + ridge, x[~test].T @ y[~test])
+    return float(np.median(((x[test] @ weight - y[test]) ** 2).mean(axis=0)))
 
 
 def starts(env: Any, episodes: Sequence[Episode]) -> Check:
