@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from envs import d4rl_names, minari_store, minari_write, packed
 from envs.episodes import Episode, Transitions, checked, fingerprint, minari_buffer, raw, transitions
-from envs.minari_store import OWN, DamagedError, DatasetError, LocalDataset, exists, local_datasets
+from envs.minari_store import OWN, DamagedError, DatasetError, LocalDataset, RawEpisode, exists, local_datasets
 from envs.tasks import TASKS, Task
 
 __all__ = [
     "NAMESPACE", "Dataset", "DatasetError", "DatasetInfo", "Episode", "LocalDataset", "Transitions",
-    "content", "exists", "fingerprint", "load", "load_episodes", "local_datasets", "resolve", "store", "transitions",
-    "write",
+    "content", "exists", "fingerprint", "load", "load_episodes", "load_raw", "local_datasets", "resolve", "store",
+    "transitions", "write",
 ]  # fmt: skip
 
 NAMESPACE = "awac-bench/"  # of the datasets that this suite builds
@@ -125,6 +125,16 @@ def load_episodes(task: Task, name: str, infos: bool = False) -> list[Episode]:
     return _load(task, resolve(task, name), infos).episodes
 
 
+def load_raw(task: Task, name: str) -> tuple[list[RawEpisode], Collection[int], Mapping[str, Any]]:
+    """Episodes as recorded, unchecked; the numbers of the demonstrations; what this suite noted when it stored them.
+
+    Raises `DatasetError` when the dataset cannot be had or read, or belongs to another task.
+    """
+    dataset_id = resolve(task, name)
+    own, demos = _about(task, dataset_id)
+    return list(minari_store.episodes(dataset_id, infos=True)), demos, own
+
+
 def resolve(task: Task, name: str) -> str:
     """A dataset id from an id or one of the task's short names."""
     if name in task.remote:
@@ -136,7 +146,8 @@ def resolve(task: Task, name: str) -> str:
     return name
 
 
-def _load(task: Task, dataset_id: str, infos: bool = False) -> packed.Loaded:
+def _about(task: Task, dataset_id: str) -> tuple[Mapping[str, Any], Collection[int]]:
+    """What this suite noted of a dataset of the task, fetched if need be, and the numbers of its demonstrations."""
     if not exists(dataset_id):
         _fetch(task, dataset_id)
     about = minari_store.metadata(dataset_id)
@@ -147,6 +158,11 @@ def _load(task: Task, dataset_id: str, infos: bool = False) -> packed.Loaded:
     demos: Collection[int] = set(own.get("demos", ()))
     if not own and re.search(r"/human-v\d+$", dataset_id):
         demos = range(about["total_episodes"])
+    return own, demos
+
+
+def _load(task: Task, dataset_id: str, infos: bool = False) -> packed.Loaded:
+    own, demos = _about(task, dataset_id)
     key = packed.key(task, dataset_id, demos)
     if not infos and (found := packed.read(dataset_id, key, own.get("fingerprint"))):
         return found

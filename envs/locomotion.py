@@ -23,6 +23,8 @@ from gymnasium.envs.mujoco.hopper_v5 import HopperEnv as _Hopper
 from gymnasium.envs.mujoco.walker2d_v5 import Walker2dEnv as _Walker2d
 from numpy.typing import NDArray
 
+from envs.restore import ObservedState
+
 __all__ = ["AntEnv", "HalfCheetahEnv", "HopperEnv", "Walker2dEnv"]
 
 Obs: TypeAlias = NDArray[np.float64]
@@ -31,7 +33,7 @@ Action: TypeAlias = NDArray[np.float32]
 _KNOWN = "settotalmass"  # of half_cheetah.xml, as gymnasium ships it
 
 
-class _ClippedActions(gymnasium.Env[Obs, Action]):
+class _ClippedActions(ObservedState, gymnasium.Env[Obs, Action]):
     """Clips the actions of the environment it is mixed into, and loads its model without the known complaint."""
 
     def step(self, action: Action) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
@@ -54,9 +56,13 @@ class HalfCheetahEnv(_ClippedActions, _HalfCheetah):  # type: ignore[misc]  # th
 class Walker2dEnv(_ClippedActions, _Walker2d):  # type: ignore[misc]
     """Walk on two legs without falling: observation [17], action [6]."""
 
+    observed_speed = 10.0
+
 
 class HopperEnv(_ClippedActions, _Hopper):  # type: ignore[misc]
     """Hop on one leg without falling: observation [11], action [3]."""
+
+    observed_speed = 10.0
 
 
 class AntEnv(_ClippedActions, _Ant):  # type: ignore[misc]

@@ -45,6 +45,7 @@ class RawEpisode(NamedTuple):
     terminated: NDArray[np.bool_]  # [T]
     seed: int | None  # of the environment's reset, where recorded
     infos: Mapping[str, Any] | None = None  # what else was recorded, where asked for: name -> array [T+1, ...]
+    truncated: NDArray[np.bool_] | None = None  # [T]; None where nothing says
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ def _read_hdf5(data: Path, count: int, infos: bool = False) -> Iterator[RawEpiso
             yield RawEpisode(
                 obs, action, group["rewards"][()], terminated, None if seed is None else int(seed),
                 _flat(group["infos"]) if infos and "infos" in group else None,
+                np.asarray(group["truncations"][()], np.bool_) if "truncations" in group else None,
             )  # fmt: skip
 
 
@@ -168,6 +170,7 @@ def _read_any(data: Path, count: int, infos: bool = False) -> Iterator[RawEpisod
         yield RawEpisode(
             episode["observations"], episode["actions"], episode["rewards"], terminated, extra.get("seed"),
             _flat(episode.get("infos") or {}) if infos else None,
+            np.asarray(episode["truncations"], np.bool_),
         )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ records the controller that the shipped expert is distilled from.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -53,6 +54,16 @@ class PointReachEnv(gymnasium.Env[Array, NDArray[np.float32]]):
         self.position = np.clip(moved, -1.0, 1.0)
         self.velocity = np.where(moved == self.position, self.velocity, 0.0)
         return self._observation(), -float(np.linalg.norm(self.goal - self.position)), False, False, {}
+
+    def missing(self, obs: Array, state: Mapping[str, Any]) -> str:
+        return ""
+
+    def begin(self, obs: Array, state: Mapping[str, Any]) -> None:
+        self.restore(obs, state)
+
+    def restore(self, obs: Array, state: Mapping[str, Any]) -> None:
+        """See `envs.restore`: the observation is the whole state."""
+        self.position, self.velocity, self.goal = obs[:2].copy(), obs[2:4].copy(), obs[:2] + obs[4:6]
 
     def _observation(self) -> Array:
         return np.concatenate((self.position, self.velocity, self.goal - self.position))

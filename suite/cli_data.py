@@ -12,7 +12,7 @@ from suite.options import AsJson, DatasetName, Env, Profile, Threads, Workers, p
 __all__ = ["data_app"]
 
 data_app = typer.Typer(
-    help="Datasets: build, import, look at, carry, distil experts.", no_args_is_help=True, rich_markup_mode=None
+    help="Datasets: build, import, look at, verify, carry, distil experts.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
@@ -71,3 +71,25 @@ def worth(
     from suite import data_commands
 
     print_rows(data_commands.worth(env, profile, seeds, episodes, out, threads, workers), as_json)
+
+
+@data_app.command()
+def verify(
+    env: Annotated[str, typer.Option(help="A task.")], dataset: DatasetName = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the default dataset.")] = 0,
+    episodes: Annotated[
+        str, typer.Option(help="How many to replay, spread over the dataset, or all; auto: about 10,000 steps.")
+    ] = "auto",
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Replay a dataset and report where it and the environment disagree; exit code 1: do not train on it."""
+    from suite import data_commands
+
+    report = data_commands.verify(env, dataset, seed, episodes)
+    if as_json:
+        checks = [vars(c) for c in report.checks]
+        print_rows([{**vars(report), "checks": checks, "verdict": report.verdict}], True)
+    else:
+        print_rows([vars(c) for c in report.checks], False)
+        typer.echo(report.summary)
+    raise typer.Exit(int(report.state == "fail"))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import suite.worth
 from algos.settings import SettingError, nearest
@@ -15,7 +16,10 @@ from suite.config import parse_list, parse_seeds
 from suite.hardware import Hardware
 from suite.lines import about, say, show
 
-__all__ = ["build", "distill", "info", "worth"]
+if TYPE_CHECKING:
+    from envs.verify import Report
+
+__all__ = ["build", "distill", "info", "verify", "worth"]
 
 
 def build(env: str, dataset: str, steps: int | None, seed: int, workers: int | None) -> None:
@@ -48,11 +52,7 @@ def _with_steps(task: Task, name: str, steps: int) -> Task:
 def info(env: str, dataset: str | None, seed: int) -> list[dict[str, Any]]:
     """One row that describes a dataset; the default one must have been built."""
     task = tasks.get(env)
-    built = dataset is None or dataset in task.recipes
-    name = recipes.built_id(task, seed, dataset or DEFAULT) if built else str(dataset)
-    if built and not datasets.exists(name):
-        command = f"bench data build --env {env}" + (f" --dataset {dataset}" if dataset else "")
-        raise SettingError(f"the {dataset or DEFAULT} dataset of {task.id} is not built yet: `{command}`")
+    name = _name(task, dataset, seed)
     return [dataclasses.asdict(datasets.load(task, name).info)]
 
 
@@ -69,3 +69,26 @@ def worth(
     return suite.worth.table(
         chosen, profile, parse_seeds(seeds), episodes, out, Hardware("auto", threads, workers), say
     )
+
+
+def verify(env: str, dataset: str | None, seed: int, episodes: str) -> Report:
+    """What running a dataset again in its task's environment says of it."""
+    from envs import verify as checks  # it loads the simulator
+
+    task = tasks.get(env)
+    if episodes not in ("auto", "all") and (not episodes.isdecimal() or int(episodes) < 1):
+        raise SettingError(f"--episodes {episodes}: give a number from 1 on, or all")
+    name = _name(task, dataset, seed)
+    count = None if episodes == "auto" else sys.maxsize if episodes == "all" else int(episodes)
+    return checks.verify(task, name, count, about(task))
+
+
+def _name(task: Task, dataset: str | None, seed: int) -> str:
+    """The id of a dataset that is named, or of one that this suite builds and has built."""
+    if dataset is not None and dataset not in task.recipes:
+        return dataset
+    name = recipes.built_id(task, seed, dataset or DEFAULT)
+    if not datasets.exists(name):
+        command = f"bench data build --env {task.short_name}" + (f" --dataset {dataset}" if dataset else "")
+        raise SettingError(f"the {dataset or DEFAULT} dataset of {task.id} is not built yet: `{command}`")
+    return name

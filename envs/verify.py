@@ -1,0 +1,219 @@
+"""Whether a dataset is what its task's environment would give, found out before any training is spent on it.
+
+Checks, in the order of the report:
+
+    content     the fingerprint, where this suite stored the dataset
+    numbers     NaN, infinity
+    actions     entries outside [-1, 1]
+    lengths     against the horizon
+    flags       terminated and truncated; where the task terminates, against the environment
+    duplicates  episodes of identical content
+    links       episodes that begin where the one before ended
+    starts      first observations against 200 resets
+    replay      whole episodes open loop, from recorded reset seeds or from the goal in the first observation
+    steps       single transitions, from the state in observation or recorded infos
+    shift       next observations that belong to another row's action; where nothing can be replayed, by a linear fit
+    reward      recorded rewards against the task's rule or the environment
+
+The simulator's part is `envs.rerun` and `envs.verify_replay`, the rest `envs.verify_content`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs import datasets, rerun
+from envs import verify_content as content
+from envs import verify_replay as replay
+from envs.episodes import Episode, checked, fingerprint
+from envs.minari_store import RawEpisode
+from envs.rerun import Rerun, SingleSteps, Start
+from envs.task import Task
+from envs.verify_content import Check, plural
+
+__all__ = ["TRANSITIONS", "VERDICTS", "Check", "Report", "verify"]
+
+TRANSITIONS = 10_000  # replayed by default
+ENDS = 1000  # most episodes whose last transition is repeated to judge its flag
+VERDICTS = {"ok": "sound", "warn": "usable with warnings", "fail": "do not train on this"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was looked at and found."""
+
+    dataset: str
+    episodes: int
+    steps: int
+    replayed: int  # episodes, spread over the dataset
+    checks: tuple[Check, ...]
+
+    @property
+    def state(self) -> str:
+        """The worst of the checks: ok | warn | fail."""
+        states = {c.state for c in self.checks}
+        return next((s for s in ("fail", "warn") if s in states), "ok")
+
+    @property
+    def verdict(self) -> str:
+        """`state` in words."""
+        return VERDICTS[self.state]
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        size = f"{plural(self.episodes, 'episode')}, {plural(self.steps, 'step')}"
+        return f"{self.dataset}: {size}, {plural(self.replayed, 'episode')} replayed: {self.verdict}"
+
+
+@dataclass(frozen=True)
+class _Reruns:
+    """What the environment says of some episodes."""
+
+    whole: Rerun | None  # open loop
+    single: Rerun | None  # one transition at a time
+    steps: SingleSteps | None  # who repeats transitions; None where their states are not recorded
+    checks: tuple[Check, Check]  # replay, steps
+    start: Start | None  # how whole episodes were started
+
+    @property
+    def episodes(self) -> int:
+        return max((rows.episodes for rows in (self.whole, self.single) if rows is not None), default=0)
+
+    @property
+    def best(self) -> Rerun | None:
+        """The one whose transitions say most about rewards and ends."""
+        if self.whole is not None and (self.single is None or self.whole.exact.all()):
+            return self.whole
+        return self.single
+
+
+def verify(
+    task: Task, name: str, count: int | None = None, progress: Callable[[str], None] | None = None
+) -> Report:  # fmt: skip
+    """Check the dataset of that id or short name; `count` episodes are replayed, about `TRANSITIONS` steps if None.
+
+    Raises `DatasetError` when it cannot be read, or its arrays do not have the shapes of the task.
+    """
+    dataset_id = datasets.resolve(task, name)
+    raw, demos, own = datasets.load_raw(task, dataset_id)
+    numbers, sound = content.numbers(raw)
+    episodes, _ = checked(task, dataset_id, map(_loadable, raw), demos)
+    chosen = _spread(episodes, np.flatnonzero(sound), count)
+    env = rerun.simulator(task)
+    done = _rerun(task, env, {i: episodes[i] for i in chosen}, own, progress)
+    reward = (
+        replay.dense_reward({i: episodes[i] for i in chosen}, done.best)
+        if task.success is None
+        else replay.rule_reward(task, raw, episodes, done.whole)
+    )
+    checks = (
+        *_content(own, episodes),
+        numbers,
+        content.actions(raw),
+        content.lengths(task, episodes),
+        _flags(task, raw, episodes, sound, done),
+        content.duplicates(episodes),
+        content.links(episodes),
+        content.starts(env, [episodes[i] for i in np.flatnonzero(sound)]) if sound.any() else _nothing("starts"),
+        *done.checks,
+        _shift(env, {i: episodes[i] for i in chosen}, done),
+        reward,
+    )
+    env.close()
+    return Report(dataset_id, len(episodes), sum(len(e.action) for e in episodes), done.episodes, checks)
+
+
+def _loadable(part: RawEpisode) -> RawEpisode:
+    """The episode without what checks of their own report: numbers that are none, flags before the end."""
+
+    def finite(value: Any) -> Any:
+        plain = value is not None and not isinstance(value, dict) and np.asarray(value).dtype.kind in "fiub"
+        with np.errstate(over="ignore"):
+            return np.nan_to_num(np.asarray(value, np.float32), posinf=0, neginf=0) if plain else value
+
+    ends = np.asarray(part.terminated, np.bool_) & (np.arange(len(part.terminated)) == len(part.terminated) - 1)
+    return part._replace(
+        obs=finite(part.obs), action=finite(part.action), reward=finite(part.reward), terminated=ends
+    )  # fmt: skip
+
+
+def _spread(episodes: Sequence[Episode], sound: NDArray[np.int64], count: int | None) -> list[int]:
+    """Numbers of `count` episodes from first to last, or of as many as hold `TRANSITIONS` steps."""
+    if not len(sound):
+        return []
+    mean = float(np.mean([len(episodes[i].action) for i in sound]))
+    wanted = math.ceil(TRANSITIONS / mean) if count is None else count
+    picks = np.linspace(0, len(sound) - 1, min(wanted, len(sound))).round().astype(int)
+    return [int(sound[i]) for i in np.unique(picks)]
+
+
+def _content(own: Mapping[str, Any], episodes: Sequence[Episode]) -> tuple[Check, ...]:
+    if "fingerprint" not in own:
+        return ()
+    found, stored = fingerprint(episodes), own["fingerprint"]
+    if found == stored:
+        return (Check("content", "ok", f"fingerprint {found}, as it was stored"),)
+    return (Check("content", "fail", f"fingerprint {found}; it was stored as {stored} and changed since"),)
+
+
+def _flags(
+    task: Task, raw: Sequence[RawEpisode], episodes: Sequence[Episode], sound: NDArray[np.bool_], done: _Reruns
+) -> Check:  # fmt: skip
+    flags = content.truncations(task, raw)
+    steps = done.steps
+    whole = [i for i in np.flatnonzero(sound).tolist() if steps and not rerun.incomplete(steps.env, episodes[i])]
+    some = whole[:: max(1, -(-len(whole) // ENDS))]
+    return replay.terminations(task, flags, raw, done.best, steps, {i: episodes[i] for i in some})
+
+
+def _shift(env: Any, episodes: Mapping[int, Episode], done: _Reruns) -> Check:
+    unknown = content.last_observation(list(episodes.values()))
+    if unknown:
+        return Check("shift", "warn", unknown)
+    return replay.shift(env, done.steps, episodes, done.best, done.start)
+
+
+def _rerun(
+    task: Task, env: Any, episodes: Mapping[int, Episode], own: Mapping[str, Any],
+    progress: Callable[[str], None] | None,
+) -> _Reruns:  # fmt: skip
+    """Run the episodes again in every way that what was recorded allows."""
+    open_loop, first, start = _open_loop(task, env, episodes, own, progress)
+    reasons = {i: rerun.incomplete(env, e) for i, e in episodes.items()}
+    complete = {i: e for i, e in episodes.items() if not reasons[i]}
+    if not complete:
+        reason = next(iter(reasons.values()), "no episode is free of NaN and infinity")
+        return _Reruns(open_loop, None, None, (first, Check("steps", "skipped", reason)), start)
+    steps = SingleSteps(rerun.simulator(task))
+    rows = steps.run(complete, progress)
+    return _Reruns(open_loop, rows, steps, (first, replay.single(rows)), start)
+
+
+def _open_loop(
+    task: Task, env: Any, episodes: Mapping[int, Episode], own: Mapping[str, Any],
+    progress: Callable[[str], None] | None,
+) -> tuple[Rerun | None, Check, Start | None]:  # fmt: skip
+    made_with = own.get("recipe", {}).get("versions", {})
+    here = {name: metadata.version(name) for name in task.simulator}
+    differ = [f"{n} {made_with.get(n, 'unknown')} then, {v} here" for n, v in here.items() if made_with.get(n) != v]
+    versions = f" ({', '.join(differ)})" if differ else ""
+    if seeded := {i: e for i, e in episodes.items() if e.seed is not None}:
+        rows = rerun.whole(env, seeded, rerun.from_seed, progress)
+        return rows, replay.whole_episodes(rows, "from their reset seeds", not differ, versions), rerun.from_seed
+    if begun := {i: e for i, e in episodes.items() if rerun.begins(env, e)}:
+        rows = rerun.whole(env, begun, rerun.from_first, progress)
+        how = "from the goal in the first observation"
+        return rows, replay.whole_episodes(rows, how, False, versions), rerun.from_first
+    return None, Check("replay", "skipped", "no reset seeds are recorded"), None
+
+
+def _nothing(name: str) -> Check:
+    return Check(name, "skipped", "no episode is free of NaN and infinity")
