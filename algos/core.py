@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from algos.settings import Preset, SettingError, setting
+from algos.settings import Preset, SettingError, setting, with_values
 
 if TYPE_CHECKING:
     from algos import Entry
@@ -308,6 +308,11 @@ class Objective:
     behaviour_log_prob: Callable[[Any, Nets, Tensor, Tensor], Tensor | None] = _no_behaviour
     metrics: Mapping[str, str] = field(default_factory=dict)
     presets: Mapping[str, Preset] = field(default_factory=dict)
+
+    @property
+    def default_needs(self) -> Needs:
+        """What the registry entry asks for as it stands."""
+        return self.needs(with_values(self.Config(), self.settings))
 
     @classmethod
     def from_module(cls, name: str, entry: Entry) -> Objective:

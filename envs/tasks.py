@@ -10,17 +10,17 @@ from __future__ import annotations
 import difflib
 import re
 
-from envs.catalogue import hands, locomotion, point
-from envs.task import DemoRecipe, Recipe, Task
+from envs.catalogue import hands, lander, locomotion, point
+from envs.task import DemoRecipe, Recipe, SimulatorError, Task
 
-__all__ = ["TASKS", "DemoRecipe", "Recipe", "Task", "UnknownTaskError", "get"]
+__all__ = ["TASKS", "DemoRecipe", "Recipe", "SimulatorError", "Task", "UnknownTaskError", "get"]
 
 
 class UnknownTaskError(ValueError):
     """No task of that name; the message gives the nearest one."""
 
 
-TASKS: dict[str, Task] = {task.id: task for family in (hands, point, locomotion) for task in family.TASKS}
+TASKS: dict[str, Task] = {task.id: task for family in (hands, point, lander, locomotion) for task in family.TASKS}
 
 
 def get(name: str) -> Task:

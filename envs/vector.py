@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envs import worker
+from envs.discrete import boxed
 
 __all__ = ["VectorEnv", "VectorStep", "WorkerError", "default_workers"]
 
@@ -51,6 +52,7 @@ def default_workers() -> int:
 class VectorEnv:
     """`count` copies of one environment, stepped in `workers` processes, or in this one if `workers` is 0.
 
+    Where actions are one of n choices, the largest of n numbers is taken: `action_space` is a box either way.
     An environment whose episode ends is reset at once, with a seed that follows from the one last given to it
     and the number of episodes since. Same seeds and actions give the same bytes for any number of workers.
     Workers are spawned: a script that makes a VectorEnv needs the usual `if __name__ == "__main__"`.
@@ -188,8 +190,8 @@ class VectorEnv:
 
 
 def _spaces(env_id: str) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]:
-    """Observation and action space of one environment."""
-    env = gymnasium.make(env_id, disable_env_checker=True)
+    """Observation and action space of one environment, as it is stepped."""
+    env = boxed(gymnasium.make(env_id, disable_env_checker=True))
     env.close()
     observation, action = env.observation_space, env.action_space
     for name, space in (("observation", observation), ("action", action)):

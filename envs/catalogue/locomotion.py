@@ -78,4 +78,16 @@ TASKS = (
         terminates=True,
         **_LOCOMOTION,
     ),
+    Task(
+        id="humanoid-v5",
+        summary="run on two legs with arms and a trunk, without falling",
+        obs_dim=270,  # no contact forces; Minari's `mujoco/humanoid` datasets have them
+        action_dim=17,
+        expert="",
+        # no anchors without an expert, and D4RL has none: random actions return 112 here; AWR's Table 1, on v2, has
+        # AWR 4996, PPO 695, TRPO 552 and RWR 509
+        recipe=Recipe(),
+        terminates=True,
+        **_LOCOMOTION,
+    ),
 )

@@ -1,0 +1,42 @@
+"""Gymnasium's lunar lander (AWR Table 1), dense rewards."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from envs.task import Recipe, Task
+
+__all__ = ["TASKS"]
+
+_LANDER: dict[str, Any] = {
+    "obs_dim": 8,
+    "success_rule": "",  # its documentation calls a return of 200 solved, which the return shows by itself
+    "success": None,
+    "horizon": 1000,
+    "reward_range": (-math.inf, math.inf),
+    "terminates": True,
+    "simulator": ("gymnasium", "box2d"),
+    "extra": "box2d",
+    "settings": {"online_steps": 1_000_000, "demonstrations": 15, "rollouts": 100},
+}
+
+TASKS = (
+    Task(
+        id="lunarlander-v3",
+        summary="land between the flags, firing one engine or none at a time",
+        action_dim=4,
+        discrete=True,
+        expert="lander",
+        recipe=Recipe(),
+        **_LANDER,
+    ),
+    Task(
+        id="lunarlander-continuous-v3",
+        summary="land between the flags with two throttles",
+        action_dim=2,
+        expert="lander-continuous",
+        recipe=Recipe(),
+        **_LANDER,
+    ),
+)
