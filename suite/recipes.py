@@ -213,12 +213,12 @@ def distill(
 
 
 def _imitations(
-    task: Task, recorded: tuple[Array, Array, Array], learner: LearnerConfig, seeds: Sequence[int], updates: int,
+    task: Task, recorded: tuple[Array, Array, Array | None], learner: LearnerConfig, seeds: Sequence[int], updates: int,
     progress: Progress | None, normalise: bool,
 ) -> nn.Module:  # fmt: skip
-    """Policies of several seeds: the likeliest of the expert's choices, or its means with the scale of its noise."""
+    """Policies of several seeds: an expert's means with the scale of its noise, or the likeliest of its choices."""
     obs, wish, noise_std = recorded
-    if task.discrete:
+    if noise_std is None:
         return _cloned(task, obs, wish, "nll", learner, seeds, updates, progress, normalise)
     policies = _cloned(task, obs, wish, "mse", learner, seeds, updates, progress, normalise)
     _set_std(policies, noise_std)
@@ -247,8 +247,11 @@ def scores(
     return out
 
 
-def _read_rollouts(task: Task, source: Path) -> tuple[Array, Array, Array]:
-    """Observations [N, O] and expert actions [N, A] of the episodes to clone, and the noise scale [A]."""
+def _read_rollouts(task: Task, source: Path) -> tuple[Array, Array, Array | None]:
+    """Observations [N, O] and expert actions [N, A] of the episodes to clone, and the noise scale [A].
+
+    Choices have no such scale: None.
+    """
     names = ("observations", "expert_actions", "actions")
     try:
         with np.load(source, allow_pickle=False) as file:
@@ -267,7 +270,8 @@ def _read_rollouts(task: Task, source: Path) -> tuple[Array, Array, Array]:
         )
     if task.discrete and not np.array_equal(wish, one_hot(choices(wish), task.action_dim)):
         raise DatasetError(f"{source}: expert_actions are not one-hot vectors, and {task.id} has choices")
-    std = _noise_std(wish.reshape(-1, task.action_dim), sent.reshape(-1, task.action_dim))
+    by_step = wish.reshape(-1, task.action_dim), sent.reshape(-1, task.action_dim)
+    std = None if task.discrete else _noise_std(*by_step)
     if not flat:
         obs, wish = _successful(task, source, obs, wish)
     return obs, wish.clip(-1, 1), std

@@ -28,6 +28,7 @@ TASKS = (
         action_dim=4,
         discrete=True,
         expert="lander",
+        anchors=(-177.24, 251.35),  # AWR's Table 1, on v2: AWR 229, RWR 185
         recipe=Recipe(),
         **_LANDER,
     ),
@@ -36,6 +37,7 @@ TASKS = (
         summary="land between the flags with two throttles",
         action_dim=2,
         expert="lander-continuous",
+        anchors=(-209.54, 285.67),
         recipe=Recipe(),
         **_LANDER,
     ),
