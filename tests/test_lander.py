@@ -1,4 +1,4 @@
-"""The lunar lander: gymnasium's own, its controller's recording, the shipped experts, and what is said without Box2D."""
+"""The lunar lander: gymnasium's own, the recording of its controller, the shipped experts, and life without Box2D."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from suite import doctor, recipes
 
 pytest.importorskip("Box2D", reason="the extra box2d is not installed")
 
-from envs import lander  # noqa: E402  # needs it
+from envs import lander  # needs it
 
 NAMES = ("lunarlander", "lunarlander-continuous")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from envs.catalogue.sizes import SMALL
 from envs.task import Recipe, Task
 
 __all__ = ["TASKS"]
@@ -19,6 +20,11 @@ _LANDER: dict[str, Any] = {
     "simulator": ("gymnasium", "box2d"),
     "extra": "box2d",
     "settings": {"online_steps": 1_000_000, "demonstrations": 15, "rollouts": 100},
+    "profiles": {
+        # one environment per seed: an evaluation plays its episodes one after the other
+        "quick": SMALL | {"online_steps": 30_000, "eval_every_online": 10_000, "eval_episodes": 10},
+        "smoke": {"eval_episodes": 1},
+    },
 }
 
 TASKS = (
@@ -28,8 +34,9 @@ TASKS = (
         action_dim=4,
         discrete=True,
         expert="lander",
+        presets={"official": {"awr.policy_lr": 5e-4}},  # AWR's code, awr_configs.py; its L2 on the logits is left out
         anchors=(-177.24, 251.35),  # AWR's Table 1, on v2: AWR 229, RWR 185
-        recipe=Recipe(),
+        recipe=Recipe(clone_updates=500),
         **_LANDER,
     ),
     Task(
@@ -38,7 +45,7 @@ TASKS = (
         action_dim=2,
         expert="lander-continuous",
         anchors=(-209.54, 285.67),
-        recipe=Recipe(),
+        recipe=Recipe(clone_updates=300),
         **_LANDER,
     ),
 )

@@ -31,6 +31,7 @@ _LOCOMOTION: dict[str, Any] = {
     },
 }
 
+# presets: where AWR's code (awr_configs.py, commit 831442f) departs from its values for HalfCheetah
 TASKS = (
     Task(
         id="halfcheetah-v5",
@@ -53,6 +54,7 @@ TASKS = (
         recipe=Recipe(clone_updates=10_000),
         remote={k: f"mujoco/walker2d/{k}-v0" for k in ("simple", "medium", "expert")},
         terminates=True,
+        presets={"official": {"awr.policy_lr": 2.5e-5}},
         **_LOCOMOTION,
     ),
     Task(
@@ -65,6 +67,7 @@ TASKS = (
         recipe=Recipe(clone_updates=3000),
         remote={k: f"mujoco/hopper/{k}-v0" for k in ("simple", "medium", "expert")},
         terminates=True,
+        presets={"official": {"awr.policy_lr": 1e-4}},
         **_LOCOMOTION,
     ),
     Task(
@@ -76,6 +79,7 @@ TASKS = (
         anchors=(-47.46, 5338.18),  # D4RL: -325.6, 3879.7, the lower not reproduced by random actions
         recipe=Recipe(clone_updates=500),
         terminates=True,
+        presets={"official": {"awr.policy_std": 0.2}},
         **_LOCOMOTION,
     ),
     Task(
@@ -88,6 +92,7 @@ TASKS = (
         # AWR 4996, PPO 695, TRPO 552 and RWR 509
         recipe=Recipe(),
         terminates=True,
+        presets={"official": {"awr.policy_lr": 1e-5}},
         **_LOCOMOTION,
     ),
 )
