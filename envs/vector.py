@@ -196,7 +196,8 @@ def _spaces(env_id: str) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]:
     observation, action = env.observation_space, env.action_space
     for name, space in (("observation", observation), ("action", action)):
         if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
-            raise ValueError(f"{env_id}: its {name} space is {space}, need a Box of one dimension")
+            more = ", or choices" if space is action else ""
+            raise ValueError(f"{env_id}: its {name} space is {space}, need a Box of one dimension{more}")
     assert isinstance(observation, gymnasium.spaces.Box)
     assert isinstance(action, gymnasium.spaces.Box)
     return observation, action
