@@ -19,7 +19,7 @@ from torch import Tensor
 
 from algos.candidates import SAMPLE
 from algos.core import BATCH, ENSEMBLE, Metrics, Needs, Step, effective_sample_size, row_mean
-from algos.nets import GaussianPolicy, Nets
+from algos.nets import Nets
 from algos.settings import Preset, SettingError, setting
 
 __all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "behaviour_log_prob", "needs", "weights"]
@@ -79,8 +79,9 @@ class Config:
 def needs(cfg: Config) -> Needs:
     """A second network like the policy, draws for its actions and for V."""
     return Needs(
+        actions="any",
         action_samples=cfg.prior_samples + (cfg.v_estimator == "sample"),
-        modules={"prior": GaussianPolicy},
+        modules={"prior": "gaussian"},
         module_decay=("prior",),
     )
 

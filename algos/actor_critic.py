@@ -23,7 +23,7 @@ from algos.core import BATCH, ENSEMBLE, LearnerConfig, Metrics, Needs, Noise, Ob
 from algos.duals import Dual
 from algos.nets import DeterministicPolicy, GaussianPolicy, Linear, Nets, TwinQ
 from algos.optimisers import clipped, gradients_of, make_optimiser
-from algos.policy_file import POLICIES
+from algos.policy_file import builder
 from algos.replay import Layout, Replay
 from algos.sampling import Sampler
 from algos.settings import SettingError
@@ -69,6 +69,8 @@ class ActorCritic:
         self.collected = collected
         self.needs = objective.needs(cfg)
         self.q_max = q_max if self.needs.bounded_q and learner.q_bound != "none" else None
+        if layout.discrete and self.needs.actions == "continuous":
+            raise SettingError(f"{objective.name} needs continuous actions, not one of {layout.action_dim} choices")
         if replay is not None and (self.needs.demo_batch or self.needs.source == "demos") and not replay.demos:
             raise SettingError(f"{objective.name} learns from demonstrations, but the dataset marks none")
         self.generators = [torch.Generator(self.device).manual_seed(stream_seed(s, "learn")) for s in self.seeds]
@@ -92,10 +94,10 @@ class ActorCritic:
         needs, dims = self.needs, (self.layout.obs_dim, self.layout.action_dim)
         seeds, hidden = len(self.seeds), self.learner.hidden
         critic = TwinQ(seeds, needs.critics, *dims, hidden, needs.layer_norm) if needs.critics else None
-        extra = {name: build(seeds, *dims, hidden) for name, build in needs.modules.items()}
+        discrete = self.layout.discrete
+        extra = {name: builder(kind, discrete)(seeds, *dims, hidden) for name, kind in needs.modules.items()}
         output_bound = self.q_max if self.learner.q_bound == "output" else None
-        make_policy = POLICIES[needs.policy] if isinstance(needs.policy, str) else needs.policy
-        policy = make_policy(seeds, *dims, hidden)
+        policy = builder(needs.policy, discrete)(seeds, *dims, hidden)
         if isinstance(policy, DeterministicPolicy):
             policy.noise = needs.exploration_noise
         if isinstance(policy, GaussianPolicy) and needs.log_std_range is not None:

@@ -9,15 +9,14 @@ maintainers: rlkit issue 130), because exp at temperature 0.3 with advantages up
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from algos.core import BATCH, ENSEMBLE, Metrics, Needs, Step, effective_sample_size, row_mean
-from algos.nets import GaussianPolicy, Nets
+from algos.core import BATCH, ENSEMBLE, Family, Metrics, Needs, Step, effective_sample_size, row_mean
+from algos.nets import Nets
 from algos.settings import Preset, SettingError, setting
 
 __all__ = [
@@ -90,12 +89,8 @@ def needs(cfg: Config) -> Needs:
     """Noise for V and Z actions, and a behaviour model where Z(s) is taken under it."""
     v = {"sample": 1, "mean_action": 0, "k_mean": cfg.v_samples}[cfg.v_estimator]
     z = cfg.z_samples if cfg.z_estimator != "none" else 0
-    modules = {"behaviour": _behaviour} if cfg.z_estimator == "behaviour" else {}
-    return Needs(action_samples=v + z, modules=modules)
-
-
-def _behaviour(seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int]) -> nn.Module:
-    return GaussianPolicy(seeds, obs_dim, action_dim, hidden)
+    modules: dict[str, Family] = {"behaviour": "gaussian"} if cfg.z_estimator == "behaviour" else {}
+    return Needs(actions="any", action_samples=v + z, modules=modules)
 
 
 def weights(cfg: Config, log_weight: Tensor) -> Tensor:

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from algos.core import BATCH, LearnerConfig, Metrics, Needs, Phase, Stage, Step, effective_sample_size, row_mean
-from algos.nets import Gaussian, Nets, value_net
+from algos.dists import Comparable
+from algos.nets import Nets, value_net
 from algos.settings import Preset, SettingError, Value, setting
 from algos.trajectories import Trajectories, standardised, td_lambda
 
@@ -109,6 +110,7 @@ def needs(cfg: Config) -> Needs:
     momentum = {} if cfg.momentum is None else {"policy": cfg.momentum, "value": cfg.momentum}
     spread = None if cfg.policy_std is None else (math.log(cfg.policy_std) - 3.0, math.log(cfg.policy_std) + 3.0)
     return Needs(
+        actions="any",
         critics=0,
         columns=("ends",),
         window="iteration" if cfg.on_policy else cfg.replay_size,
@@ -160,8 +162,8 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
     """-w(s,a) log pi(a|s), or -log pi(a|s) where there is no fresh data; each [S]."""
     dist = step.dist
     if cfg.policy_std is not None:
-        assert isinstance(dist, Gaussian)
-        dist = Gaussian(dist.mean, dist.log_std.detach())
+        assert isinstance(dist, Comparable)
+        dist = dist.fixed_spread()
     log_prob = dist.log_prob(step.batch.action)  # [S, B]
     if step.stage is None:
         return -row_mean(log_prob), {"log_prob_data": row_mean(log_prob)}

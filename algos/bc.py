@@ -30,7 +30,8 @@ class Config:
 
 def needs(cfg: Config) -> Needs:
     """A policy and nothing else."""
-    return Needs(critics=0, source=cfg.source, offline_only=True)
+    likelihood = cfg.bc_loss == "nll"  # the mode of choices has no gradient
+    return Needs(actions="any" if likelihood else "continuous", critics=0, source=cfg.source, offline_only=True)
 
 
 def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:

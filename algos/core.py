@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from algos.settings import Preset, SettingError, setting
+from algos.settings import Preset, SettingError, setting, with_values
 
 if TYPE_CHECKING:
     from algos import Entry
@@ -45,7 +45,7 @@ BATCH = 1  # of batches and losses per row [S, B]; critic outputs have their bat
 T = TypeVar("T")
 Metrics = dict[str, Tensor]  # name -> [S]
 Phase = Literal["offline", "online"]
-Family = Literal["gaussian", "squashed", "deterministic"]
+Family = Literal["gaussian", "squashed", "deterministic", "categorical"]
 Builder = Callable[[int, int, int, Sequence[int]], nn.Module]  # (S, O, A, hidden) -> a module of the objective's own
 
 
@@ -175,6 +175,8 @@ class Needs:
     """What an objective asks of the skeleton and the protocol."""
 
     policy: Family | Builder = "gaussian"  # or a network of the objective's own, which acts through `act` only
+    # "any": no loss differentiates through an action, so choices serve as well; policies are categorical then
+    actions: Literal["any", "continuous"] = "continuous"
     critics: int = 2  # 0: no critic is trained
     layer_norm: bool = False  # in the critics' hidden layers
     action_samples: int = 0  # K draws for actions at the batch's states
@@ -198,7 +200,7 @@ class Needs:
     window: int | Literal["iteration"] | None = None  # newest rows that stages learn from; those just collected; all
     max_grad_norm: float | None = None  # of each network and seed
     momentum: Mapping[str, float] = field(default_factory=dict)  # of "policy" and modules stepped by SGD, not Adam
-    modules: Mapping[str, Builder] = field(default_factory=dict)
+    modules: Mapping[str, Builder | Family] = field(default_factory=dict)  # a family: a network like the policy
     module_lr: Mapping[str, float] = field(default_factory=dict)  # Adam step sizes of modules, where not the policy's
     module_decay: tuple[str, ...] = ()  # modules that share the policy's weight decay
 
@@ -306,6 +308,11 @@ class Objective:
     behaviour_log_prob: Callable[[Any, Nets, Tensor, Tensor], Tensor | None] = _no_behaviour
     metrics: Mapping[str, str] = field(default_factory=dict)
     presets: Mapping[str, Preset] = field(default_factory=dict)
+
+    @property
+    def default_needs(self) -> Needs:
+        """What the registry entry asks for as it stands."""
+        return self.needs(with_values(self.Config(), self.settings))
 
     @classmethod
     def from_module(cls, name: str, entry: Entry) -> Objective:

@@ -19,8 +19,9 @@ from torch import Tensor
 
 from algos import on_policy
 from algos.core import LearnerConfig, Metrics, Needs, Phase, Stage, Step, row_mean
+from algos.dists import Comparable
 from algos.natural import as_vector, at, conjugate_gradient, fisher, kl, split
-from algos.nets import Gaussian, Nets, value_net
+from algos.nets import Nets, value_net
 from algos.on_policy import cloning_loss, estimates, one_step_then_value, value_losses
 from algos.settings import Preset, SettingError, setting
 from algos.trajectories import Trajectories, standardised
@@ -83,6 +84,7 @@ class Config:
 def needs(cfg: Config) -> Needs:
     """Fresh trajectories, the demonstrations, and V."""
     return Needs(
+        actions="any",
         critics=0,
         columns=("ends",),
         source="demos",
@@ -142,7 +144,7 @@ def policy_step(
 @torch.no_grad()
 def _moved(nets: Nets, step: Step, increment: Tensor) -> Tensor:
     """KL(old || new) on the batch: [S]."""
-    assert isinstance(step.dist, Gaussian)
+    assert isinstance(step.dist, Comparable)
     new = at(nets.policy, as_vector(list(nets.policy.parameters())) + increment, step.batch.obs)
     return kl(step.dist, new)
 

@@ -60,7 +60,7 @@ class Config:
 
 def needs(cfg: Config) -> Needs:
     """A value network; no action is drawn."""
-    return Needs(next_action_samples=0, modules={"value": value_net})
+    return Needs(actions="any", next_action_samples=0, modules={"value": value_net})
 
 
 def td_target(cfg: Config, nets: Nets, step: Step, next_dist: Dist) -> Tensor:

@@ -75,6 +75,7 @@ def needs(cfg: Config) -> Needs:
         return Scale(seeds, cfg.scale_start)
 
     return Needs(
+        actions="any",
         critics=0,
         columns=("ends",),
         modules={"value": value_net, "scale": scale},

@@ -92,7 +92,7 @@ class Config:
 def needs(cfg: Config) -> Needs:
     """Samples of the policy; with acme also of the target policy at next states, and the duals."""
     if cfg.mode == "eq20":
-        return Needs(action_samples=cfg.samples)
+        return Needs(actions="any", action_samples=cfg.samples)  # acme's loss is of a mean and a deviation
     modules: dict[str, Any] = {
         "temperature": lambda seeds, *sizes: Dual(seeds, 10.0, _FLOOR),
         "alpha_mean": lambda seeds, obs_dim, action_dim, hidden: Dual(seeds, 10.0, _FLOOR, width=action_dim),

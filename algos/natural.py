@@ -1,4 +1,4 @@
-"""Natural gradients of a Gaussian policy, one per seed, without forming its Fisher matrix.
+"""Natural gradients of a policy whose divergences are known, one per seed, without forming its Fisher matrix.
 
 A seed's parameters are one vector of P numbers; vectors are [S, P]. The Fisher matrix is the Hessian of the mean
 KL(old || new) at new = old, and its products come from differentiating twice.
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from algos.core import row_mean
-from algos.nets import Gaussian
+from algos.dists import Comparable
 
 __all__ = ["as_vector", "at", "conjugate_gradient", "fisher", "kl", "split"]
 
@@ -29,28 +29,24 @@ def split(vector: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
     return [part.view_as(p) for part, p in zip(parts, like, strict=True)]
 
 
-def at(policy: nn.Module, vector: Tensor, obs: Tensor) -> Gaussian:
+def at(policy: nn.Module, vector: Tensor, obs: Tensor) -> Comparable:
     """The policy's distribution at obs [S, B, O], had it the parameters `vector` [S, P]."""
     names, parameters = zip(*policy.named_parameters(), strict=True)
     dist = functional_call(policy, dict(zip(names, split(vector, parameters), strict=True)), (obs,))
-    assert isinstance(dist, Gaussian)
+    assert isinstance(dist, Comparable)
     return dist
 
 
-def kl(old: Gaussian, new: Gaussian) -> Tensor:
-    """Mean over states of KL(old || new), summed over action dimensions: [S]."""
-    log_ratio = new.log_std - old.log_std
-    distance = (old.mean - new.mean).square() * torch.exp(-2.0 * new.log_std)
-    per_dimension = log_ratio + 0.5 * (torch.exp(-2.0 * log_ratio) + distance - 1.0)
-    return row_mean(per_dimension.sum(-1))
+def kl(old: Comparable, new: Comparable) -> Tensor:
+    """Mean over states of KL(old || new), two distributions of one family: [S]."""
+    return row_mean(old.kl(new))  # type: ignore[arg-type]
 
 
 def fisher(policy: nn.Module, obs: Tensor, damping: float) -> Callable[[Tensor], Tensor]:
     """v -> (F + damping) v, F the Fisher matrix of the policy at obs [S, B, O]; [S, P] -> [S, P]."""
     parameters = list(policy.parameters())
     new = policy(obs)
-    old = Gaussian(new.mean.detach(), new.log_std.detach())
-    first = torch.autograd.grad(kl(old, new).sum(), parameters, create_graph=True)
+    first = torch.autograd.grad(kl(new.detached(), new).sum(), parameters, create_graph=True)
     slope = as_vector(first)
 
     def product(v: Tensor) -> Tensor:

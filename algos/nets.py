@@ -10,15 +10,17 @@ import copy
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from algos.dists import Categorical, Deterministic, Dist, Gaussian, SquashedGaussian
+
 __all__ = [
     "MLP",
+    "Categorical",
+    "CategoricalPolicy",
     "Deterministic",
     "DeterministicPolicy",
     "Dist",
@@ -32,11 +34,6 @@ __all__ = [
     "ValueNet",
     "value_net",
 ]  # fmt: skip
-
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-# log-probabilities of given actions are taken this far inside the bounds: at |a| = 1 atanh is infinite, and at
-# 1 - 1e-6 a single clipped action would outweigh a whole batch
-_BOUND_MARGIN = 1e-3
 
 
 class Linear(nn.Module):
@@ -96,120 +93,6 @@ class MLP(nn.Module):
         return x.view(*lead, *x.shape[1:])
 
 
-class Dist(Protocol):
-    """A policy's action distribution at a batch of states."""
-
-    @property
-    def mode(self) -> Tensor:
-        """The action of the deterministic policy [S, B, A]."""
-
-    @property
-    def std(self) -> Tensor:
-        """Standard deviation before squashing, broadcastable to [S, B, A]."""
-
-    def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Reparameterised action [S, B, A] from standard normal noise, and its log-probability [S, B]."""
-
-    def log_prob(self, action: Tensor) -> Tensor:
-        """Log-density of given actions [S, B, A] -> [S, B]."""
-
-    def many(self) -> Dist:
-        """The same with an axis for K samples per state: noise [S, K, B, A] -> actions, log-densities [S, K, B]."""
-
-
-@dataclass(frozen=True)
-class Gaussian:
-    """Plain normal around a mean in (-1, 1); samples may leave the bounds, the environment clips them."""
-
-    mean: Tensor  # [S, B, A]
-    log_std: Tensor  # [S, 1, A]
-
-    @property
-    def mode(self) -> Tensor:
-        return self.mean
-
-    @property
-    def std(self) -> Tensor:
-        return self.log_std.exp()
-
-    def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
-        return self.mean + self.std * noise, _normal_log_prob(noise, self.log_std)
-
-    def log_prob(self, action: Tensor) -> Tensor:
-        return _normal_log_prob((action - self.mean) * torch.exp(-self.log_std), self.log_std)
-
-    def many(self) -> Gaussian:
-        return Gaussian(self.mean[:, None], self.log_std[:, None])
-
-
-@dataclass(frozen=True)
-class SquashedGaussian:
-    """tanh of a normal: a = tanh(u), log pi(a) = log N(u) - sum log(1 - a^2)."""
-
-    mean: Tensor  # [S, B, A], before squashing
-    log_std: Tensor  # [S, B, A]
-
-    @property
-    def mode(self) -> Tensor:
-        return self.mean.tanh()
-
-    @property
-    def std(self) -> Tensor:
-        return self.log_std.exp()
-
-    def before_squash(self, noise: Tensor) -> Tensor:
-        """The normal sample of which `sample` returns the tanh [S, B, A]."""
-        return self.mean + self.std * noise
-
-    def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
-        u = self.before_squash(noise)
-        return u.tanh(), _normal_log_prob(noise, self.log_std) - _log_tanh_slope(u)
-
-    def log_prob(self, action: Tensor) -> Tensor:
-        """Actions at or beyond the bounds are scored just inside them, where value and gradient are finite."""
-        u = action.clamp(_BOUND_MARGIN - 1.0, 1.0 - _BOUND_MARGIN).atanh()
-        normal = _normal_log_prob((u - self.mean) * torch.exp(-self.log_std), self.log_std)
-        return normal - _log_tanh_slope(u)
-
-    def many(self) -> SquashedGaussian:
-        return SquashedGaussian(self.mean[:, None], self.log_std[:, None])
-
-
-@dataclass(frozen=True)
-class Deterministic:
-    """One action per state; samples add clipped exploration noise. It has no density."""
-
-    mean: Tensor  # [S, B, A] in [-1, 1]
-    noise: float  # standard deviation
-
-    @property
-    def mode(self) -> Tensor:
-        return self.mean
-
-    @property
-    def std(self) -> Tensor:
-        return torch.full_like(self.mean[:, :1], self.noise)
-
-    def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
-        return (self.mean + self.noise * noise).clamp(-1.0, 1.0), torch.zeros_like(noise[..., 0])
-
-    def log_prob(self, action: Tensor) -> Tensor:
-        raise TypeError("a deterministic policy has no density")
-
-    def many(self) -> Deterministic:
-        return Deterministic(self.mean[:, None], self.noise)
-
-
-def _normal_log_prob(z: Tensor, log_std: Tensor) -> Tensor:
-    """Sum over the action axis of the normal log-density of standardised values: [S, B, A] -> [S, B]."""
-    return -(0.5 * z.square() + log_std).sum(-1) - z.shape[-1] * _HALF_LOG_2PI
-
-
-def _log_tanh_slope(u: Tensor) -> Tensor:
-    """sum over the action axis of log(1 - tanh(u)^2), in the form that does not underflow."""
-    return (2.0 * (math.log(2.0) - u - F.softplus(-2.0 * u))).sum(-1)
-
-
 class GaussianPolicy(nn.Module):
     """tanh mean, state-independent log-std squashed into `log_std_range` (AWAC's code: start at -3, std 0.05)."""
 
@@ -225,6 +108,17 @@ class GaussianPolicy(nn.Module):
     def forward(self, obs: Tensor) -> Gaussian:
         log_std = self.low + (self.high - self.low) * self.log_std_logits.sigmoid()
         return Gaussian(self.mean(obs).tanh(), log_std)
+
+
+class CategoricalPolicy(nn.Module):
+    """Probabilities of A choices by a softmax; at first nearly the same for all."""
+
+    def __init__(self, seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.body = MLP((seeds,), (obs_dim, *hidden, action_dim), last_scale=1e-3)
+
+    def forward(self, obs: Tensor) -> Categorical:
+        return Categorical(self.body(obs))
 
 
 class SquashedPolicy(nn.Module):

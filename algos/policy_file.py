@@ -17,16 +17,32 @@ import numpy as np
 import torch
 from torch import nn
 
-from algos.nets import DeterministicPolicy, GaussianPolicy, SquashedPolicy
+from algos.core import Builder, Family
+from algos.nets import CategoricalPolicy, DeterministicPolicy, GaussianPolicy, SquashedPolicy
 from algos.settings import SettingError
 
-__all__ = ["POLICIES", "load_policy", "save_policy"]
+__all__ = ["POLICIES", "builder", "family_of", "load_policy", "save_policy"]
 
-POLICIES: dict[str, type[GaussianPolicy] | type[SquashedPolicy] | type[DeterministicPolicy]] = {
+POLICIES: dict[
+    str, type[GaussianPolicy] | type[SquashedPolicy] | type[DeterministicPolicy] | type[CategoricalPolicy]
+] = {
     "gaussian": GaussianPolicy,
     "squashed": SquashedPolicy,
     "deterministic": DeterministicPolicy,
+    "categorical": CategoricalPolicy,
 }
+
+
+def builder(kind: Family | Builder, discrete: bool) -> Builder:
+    """What builds a network that acts: of its family, or categorical where actions are choices; or its own builder."""
+    if not isinstance(kind, str):
+        return kind
+    return POLICIES["categorical" if discrete else kind]
+
+
+def family_of(policy: nn.Module) -> str:
+    """The name under which a policy's class stands in `POLICIES`."""
+    return next(name for name, kind in POLICIES.items() if type(policy) is kind)
 
 
 def save_policy(path: Path, policy: nn.Module, seed_index: int, meta: Mapping[str, Any], half: bool = False) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from algos import on_policy
 from algos.core import LearnerConfig, Metrics, Needs, Phase, Stage, Step, row_mean
+from algos.dists import Comparable
 from algos.nets import Nets, value_net
 from algos.on_policy import cloning_loss, estimates
 from algos.settings import Preset, SettingError, setting
@@ -66,6 +67,7 @@ class Config:
 def needs(cfg: Config) -> Needs:
     """Fresh trajectories and V."""
     return Needs(
+        actions="any",
         critics=0,
         columns=("ends",),
         window="iteration",
@@ -107,7 +109,8 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
     clipped = ratio.clamp(1.0 - cfg.clip, 1.0 + cfg.clip)
     loss = -torch.minimum(ratio * advantage, clipped * advantage)
     if cfg.entropy_weight:
-        loss = loss - cfg.entropy_weight * step.dist.std.log().sum(-1)  # of a normal, up to a constant
+        assert isinstance(step.dist, Comparable)
+        loss = loss - cfg.entropy_weight * step.dist.entropy
     return row_mean(loss), {
         "advantage": row_mean(columns["advantage"]),
         "ratio_clipped": row_mean((ratio != clipped).to(ratio.dtype)),

@@ -33,6 +33,7 @@ class Layout:
     obs_dim: int
     action_dim: int
     columns: tuple[str, ...] = ()
+    discrete: bool = False  # actions are one-hot vectors: one of action_dim choices
 
     @property
     def widths(self) -> list[int]:

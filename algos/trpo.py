@@ -19,8 +19,9 @@ from torch import Tensor
 
 from algos import on_policy
 from algos.core import LearnerConfig, Metrics, Needs, Phase, Stage, Step, row_mean
+from algos.dists import Comparable
 from algos.natural import as_vector, at, conjugate_gradient, fisher, kl, split
-from algos.nets import Gaussian, Nets, value_net
+from algos.nets import Nets, value_net
 from algos.on_policy import cloning_loss, estimates, one_step_then_value, value_losses
 from algos.settings import SettingError, setting
 from algos.trajectories import Trajectories, standardised
@@ -63,6 +64,7 @@ class Config:
 def needs(cfg: Config) -> Needs:
     """Fresh trajectories and V."""
     return Needs(
+        actions="any",
         critics=0,
         columns=("ends",),
         window="iteration",
@@ -117,7 +119,7 @@ def policy_step(
 def _search(cfg: Config, nets: Nets, step: Step, longest: Tensor) -> tuple[Tensor, Tensor]:
     """The largest of 1, 1/2, 1/4, ... of the step that raises the surrogate within the bound, or 0; and its KL: [S]."""
     old, batch = step.dist, step.batch
-    assert isinstance(old, Gaussian)
+    assert isinstance(old, Comparable)
     before = old.log_prob(batch.action)
     here = as_vector(list(nets.policy.parameters()))
     share = longest.new_zeros(len(longest))

@@ -9,6 +9,7 @@ from gymnasium import register
 HAND_STEPS = 200  # horizon of the hand tasks (AWAC's launcher runs all of them at 200)
 POINT_STEPS = 100
 LOCOMOTION_STEPS = 1000  # horizon of the locomotion tasks, as gymnasium registers them
+LANDER_STEPS = 1000  # likewise
 
 for _id, _class in {
     "pen-binary-v0": "PenEnv",
@@ -24,9 +25,15 @@ for _id, _class, _options in (
     ("hopper-v5", "HopperEnv", {}),
     # the simulator of the papers left all contact forces at zero; -v5 fills most of them
     ("ant-v5", "AntEnv", {"include_cfrc_ext_in_observation": False}),
+    ("humanoid-v5", "HumanoidEnv", {"include_cfrc_ext_in_observation": False}),
 ):
     register(
         id=_id, entry_point=f"envs.locomotion:{_class}", max_episode_steps=LOCOMOTION_STEPS, kwargs=_options
     )  # fmt: skip
 
 register(id="point-reach-v0", entry_point="envs.point:PointReachEnv", max_episode_steps=POINT_STEPS)
+
+for _id, _continuous in (("lunarlander-v3", False), ("lunarlander-continuous-v3", True)):
+    register(
+        id=_id, entry_point="envs.lander:LanderEnv", max_episode_steps=LANDER_STEPS, kwargs={"continuous": _continuous}
+    )  # fmt: skip

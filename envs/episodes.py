@@ -2,7 +2,8 @@
 
 What is learned from does not depend on what its source called success: where a task has a rule, rewards are the
 task's own, computed from the observation arrived in. Elsewhere they are the recorded ones. Observations and actions
-become float32, and actions are clipped to [-1, 1], as the environment clips them.
+become float32, and actions are clipped to [-1, 1], as the environment clips them; one of several choices becomes a
+one-hot vector.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from minari.data_collector.episode_buffer import EpisodeBuffer
 from numpy.typing import NDArray
 
+from envs.discrete import choices, one_hot
 from envs.minari_store import DatasetError, RawEpisode
 from envs.tasks import Task
 
@@ -108,7 +110,7 @@ def checked(
     for index, part in enumerate(raw_episodes):
         where = f"dataset {dataset_id}, episode {index}"
         obs = _array(where, "observations", part.obs, task.obs_dim, task)
-        action = _array(where, "actions", part.action, task.action_dim, task)
+        action = (_choices if task.discrete else _actions)(where, part.action, task)
         if not len(action) or len(obs) != len(action) + 1:
             raise DatasetError(
                 f"{where}: {len(obs)} observations and {len(action)} actions; "
@@ -142,7 +144,7 @@ def minari_buffer(task: Task, episode: Episode) -> EpisodeBuffer:
     # Minari declares lists, and writes arrays as they are
     values: dict[str, Any] = {
         "observations": episode.obs,
-        "actions": episode.action,
+        "actions": choices(episode.action) if task.discrete else episode.action,
         "rewards": rows.reward,
         "terminations": rows.terminated,
         "truncations": rows.truncated,
@@ -163,6 +165,25 @@ def _recorded_reward(where: str, value: Any, steps: int) -> NDArray[np.float32]:
     if bad.any():
         raise DatasetError(f"{where}: rewards hold NaN or infinity, first at step {int(np.argmax(bad))}")
     return array.reshape(steps)
+
+
+def _actions(where: str, value: Any, task: Task) -> NDArray[np.float32]:
+    """`value` as finite float32 [T, A]."""
+    return _array(where, "actions", value, task.action_dim, task)
+
+
+def _choices(where: str, value: Any, task: Task) -> NDArray[np.float32]:
+    """Choices [T] or [T, 1], as Minari keeps them, or one-hot vectors [T, A], as they are in memory; as the latter."""
+    n = task.action_dim
+    array = np.asarray(value)
+    vectors = array.ndim == 2 and array.shape[1] == n
+    if vectors and np.isin(array, (0, 1)).all() and (array.sum(1) == 1).all():
+        return array.astype(np.float32)
+    column = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    if column.ndim != 1 or not np.isin(column, np.arange(n)).all():
+        raise DatasetError(f"{where}: actions of shape {list(array.shape)} are not choices; {task.id} needs whole "
+                           f"numbers from 0 to {n - 1}, [rows]")  # fmt: skip
+    return one_hot(column, n)
 
 
 def _array(where: str, what: str, value: Any, width: int, task: Task) -> NDArray[np.float32]:

@@ -1,9 +1,11 @@
 """Gymnasium's MuJoCo locomotion tasks, dense rewards, 1000 steps.
 
-    halfcheetah-v5 (never terminates)  walker2d-v5  hopper-v5  ant-v5 (without contact forces: 27 observations)
+    halfcheetah-v5 (never terminates)  walker2d-v5  hopper-v5
+    ant-v5, humanoid-v5 (without contact forces: 27 and 270 observations)
 
-Simulator, observations, rewards and terminations are those of `HalfCheetah-v5` and so on; Ant goes without contact
-forces as they were all zero in the simulator of the papers. Two things differ. Actions are clipped to [-1, 1] before
+Simulator, observations, rewards and terminations are those of `HalfCheetah-v5` and so on; Ant and Humanoid go without
+contact forces as they were all zero in the simulator of the papers. Humanoid's torques of at most 0.4 are asked for by
+actions from -1 to 1, as everywhere else. Two things differ. Actions are clipped to [-1, 1] before
 anything sees them: the simulator clips them anyway, but gymnasium charges the control cost for what was asked, which
 a sampled action pays for; AWAC's code clips first as well. And MuJoCo's complaint about a deprecated attribute of
 half_cheetah.xml is kept from the terminal and from its MUJOCO_LOG.TXT.
@@ -20,12 +22,14 @@ import numpy as np
 from gymnasium.envs.mujoco.ant_v5 import AntEnv as _Ant
 from gymnasium.envs.mujoco.half_cheetah_v5 import HalfCheetahEnv as _HalfCheetah
 from gymnasium.envs.mujoco.hopper_v5 import HopperEnv as _Hopper
+from gymnasium.envs.mujoco.humanoid_v5 import HumanoidEnv as _Humanoid
 from gymnasium.envs.mujoco.walker2d_v5 import Walker2dEnv as _Walker2d
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from envs.restore import ObservedState
 
-__all__ = ["AntEnv", "HalfCheetahEnv", "HopperEnv", "Walker2dEnv"]
+__all__ = ["AntEnv", "HalfCheetahEnv", "HopperEnv", "HumanoidEnv", "Walker2dEnv"]
 
 Obs: TypeAlias = NDArray[np.float64]
 Action: TypeAlias = NDArray[np.float32]
@@ -67,6 +71,17 @@ class HopperEnv(_ClippedActions, _Hopper):  # type: ignore[misc]
 
 class AntEnv(_ClippedActions, _Ant):  # type: ignore[misc]
     """Run on four legs without turning over: observation [27] as registered here, action [8]."""
+
+
+class HumanoidEnv(_ClippedActions, _Humanoid):  # type: ignore[misc]
+    """Run on two legs without falling: observation [270] as registered here, action [17] of which 1 is full torque."""
+
+    def _set_action_space(self) -> Box:
+        self.action_space = Box(-1.0, 1.0, super()._set_action_space().shape, np.float32)  # type: ignore[no-untyped-call]
+        return self.action_space
+
+    def do_simulation(self, ctrl: Action, n_frames: int) -> None:
+        super().do_simulation(ctrl * self.model.actuator_ctrlrange[:, 1], n_frames)
 
 
 def _warn_unless_known(message: str) -> None:

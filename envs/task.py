@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DEFAULT", "AnyRecipe", "DemoRecipe", "MixRecipe", "Recipe", "Task"]
+__all__ = ["DEFAULT", "AnyRecipe", "DemoRecipe", "MixRecipe", "Recipe", "SimulatorError", "Task"]
 
 DEFAULT = "default"  # name of every task's first recipe
+
+
+class SimulatorError(RuntimeError):
+    """A simulator that is not installed; the message says how to get it."""
 
 
 @dataclass(frozen=True)
@@ -81,19 +86,23 @@ class Task:
     # next_obs [..., O] -> success [...] (bool): the paper's rule from the recorded observation alone. None: no episode
     # succeeds or fails, scores are returns, and rewards are those that the environment gave
     success: Callable[[NDArray[Any]], NDArray[np.bool_]] | None
-    expert: str  # file stem in envs/experts
+    expert: str  # file stem in envs/experts; "": none, so no demonstrations
     recipe: AnyRecipe  # of the default dataset
     recipes: Mapping[str, AnyRecipe] = field(default_factory=dict)  # of further ones, by the name users give them
     remote: Mapping[str, str] = field(default_factory=dict)  # short name -> Minari dataset id
     horizon: int = 200  # steps; the released launcher forces 200 on all hand tasks
     reward_range: tuple[float, float] = (-1.0, 0.0)  # per step; infinite where there is no bound
     terminates: bool = False  # whether episodes end before the horizon
+    discrete: bool = False  # an action is one of `action_dim` choices, a one-hot vector inside the suite
     # returns of a policy that never succeeds (random actions, without a rule) and of the shipped expert: 0 and 100
     anchors: tuple[float, float] | None = None
     d4rl_anchors: tuple[float, float] | None = None  # the same two of D4RL, for scores beside its own
     simulator: tuple[str, ...] = ("gymnasium-robotics", "mujoco")  # distributions that make its data what they are
+    extra: str = ""  # extra of this package that installs its simulator, where a plain installation lacks it
     # settings of the papers for this task: "setting" for the protocol and the learner, "algo.setting" for one method
     settings: Mapping[str, Any] = field(default_factory=dict)
+    # preset -> what its source sets on this task alone, keys as in `settings`
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     # profile -> sizes at which this task is learned, where the profile's own are too large or too small for it
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -110,6 +119,15 @@ class Task:
     def headline(self) -> str:
         """The score by which its policies are judged first."""
         return "return" if self.success is None else "success"
+
+    def check_simulator(self) -> None:
+        """Raises `SimulatorError` where a distribution that simulates the task is not installed."""
+        for name in self.simulator:
+            try:
+                metadata.version(name)
+            except metadata.PackageNotFoundError:
+                package = f"awac-bench[{self.extra}]" if self.extra else "awac-bench"
+                raise SimulatorError(f"{self.short_name} needs {name}: pip install '{package}'") from None
 
     def reward(self, next_obs: NDArray[Any]) -> NDArray[np.float32]:
         """The paper's reward of arriving in `next_obs` [..., O]: 0 on success, else -1.

@@ -12,17 +12,19 @@ import difflib
 import re
 
 from envs import outside
-from envs.catalogue import hands, locomotion, point
-from envs.task import DemoRecipe, MixRecipe, Recipe, Task
+from envs.catalogue import hands, lander, locomotion, point
+from envs.task import DemoRecipe, MixRecipe, Recipe, SimulatorError, Task
 
-__all__ = ["TASKS", "DemoRecipe", "MixRecipe", "Recipe", "Task", "UnknownTaskError", "get", "ids"]
+__all__ = [
+    "TASKS", "DemoRecipe", "MixRecipe", "Recipe", "SimulatorError", "Task", "UnknownTaskError", "get", "ids",
+]  # fmt: skip
 
 
 class UnknownTaskError(ValueError):
     """No task of that name; the message gives the nearest one."""
 
 
-TASKS: dict[str, Task] = {task.id: task for family in (hands, point, locomotion) for task in family.TASKS}
+TASKS: dict[str, Task] = {task.id: task for family in (hands, point, lander, locomotion) for task in family.TASKS}
 
 
 def ids() -> list[str]:

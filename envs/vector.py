@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envs import outside, worker
+from envs.discrete import boxed
 
 __all__ = ["VectorEnv", "VectorStep", "WorkerError", "default_workers"]
 
@@ -51,6 +52,7 @@ def default_workers() -> int:
 class VectorEnv:
     """`count` copies of one environment, stepped in `workers` processes, or in this one if `workers` is 0.
 
+    Where actions are one of n choices, the largest of n numbers is taken: `action_space` is a box either way.
     An environment whose episode ends is reset at once, with a seed that follows from the one last given to it
     and the number of episodes since. Same seeds and actions give the same bytes for any number of workers.
     Workers are spawned: a script that makes a VectorEnv needs the usual `if __name__ == "__main__"`.
@@ -188,13 +190,14 @@ class VectorEnv:
 
 
 def _spaces(env_id: str) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]:
-    """Observation and action space of one environment."""
-    env = outside.make(env_id, disable_env_checker=True)
+    """Observation and action space of one environment, as it is stepped."""
+    env = boxed(outside.make(env_id, disable_env_checker=True))
     env.close()
     observation, action = env.observation_space, env.action_space
     for name, space in (("observation", observation), ("action", action)):
         if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
-            raise ValueError(f"{env_id}: its {name} space is {space}, need a Box of one dimension")
+            more = ", or choices" if space is action else ""
+            raise ValueError(f"{env_id}: its {name} space is {space}, need a Box of one dimension{more}")
     assert isinstance(observation, gymnasium.spaces.Box)
     assert isinstance(action, gymnasium.spaces.Box)
     return observation, action

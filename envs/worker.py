@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs import outside
+from envs.discrete import boxed
 
 __all__ = [
     "DONE",
@@ -55,7 +56,7 @@ class Share:
     ) -> None:
         self._arrays = {name: array[rows] for name, array in arrays.items()}
         self._envs = [
-            outside.make(env_id, max_episode_steps=max_episode_steps, disable_env_checker=True)
+            boxed(outside.make(env_id, max_episode_steps=max_episode_steps, disable_env_checker=True))
             for _ in range(rows.start, rows.stop)
         ]
         self._seeds = [0] * len(self._envs)  # of the last reset command

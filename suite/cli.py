@@ -173,7 +173,7 @@ def _is_ours(error: Exception) -> bool:
     """Whether an error was written for the user; its class is looked up only where its module has been imported."""
     classes = {
         "algos.settings": "SettingError", "envs.tasks": "UnknownTaskError", "envs.outside": "OutsideTaskError",
-        "envs.minari_store": "DatasetError", "suite.record": "RecordError",
+        "envs.task": "SimulatorError", "envs.minari_store": "DatasetError", "suite.record": "RecordError",
     }  # fmt: skip
     return any(_is(error, module, name) for module, name in classes.items())
 

@@ -55,6 +55,8 @@ def run(
         raise SettingError("--algo and --env must each name at least one")
     for message in unused(experiments, overrides, dataset, preset):
         say(message)
+    for experiment in experiments:
+        _check_means(experiment)
     hardware = Hardware(device, threads, workers)
     hardware.torch_device()
     if dry_run:
@@ -74,6 +76,13 @@ def run(
             say(str(error))
             code = 1
     return code
+
+
+def _check_means(experiment: Experiment) -> None:
+    """Raises `SimulatorError` or `DatasetError` where the simulator, or an expert to make offline data, is missing."""
+    experiment.task.check_simulator()
+    if experiment.needs.offline_data and (experiment.dataset is None or experiment.dataset in experiment.task.recipes):
+        recipes.sources(experiment.task, _recipe(experiment.task, experiment))
 
 
 def _run_jobs(
@@ -236,7 +245,10 @@ def listing(what: str, out: Path) -> list[dict[str, Any]]:
 
 
 def _algos() -> list[dict[str, Any]]:
-    return [{"algo": name, "summary": e.summary, "module": e.module} for name, e in algos.names().items()]
+    return [
+        {"algo": n, "actions": algos.load(n).default_needs.actions, "summary": e.summary, "module": e.module}
+        for n, e in algos.names().items()
+    ]
 
 
 def _envs() -> list[dict[str, Any]]:
@@ -247,10 +259,11 @@ def _env(task_id: str) -> dict[str, Any]:
     try:
         t = tasks.get(task_id)
     except OutsideTaskError as error:  # one broken package must not hide the others' tasks
-        facts = dict.fromkeys(("observation", "action", "horizon", "success", "data"), "-")
+        facts = dict.fromkeys(("observation", "action", "actions", "horizon", "success", "data"), "-")
         return {"env": task_id, **facts, "summary": str(error)}
     return {
-        "env": t.id, "observation": t.obs_dim, "action": t.action_dim, "horizon": t.horizon,
+        "env": t.id, "observation": t.obs_dim, "action": t.action_dim,
+        "actions": "choices" if t.discrete else "continuous", "horizon": t.horizon,
         "success": t.success_rule or "-", "data": ", ".join([DEFAULT, *t.recipes, *t.remote]), "summary": t.summary,
     }  # fmt: skip
 

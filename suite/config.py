@@ -256,6 +256,7 @@ def resolve(
     lay({**objective.settings, **entry.protocol}, f"registry entry {algo}")
     if moved is not None:
         lay(moved.settings, f"preset {preset}: {moved.source}")
+        lay(task.presets.get(preset, {}), f"preset {preset} on {task.id}: {moved.source}")
     lay(PROFILES[profile], f"profile {profile}")
     lay(task.profiles.get(profile, {}), f"profile {profile} of {task.id}")
     lay(entry.profiles.get(profile, {}), f"profile {profile} of {algo}")
@@ -360,10 +361,25 @@ def _applies_to(text: str, using: Sequence[Experiment], experiments: Sequence[Ex
     return [f"{text} applies to {', '.join(used)} only"] if len(used) < len({e.algo for e in experiments}) else []
 
 
+def _check_actions(experiment: Experiment) -> None:
+    """Raises `SettingError` where the task's actions are choices and a loss differentiates through actions."""
+    task, algo = experiment.task, experiment.algo
+    if not task.discrete or experiment.needs.actions == "any":
+        return
+    able = [name for name in algos.names() if algos.load(name).default_needs.actions == "any"]
+    others = f"{', '.join(name for name in able if name != algo)} can"
+    mend = f"with its own settings {algo} does without" if algo in able else others
+    raise SettingError(
+        f"{algo}{' so set' if algo in able else ''} needs continuous actions and {task.short_name} has "
+        f"{task.action_dim} choices; {mend}"
+    )
+
+
 def _check(experiment: Experiment) -> None:
     """Contradictions between parts that no single part can see."""
     protocol, horizon = experiment.protocol, experiment.task.horizon
     steps = protocol.steps_per_iteration
+    _check_actions(experiment)
     if steps > horizon and steps % horizon:
         near = max(1, round(steps / horizon)) * horizon
         raise SettingError(

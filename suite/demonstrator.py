@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from envs.datasets import DatasetError, Episode
+from envs.discrete import choices, one_hot
 from envs.task import DemoRecipe, MixRecipe, Recipe, Task
 from envs.vector import VectorEnv, VectorStep
 
@@ -136,6 +137,8 @@ def _sampler(
     shape = (task.horizon, task.action_dim)
     if policy is None:
         uniform = np.stack([rng.uniform(-1, 1, shape).astype(np.float32) for rng in streams], axis=1)  # [T, n, A]
+        if task.discrete:
+            uniform = one_hot(choices(uniform), task.action_dim)
         return lambda t, obs: uniform[t]
     return _Policy(policy, np.stack([rng.standard_normal(shape, np.float32) for rng in streams], axis=1))
 

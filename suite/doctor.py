@@ -75,14 +75,25 @@ def _simulator() -> Check:
     import gymnasium
 
     import envs  # noqa: F401 - registers the tasks
-    from envs.tasks import TASKS
+    from envs.tasks import TASKS, SimulatorError
 
+    missing: dict[str, str] = {}  # message -> what installs it
+    done = 0
     for task in TASKS.values():
+        try:
+            task.check_simulator()
+        except SimulatorError as error:
+            missing[str(error)] = f"pip install 'awac-bench[{task.extra}]'" if task.extra else _REPAIR
+            continue
         env = gymnasium.make(task.id)
         env.reset(seed=0)
         env.step(env.action_space.sample())
         env.close()
-    return Check("simulator", "ok", f"mujoco {version('mujoco')}: {len(TASKS)} tasks reset and step")
+        done += 1
+    found = f"mujoco {version('mujoco')}: {done} tasks reset and step"
+    if missing:
+        return Check("simulator", "warn", "; ".join((found, *missing)), " and ".join(dict.fromkeys(missing.values())))
+    return Check("simulator", "ok", found)
 
 
 def _minari() -> Check:

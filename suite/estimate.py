@@ -30,7 +30,8 @@ def disk_bytes(experiment: Experiment) -> int:
 
 
 def _layout(experiment: Experiment) -> Layout:
-    return Layout(experiment.task.obs_dim, experiment.task.action_dim, experiment.needs.columns)
+    task = experiment.task
+    return Layout(task.obs_dim, task.action_dim, experiment.needs.columns, task.discrete)
 
 
 def _online_steps(experiment: Experiment) -> int:

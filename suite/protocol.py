@@ -20,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 from algos.actor_critic import ActorCritic
-from algos.policy_file import save_policy
+from algos.nets import GaussianPolicy
+from algos.policy_file import family_of, save_policy
 from algos.replay import Layout, Replay
 from envs.datasets import Transitions
 from envs.vector import VectorEnv
@@ -72,7 +73,7 @@ class Runner:
         self.needs = experiment.needs
         protocol, task = experiment.protocol, experiment.task
         self.protocol = protocol
-        self.layout = Layout(task.obs_dim, task.action_dim, self.needs.columns)
+        self.layout = Layout(task.obs_dim, task.action_dim, self.needs.columns, task.discrete)
         data = data if self.needs.offline_data else None
         rows, demos = offline_rows(self.layout, data, experiment.learner.discount)
         seeds = experiment.seeds
@@ -274,14 +275,14 @@ class Runner:
         if not isinstance(self.needs.policy, str):
             return
         folder.mkdir(exist_ok=True, parents=True)
-        e = self.experiment
+        e, policy = self.experiment, self.learner.final_policy()
         meta: dict[str, Any] = {
-            "family": self.needs.policy, "obs_dim": self.layout.obs_dim, "action_dim": self.layout.action_dim,
+            "family": family_of(policy), "obs_dim": self.layout.obs_dim, "action_dim": self.layout.action_dim,
             "hidden": e.learner.hidden, "task": e.task.id, "algo": e.algo, "profile": e.profile,
         }  # fmt: skip
-        if self.needs.log_std_range is not None:
+        if self.needs.log_std_range is not None and isinstance(policy, GaussianPolicy):
             meta["log_std_range"] = self.needs.log_std_range
-        kept, policy = {}, self.learner.final_policy()
+        kept = {}
         for k, seed in enumerate(e.seeds):
             if self.at.diverged[k]:
                 continue

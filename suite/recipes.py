@@ -27,17 +27,18 @@ import algos
 from algos.actor_critic import ActorCritic
 from algos.core import LearnerConfig
 from algos.nets import GaussianPolicy
-from algos.policy_file import load_policy, save_policy
+from algos.policy_file import family_of, load_policy, save_policy
 from algos.replay import Layout, Replay
 from envs import datasets
 from envs.datasets import Dataset, DatasetError, Episode
+from envs.discrete import choices, one_hot
 from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MixRecipe, Recipe, Task
 from envs.vector import default_workers
 from suite.demonstrator import Progress, demonstrations, mixture, rollouts
 
 __all__ = [
     "build", "built_id", "clone", "dataset", "demonstrations", "distill", "expert_file", "policy_file",
-    "rollouts", "scores",
+    "rollouts", "scores", "sources",
 ]  # fmt: skip
 
 Array: TypeAlias = NDArray[np.float32]
@@ -117,7 +118,12 @@ def built_id(task: Task, seed: int = 0, name: str = DEFAULT) -> str:
 
 
 def expert_file(task: Task) -> Path:
-    """Where the task's expert lies."""
+    """Where the task's expert lies; raises `DatasetError` where it has none."""
+    if not task.expert:
+        raise DatasetError(
+            f"{task.id} has no default dataset, as no expert of it is at hand: name one of yours with --dataset, or "
+            "take a method that learns from scratch, such as sac-scratch, or ppo with --set start=scratch"
+        )
     return policy_file(task, task.expert)
 
 
@@ -131,19 +137,22 @@ def policy_file(task: Task, name: str) -> Path:
 
 def _provenance(task: Task, seed: int, recipe: AnyRecipe) -> dict[str, Any]:
     """All that the data are made from, as JSON values."""
-    made_by: dict[str, Any]
-    if isinstance(recipe, MixRecipe):
-        made_by = {"policies": {n: _digest(policy_file(task, n)) for n, _ in recipe.parts if n != recipe.RANDOM}}
-    else:
-        made_by = {"expert": _digest(expert_file(task))}
+    task.check_simulator()
     return {
         "format": FORMAT,
         "task": task.id,
         "seed": seed,
         "recipe": dataclasses.asdict(recipe),
         "versions": {name: metadata.version(name) for name in task.simulator},
-        **made_by,
+        **sources(task, recipe),
     }
+
+
+def sources(task: Task, recipe: AnyRecipe) -> dict[str, Any]:
+    """The policies that a dataset is made of, by digest; raises `DatasetError` where one is not at hand."""
+    if isinstance(recipe, MixRecipe):
+        return {"policies": {n: _digest(policy_file(task, n)) for n, _ in recipe.parts if n != recipe.RANDOM}}
+    return {"expert": _digest(expert_file(task))}
 
 
 def _digest(path: Path) -> str:
@@ -157,15 +166,15 @@ def clone(
     task: Task, recipe: Recipe, episodes: Sequence[Episode], seed: int, updates: int | None = None,
     progress: Progress | None = None,
 ) -> nn.Module:  # fmt: skip
-    """A Gaussian policy of one seed, cloned from episodes by maximum likelihood as the recipe says."""
+    """A policy of one seed, cloned from episodes by maximum likelihood as the recipe says."""
     rows = datasets.transitions(task, episodes)
     learner = LearnerConfig(hidden=recipe.clone_hidden, batch_size=recipe.clone_batch)
     count = recipe.clone_updates if updates is None else updates
-    return _cloned(rows.obs, rows.action, "nll", learner, [seed], count, progress)
+    return _cloned(task, rows.obs, rows.action, "nll", learner, [seed], count, progress)
 
 
 def _cloned(
-    obs: Array, action: Array, loss: str, learner: LearnerConfig, seeds: Sequence[int], updates: int,
+    task: Task, obs: Array, action: Array, loss: str, learner: LearnerConfig, seeds: Sequence[int], updates: int,
     progress: Progress | None, normalise: bool = False,
 ) -> nn.Module:  # fmt: skip
     """Policies of several seeds, cloned from obs [N, O] and actions [N, A] with this suite's own BC.
@@ -174,7 +183,7 @@ def _cloned(
     """
     bc = algos.load("bc")
     objective = dataclasses.replace(bc, needs=lambda cfg: dataclasses.replace(bc.needs(cfg), normalise_obs=normalise))
-    layout = Layout(obs.shape[1], action.shape[1])
+    layout = Layout(task.obs_dim, task.action_dim, discrete=task.discrete)
     o, a, zeros = torch.from_numpy(obs), torch.from_numpy(action), torch.zeros(len(obs))
     rows = layout.pack(o, a, zeros, o, zeros)  # BC looks at neither rewards nor successors
     replay = Replay(layout, rows, 0, len(seeds), 0, rows.device)
@@ -210,27 +219,28 @@ def distill(
     """Clone a recorded expert into a small policy file with half-precision weights; returns its meta.
 
     `source` is an npz of E episodes of T steps: `observations` [E, T+1, O], `expert_actions` [E, T, A] (the
-    expert's mean) and `actions` [E, T, A] (executed, with the expert's noise, whose scale the policy keeps); or for a
-    task without a success rule, of episodes laid end to end: [N, O], [N, A], [N, A] and `episode_lengths` [E].
+    expert's mean, or its choice as a one-hot vector) and `actions` [E, T, A] (executed, with the expert's noise, whose
+    scale the policy keeps where actions are continuous); or for a task without a success rule, of episodes laid end to
+    end: [N, O], [N, A], [N, A] and `episode_lengths` [E].
     Episodes that fail are left out, where the task has a success rule. `normalise` standardises observations for the
     training and puts that into the policy's first layer. Of `candidates` training seeds the best over `episodes`
     episodes is written; the scores in its meta are measured over as many others, with the weights as stored.
     Raises `DatasetError` if the file does not fit the task.
     """
-    obs, wish, noise_std = _read_rollouts(task, source)
+    recorded = _read_rollouts(task, source)
     learner = LearnerConfig(hidden=hidden, batch_size=256, policy_weight_decay=0.0)
     count = default_workers() if workers is None else workers
     command = f"bench data distill {task.id} --rollouts {source.name} --out {out.name} --updates {updates}"
     meta: dict[str, Any] = {
-        "family": "gaussian", "obs_dim": task.obs_dim, "action_dim": task.action_dim, "hidden": list(hidden),
+        "obs_dim": task.obs_dim, "action_dim": task.action_dim, "hidden": list(hidden),
         "task": task.id, "teacher": teacher or source.name, "updates": updates,
         "command": command + (" --normalise" if normalise else ""),
     }  # fmt: skip
     seeds = range(seed, seed + candidates)
     best = -np.inf
     with _always_the_same_numbers():
-        policies = _cloned(obs, wish, "mse", learner, seeds, updates, progress, normalise)
-        _set_std(policies, noise_std)
+        policies = _imitations(task, recorded, learner, seeds, updates, progress, normalise)
+        meta["family"] = family_of(policies)
         for index, number in enumerate(seeds):
             trial = out.with_name(f".{out.name}.{number}")
             save_policy(trial, policies, index, meta | {"seed": number}, half=True)
@@ -245,6 +255,19 @@ def distill(
         meta |= {"episodes": episodes, **scores(task, policy, episodes, 2 * seed + 1, count)}
     save_policy(out, policy, 0, meta, half=True)
     return meta
+
+
+def _imitations(
+    task: Task, recorded: tuple[Array, Array, Array | None], learner: LearnerConfig, seeds: Sequence[int], updates: int,
+    progress: Progress | None, normalise: bool,
+) -> nn.Module:  # fmt: skip
+    """Policies of several seeds: an expert's means with the scale of its noise, or the likeliest of its choices."""
+    obs, wish, noise_std = recorded
+    if noise_std is None:
+        return _cloned(task, obs, wish, "nll", learner, seeds, updates, progress, normalise)
+    policies = _cloned(task, obs, wish, "mse", learner, seeds, updates, progress, normalise)
+    _set_std(policies, noise_std)
+    return policies
 
 
 def scores(
@@ -269,8 +292,11 @@ def scores(
     return out
 
 
-def _read_rollouts(task: Task, source: Path) -> tuple[Array, Array, Array]:
-    """Observations [N, O] and expert actions [N, A] of the episodes to clone, and the noise scale [A]."""
+def _read_rollouts(task: Task, source: Path) -> tuple[Array, Array, Array | None]:
+    """Observations [N, O] and expert actions [N, A] of the episodes to clone, and the noise scale [A].
+
+    Choices have no such scale: None.
+    """
     names = ("observations", "expert_actions", "actions")
     try:
         with np.load(source, allow_pickle=False) as file:
@@ -287,7 +313,10 @@ def _read_rollouts(task: Task, source: Path) -> tuple[Array, Array, Array]:
             f"{source}: observations {list(obs.shape)}, expert_actions {list(wish.shape)}, actions "
             f"{list(sent.shape)}; {task.id} needs [{axes[0]}, {task.obs_dim}] and [{axes[1]}, {task.action_dim}] twice"
         )
-    std = _noise_std(wish.reshape(-1, task.action_dim), sent.reshape(-1, task.action_dim))
+    if task.discrete and not np.array_equal(wish, one_hot(choices(wish), task.action_dim)):
+        raise DatasetError(f"{source}: expert_actions are not one-hot vectors, and {task.id} has choices")
+    by_step = wish.reshape(-1, task.action_dim), sent.reshape(-1, task.action_dim)
+    std = None if task.discrete else _noise_std(*by_step)
     if not flat:
         obs, wish = _successful(task, source, obs, wish)
     return obs, wish.clip(-1, 1), std

@@ -17,7 +17,7 @@ from command import Bench
 from gymnasium.envs.registration import EnvSpec
 from toy_data import episode, foreign, plain
 from toy_env import SCRIPT, script
-from toy_run import TASK, experiment, registered, train
+from toy_run import SIZES, TASK, counts_its_updates, experiment, registered, train
 
 import envs
 import reports
@@ -28,11 +28,17 @@ from envs.datasets import DatasetError, Episode
 from envs.tasks import TASKS, Recipe, Task
 from envs.vector import VectorEnv
 from suite import demonstrator, recipes
+from suite.config import resolve
 from suite.record import read_run
 
 # least mean return that is good enough
 EXPERTS = {"halfcheetah": 8000.0, "walker2d": 5000.0, "hopper": 3300.0, "ant": 4500.0}
-THEIRS = {"halfcheetah": "HalfCheetah-v5", "walker2d": "Walker2d-v5", "hopper": "Hopper-v5", "ant": "Ant-v5"}
+THEIRS = {
+    "halfcheetah": "HalfCheetah-v5", "walker2d": "Walker2d-v5", "hopper": "Hopper-v5", "ant": "Ant-v5",
+    "humanoid": "Humanoid-v5",
+}  # fmt: skip
+WITHOUT_FORCES = ("ant", "humanoid")
+FULL = {"humanoid": 0.4}  # what gymnasium's own is asked for by an action of 1, where that is not 1
 DENSE = dataclasses.replace(
     TASK, success=None, success_rule="", reward_range=(-math.inf, math.inf), terminates=True, anchors=(0.0, 4.0),
     recipe=Recipe(),
@@ -61,7 +67,7 @@ def test_the_environment_is_gymnasiums_with_clipped_actions(
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where gymnasium's own leaves a MUJOCO_LOG.TXT
     task, rng = tasks.get(name), np.random.default_rng(0)
-    theirs = {"include_cfrc_ext_in_observation": False} if task.obs_dim == 27 else {}
+    theirs = {"include_cfrc_ext_in_observation": False} if name in WITHOUT_FORCES else {}
     with gymnasium.make(task.id) as ours, gymnasium.make(THEIRS[name], **theirs) as original:
         assert ours.spec is not None
         assert (ours.observation_space.shape, ours.action_space.shape) == ((task.obs_dim,), (task.action_dim,))
@@ -71,12 +77,20 @@ def test_the_environment_is_gymnasiums_with_clipped_actions(
         for _ in range(200):
             wide = rng.uniform(-2, 2, task.action_dim).astype(np.float32)
             obs, reward, terminated, truncated, _ = ours.step(wide)
-            expected = original.step(wide.clip(-1, 1))
-            np.testing.assert_array_equal(obs, expected[0])
-            assert (reward, terminated, truncated) == tuple(expected[1:4])
+            expected = original.step(wide.clip(-1, 1) * FULL.get(name, 1))
+            np.testing.assert_allclose(obs, expected[0], rtol=1e-6 if name in FULL else 0, atol=1e-6 * (name in FULL))
+            assert reward == pytest.approx(expected[1], rel=1e-6 if name in FULL else 0, abs=0)
+            assert (terminated, truncated) == tuple(expected[2:4])
             if terminated:
                 break
         assert terminated == task.terminates, "random actions make whatever can fall fall within 200 steps"
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_all_actions_are_between_one_and_minus_one(name: str) -> None:
+    task = tasks.get(name)
+    with gymnasium.make(task.id) as env:
+        assert env.action_space == gymnasium.spaces.Box(-1, 1, (task.action_dim,), np.float32)
 
 
 def test_a_known_complaint_of_the_simulator_is_not_passed_on(
@@ -286,6 +300,28 @@ def test_a_shipped_expert_moves_and_a_policy_that_does_nothing_does_not(name: st
     found = recipes.scores(task, expert, 2, 5, 0)
     assert found["episode_length"] == 200
     assert found["return"] > 200 * EXPERTS[name] / 1000 / 2 > recipes.scores(task, idle, 2, 5, 0)["return"]
+
+
+def test_a_task_without_an_expert_is_for_those_who_bring_data_or_need_none(bench: Bench) -> None:
+    said = bench("run", "--algo", "sac-scratch,awac", "--env", "humanoid", "--profile", "smoke")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == (
+        "bench: humanoid-v5 has no default dataset, as no expert of it is at hand: name one of yours with --dataset, "
+        "or take a method that learns from scratch, such as sac-scratch, or ppo with --set start=scratch\n"
+    )
+    assert not Path("runs").exists()
+    for command in (("data", "build"), ("data", "info")):
+        assert bench(*command, "--env", "humanoid").err.startswith("bench: humanoid-v5 has no default dataset")
+    assert bench("list", "envs").code == bench("explain", "awac", "humanoid").code == 0
+
+
+@pytest.mark.parametrize(("algo", "more"), [("sac-scratch", []), ("ppo", ["start=scratch"])])
+def test_it_can_be_learned_from_scratch(algo: str, more: list[str], tmp_path: Path) -> None:
+    sizes = [f"{k}={v}" for k, v in SIZES.items() if k != "updates_per_step" or not counts_its_updates(algo)]
+    few = ["eval_episodes=1", "steps_per_iteration=8", "online_steps=16", "eval_every_online=16"]
+    cell = resolve(algo, "humanoid", (0,), "smoke", [*sizes, *more, *few], "test")
+    assert train(cell, tmp_path)
+    assert "normalized_score" not in (next(tmp_path.rglob("metrics.csv"))).read_text(), "there are no anchors"
 
 
 # the experiment

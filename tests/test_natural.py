@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import Normal, OneHotCategorical, kl_divergence
 
 from algos.natural import as_vector, at, conjugate_gradient, fisher, kl, split
-from algos.nets import Gaussian, GaussianPolicy, Linear
+from algos.nets import Categorical, CategoricalPolicy, Gaussian, GaussianPolicy, Linear
 
 SEEDS, OBS, ACT = 2, 3, 2
 
@@ -29,7 +31,17 @@ def small_policy(seeds: int = SEEDS) -> GaussianPolicy:
     return out.double()
 
 
-def here(policy: GaussianPolicy) -> Tensor:
+def small_categorical() -> CategoricalPolicy:
+    """51 parameters per seed, over three choices."""
+    out = CategoricalPolicy(SEEDS, OBS, 3, (4, 3))
+    for module in out.modules():
+        if isinstance(module, Linear):
+            module.bound = 0.8
+            module.init([torch.Generator().manual_seed(s) for s in range(SEEDS)])
+    return out.double()
+
+
+def here(policy: GaussianPolicy | CategoricalPolicy) -> Tensor:
     return as_vector(list(policy.parameters())).detach()
 
 
@@ -62,11 +74,18 @@ def test_the_kl_is_that_of_normals() -> None:
     assert not kl(old, old).any()
 
 
+def test_the_kl_of_choices_is_torchs() -> None:
+    old, new = (Categorical(2 * some(SEEDS, 7, 3, seed=n)) for n in range(2))
+    theirs = kl_divergence(OneHotCategorical(logits=old.logits), OneHotCategorical(logits=new.logits)).mean(1)
+    torch.testing.assert_close(kl(old, new), theirs, rtol=1e-12, atol=1e-12)
+    assert kl(old, old).abs().max() < 1e-15
+
+
+@pytest.mark.parametrize("family", [small_policy, small_categorical])
 @pytest.mark.parametrize("damping", [0.0, 0.1])
-def test_the_fisher_product_is_the_hessian_of_the_kl_times_the_vector(damping: float) -> None:
-    policy, obs = small_policy(), some(SEEDS, 6, OBS)
-    centre, old = here(policy), policy(obs)
-    old = Gaussian(old.mean.detach(), old.log_std.detach())
+def test_the_fisher_product_is_the_hessian_of_the_kl_times_the_vector(damping: float, family: Any) -> None:
+    policy, obs = family(), some(SEEDS, 6, OBS)
+    centre, old = here(policy), policy(obs).detached()
     v = some(*centre.shape, seed=5)
     got = fisher(policy, obs, damping)(v)
     for s in range(SEEDS):

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from algos.policy_file import POLICIES, load_policy, save_policy
+from algos.dists import Categorical
+from algos.policy_file import POLICIES, builder, family_of, load_policy, save_policy
 from algos.settings import SettingError
 
 SHAPE = {"obs_dim": 5, "action_dim": 3, "hidden": [16, 8]}
@@ -47,6 +48,13 @@ def test_policies_are_read_back_bit_equal_and_stacked_in_order(family: str, tmp_
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(p.name for p in paths)  # nothing temporary is left
 
 
+@families
+def test_a_family_is_known_by_its_class_and_choices_are_always_categorical(family: Any) -> None:
+    assert family_of(policy(family)) == family
+    assert family_of(builder(family, False)(1, 5, 3, (4,))) == family
+    assert family_of(builder(family, True)(1, 5, 3, (4,))) == "categorical"
+
+
 def test_the_range_of_deviations_is_read_back(tmp_path: Path) -> None:
     made = policy("gaussian")
     usual = saved(tmp_path, "gaussian", made, 0)
@@ -58,6 +66,11 @@ def test_the_range_of_deviations_is_read_back(tmp_path: Path) -> None:
     assert "policies of different shapes cannot be stacked" in refused(own, usual)
 
 
+def shown(dist: Any) -> torch.Tensor:
+    """What a rounding would move: probabilities of choices, or the mode."""
+    return torch.Tensor(dist.logits.softmax(-1) if isinstance(dist, Categorical) else dist.mode)
+
+
 @families
 def test_half_precision_is_enough_to_act(family: str, tmp_path: Path) -> None:
     made = policy(family)
@@ -65,7 +78,7 @@ def test_half_precision_is_enough_to_act(family: str, tmp_path: Path) -> None:
     with np.load(half) as file:
         assert {file[name].dtype for name in file.files if name != "meta"} == {np.dtype(np.float16)}
     obs = torch.randn(1, 64, 5)
-    exact, rounded = (load_policy([path])[0](obs).mode for path in (full, half))
+    exact, rounded = (shown(load_policy([path])[0](obs)) for path in (full, half))
     assert 0 < float((exact - rounded).detach().abs().max()) < 5e-3
 
 

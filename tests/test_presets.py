@@ -80,6 +80,28 @@ def test_a_profile_stands_over_a_preset_and_set_over_both(monkeypatch: pytest.Mo
     }
 
 
+@pytest.mark.parametrize(
+    ("env", "lr", "std"),
+    [("halfcheetah", 5e-5, 0.4), ("walker2d", 2.5e-5, 0.4), ("hopper", 1e-4, 0.4), ("ant", 5e-5, 0.2),
+     ("humanoid", 1e-5, 0.4), ("lunarlander", 5e-4, 0.4)],
+)  # fmt: skip
+def test_what_a_source_sets_on_one_task_alone(env: str, lr: float, std: float) -> None:
+    """AWR's awr_configs.py; its deviation means nothing where actions are choices."""
+    official = resolve("awr", env, (0,), "paper", preset="official")
+    assert (official.learner.policy_lr, official.cfg.policy_std) == (lr, std)
+    assert resolve("awr", env, (0,), "paper").learner.policy_lr == LearnerConfig().policy_lr, "not the paper's"
+    assert resolve("iql", env, (0,), "paper", preset="official").learner.policy_lr == LearnerConfig().policy_lr
+
+
+def test_tasks_set_what_presets_and_methods_have() -> None:
+    for task in TASKS.values():
+        for preset, settings in task.presets.items():
+            for key in settings:
+                algo, _, short = key.rpartition(".")
+                assert preset in algos.load(algo).presets, task.id
+                assert short in setting_owners(algos.load(algo)), f"{task.id}: {key}"
+
+
 def test_papers_preset_departs_from_nothing() -> None:
     plain, named = (resolve("awac", TASK, (0,), "quick", **more) for more in ({}, {"preset": PAPER}))
     assert (plain.settings, plain.hash, plain.name, plain.preset) == (named.settings, named.hash, "quick", PAPER)
@@ -100,7 +122,7 @@ def test_a_preset_changes_the_hash_and_the_folders_name() -> None:
 
 @of_every_preset
 def test_every_preset_fits_every_task_and_profile(algo: str, preset: str) -> None:
-    for env in TASKS:
+    for env in [t.id for t in TASKS.values() if tiny.serves(algo, t)]:
         for profile in PROFILES:
             experiment = resolve(algo, env, (0,), profile, preset=preset)
             assert experiment.preset == preset

@@ -38,6 +38,16 @@ TOY = f"{__name__}:Toy-v0"  # importable in a worker
 gymnasium.register("Toy-v0", f"{__name__}:Toy")
 
 
+class Switches(Toy):
+    """Its actions are neither numbers nor one choice."""
+
+    action_space = gymnasium.spaces.MultiBinary(2)
+
+
+SWITCHES = f"{__name__}:Switches-v0"
+gymnasium.register("Switches-v0", f"{__name__}:Switches")
+
+
 def play(env_id, count, workers, steps):
     """Observations of the reset and all steps' results, stacked over time."""
     with VectorEnv(env_id, count, workers) as env:
@@ -134,8 +144,8 @@ def test_bad_calls_say_what_is_wrong():
         VectorEnv(TOY, 0, 0)
     with pytest.raises(ValueError, match="0 workers or more"):
         VectorEnv(TOY, 1, -1)
-    with pytest.raises(ValueError, match="action space is Discrete"):
-        VectorEnv("CartPole-v1", 1, 0)
+    with pytest.raises(ValueError, match=r"action space is MultiBinary\(2\), need a Box of one dimension, or choices"):
+        VectorEnv(SWITCHES, 1, 0)
     with pytest.raises(gymnasium.error.NameNotFound, match="relocate-binary"):
         VectorEnv("relocate-binery-v0", 2, 2)
     with VectorEnv(TOY, 2, 0) as env:

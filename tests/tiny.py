@@ -19,6 +19,7 @@ from algos.replay import InitialStates, Layout, Replay
 from algos.returns import columns
 from algos.settings import with_values
 from algos.trajectories import Trajectories
+from envs.tasks import Task
 
 torch.set_num_threads(1)  # matrices this small only wait for each other
 
@@ -33,10 +34,15 @@ SEEDS = (3, 7, 11)
 
 
 def rows(n: int, seed: int, layout: Layout = LAYOUT) -> Tensor:
-    """`n` packed transitions [n, width]: actions within and at the bounds, rewards -1 and 0, a few terminals."""
+    """`n` packed transitions [n, width]: actions within and at the bounds, rewards -1 and 0, a few terminals.
+
+    Where the layout's actions are choices, one-hot vectors.
+    """
     g = torch.Generator().manual_seed(seed)
     obs, next_obs = torch.randn(2, n, layout.obs_dim, generator=g)
     action = (0.8 * torch.randn(n, layout.action_dim, generator=g)).clamp(-1, 1)
+    if layout.discrete:
+        action = torch.eye(layout.action_dim)[action.argmax(-1)]
     reward = (torch.rand(n, generator=g) < 0.3).float() - 1
     return packed(layout, obs, action, reward, next_obs, torch.rand(n, generator=g) < 0.1)
 
@@ -66,6 +72,11 @@ def cases() -> list[tuple[str, Phase]]:
     return [(name, phase) for name in algos.names() for phase in phases(name)]
 
 
+def serves(name: str, task: Task) -> bool:
+    """Whether an algorithm can be run on a task."""
+    return not task.discrete or algos.load(name).default_needs.actions == "any"
+
+
 def objective_and_config(name: str, **settings: Any) -> tuple[Any, Any]:
     objective = algos.load(name)
     own = {field: value for field, value in SMALL_OWN.items() if hasattr(objective.Config, field)}
@@ -80,6 +91,7 @@ def learner(
     common: Mapping[str, Any] | None = None,
     device: str = "cpu",
     offline: Tensor | None = None,
+    discrete: bool = False,
     **more: Any,
 ) -> ActorCritic:
     """A learner with data, in the phase asked for; what a seed sees does not depend on the seeds beside it."""
@@ -87,7 +99,7 @@ def learner(
     config = LearnerConfig(**{**SMALL, **(common or {})})
     on = torch.device(device)
     needs = objective.needs(cfg)
-    layout = dataclasses.replace(LAYOUT, columns=needs.columns)
+    layout = dataclasses.replace(LAYOUT, columns=needs.columns, discrete=discrete)
     if offline is None:
         offline = rows(OFFLINE if needs.offline_data else 0, seed=1, layout=layout)
     first = offline[::EPISODE, : layout.obs_dim]

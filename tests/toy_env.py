@@ -1,4 +1,4 @@
-"""Two toy environments. Worker processes import this module by the environments' ids, so it imports little."""
+"""Three toy environments. Worker processes import this module by the environments' ids, so it imports little."""
 
 from __future__ import annotations
 
@@ -30,6 +30,16 @@ class PointEnv(gymnasium.Env[Any, Any]):
 
 def point_success(next_obs: Any) -> Any:
     return next_obs[..., 0] > 0.5
+
+
+class LineEnv(PointEnv):
+    """The same along one axis, by one of three choices: back, nothing, forth."""
+
+    action_space = gymnasium.spaces.Discrete(3)
+
+    def step(self, action: Any) -> Any:
+        assert self.action_space.contains(action), action
+        return super().step(np.array([float(action) - 1.0, 0.0]))
 
 
 class ScriptEnv(gymnasium.Env[Any, Any]):
@@ -64,4 +74,5 @@ def script(seed: int) -> tuple[int, bool, set[int]]:
 
 
 gymnasium.register("point-v0", f"{__name__}:PointEnv", max_episode_steps=HORIZON)
+gymnasium.register("line-v0", f"{__name__}:LineEnv", max_episode_steps=HORIZON)
 gymnasium.register("script-v0", f"{__name__}:ScriptEnv")

@@ -41,6 +41,7 @@ _LOCOMOTION: dict[str, Any] = {
     },
 }
 
+# presets: where AWR's code (awr_configs.py, commit 831442f) departs from its values for HalfCheetah
 TASKS = (
     Task(
         id="halfcheetah-v5",
@@ -67,6 +68,7 @@ TASKS = (
         recipes=_like_d4rl("walker2d"),
         remote={f"minari-{k}": f"mujoco/walker2d/{k}-v0" for k in ("simple", "medium", "expert")},
         terminates=True,
+        presets={"official": {"awr.policy_lr": 2.5e-5}},
         **_LOCOMOTION,
     ),
     Task(
@@ -81,6 +83,7 @@ TASKS = (
         recipes=_like_d4rl("hopper"),
         remote={f"minari-{k}": f"mujoco/hopper/{k}-v0" for k in ("simple", "medium", "expert")},
         terminates=True,
+        presets={"official": {"awr.policy_lr": 1e-4}},
         **_LOCOMOTION,
     ),
     Task(
@@ -94,6 +97,20 @@ TASKS = (
         recipe=Recipe(clone_updates=500),
         recipes=_like_d4rl("ant"),
         terminates=True,
+        presets={"official": {"awr.policy_std": 0.2}},
+        **_LOCOMOTION,
+    ),
+    Task(
+        id="humanoid-v5",
+        summary="run on two legs with arms and a trunk, without falling",
+        obs_dim=270,  # no contact forces; Minari's `mujoco/humanoid` datasets have them
+        action_dim=17,
+        expert="",
+        # no anchors without an expert, and D4RL has none: random actions return 112 here; AWR's Table 1, on v2, has
+        # AWR 4996, PPO 695, TRPO 552 and RWR 509
+        recipe=Recipe(),
+        terminates=True,
+        presets={"official": {"awr.policy_lr": 1e-5}},
         **_LOCOMOTION,
     ),
 )
