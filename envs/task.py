@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DemoRecipe", "Recipe", "Task"]
+__all__ = ["DemoRecipe", "Goal", "NoiseRecipe", "Recipe", "Task", "minus_distance"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,40 @@ class DemoRecipe(Recipe):
 
 
 @dataclass(frozen=True)
+class NoiseRecipe:
+    """A default dataset of Ornstein-Uhlenbeck noise, without an expert: x += -theta x + sigma N(0, 1).
+
+    Each action dimension has a state of its own, zero when an episode begins; what is sent is clipped to [-1, 1].
+    """
+
+    rollouts: int = 500  # episodes (AWAC, section 6.2)
+    theta: float = 0.15  # AWAC, section 6.2, and rlkit's default; so sigma
+    sigma: float = 0.3
+
+
+def minus_distance(achieved: Any, desired: Any) -> Any:
+    """-|achieved - desired| over the last axis [..., G] -> [...], of numpy arrays or torch tensors."""
+    return -(((achieved - desired) ** 2).sum(-1) ** 0.5)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Where a task's observations say what was reached and what was asked for, so that goals can be exchanged.
+
+    Rewards are those of arriving in an observation, and reaching a goal does not end an episode.
+    """
+
+    achieved: tuple[int, ...]  # entries of an observation
+    desired: tuple[int, ...]  # entries of the same meaning, in the same order
+    # achieved [..., G], desired [..., G] -> reward [...], in operators that numpy arrays and torch tensors share
+    reward: Callable[[Any, Any], Any] = minus_distance
+
+    def reward_of(self, next_obs: NDArray[Any]) -> NDArray[Any]:
+        """The reward of arriving in `next_obs`: [..., O] -> [...]."""
+        return np.asarray(self.reward(next_obs[..., list(self.achieved)], next_obs[..., list(self.desired)]))
+
+
+@dataclass(frozen=True)
 class Task:
     """Everything the suite knows about one task."""
 
@@ -63,14 +97,15 @@ class Task:
     # next_obs [..., O] -> success [...] (bool): the paper's rule from the recorded observation alone. None: no episode
     # succeeds or fails, scores are returns, and rewards are those that the environment gave
     success: Callable[[NDArray[Any]], NDArray[np.bool_]] | None
-    expert: str  # file stem in envs/experts
-    recipe: Recipe
+    expert: str  # file stem in envs/experts; "" where the recipe has no expert
+    recipe: Recipe | NoiseRecipe
     remote: Mapping[str, str] = field(default_factory=dict)  # short name -> Minari dataset id
     horizon: int = 200  # steps; the released launcher forces 200 on all hand tasks
     reward_range: tuple[float, float] = (-1.0, 0.0)  # per step; infinite where there is no bound
     terminates: bool = False  # whether episodes end before the horizon
     # returns of a policy that never succeeds (random actions, without a rule) and of the shipped expert: 0 and 100
     anchors: tuple[float, float] | None = None
+    goal: Goal | None = None  # where episodes pursue goals that can be exchanged afterwards; rewards follow from it
     simulator: tuple[str, ...] = ("gymnasium-robotics", "mujoco")  # distributions that make its data what they are
     # settings of the papers for this task: "setting" for the protocol and the learner, "algo.setting" for one method
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -88,10 +123,12 @@ class Task:
         return "return" if self.success is None else "success"
 
     def reward(self, next_obs: NDArray[Any]) -> NDArray[np.float32]:
-        """The paper's reward of arriving in `next_obs` [..., O]: 0 on success, else -1.
+        """The paper's reward of arriving in `next_obs` [..., O]: that of the goal, or 0 on success, else -1.
 
-        Raises `ValueError` where the task has no rule, so that rewards must have been recorded.
+        Raises `ValueError` where the task has neither, so that rewards must have been recorded.
         """
+        if self.goal is not None:
+            return self.goal.reward_of(next_obs).astype(np.float32)
         if self.success is None:
             raise ValueError(f"{self.id} has no success rule: its rewards do not follow from an observation")
         return np.asarray(self.success(next_obs), dtype=np.float32) - 1.0

@@ -34,9 +34,9 @@ __all__ = ["run_cell", "run_folder", "task_of"]
 def task_of(experiment: Experiment) -> Task:
     """The task with the dataset sizes the protocol asks for."""
     task, p = experiment.task, experiment.protocol
-    return dataclasses.replace(
-        task, recipe=dataclasses.replace(task.recipe, demonstrations=p.demonstrations, rollouts=p.rollouts)
-    )
+    sizes: dict[str, Any] = {"demonstrations": p.demonstrations, "rollouts": p.rollouts}
+    asked = {name: size for name, size in sizes.items() if hasattr(task.recipe, name)}
+    return dataclasses.replace(task, recipe=dataclasses.replace(task.recipe, **asked))
 
 
 def run_folder(experiment: Experiment, out: Path) -> Path:

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from envs.datasets import DatasetError, Episode
-from envs.tasks import DemoRecipe, Task
+from envs.tasks import DemoRecipe, NoiseRecipe, Recipe, Task
 from envs.vector import VectorEnv, VectorStep
 
-__all__ = ["Progress", "act", "demonstrations", "play", "rollouts"]
+__all__ = ["Progress", "act", "demonstrations", "noise", "play", "recipe_of", "rollouts"]
 
 Array: TypeAlias = NDArray[np.float32]
 Progress: TypeAlias = Callable[[str], None]
@@ -30,6 +30,13 @@ _ROLLOUTS_AT_ONCE = 50
 _ATTEMPTS_PER_DEMONSTRATION = 40  # more than that, and the recipe does not suit the expert
 
 
+def recipe_of(task: Task) -> Recipe:
+    """The recipe of a task's demonstrations; raises `DatasetError` where its data hold none."""
+    if not isinstance(task.recipe, Recipe):
+        raise DatasetError(f"the default dataset of {task.id} holds no demonstrations")
+    return task.recipe
+
+
 def demonstrations(
     task: Task, expert: nn.Module, seed: int, workers: int, progress: Progress | None = None
 ) -> list[Episode]:
@@ -37,10 +44,10 @@ def demonstrations(
 
     Raises `DatasetError` if too few attempts of a hampered expert succeed.
     """
-    if isinstance(task.recipe, DemoRecipe):
-        return _hampered(task, task.recipe, expert, seed, workers, progress)
-    count = task.recipe.demonstrations
-    return _sampled(task, expert, count, seed, workers, True, progress, "demonstrations")
+    recipe = recipe_of(task)
+    if isinstance(recipe, DemoRecipe):
+        return _hampered(task, recipe, expert, seed, workers, progress)
+    return _sampled(task, expert, recipe.demonstrations, seed, workers, True, progress, "demonstrations")
 
 
 def _hampered(
@@ -85,6 +92,30 @@ def rollouts(
 ) -> list[Episode]:
     """`count` episodes over the task's horizon, sampled from a policy of one seed, or of its mode."""
     return _sampled(task, policy, count, seed, workers, sample, progress, "rollouts")
+
+
+def noise(task: Task, recipe: NoiseRecipe, seed: int, workers: int, progress: Progress | None = None) -> list[Episode]:
+    """Episodes of Ornstein-Uhlenbeck noise over the task's horizon."""
+    episodes: list[Episode] = []
+    at_once = min(recipe.rollouts, _ROLLOUTS_AT_ONCE)
+    with VectorEnv(task.id, max(1, at_once), workers, task.horizon) as env:
+        while len(episodes) < recipe.rollouts:
+            streams = _streams(seed, "rollouts", range(len(episodes), len(episodes) + at_once))
+            seeds = [_env_seed(rng) for rng in streams]
+            walk = np.stack([_walk(recipe, (task.horizon, task.action_dim), rng) for rng in streams], axis=1)
+            episodes += play(task, env, lambda t, _, walk=walk: walk[t], seeds, task.horizon)  # type: ignore[misc]
+            if progress is not None:
+                progress(f"rollouts {min(len(episodes), recipe.rollouts)}/{recipe.rollouts}")
+    return episodes[: recipe.rollouts]
+
+
+def _walk(recipe: NoiseRecipe, shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    """The noise of one episode, before it is clipped: [T, A]."""
+    x = np.zeros(shape[1], np.float32)
+    out = rng.standard_normal(shape, np.float32)
+    for t, normal in enumerate(out):
+        out[t] = x = x - recipe.theta * x + recipe.sigma * normal
+    return out
 
 
 def _sampled(

@@ -1,4 +1,4 @@
-"""Default datasets: demonstrations by an expert, a policy cloned from them, rollouts of the clone.
+"""Default datasets: demonstrations by an expert, a policy cloned from them, rollouts of the clone; or noise alone.
 
 That is the AWAC paper's data (section 5), with a hampered expert in place of the human one on the hand. A dataset is
 built on first use and then lies in the Minari store under an id that holds a hash of all it was made from.
@@ -30,9 +30,9 @@ from algos.policy_file import load_policy, save_policy
 from algos.replay import Layout, Replay
 from envs import datasets
 from envs.datasets import Dataset, DatasetError, Episode
-from envs.tasks import Task
+from envs.tasks import NoiseRecipe, Task
 from envs.vector import default_workers
-from suite.demonstrator import Progress, demonstrations, rollouts
+from suite.demonstrator import Progress, demonstrations, noise, recipe_of, rollouts
 
 __all__ = [
     "build", "clone", "dataset", "default_id", "demonstrations", "distill", "expert_file", "rollouts", "scores",
@@ -65,16 +65,25 @@ def build(task: Task, seed: int = 0, workers: int | None = None, progress: Progr
     if datasets.exists(dataset_id):
         return datasets.load(task, dataset_id)
     count = default_workers() if workers is None else workers
+    if isinstance(task.recipe, NoiseRecipe):
+        episodes = noise(task, task.recipe, seed, count, progress)
+        made = f"{len(episodes)} rollouts of Ornstein-Uhlenbeck noise"
+    else:
+        episodes, made = _demonstrated(task, seed, count, progress)
+    description = f"{made} in {task.id}{f'; success: {task.success_rule}' if task.success_rule else ''}"
+    return datasets.store(task, dataset_id, episodes, _provenance(task, seed), description)
+
+
+def _demonstrated(task: Task, seed: int, workers: int, progress: Progress | None) -> tuple[list[Episode], str]:
+    """Demonstrations and rollouts of their clone, and what they are in words."""
+    recipe = recipe_of(task)
     with _always_the_same_numbers():
         expert, _ = load_policy([expert_file(task)])
-        demos = demonstrations(task, expert, seed, count, progress)
+        demos = demonstrations(task, expert, seed, workers, progress)
         policy = clone(task, demos, seed, progress=progress)
-        played = rollouts(task, policy, task.recipe.rollouts, seed, count, progress=progress)
-    description = (
-        f"{len(demos)} demonstrations by {task.recipe.demonstrator} and {len(played)} rollouts of their clone "
-        f"in {task.id}{f'; success: {task.success_rule}' if task.success_rule else ''}"
-    )
-    return datasets.store(task, dataset_id, [*demos, *played], _provenance(task, seed), description)
+        played = rollouts(task, policy, recipe.rollouts, seed, workers, progress=progress)
+    made = f"{len(demos)} demonstrations by {recipe.demonstrator} and {len(played)} rollouts of their clone"
+    return [*demos, *played], made
 
 
 def default_id(task: Task, seed: int = 0) -> str:
@@ -97,12 +106,14 @@ def expert_file(task: Task) -> Path:
 
 def _provenance(task: Task, seed: int) -> dict[str, Any]:
     """All that the data are made from, as JSON values."""
+    alone = isinstance(task.recipe, NoiseRecipe)
+    expert = {} if alone else {"expert": hashlib.sha256(expert_file(task).read_bytes()).hexdigest()[:12]}
     return {
         "format": FORMAT,
         "task": task.id,
         "seed": seed,
         "recipe": dataclasses.asdict(task.recipe),
-        "expert": hashlib.sha256(expert_file(task).read_bytes()).hexdigest()[:12],
+        **expert,
         "versions": {name: metadata.version(name) for name in task.simulator},
     }
 
@@ -114,7 +125,7 @@ def clone(
     task: Task, episodes: Sequence[Episode], seed: int, updates: int | None = None, progress: Progress | None = None
 ) -> nn.Module:
     """A Gaussian policy of one seed, cloned from episodes by maximum likelihood as the recipe says."""
-    recipe = task.recipe
+    recipe = recipe_of(task)
     rows = datasets.transitions(task, episodes)
     learner = LearnerConfig(hidden=recipe.clone_hidden, batch_size=recipe.clone_batch)
     count = recipe.clone_updates if updates is None else updates
