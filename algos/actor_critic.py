@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from algos.capture import Rounds
 from algos.core import BATCH, ENSEMBLE, LearnerConfig, Metrics, Needs, Noise, Objective, Phase, Stage, Step, row_mean
 from algos.duals import Dual
+from algos.hindsight import Hindsight
 from algos.nets import DeterministicPolicy, GaussianPolicy, Linear, Nets, TwinQ
 from algos.optimisers import clipped, gradients_of, make_optimiser
 from algos.policy_file import builder
@@ -45,7 +46,7 @@ class ActorCritic:
 
     `q_max` is the largest possible return (None: unknown), used as `learner.q_bound` says. `collected` is the number
     of rows per seed that an online iteration adds. `capture` is whether updates on CUDA are replayed as a graph; it
-    changes their speed only.
+    changes their speed only. `hindsight` is how goals are exchanged in what it samples, if at all.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class ActorCritic:
         device: torch.device | None = None,
         capture: bool = True,
         collected: int = 1000,
+        hindsight: Hindsight | None = None,
     ) -> None:
         self.objective, self.learner, self.seeds, self.layout = objective, learner, tuple(seeds), layout
         self.replay = replay
@@ -75,7 +77,14 @@ class ActorCritic:
             raise SettingError(f"{objective.name} learns from demonstrations, but the dataset marks none")
         self.generators = [torch.Generator(self.device).manual_seed(stream_seed(s, "learn")) for s in self.seeds]
         self.sampler = Sampler(
-            self.needs, learner.batch_size, layout, replay, offline_fraction, self.generators, self.device
+            self.needs,
+            learner.batch_size,
+            layout,
+            replay,
+            offline_fraction,
+            self.generators,
+            self.device,
+            hindsight,
         )
         self.stage: Stage | None = None  # of the update that is being made
         self.rounds = Rounds(

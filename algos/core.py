@@ -204,6 +204,14 @@ class Needs:
     module_lr: Mapping[str, float] = field(default_factory=dict)  # Adam step sizes of modules, where not the policy's
     module_decay: tuple[str, ...] = ()  # modules that share the policy's weight decay
 
+    @property
+    def single_rows(self) -> bool:
+        """Whether a row is all that is learned from at a time, so that its goal can be exchanged (`algos.hindsight`).
+
+        Returns, and whatever is computed along whole trajectories, belong to the goal that was pursued.
+        """
+        return not {"return_to_go", "ends"} & set(self.columns)
+
 
 LossAndMetrics = tuple[Tensor, Metrics]
 Increments = tuple[Sequence[Tensor], Metrics] | None

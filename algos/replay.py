@@ -23,6 +23,7 @@ COLUMNS: dict[str, Literal["action", "number"]] = {
     "next_action": "action",  # the action taken at next_obs; zero where the episode ends here
     "has_next": "number",  # 1 where next_action is one, else 0
     "ends": "number",  # 1 in the last row of an episode, else 0
+    "steps_left": "number",  # rows from this one to the last of its episode, both counted
 }
 
 
@@ -169,6 +170,15 @@ class Replay:
         n = min(most, filled)
         rows = torch.arange(n, device=self.rows.device) * filled // max(1, n)
         return rows.expand(self.seeds, -1) if source == "offline" else self._start + rows
+
+    def ahead(self, index: Tensor, rows: Tensor) -> Tensor:
+        """Row numbers so many rows on, within the same episode: [S, B], [S, B] -> [S, B].
+
+        Rows of an episode follow each other, in a ring past its end to its beginning. A ring overwrites its oldest rows
+        first, so that whatever came after a row that is still there is still there too.
+        """
+        online = self._start + (index - self._start + rows) % max(1, self.capacity)
+        return torch.where(index < self.offline, index + rows, online)
 
     def gather(self, index: Tensor) -> Tensor:
         """[S, B] row numbers -> [S, B, width]."""

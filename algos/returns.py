@@ -1,4 +1,4 @@
-"""What is computed along an episode: returns to go, and the action that followed."""
+"""What is computed along an episode: returns to go, the action that followed, the steps that are left."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["columns", "next_actions", "returns_to_go"]
+__all__ = ["columns", "next_actions", "returns_to_go", "steps_left"]
 
 Array = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -25,6 +25,8 @@ def columns(
         out["return_to_go"] = returns_to_go(reward, terminated, ends, discount)
     if {"next_action", "has_next"} & set(names):
         out["next_action"], out["has_next"] = next_actions(action, ends)
+    if "steps_left" in names:
+        out["steps_left"] = steps_left(ends)
     return {name: out[name] for name in names}
 
 
@@ -49,3 +51,10 @@ def next_actions(action: Array, ends: Flags) -> tuple[Array, Array]:
     has_next[..., -1] = False
     following = np.roll(action, -1, axis=-2) * has_next[..., None]
     return following.astype(np.float32), has_next.astype(np.float32)
+
+
+def steps_left(ends: Flags) -> Array:
+    """Rows from each one to the last of its episode, both counted: [..., n]; the last row of all ends its episode."""
+    here = np.arange(ends.shape[-1])
+    last = np.where(ends, here, len(here) - 1)
+    return (np.minimum.accumulate(last[..., ::-1], axis=-1)[..., ::-1] - here + 1).astype(np.float32)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from algos.core import Batch, Needs, Noise, Phase, Stage
+from algos.hindsight import Hindsight, Relabeller
 from algos.iteration import Iteration, shuffled_passes
 from algos.replay import InitialStates, Layout, Replay
 from algos.trajectories import Trajectories
@@ -20,13 +21,17 @@ class Sampler:
     """Draws batches and noise for S seeds without asking the host anything.
 
     `generators` is the learner's own list of random streams; `offline_fraction` the fixed share of offline rows of
-    online batches (None: uniform over all rows).
+    online batches (None: uniform over all rows). With `hindsight`, batches have some of their goals replaced; those of
+    demonstrations beside them and first states keep theirs.
     """
 
     def __init__(
         self, needs: Needs, batch_size: int, layout: Layout, replay: Replay | None, offline_fraction: float | None,
-        generators: list[torch.Generator], device: torch.device,
+        generators: list[torch.Generator], device: torch.device, hindsight: Hindsight | None = None,
     ) -> None:  # fmt: skip
+        if hindsight is not None and not needs.single_rows:
+            raise ValueError("goals cannot be exchanged in rows that carry returns or are looked at as trajectories")
+        self.relabeller = None if hindsight is None else Relabeller(hindsight, layout, device)
         self.needs, self.batch_size, self.layout, self.replay = needs, batch_size, layout, replay
         self.offline_fraction, self.generators, self.device = offline_fraction, generators, device
         self.obs_mean, self.obs_std = self._obs_scale()
@@ -54,6 +59,7 @@ class Sampler:
         noise = torch.empty(seeds, ahead + needs.action_samples, rows, width, device=self.device)
         critics = torch.empty(seeds, needs.critics, device=self.device) if needs.critic_draws else None
         first = torch.empty(seeds, needs.initial_batch, width, device=self.device)
+        later = None if self.relabeller is None else torch.empty(seeds, rows, dtype=torch.float64, device=self.device)
         for s, generator in enumerate(self.generators):
             u[s].uniform_(generator=generator)
             if noise.shape[1]:
@@ -62,11 +68,13 @@ class Sampler:
                 critics[s].uniform_(generator=generator)
             if needs.initial_batch:
                 first[s].normal_(generator=generator)
+            if later is not None:
+                later[s].uniform_(generator=generator)
         u_rows, u_demo, u_initial = torch.split(u, [rows, needs.demo_batch, needs.initial_batch], dim=1)
         demo = self.batch(self.rows().source_rows(u_demo, "demos")) if needs.demo_batch else None
         initial = self.scaled(self._initial().draw(u_initial)) if needs.initial_batch else None
         if stage is None:
-            batch = self.batch(self.index(u_rows), demo, initial)
+            batch = self.batch(self.index(u_rows), demo, initial, later)
         else:
             batch = self._stage_batch(u_rows, stage, demo, initial)
         return batch, Noise(
@@ -123,9 +131,16 @@ class Sampler:
 
     # parts
 
-    def batch(self, index: Tensor, demo: Batch | None = None, initial: Tensor | None = None) -> Batch:
-        """These rows [S, B] as the losses get them."""
-        batch = self.layout.batch(self.rows().gather(index), demo, initial)
+    def batch(
+        self, index: Tensor, demo: Batch | None = None, initial: Tensor | None = None, later: Tensor | None = None
+    ) -> Batch:
+        """These rows [S, B] as the losses get them, relabelled where there are draws [S, B] for it."""
+        replay = self.rows()
+        if later is None or self.relabeller is None:
+            rows = replay.gather(index)
+        else:
+            rows = self.relabeller.gather(replay, index, later)
+        batch = self.layout.batch(rows, demo, initial)
         if self.obs_mean is None:
             return batch
         return dataclasses.replace(batch, obs=self.scaled(batch.obs), next_obs=self.scaled(batch.next_obs))

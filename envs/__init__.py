@@ -8,6 +8,7 @@ from gymnasium import register
 
 HAND_STEPS = 200  # horizon of the hand tasks (AWAC's launcher runs all of them at 200)
 POINT_STEPS = 100
+PUSH_STEPS = 50  # multiworld registers no horizon; rlkit's example on this task has 50
 LOCOMOTION_STEPS = 1000  # horizon of the locomotion tasks, as gymnasium registers them
 LANDER_STEPS = 1000  # likewise
 
@@ -32,6 +33,7 @@ for _id, _class, _options in (
     )  # fmt: skip
 
 register(id="point-reach-v0", entry_point="envs.point:PointReachEnv", max_episode_steps=POINT_STEPS)
+register(id="sawyer-push-v0", entry_point="envs.sawyer:SawyerPushEnv", max_episode_steps=PUSH_STEPS)
 
 for _id, _continuous in (("lunarlander-v3", False), ("lunarlander-continuous-v3", True)):
     register(

@@ -11,7 +11,10 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DEFAULT", "AnyRecipe", "DemoRecipe", "MixRecipe", "Recipe", "SimulatorError", "Task"]
+__all__ = [
+    "DEFAULT", "AnyRecipe", "DemoRecipe", "Goal", "MixRecipe", "NoiseRecipe", "Recipe", "SimulatorError", "Task",
+    "minus_distance",
+]  # fmt: skip
 
 DEFAULT = "default"  # name of every task's first recipe
 
@@ -71,7 +74,41 @@ class MixRecipe:
     RANDOM: ClassVar[str] = ""  # actions uniform in [-1, 1]
 
 
-AnyRecipe: TypeAlias = Recipe | MixRecipe
+@dataclass(frozen=True)
+class NoiseRecipe:
+    """Episodes of Ornstein-Uhlenbeck noise, without an expert: x += -theta x + sigma N(0, 1).
+
+    Each action dimension has a state of its own, zero when an episode begins; what is sent is clipped to [-1, 1].
+    """
+
+    rollouts: int = 500  # episodes (AWAC, section 6.2)
+    theta: float = 0.15  # AWAC, section 6.2, and rlkit's default; so sigma
+    sigma: float = 0.3
+
+
+AnyRecipe: TypeAlias = Recipe | NoiseRecipe | MixRecipe
+
+
+def minus_distance(achieved: Any, desired: Any) -> Any:
+    """-|achieved - desired| over the last axis [..., G] -> [...], of numpy arrays or torch tensors."""
+    return -(((achieved - desired) ** 2).sum(-1) ** 0.5)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Where a task's observations say what was reached and what was asked for, so that goals can be exchanged.
+
+    Rewards are those of arriving in an observation, and reaching a goal does not end an episode.
+    """
+
+    achieved: tuple[int, ...]  # entries of an observation
+    desired: tuple[int, ...]  # entries of the same meaning, in the same order
+    # achieved [..., G], desired [..., G] -> reward [...], in operators that numpy arrays and torch tensors share
+    reward: Callable[[Any, Any], Any] = minus_distance
+
+    def reward_of(self, next_obs: NDArray[Any]) -> NDArray[Any]:
+        """The reward of arriving in `next_obs`: [..., O] -> [...]."""
+        return np.asarray(self.reward(next_obs[..., list(self.achieved)], next_obs[..., list(self.desired)]))
 
 
 @dataclass(frozen=True)
@@ -97,6 +134,7 @@ class Task:
     # returns of a policy that never succeeds (random actions, without a rule) and of the shipped expert: 0 and 100
     anchors: tuple[float, float] | None = None
     d4rl_anchors: tuple[float, float] | None = None  # the same two of D4RL, for scores beside its own
+    goal: Goal | None = None  # where episodes pursue goals that can be exchanged afterwards; rewards follow from it
     simulator: tuple[str, ...] = ("gymnasium-robotics", "mujoco")  # distributions that make its data what they are
     extra: str = ""  # extra of this package that installs its simulator, where a plain installation lacks it
     # settings of the papers for this task: "setting" for the protocol and the learner, "algo.setting" for one method
@@ -130,10 +168,12 @@ class Task:
                 raise SimulatorError(f"{self.short_name} needs {name}: pip install '{package}'") from None
 
     def reward(self, next_obs: NDArray[Any]) -> NDArray[np.float32]:
-        """The paper's reward of arriving in `next_obs` [..., O]: 0 on success, else -1.
+        """The paper's reward of arriving in `next_obs` [..., O]: that of the goal, or 0 on success, else -1.
 
-        Raises `ValueError` where the task has no rule, so that rewards must have been recorded.
+        Raises `ValueError` where the task has neither, so that rewards must have been recorded.
         """
+        if self.goal is not None:
+            return self.goal.reward_of(next_obs).astype(np.float32)
         if self.success is None:
             raise ValueError(f"{self.id} has no success rule: its rewards do not follow from an observation")
         return np.asarray(self.success(next_obs), dtype=np.float32) - 1.0

@@ -12,19 +12,22 @@ import difflib
 import re
 
 from envs import outside
-from envs.catalogue import hands, lander, locomotion, point
-from envs.task import DemoRecipe, MixRecipe, Recipe, SimulatorError, Task
+from envs.catalogue import hands, lander, locomotion, point, sawyer
+from envs.task import DemoRecipe, Goal, MixRecipe, NoiseRecipe, Recipe, SimulatorError, Task
 
 __all__ = [
-    "TASKS", "DemoRecipe", "MixRecipe", "Recipe", "SimulatorError", "Task", "UnknownTaskError", "get", "ids",
+    "TASKS", "DemoRecipe", "Goal", "MixRecipe", "NoiseRecipe", "Recipe", "SimulatorError", "Task", "UnknownTaskError",
+    "get", "ids",
 ]  # fmt: skip
+
+_FAMILIES = (hands, point, sawyer, lander, locomotion)
 
 
 class UnknownTaskError(ValueError):
     """No task of that name; the message gives the nearest one."""
 
 
-TASKS: dict[str, Task] = {task.id: task for family in (hands, point, lander, locomotion) for task in family.TASKS}
+TASKS: dict[str, Task] = {task.id: task for family in _FAMILIES for task in family.TASKS}
 
 
 def ids() -> list[str]:
@@ -33,18 +36,23 @@ def ids() -> list[str]:
 
 
 def get(name: str) -> Task:
-    """The task called `name`, with or without its version suffix.
+    """The task called `name`, with or without its version suffix; capitals and dashes do not matter.
 
     Raises `UnknownTaskError` with the nearest name, or `OutsideTaskError` where a package's task is broken.
     """
     for task_id in ids():
-        if name in (task_id, _short(task_id)):
+        if _plain(name) in (_plain(task_id), _plain(_short(task_id))):
             return TASKS[task_id] if task_id in TASKS else outside.load(outside.points()[task_id])
     known = [_short(task_id) for task_id in ids()]
-    close = difflib.get_close_matches(_short(name), known, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(_short(name.lower()), known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
     raise UnknownTaskError(f"unknown task {name!r}; {hint}")
 
 
 def _short(task_id: str) -> str:
     return re.sub(r"-v\d+$", "", task_id)
+
+
+def _plain(name: str) -> str:
+    """As names are compared: SawyerPush-v0, the name in multiworld, is sawyer-push-v0."""
+    return name.lower().replace("-", "")

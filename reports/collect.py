@@ -23,7 +23,7 @@ from suite.record import RecordError, Row, find_runs, read_run, read_tidy
 __all__ = ["SCORES", "Cell", "Curve", "Source", "collect", "merge"]
 
 # what an evaluation measures; everything else in metrics.csv is a diagnostic
-SCORES = ("success", "success_any", "success_steps", "return", "normalized_score", "episode_length")
+SCORES = ("success", "success_any", "success_steps", "return", "normalized_score", "episode_length", "final_reward")
 NEEDED = ("name", "hash", "profile", "settings")
 
 

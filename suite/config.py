@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 import algos
 from algos.core import LearnerConfig, Needs, Objective
+from algos.hindsight import Hindsight
+from algos.replay import Layout
 from algos.settings import SettingError, describe, nearest, parse, setting
 from envs import tasks
 from envs.tasks import Task
@@ -49,6 +51,11 @@ class Protocol:
     keep_offline_data: bool = setting(True, "sample offline rows online as well", "AWAC Algorithm 1")
     offline_fraction: float | None = setting(
         None, "fixed offline share of each online batch; none: uniform over all rows", "AWAC Algorithm 1: uniform"
+    )
+    her_future: float = setting(
+        0.8,
+        "share of sampled rows whose goal becomes one that their episode reached later",
+        "rlkit's HER examples; AWAC's is not published",
     )
     reset_at_switch: tuple[str, ...] = setting(
         (), "parts started anew at the switch: networks, targets, optimisers, duals", "AWAC: none"
@@ -104,6 +111,8 @@ class Protocol:
                 raise SettingError(f"offline_fraction={self.offline_fraction}: must be in [0, 1], or none")
             if not self.keep_offline_data:
                 raise SettingError("offline_fraction contradicts keep_offline_data=false")
+        if not 0 <= self.her_future <= 1:
+            raise SettingError(f"her_future={self.her_future}: must be in [0, 1]")
         if unknown := set(self.reset_at_switch) - {"networks", "targets", "optimisers", "duals"}:
             raise SettingError(f"reset_at_switch: unknown part {', '.join(sorted(unknown))}; "
                                "parts are networks, targets, optimisers, duals")  # fmt: skip
@@ -165,14 +174,30 @@ class Experiment:
         return self.objective.needs(self.cfg)
 
     @property
+    def hindsight(self) -> Hindsight | None:
+        """How goals are exchanged in what is sampled: on tasks with goals, for methods that learn from single rows."""
+        goal = self.task.goal
+        if goal is None or not self.needs.single_rows:
+            return None
+        return Hindsight(goal.achieved, goal.desired, goal.reward, self.protocol.her_future)
+
+    @property
+    def layout(self) -> Layout:
+        """What a row of the replay holds."""
+        more = () if self.hindsight is None else ("steps_left",)
+        task = self.task
+        return Layout(task.obs_dim, task.action_dim, (*self.needs.columns, *more), task.discrete)
+
+    @property
     def settings(self) -> dict[str, dict[str, Any]]:
-        """Every setting: name -> {value, source}."""
+        """Every setting that says something here: name -> {value, source}."""
         values: dict[str, Any] = {}
         for part in (self.protocol, self.learner, self.cfg):
             values |= {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
         return {
             name: {"value": list(v) if isinstance(v, tuple) else v, "source": self.sources[name]}
             for name, v in values.items()
+            if name not in _without_meaning(self)
         }
 
     @property
@@ -375,8 +400,24 @@ def _check_actions(experiment: Experiment) -> None:
     )
 
 
+def _without_meaning(experiment: Experiment) -> dict[str, str]:
+    """Settings that say nothing about this task, and why."""
+    task = experiment.task
+    out = {}
+    if task.goal is None:
+        out["her_future"] = f"{task.id} has no goals to exchange"
+    recipes = (task.recipe, *task.recipes.values())
+    for name, size in {"demonstrations": "demonstrations", "rollouts": "rollouts", "dataset_steps": "steps"}.items():
+        if not any(hasattr(recipe, size) for recipe in recipes):
+            out[name] = f"no dataset of {task.id} is made of {size}"
+    return out
+
+
 def _check(experiment: Experiment) -> None:
     """Contradictions between parts that no single part can see."""
+    for name, why in _without_meaning(experiment).items():
+        if experiment.sources[name] == "--set":
+            raise SettingError(f"--set {name}: {why}")
     protocol, horizon = experiment.protocol, experiment.task.horizon
     steps = protocol.steps_per_iteration
     _check_actions(experiment)

@@ -18,10 +18,10 @@ from torch import nn
 
 from envs.datasets import DatasetError, Episode
 from envs.discrete import choices, one_hot
-from envs.task import DemoRecipe, MixRecipe, Recipe, Task
+from envs.task import DemoRecipe, MixRecipe, NoiseRecipe, Recipe, Task
 from envs.vector import VectorEnv, VectorStep
 
-__all__ = ["Progress", "act", "demonstrations", "mixture", "play", "rollouts"]
+__all__ = ["Progress", "act", "demonstrations", "mixture", "noise", "play", "rollouts"]
 
 Array: TypeAlias = NDArray[np.float32]
 Progress: TypeAlias = Callable[[str], None]
@@ -87,6 +87,30 @@ def rollouts(
 ) -> list[Episode]:
     """`count` episodes over the horizon, sampled from a policy of one seed (None: random actions), or of its mode."""
     return _sampled(task, policy, count, seed, workers, sample, progress, "rollouts")
+
+
+def noise(task: Task, recipe: NoiseRecipe, seed: int, workers: int, progress: Progress | None = None) -> list[Episode]:
+    """Episodes of Ornstein-Uhlenbeck noise over the task's horizon."""
+    episodes: list[Episode] = []
+    at_once = min(recipe.rollouts, _ROLLOUTS_AT_ONCE)
+    with VectorEnv(task.id, max(1, at_once), workers, task.horizon) as env:
+        while len(episodes) < recipe.rollouts:
+            streams = _streams(seed, _STREAMS["rollouts"], range(len(episodes), len(episodes) + at_once))
+            seeds = [_env_seed(rng) for rng in streams]
+            walk = np.stack([_walk(recipe, (task.horizon, task.action_dim), rng) for rng in streams], axis=1)
+            episodes += play(task, env, lambda t, _, walk=walk: walk[t], seeds, task.horizon)  # type: ignore[misc]
+            if progress is not None:
+                progress(f"rollouts {min(len(episodes), recipe.rollouts)}/{recipe.rollouts}")
+    return episodes[: recipe.rollouts]
+
+
+def _walk(recipe: NoiseRecipe, shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    """The noise of one episode, before it is clipped: [T, A]."""
+    x = np.zeros(shape[1], np.float32)
+    out = rng.standard_normal(shape, np.float32)
+    for t, normal in enumerate(out):
+        out[t] = x = x - recipe.theta * x + recipe.sigma * normal
+    return out
 
 
 def _sampled(

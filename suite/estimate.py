@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from algos.replay import Layout
 from algos.settings import SettingError
 from envs.vector import VectorEnv
 from suite.config import Experiment
@@ -26,12 +25,7 @@ _BYTES = 4  # per float
 def disk_bytes(experiment: Experiment) -> int:
     """The most a run writes: online chunks, two checkpoints, metrics."""
     e = experiment
-    return len(e.seeds) * (_online_steps(e) * _layout(e).width + 2 * 4 * _parameters(e)) * _BYTES + 10_000_000
-
-
-def _layout(experiment: Experiment) -> Layout:
-    task = experiment.task
-    return Layout(task.obs_dim, task.action_dim, experiment.needs.columns, task.discrete)
+    return len(e.seeds) * (_online_steps(e) * e.layout.width + 2 * 4 * _parameters(e)) * _BYTES + 10_000_000
 
 
 def _online_steps(experiment: Experiment) -> int:
@@ -71,7 +65,7 @@ def estimate(experiment: Experiment, hardware: Hardware) -> str:
     env_steps = len(e.seeds) * (online + evaluations * e.task.horizon)
     env_rate = _probe_env(e, hardware.worker_count())
     seconds = (offline + online * p.updates_per_step) / update_rate + env_steps / env_rate
-    memory = len(e.seeds) * (online_capacity(e) * _layout(e).width + 4 * _parameters(e)) * _BYTES
+    memory = len(e.seeds) * (online_capacity(e) * e.layout.width + 4 * _parameters(e)) * _BYTES
     return (
         f"about {duration(seconds)} on {device.type} ({update_rate:,.0f} updates/s, {env_rate:,.0f} steps/s "
         f"for {len(e.seeds)} seeds together), {memory / 1e6:,.0f} MB for replay and networks, "

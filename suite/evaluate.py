@@ -81,17 +81,19 @@ def collect(env: VectorEnv, act: Act, seeds: tuple[int, ...], iteration: int, st
 
 
 def evaluate(
-    env: VectorEnv, act: Act, seeds: int, episodes: int, horizon: int, success: bool = True
+    env: VectorEnv, act: Act, seeds: int, episodes: int, horizon: int, success: bool = True, goal: bool = False
 ) -> dict[str, NDArray[np.float64]]:
     """Scores of the policy's mode, each [S]: the same `episodes` initial states for every seed and algorithm.
 
-    `success` is whether the task has a success rule, without which there are no such scores.
+    `success` is whether the task has a success rule, without which there are no such scores; `goal` whether it has
+    goals, where the last step's reward says how close an episode came to its own.
     """
     lanes = env.count // seeds
     waves = -(-episodes // lanes)
     scores = [_wave(env, act, seeds, EVAL_SEED + w * lanes, horizon) for w in range(waves)]
     joined = {name: np.concatenate([w[name] for w in scores], axis=1)[:, :episodes] for name in scores[0]}
-    return {name: values.mean(axis=1) for name, values in joined.items() if success or name not in SUCCESS_SCORES}
+    unwanted = {*(() if success else SUCCESS_SCORES), *(() if goal else ("final_reward",))}
+    return {name: values.mean(axis=1) for name, values in joined.items() if name not in unwanted}
 
 
 def _wave(env: VectorEnv, act: Act, seeds: int, first: int, horizon: int) -> dict[str, NDArray[np.float64]]:
@@ -101,11 +103,12 @@ def _wave(env: VectorEnv, act: Act, seeds: int, first: int, horizon: int) -> dic
     running = np.ones(env.count, bool)
     last = np.zeros(env.count, bool)
     ever = np.zeros(env.count, bool)
-    total, hits, length = np.zeros(env.count), np.zeros(env.count), np.zeros(env.count)
+    total, hits, length, reward = np.zeros((4, env.count))
     for _ in range(horizon):
         action = act(obs.reshape(seeds, lanes, -1), None)
         step = env.step(action.reshape(env.count, -1))
         total += np.where(running, step.reward, 0.0)
+        reward = np.where(running, step.reward, reward)
         hits += running & step.success
         length += running
         ever |= running & step.success
@@ -116,5 +119,6 @@ def _wave(env: VectorEnv, act: Act, seeds: int, first: int, horizon: int) -> dic
             break
     out = {
         "success": last, "success_any": ever, "success_steps": hits / length, "return": total, "episode_length": length,
+        "final_reward": reward,
     }  # fmt: skip
     return {name: values.astype(np.float64).reshape(seeds, lanes) for name, values in out.items()}

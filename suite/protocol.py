@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from algos.actor_critic import ActorCritic
 from algos.nets import GaussianPolicy
 from algos.policy_file import family_of, save_policy
-from algos.replay import Layout, Replay
+from algos.replay import Replay
 from envs.datasets import Transitions
 from envs.vector import VectorEnv
 from suite.checkpoint import Checkpoints
@@ -73,7 +73,7 @@ class Runner:
         self.needs = experiment.needs
         protocol, task = experiment.protocol, experiment.task
         self.protocol = protocol
-        self.layout = Layout(task.obs_dim, task.action_dim, self.needs.columns, task.discrete)
+        self.layout = experiment.layout
         data = data if self.needs.offline_data else None
         rows, demos = offline_rows(self.layout, data, experiment.learner.discount)
         seeds = experiment.seeds
@@ -84,6 +84,7 @@ class Runner:
         self.learner = ActorCritic(
             experiment.objective, experiment.cfg, experiment.learner, seeds, self.layout, replay,
             q_max, protocol.offline_fraction, device, collected=protocol.steps_per_iteration,
+            hindsight=experiment.hindsight,
         )  # fmt: skip
         self.replay = replay
         self.checkpoints = Checkpoints(writer.path / "checkpoint")
@@ -213,7 +214,7 @@ class Runner:
         with self._timed("evaluate"):
             scores = evaluate(
                 self.env, self.learner.act, len(self.experiment.seeds), self.protocol.eval_episodes, task.horizon,
-                task.success is not None,
+                task.success is not None, task.goal is not None,
             )  # fmt: skip
         if task.anchors is not None:
             low, high = task.anchors

@@ -32,9 +32,9 @@ from algos.replay import Layout, Replay
 from envs import datasets
 from envs.datasets import Dataset, DatasetError, Episode
 from envs.discrete import choices, one_hot
-from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MixRecipe, Recipe, Task
+from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MixRecipe, NoiseRecipe, Recipe, Task
 from envs.vector import default_workers
-from suite.demonstrator import Progress, demonstrations, mixture, rollouts
+from suite.demonstrator import Progress, demonstrations, mixture, noise, rollouts
 
 __all__ = [
     "build", "built_id", "clone", "dataset", "demonstrations", "distill", "expert_file", "policy_file",
@@ -103,8 +103,18 @@ def _mixed_data(
     return episodes, f"{sum(len(e.action) for e in episodes)} steps of {names}"
 
 
+def _noise_data(
+    task: Task, recipe: NoiseRecipe, seed: int, workers: int, progress: Progress | None
+) -> tuple[list[Episode], str]:
+    """Episodes of noise, and a description."""
+    episodes = noise(task, recipe, seed, workers, progress)
+    return episodes, f"{len(episodes)} rollouts of Ornstein-Uhlenbeck noise"
+
+
 _Maker: TypeAlias = Callable[[Task, Any, int, int, "Progress | None"], tuple[list[Episode], str]]
-_MAKERS: dict[type, _Maker] = {Recipe: _cloned_data, DemoRecipe: _cloned_data, MixRecipe: _mixed_data}
+_MAKERS: dict[type, _Maker] = {
+    Recipe: _cloned_data, DemoRecipe: _cloned_data, MixRecipe: _mixed_data, NoiseRecipe: _noise_data,
+}  # fmt: skip
 
 
 def built_id(task: Task, seed: int = 0, name: str = DEFAULT) -> str:
@@ -152,7 +162,7 @@ def sources(task: Task, recipe: AnyRecipe) -> dict[str, Any]:
     """The policies that a dataset is made of, by digest; raises `DatasetError` where one is not at hand."""
     if isinstance(recipe, MixRecipe):
         return {"policies": {n: _digest(policy_file(task, n)) for n, _ in recipe.parts if n != recipe.RANDOM}}
-    return {"expert": _digest(expert_file(task))}
+    return {"expert": _digest(expert_file(task))} if isinstance(recipe, Recipe) else {}
 
 
 def _digest(path: Path) -> str:

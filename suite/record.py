@@ -45,6 +45,7 @@ METRICS: dict[str, str] = {
     "return": "undiscounted return of an evaluation episode, mean",
     "normalized_score": "return placed between the task's reference scores, 0 to 100",
     "episode_length": "steps of an evaluation episode, mean",
+    "final_reward": "reward of the last evaluation step, mean: minus the final distance, on a task of goals",
     # collection
     "collect_success": "share of collected episodes that are successful at their last step",
     "collect_return": "undiscounted return of a collected episode, mean",

@@ -46,7 +46,7 @@ class _Parts:
 def learner_on_made_up_rows(experiment: Experiment, device: torch.device, capture: bool = True) -> ActorCritic:
     """The experiment's learner, online where it learns online, with a replay of random rows."""
     e = experiment
-    layout = Layout(e.task.obs_dim, e.task.action_dim, e.needs.columns, e.task.discrete)
+    layout = e.layout
     offline = _OFFLINE_ROWS if e.needs.offline_data else 0
     first = InitialStates(torch.randn(_ONLINE_ROWS, layout.obs_dim), len(e.seeds), 1, device)
     replay = Replay(
@@ -54,7 +54,7 @@ def learner_on_made_up_rows(experiment: Experiment, device: torch.device, captur
     )
     learner = ActorCritic(
         e.objective, e.cfg, e.learner, e.seeds, layout, replay, 0.0, e.protocol.offline_fraction, device, capture,
-        e.protocol.steps_per_iteration,
+        e.protocol.steps_per_iteration, e.hindsight,
     )  # fmt: skip
     if not e.needs.offline_only:
         rows = _rows(layout, min(max(_ONLINE_ROWS, e.protocol.steps_per_iteration), replay.capacity))

@@ -47,6 +47,14 @@ def test_an_episode_that_ends_at_the_horizon_itself_is_whole() -> None:
     assert scores["episode_length"] == pytest.approx([(2 + 3 + 4 + 9) / 4])
 
 
+def test_a_task_of_goals_is_scored_by_the_last_steps_reward_too() -> None:
+    """Of the episode's own last step, also where its environment has begun another one since."""
+    with VectorEnv(SCRIPT, 4, 0) as env:
+        scores = evaluate(env, still, 1, 4, 5, goal=True)
+    assert scores.keys() == {*HAND, "final_reward"}
+    assert scores["final_reward"] == pytest.approx([(20 + 30 + 40 + 50) / 4])
+
+
 def test_every_seed_is_scored_by_its_own_actions() -> None:
     """Seed k sends the action k, which its reward shows: 2, 3, 4 and 5 steps long."""
 

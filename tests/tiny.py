@@ -99,7 +99,8 @@ def learner(
     config = LearnerConfig(**{**SMALL, **(common or {})})
     on = torch.device(device)
     needs = objective.needs(cfg)
-    layout = dataclasses.replace(LAYOUT, columns=needs.columns, discrete=discrete)
+    left = ("steps_left",) if more.get("hindsight") else ()
+    layout = dataclasses.replace(LAYOUT, columns=(*needs.columns, *left), discrete=discrete)
     if offline is None:
         offline = rows(OFFLINE if needs.offline_data else 0, seed=1, layout=layout)
     first = offline[::EPISODE, : layout.obs_dim]
