@@ -409,7 +409,7 @@ def _without_meaning(experiment: Experiment) -> dict[str, str]:
     recipes = (task.recipe, *task.recipes.values())
     for name, size in {"demonstrations": "demonstrations", "rollouts": "rollouts", "dataset_steps": "steps"}.items():
         if not any(hasattr(recipe, size) for recipe in recipes):
-            out[name] = f"no dataset of {task.id} is made of {size}"
+            out[name] = f"no dataset of {task.id} is counted in {size}"
     return out
 
 

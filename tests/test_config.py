@@ -13,6 +13,7 @@ import algos
 from algos import Entry
 from algos.core import LearnerConfig
 from algos.settings import SettingError, describe, setting
+from envs.task import MixRecipe, NoiseRecipe, Recipe
 from envs.tasks import TASKS, UnknownTaskError
 from suite.cell import run_folder
 from suite.config import (
@@ -90,8 +91,15 @@ def test_every_algorithm_on_every_task_in_every_profile() -> None:
                     assert s["source"], name
                 parts = (experiment.protocol, experiment.learner, experiment.cfg)
                 unsaid = {f.name for p in parts for f in dataclasses.fields(p)} - experiment.settings.keys()
-                goals, demos = experiment.task.goal is not None, bool(experiment.task.expert)
-                assert unsaid == {n for n, says in (("her_future", goals), ("demonstrations", demos)) if not says}
+                task = experiment.task
+                recipes = (task.recipe, *task.recipes.values())
+                says = {
+                    "her_future": task.goal is not None,
+                    "demonstrations": any(isinstance(r, Recipe) for r in recipes),
+                    "rollouts": any(isinstance(r, Recipe | NoiseRecipe) for r in recipes),
+                    "dataset_steps": any(isinstance(r, MixRecipe) for r in recipes),
+                }
+                assert unsaid == {name for name, said in says.items() if not said}
 
 
 def test_setting_names_are_unique_for_every_algorithm() -> None:
@@ -316,7 +324,8 @@ def test_the_hash_changes_with_everything_that_changes_results() -> None:
 def test_the_hash_changes_with_nothing_else() -> None:
     """The same values under another name, or typed out, are the same run."""
     base = resolve("awac", TASK, (0,), "smoke")
-    typed = [f"{name}={v if not isinstance(v, tuple) else '16,16'}" for name, v in PROFILES["smoke"].items()]
+    said = {name: v for name, v in PROFILES["smoke"].items() if name in base.settings}
+    typed = [f"{name}={v if not isinstance(v, tuple) else '16,16'}" for name, v in said.items()]
     assert resolve("awac", TASK, (0,), "paper", typed).hash == base.hash
     assert resolve("awac", "door-binary-v0", (0,), "smoke", name="mine").hash == base.hash
 

@@ -293,7 +293,7 @@ def test_the_default_dataset_is_clipped_noise_and_does_not_depend_on_workers(mon
     assert np.abs(rows.action).max() == 1.0
     assert rows.reward == pytest.approx(-np.linalg.norm(rows.next_obs[:, 2:4] - rows.next_obs[:, 4:], axis=1), rel=1e-5)
     assert not rows.terminated.any()
-    streams = demonstrator._streams(0, "rollouts", range(4))
+    streams = demonstrator._streams(0, 1, range(4))
     for e, rng in zip(datasets.load_episodes(TASK, data.info.id), streams, strict=True):
         assert e.seed == demonstrator._env_seed(rng)
         walk = demonstrator._walk(NoiseRecipe(sigma=1.5), (50, 2), rng)
@@ -308,9 +308,9 @@ def test_more_rollouts_begin_with_the_fewer() -> None:
 
 
 def test_the_id_changes_with_the_noise_and_not_with_an_expert() -> None:
-    ids = {recipes.default_id(task) for task in (TASK, tiny(), tiny(theta=0.2), tiny(sigma=0.2))}
+    ids = {recipes.built_id(task) for task in (TASK, tiny(), tiny(theta=0.2), tiny(sigma=0.2))}
     assert len(ids) == 4
-    assert recipes.default_id(TASK).startswith("awac-bench/sawyer-push/default-s0-")
+    assert recipes.built_id(TASK).startswith("awac-bench/sawyer-push/default-s0-")
 
 
 def test_ids_of_cloned_data_are_what_they_were() -> None:
@@ -318,7 +318,7 @@ def test_ids_of_cloned_data_are_what_they_were() -> None:
     versions = {"gymnasium-robotics": "1.4.2", "mujoco": "4.0.0"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recipes.metadata, "version", versions.__getitem__)
-        assert recipes.default_id(tasks.get("door-binary")) == "awac-bench/door-binary/default-s0-aeacb588-v0"
+        assert recipes.built_id(tasks.get("door-binary")) == "awac-bench/door-binary/default-s0-aeacb588-v0"
 
 
 def test_sizes_of_the_protocol_reach_the_recipe() -> None:
@@ -327,13 +327,16 @@ def test_sizes_of_the_protocol_reach_the_recipe() -> None:
     assert isinstance(door, DemoRecipe)
     assert (door.rollouts, door.demonstrations) == (7, 3)
     assert "demonstrations" not in resolve("awac", "sawyer-push", (0,)).settings
-    with pytest.raises(SettingError, match="--set demonstrations: the default dataset of sawyer-push-v0 holds none"):
+    with pytest.raises(
+        SettingError, match="--set demonstrations: no dataset of sawyer-push-v0 is counted in demonstrations"
+    ):
         resolve("awac", "sawyer-push", (0,), overrides=["demonstrations=3"])
 
 
-def test_there_is_nothing_to_clone() -> None:
-    with pytest.raises(DatasetError, match="the default dataset of sawyer-push-v0 holds no demonstrations"):
-        recipes.clone(TASK, [], 0)
+def test_its_data_are_made_of_no_policy() -> None:
+    assert recipes.sources(TASK, TASK.recipe) == {}
+    with pytest.raises(DatasetError, match="sawyer-push-v0 has no default dataset, as no expert of it is at hand"):
+        recipes.expert_file(TASK)
 
 
 # the scores and a run
@@ -374,7 +377,7 @@ def test_a_smoke_run_from_the_command_line_and_what_it_records(bench: Bench, tmp
     assert {"success", "return", "normalized_score", "final_reward"} <= metrics
 
 
-def test_methods_that_need_demonstrations_are_refused_in_one_line(bench: Bench) -> None:
+def test_its_data_are_made_of_no_policy_in_one_line(bench: Bench) -> None:
     said = bench(
         "run", "--algo", "bc-demos", "--env", "sawyer-push", "--profile", "smoke", "--seeds", "1", "--workers", "0",
         "--set", "rollouts=3",
