@@ -29,7 +29,7 @@ def info(env: str, dataset: str | None, seed: int) -> list[dict[str, Any]]:
     name = dataset or recipes.default_id(task, seed)
     if dataset is None and not datasets.exists(name):
         raise SettingError(f"the default dataset of {task.id} is not built yet: `bench data build --env {env}`")
-    return [dataclasses.asdict(datasets.load(task, name).info)]
+    return [dataclasses.asdict(datasets.describe(task, name))]
 
 
 def distill(env: str, rollouts: Path, out: Path, seed: int, updates: int, normalise: bool) -> dict[str, Any]:
