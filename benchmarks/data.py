@@ -1,6 +1,6 @@
 """How long a million transitions take to import and to load, and how much memory.
 
-    python benchmarks/data.py [--steps 1000000] [--length 200] [--folder /tmp/bench-data]
+    python benchmarks/data.py [--steps 1000000] [--length 200] [--folder /tmp/bench-data] [--formats flat.npz ...]
 
 Random transitions of the widths of relocate-binary (39 + 30 float32) are written, imported and loaded: `whole`
 is the first load of a dataset, from its HDF5, `packed` every later one. Each measurement runs in a process of its
@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import pickle
-import resource
 import shutil
 import subprocess
 import sys
@@ -86,15 +85,20 @@ WRITERS: dict[str, Callable[[Path, dict[str, Any], int], None]] = {
 
 def measure(what: str, argument: str) -> dict[str, float]:
     """What `--only` runs in a process of its own."""
-    bare, wall, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter(), time.process_time()
+    bare, wall, cpu = memory("VmRSS"), time.perf_counter(), time.process_time()
     if what == "import":
         imports.import_data(TASK, argument)
     else:
         datasets.load(TASK, argument)
     return {
-        "wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu,
-        "peak": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - bare) * 1024,
+        "wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "peak": memory("VmHWM") - bare,
     }  # fmt: skip
+
+
+def memory(field: str) -> float:
+    """Resident memory of this process in bytes. Not by getrusage, which begins at the parent's peak."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * float(next(line.split()[1] for line in lines if line.startswith(field)))
 
 
 def apart(what: str, argument: str) -> dict[str, float]:
@@ -102,7 +106,7 @@ def apart(what: str, argument: str) -> dict[str, float]:
     command = [sys.executable, __file__, "--only", what, argument]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     found: dict[str, float] = json.loads(
-        subprocess.run(command, check=True, capture_output=True, env=environment).stdout
+        subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout
     )
     return found
 
@@ -113,6 +117,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--length", type=int, default=200, help="of an episode")
     parser.add_argument("--folder", type=Path, default=Path("/tmp/bench-data"), help="written to, and deleted")
+    parser.add_argument("--formats", nargs="*", default=list(WRITERS), choices=list(WRITERS))
     parser.add_argument("--only", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.only:
@@ -125,9 +130,9 @@ def main() -> None:
     print(f"{'':26}{'file':>9}{'CPU':>8}{'wall':>8}{'peak':>9}{'peak':>8}{'load':>7}")
     print(f"{'':26}{'MB':>9}{'s':>8}{'s':>8}{'MB':>9}{'data':>8}{'avg':>7}")
     try:
-        for name, write in WRITERS.items():
+        for name in arguments.formats:
             path = arguments.folder / name
-            write(path, columns(arguments.steps, arguments.length), arguments.length)
+            WRITERS[name](path, columns(arguments.steps, arguments.length), arguments.length)
             line(f"import {name}", path.stat().st_size, apart("import", str(path)), data)
             path.unlink()
             stored = imports.default_id(TASK, str(path))

@@ -24,7 +24,8 @@ from envs.tasks import TASKS, Task
 
 __all__ = [
     "NAMESPACE", "Dataset", "DatasetError", "DatasetInfo", "Episode", "LocalDataset", "Transitions",
-    "content", "exists", "fingerprint", "load", "load_episodes", "load_raw", "local_datasets", "resolve", "store",
+    "content", "describe", "exists", "fingerprint", "load", "load_episodes", "load_raw", "local_datasets", "resolve",
+    "store",
     "transitions", "write",
 ]  # fmt: skip
 
@@ -116,8 +117,14 @@ def load(task: Task, name: str) -> Dataset:
     """
     dataset_id = resolve(task, name)
     loaded = _load(task, dataset_id)
-    rows = transitions(task, loaded.episodes)
-    return Dataset(rows, _info(task, dataset_id, loaded, rows))
+    info = _info(task, dataset_id, loaded)
+    return Dataset(transitions(task, loaded.episodes), info)
+
+
+def describe(task: Task, name: str) -> DatasetInfo:
+    """The same without the transitions, which take more memory than all the rest."""
+    dataset_id = resolve(task, name)
+    return _info(task, dataset_id, _load(task, dataset_id))
 
 
 def load_episodes(task: Task, name: str, infos: bool = False) -> list[Episode]:
@@ -234,17 +241,20 @@ def _names_scene(env: str, task: Task) -> bool:
     return start >= 0 and env[start].isupper()
 
 
-def _info(task: Task, dataset_id: str, loaded: packed.Loaded, rows: Transitions) -> DatasetInfo:
-    episodes = loaded.episodes
+def _info(task: Task, dataset_id: str, loaded: packed.Loaded) -> DatasetInfo:
     about = minari_store.metadata(dataset_id)
-    first = np.flatnonzero(rows.step == 0)
-    returns = np.add.reduceat(rows.reward, first, dtype=np.float64)  # [episodes]
+    episodes = loaded.episodes
+    returns = np.empty(len(episodes))
+    final, anywhere = np.zeros((2, len(episodes)), np.bool_)
+    for i, e in enumerate(episodes):  # one by one: all observations at once would be a second copy of the dataset
+        if task.success is None:
+            assert e.reward is not None  # or it would not have been loaded
+            returns[i] = e.reward.sum(dtype=np.float64)
+            continue
+        success = task.success(e.obs[1:])
+        final[i], anywhere[i] = success[-1], success.any()
+        returns[i] = task.reward(e.obs[1:]).sum(dtype=np.float64)
     demo = np.array([e.demo for e in episodes])
-    final = anywhere = np.zeros(len(episodes), np.bool_)
-    if task.success is not None:
-        success = task.success(rows.next_obs)
-        final = success[rows.terminated | rows.truncated]
-        anywhere = np.logical_or.reduceat(success, first)
 
     def share(flags: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> float | None:
         return None if task.success is None else _mean(flags[chosen])
@@ -253,7 +263,7 @@ def _info(task: Task, dataset_id: str, loaded: packed.Loaded, rows: Transitions)
         id=dataset_id,
         fingerprint=loaded.fingerprint,
         episodes=len(episodes),
-        steps=len(rows),
+        steps=sum(len(e.action) for e in episodes),
         demos=int(demo.sum()),
         demo_success=share(final, demo),
         demo_success_any=share(anywhere, demo),

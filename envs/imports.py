@@ -73,7 +73,7 @@ def import_data(
         "limit": found.limit, "command": command,
     }  # fmt: skip
     if datasets.exists(target) and _same_recipe(target, task, recipe):
-        return Imported(datasets.load(task, target).info, False, ())
+        return Imported(datasets.describe(task, target), False, ())
     episodes, notes = episodes_of(task, found)
     recipe["notes"] = list(notes)
     new = not datasets.exists(target)
@@ -86,7 +86,7 @@ def import_data(
             f"{target} is in the store already with other content; --as gives another id, or delete "
             f"{minari_store.folder(target)}"
         )
-    return Imported(datasets.load(task, target).info, new, notes)
+    return Imported(datasets.describe(task, target), new, notes)
 
 
 def episodes_of(task: Task, source: Source) -> tuple[list[Episode], tuple[str, ...]]:

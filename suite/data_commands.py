@@ -52,8 +52,7 @@ def _with_steps(task: Task, name: str, steps: int) -> Task:
 def info(env: str, dataset: str | None, seed: int) -> list[dict[str, Any]]:
     """One row that describes a dataset; the default one must have been built."""
     task = tasks.get(env)
-    name = _name(task, dataset, seed)
-    return [dataclasses.asdict(datasets.load(task, name).info)]
+    return [dataclasses.asdict(datasets.describe(task, _name(task, dataset, seed)))]
 
 
 def distill(env: str, rollouts: Path, out: Path, seed: int, updates: int, normalise: bool) -> dict[str, Any]:

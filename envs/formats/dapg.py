@@ -7,6 +7,7 @@ A path has T observations for T actions, so its last step has no successor and i
 from __future__ import annotations
 
 import dataclasses
+import mmap
 from pathlib import Path
 
 from envs.formats.flat import Content, cut
@@ -20,9 +21,10 @@ __all__ = ["read"]
 
 def read(task: Task, path: Path, limit: int | None) -> Content:
     """The episodes of a pickle of paths; raises `DatasetError` where it holds anything else."""
+    where = str(path)
     try:
-        content = path.read_bytes()
+        with path.open("rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            loaded = read_pickle(where, content)
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({first_line(error)})") from None
-    flat = flatten(str(path), read_pickle(str(path), content))
-    return dataclasses.replace(cut(str(path), task, flat, limit), demos=True)
+        raise DatasetError(f"{where}: cannot be read ({first_line(error)})") from None
+    return dataclasses.replace(cut(where, task, flatten(where, loaded), limit), demos=True)

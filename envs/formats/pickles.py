@@ -8,6 +8,7 @@ done with it. Arrays come back as numpy arrays, scalars as Python's, object arra
 from __future__ import annotations
 
 import io
+import mmap
 import pickle
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -199,14 +200,15 @@ class _Walk:
         raise pickle.UnpicklingError(f"a {type(part).__name__.strip('_')}; arrays and containers are needed")
 
 
-def read_pickle(where: str, content: bytes) -> Any:
+def read_pickle(where: str, content: bytes | mmap.mmap) -> Any:
     """What a pickle holds: dicts, lists, numpy arrays, numbers, text. Nothing in it is executed.
 
-    `where` names the file in messages. Raises `DatasetError` when it is damaged, names anything but numpy's arrays,
-    or adds up to far more than it holds.
+    A file mapped into memory is read from its present position; `where` names it in messages. Raises `DatasetError`
+    when it is damaged, names anything but numpy's arrays, or adds up to far more than it holds.
     """
     try:
-        loaded = _Unpickler(io.BytesIO(content), encoding="latin1").load()
+        source = io.BytesIO(content) if isinstance(content, bytes) else content
+        loaded = _Unpickler(source, encoding="latin1").load()
         return _Walk(_SHARED * len(content) + _ROOM)(loaded)
     except _Refused as error:
         raise DatasetError(
