@@ -9,9 +9,10 @@ the episode with slightly disturbed actions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import gymnasium
 import numpy as np
@@ -43,6 +44,9 @@ class Rerun:
     error: Array  # [N] largest difference of an entry of the next observation
     tolerance: Array  # [N] explained by rounding, or by the growth of small differences
     gross: NDArray[np.bool_]  # [N] an entry is off by a good part of its spread
+    # [N] the difference over the motion, by norms in units of the spread; the motion is that of the transition, or in
+    # whole episodes that since their start
+    ratio: Array
     reward: Array  # [N] as the environment gives it
     reward_tolerance: Array  # [N]
     terminated: NDArray[np.bool_]  # [N] by the environment
@@ -113,7 +117,8 @@ def whole(
         tolerance = _near(target)
         if not exact.all():
             tolerance = tolerance + MARGIN * _growth(env, episode, start, action, played.next_obs)
-        parts.append(_rows(number, episode, played, target, tolerance, exact))
+        moved = target - episode.obs[0]
+        parts.append(_Part(number, played, target, moved, tolerance, exact))
         if progress is not None and (done + 1) % 20 == 0:
             progress(f"whole episodes {done + 1}/{len(episodes)}")
     return _joined(parts, episodes.values(), alone=False)
@@ -150,7 +155,8 @@ class SingleSteps:
             played = self._chain(episode)
             target = episode.obs[1:]
             exact = (played.next_obs == target).all(axis=1)
-            parts.append(_rows(number, episode, played, target, _near(target), exact))
+            moved = target - episode.obs[:-1]
+            parts.append(_Part(number, played, target, moved, _near(target), exact))
             if progress is not None and (done + 1) % 20 == 0:
                 progress(f"single transitions of episode {done + 1}/{len(episodes)}")
         rows = _joined(parts, episodes.values(), alone=True)
@@ -167,21 +173,21 @@ class SingleSteps:
         return out
 
     def lag(self, episodes: Mapping[int, Episode], lags: Sequence[int], rows: int = 200) -> dict[int, float]:
-        """Share of next observations that follow from the action `lag` rows later, over about `rows` transitions."""
-        right = dict.fromkeys(lags, 0)
-        tried, reach = 0, max(map(abs, lags))
+        """Median `Rerun.ratio` with the action `lag` rows later in place of the row's own, over about `rows` rows."""
+        spread, reach = _spread(episodes.values()), max(map(abs, lags))
+        ratios: dict[int, list[float]] = {lag: [] for lag in lags}
+        stride = max(1, sum(len(e.action) for e in episodes.values()) // rows)
         for episode in episodes.values():
-            steps, states = len(episode.action), _states(episode)
-            for t in range(reach, steps - reach, max(1, sum(len(e.action) for e in episodes.values()) // rows)):
+            states = _states(episode)
+            for t in range(reach, len(episode.action) - reach, stride):
                 obs, target = episode.obs[t].astype(np.float64), episode.obs[t + 1]
                 if self.env.missing(obs, states(t)):
                     continue
-                tried += 1
                 for lag in lags:
                     self.env.begin(obs, states(t))
                     found = self.env.step(episode.action[t + lag])[0]
-                    right[lag] += bool(np.abs(found - target).max() <= 100 * _near(target[None])[0])
-        return {lag: count / max(tried, 1) for lag, count in right.items()}
+                    ratios[lag].append(float(_ratio(found - target, target - obs, spread)))
+        return {lag: float(np.median(found)) if found else math.inf for lag, found in ratios.items()}
 
     def _chain(self, episode: Episode) -> _Played:
         """All transitions; each starts from the recorded row, and where that says nothing, from the last step."""
@@ -281,30 +287,44 @@ def _reward(episode: Episode) -> Array:
     return np.full(len(episode.action), np.nan) if episode.reward is None else episode.reward.astype(np.float64)
 
 
-def _rows(
-    number: int, episode: Episode, played: _Played, target: Array, tolerance: Array, exact: NDArray[np.bool_]
-) -> tuple[Any, ...]:
-    off = np.abs(played.next_obs - target)
-    steps = np.arange(len(off))
-    return np.full(len(off), number), steps, off, tolerance, played, exact
+class _Part(NamedTuple):
+    """One episode's rows."""
+
+    number: int
+    played: _Played
+    target: Array  # [T, O] recorded next observations
+    moved: Array  # [T, O]
+    tolerance: Array  # [T]
+    exact: NDArray[np.bool_]  # [T]
 
 
-def _joined(parts: Sequence[tuple[Any, ...]], episodes: Iterable[Episode], alone: bool) -> Rerun:
-    spread = np.concatenate([e.obs for e in episodes]).std(axis=0) + 1e-3
-    reward = np.concatenate([p[4].reward for p in parts])
-    names = set.intersection(*(set(p[4].terms) for p in parts))
-    terms = {n: np.concatenate([p[4].terms[n] for p in parts]) for n in sorted(names)}
+def _spread(episodes: Iterable[Episode]) -> Array:
+    """Standard deviation [O] of the entries of observations, never quite zero."""
+    return np.asarray(np.concatenate([e.obs for e in episodes]).std(axis=0) + 1e-3)
+
+
+def _ratio(off: Array, moved: Array, spread: Array) -> Array:
+    return np.asarray(np.linalg.norm(off / spread, axis=-1) / (np.linalg.norm(moved / spread, axis=-1) + 1e-6))
+
+
+def _joined(parts: Sequence[_Part], episodes: Iterable[Episode], alone: bool) -> Rerun:
+    spread = _spread(episodes)
+    off = np.concatenate([np.abs(p.played.next_obs - p.target) for p in parts])
+    reward = np.concatenate([p.played.reward for p in parts])
+    names = set.intersection(*(set(p.played.terms) for p in parts))
+    terms = {n: np.concatenate([p.played.terms[n] for p in parts]) for n in sorted(names)}
     complete = bool(terms) and np.allclose(sum(terms.values()), reward, rtol=1e-6, atol=1e-6)
     return Rerun(
-        episode=np.concatenate([p[0] for p in parts]),
-        step=np.concatenate([p[1] for p in parts]),
-        error=np.concatenate([p[2].max(axis=1) for p in parts]).astype(np.float64),
-        tolerance=np.concatenate([p[3] for p in parts]),
-        gross=np.concatenate([(p[2] > GROSS * spread).any(axis=1) for p in parts]),
+        episode=np.concatenate([np.full(len(p.target), p.number) for p in parts]),
+        step=np.concatenate([np.arange(len(p.target)) for p in parts]),
+        error=off.max(axis=1).astype(np.float64),
+        tolerance=np.concatenate([p.tolerance for p in parts]),
+        gross=np.any(off > GROSS * spread, axis=1),
+        ratio=_ratio(off, np.concatenate([p.moved for p in parts]), spread),
         reward=reward,
         reward_tolerance=1e-5 + 1e-6 * np.abs(reward),
-        terminated=np.concatenate([p[4].terminated for p in parts]),
+        terminated=np.concatenate([p.played.terminated for p in parts]),
         terms=terms if complete else {},
-        exact=np.concatenate([p[5] for p in parts]),
+        exact=np.concatenate([p.exact for p in parts]),
         alone=alone,
     )
