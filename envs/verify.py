@@ -15,7 +15,7 @@ Checks, in the order of the report:
     shift       next observations that belong to another row's action; where nothing can be replayed, by a linear fit
     reward      recorded rewards against the task's rule or the environment
 
-The simulator's part is `envs.rerun` and `envs.verify_replay`, the rest `envs.verify_content`.
+The simulator's part is `envs.rerun`, `envs.single_steps` and `envs.verify_replay`, the rest `envs.verify_content`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from envs import verify_content as content
 from envs import verify_replay as replay
 from envs.episodes import Episode, checked, fingerprint
 from envs.minari_store import RawEpisode
-from envs.rerun import Rerun, SingleSteps, Start
+from envs.rerun import Rerun, Start
+from envs.single_steps import SingleSteps, incomplete
 from envs.task import Task
 from envs.verify_content import Check, plural
 
@@ -169,7 +170,7 @@ def _flags(
 ) -> Check:  # fmt: skip
     flags = content.truncations(task, raw)
     steps = done.steps
-    whole = [i for i in np.flatnonzero(sound).tolist() if steps and not rerun.incomplete(steps.env, episodes[i])]
+    whole = [i for i in np.flatnonzero(sound).tolist() if steps and not incomplete(steps.env, episodes[i])]
     some = whole[:: max(1, -(-len(whole) // ENDS))]
     return replay.terminations(task, flags, raw, done.best, steps, {i: episodes[i] for i in some})
 
@@ -188,7 +189,7 @@ def _rerun(
     """Run the episodes again in every way that what was recorded allows."""
     same, versions = _versions(task, own)
     open_loop, first, start = _open_loop(env, episodes, same, versions, progress)
-    reasons = {i: rerun.incomplete(env, e) for i, e in episodes.items()}
+    reasons = {i: incomplete(env, e) for i, e in episodes.items()}
     complete = {i: e for i, e in episodes.items() if not reasons[i]}
     if not complete:
         reason = next(iter(reasons.values()), "no episode is free of NaN and infinity")
