@@ -1,35 +1,33 @@
-"""Recorded episodes run again in the environment: as a whole from their start, or one transition at a time.
+"""Recorded episodes run again in the environment, and what comes out of it beside what was recorded.
 
-A difference means something only beside what rounding explains. Observations are stored in single precision, so a
-state restored from one is off by up to half a unit in its last place, and contacts amplify that. Where a transition
-comes out further off than `_near`, it is repeated from states moved by that much in random directions, and `MARGIN`
-times the largest effect is allowed. Whole episodes amplify any difference with time: how fast is measured by a twin of
-the episode with slightly disturbed actions.
+A difference means something only beside what rounding explains. Whole episodes amplify any difference with time: how
+fast is measured by a twin of the episode with slightly disturbed actions, and `MARGIN` times the most that it has come
+away so far is allowed. Transitions by themselves are in `envs.single_steps`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.episodes import Episode
-from envs.restore import Restorable
 from envs.task import Task
 
-__all__ = ["Rerun", "SingleSteps", "Start", "begins", "from_first", "from_seed", "incomplete", "simulator", "whole"]
+__all__ = [
+    "MARGIN", "Part", "Played", "Progress", "Rerun", "Start", "begins", "entry_spread", "from_first", "from_seed",
+    "joined", "motion_ratio", "near", "simulator", "whole",
+]  # fmt: skip
 
 Array: TypeAlias = NDArray[Any]
 Start: TypeAlias = Callable[[Any, Episode], Array]
 Progress: TypeAlias = Callable[[str], None]
 
-MARGIN = 10.0  # times the largest effect of the probes; on default data 13 times that of 3 probes was the most seen
-PROBES = 8  # repetitions of a suspicious transition
-PROBED = 50  # suspicious transitions that are repeated; the rest get the 0.9 quantile of these tolerances
+MARGIN = 10.0  # on default locomotion data, errors were at most 13 times the effect of 3 probes, and that below `near`
 DISTURBANCE = 1e-3  # of the twin's actions: more than simulator versions differ by in one step
 GROSS = 0.5  # of an entry's standard deviation: no contact explains such a difference
 
@@ -43,6 +41,9 @@ class Rerun:
     error: Array  # [N] largest difference of an entry of the next observation
     tolerance: Array  # [N] explained by rounding, or by the growth of small differences
     gross: NDArray[np.bool_]  # [N] an entry is off by a good part of its spread
+    # [N] the difference over the motion, by norms in units of the spread; the motion is that of the transition, or in
+    # whole episodes that since their start
+    ratio: Array
     reward: Array  # [N] as the environment gives it
     reward_tolerance: Array  # [N]
     terminated: NDArray[np.bool_]  # [N] by the environment
@@ -96,7 +97,7 @@ def begins(env: Any, episode: Episode) -> bool:
     """Whether the episode starts as a reset would, its goal apart, so that it can be run `from_first`."""
     if not hasattr(env, "_place_goal"):  # its first observation is no more than any other
         return False
-    return bool(np.abs(from_first(env, episode) - episode.obs[0]).max() <= 10 * _near(episode.obs[:1])[0])
+    return bool(np.abs(from_first(env, episode) - episode.obs[0]).max() <= 10 * near(episode.obs[:1])[0])
 
 
 def whole(
@@ -110,13 +111,14 @@ def whole(
         played = _play(env, action)
         target = episode.obs[1 : len(action) + 1]
         exact = (played.next_obs == target).all(axis=1) & bool((first.astype(np.float32) == episode.obs[0]).all())
-        tolerance = _near(target)
+        tolerance = near(target)
         if not exact.all():
             tolerance = tolerance + MARGIN * _growth(env, episode, start, action, played.next_obs)
-        parts.append(_rows(number, episode, played, target, tolerance, exact))
+        moved = target - episode.obs[0]
+        parts.append(Part(number, played, target, moved, tolerance, exact))
         if progress is not None and (done + 1) % 20 == 0:
             progress(f"whole episodes {done + 1}/{len(episodes)}")
-    return _joined(parts, episodes.values(), alone=False)
+    return joined(parts, episodes.values(), alone=False)
 
 
 def _growth(env: Any, episode: Episode, start: Start, action: Array, next_obs: Array) -> Array:
@@ -127,117 +129,11 @@ def _growth(env: Any, episode: Episode, start: Start, action: Array, next_obs: A
     return np.asarray(np.maximum.accumulate(np.abs(twin.next_obs - next_obs).max(axis=1)))
 
 
-# one transition at a time
-
-
-def incomplete(env: Any, episode: Episode) -> str:
-    """Why no transition of this episode can be repeated by itself; "" when it can."""
-    if not isinstance(env, Restorable):
-        return "this environment cannot be put into a recorded state"
-    return env.missing(episode.obs[0].astype(np.float64), _states(episode)(0))
-
-
-class SingleSteps:
-    """Transitions repeated from their recorded state, in one environment."""
-
-    def __init__(self, env: Any) -> None:
-        self.env, self.rng = env, np.random.default_rng(0)
-
-    def run(self, episodes: Mapping[int, Episode], progress: Progress | None = None) -> Rerun:
-        """Every transition of the episodes."""
-        parts = []
-        for done, (number, episode) in enumerate(episodes.items()):
-            played = self._chain(episode)
-            target = episode.obs[1:]
-            exact = (played.next_obs == target).all(axis=1)
-            parts.append(_rows(number, episode, played, target, _near(target), exact))
-            if progress is not None and (done + 1) % 20 == 0:
-                progress(f"single transitions of episode {done + 1}/{len(episodes)}")
-        rows = _joined(parts, episodes.values(), alone=True)
-        recorded = np.concatenate([_reward(e) for e in episodes.values()])
-        self._widen(rows, episodes, recorded)
-        return rows
-
-    def ends(self, episodes: Mapping[int, Episode]) -> dict[int, bool]:
-        """Whether the environment terminates in the last transition of each episode."""
-        out = {}
-        for number, episode in episodes.items():
-            self._prepare(episode, len(episode.action) - 1)
-            out[number] = bool(self.env.step(episode.action[-1])[2])
-        return out
-
-    def lag(self, episodes: Mapping[int, Episode], lags: Sequence[int], rows: int = 200) -> dict[int, float]:
-        """Share of next observations that follow from the action `lag` rows later, over about `rows` transitions."""
-        right = dict.fromkeys(lags, 0)
-        tried, reach = 0, max(map(abs, lags))
-        for episode in episodes.values():
-            steps, states = len(episode.action), _states(episode)
-            for t in range(reach, steps - reach, max(1, sum(len(e.action) for e in episodes.values()) // rows)):
-                obs, target = episode.obs[t].astype(np.float64), episode.obs[t + 1]
-                if self.env.missing(obs, states(t)):
-                    continue
-                tried += 1
-                for lag in lags:
-                    self.env.begin(obs, states(t))
-                    found = self.env.step(episode.action[t + lag])[0]
-                    right[lag] += bool(np.abs(found - target).max() <= 100 * _near(target[None])[0])
-        return {lag: count / max(tried, 1) for lag, count in right.items()}
-
-    def _chain(self, episode: Episode) -> _Played:
-        """All transitions; each starts from the recorded row, and where that says nothing, from the last step."""
-        states = _states(episode)
-        played = _Played.empty(len(episode.action), episode.obs.shape[1])
-        for t, action in enumerate(episode.action):
-            (self.env.restore if t else self.env.begin)(episode.obs[t].astype(np.float64), states(t))
-            played.take(t, self.env.step(action))
-        return played
-
-    def _prepare(self, episode: Episode, t: int, nudge: bool = False) -> None:
-        """Put the environment before transition t, one step being made to get there, moved by rounding if `nudge`."""
-        states, move = _states(episode), self._moved if nudge else lambda x: x
-        if t:
-            self.env.begin(episode.obs[t - 1].astype(np.float64), states(t - 1))
-            self.env.step(episode.action[t - 1])
-        obs = move(episode.obs[t]).astype(np.float64)
-        (self.env.restore if t else self.env.begin)(obs, {k: move(v) for k, v in states(t).items()})
-
-    def _moved(self, x: Array) -> Array:
-        """x by half a unit in its last place, up or down, in the precision it was recorded in."""
-        single = np.asarray(x, np.float32)
-        unit = np.spacing(np.abs(single if np.array_equal(single, x) else x)).astype(np.float64)
-        return np.asarray(x + 0.5 * unit * self.rng.choice((-1.0, 1.0), np.shape(x)))
-
-    def _widen(self, rows: Rerun, episodes: Mapping[int, Episode], recorded: Array) -> None:
-        """Tolerances of suspicious transitions, in place."""
-        suspicious = np.flatnonzero(~rows.agrees | (np.abs(rows.reward - recorded) > rows.reward_tolerance))
-        probed = suspicious[:: max(1, -(-len(suspicious) // PROBED))]
-        for i in probed:
-            effect, reward_effect = self._effect(episodes[int(rows.episode[i])], int(rows.step[i]))
-            rows.tolerance[i] += MARGIN * effect
-            rows.reward_tolerance[i] += MARGIN * reward_effect
-        rest = np.setdiff1d(suspicious, probed)
-        if len(rest):
-            rows.tolerance[rest] = np.quantile(rows.tolerance[probed], 0.9)
-            rows.reward_tolerance[rest] = np.quantile(rows.reward_tolerance[probed], 0.9)
-
-    def _effect(self, episode: Episode, t: int) -> tuple[float, float]:
-        """The most that rounding of the state changes the next observation and the reward of transition t."""
-        self._prepare(episode, t)
-        obs, reward, *_ = self.env.step(episode.action[t])
-        effect = reward_effect = 0.0
-        for _ in range(PROBES):
-            self._prepare(episode, t, nudge=True)
-            other, other_reward, *_ = self.env.step(episode.action[t])
-            effect = max(effect, float(np.abs(other - obs).max()))
-            reward_effect = max(reward_effect, abs(float(other_reward - reward)))
-        return effect, reward_effect
-
-
 # rows
 
 
 @dataclass(frozen=True)
-class _Played:
+class Played:
     """What the environment made of the actions of one episode, in single precision as datasets hold it."""
 
     next_obs: NDArray[np.float32]  # [T, O]
@@ -246,7 +142,7 @@ class _Played:
     terms: dict[str, Array]
 
     @classmethod
-    def empty(cls, steps: int, width: int) -> _Played:
+    def empty(cls, steps: int, width: int) -> Played:
         return cls(np.zeros((steps, width), np.float32), np.zeros(steps), np.zeros(steps, np.bool_), {})
 
     def take(self, t: int, step: tuple[Any, ...]) -> None:
@@ -256,55 +152,59 @@ class _Played:
                 self.terms.setdefault(name, np.zeros(len(self.reward)))[t] = value
 
 
-def _play(env: Any, action: Array) -> _Played:
+def _play(env: Any, action: Array) -> Played:
     """Actions [T, A] open loop; a termination does not stop them."""
-    played = _Played.empty(len(action), env.observation_space.shape[0])
+    played = Played.empty(len(action), env.observation_space.shape[0])
     for t, a in enumerate(action):
         played.take(t, env.step(a))
     return played
 
 
-def _near(obs: Array) -> Array:
+def near(obs: Array) -> Array:
     """What is not worth a second look in observations [..., O]: some hundred units in the last place."""
     return np.asarray(1e-5 + 1e-5 * np.abs(obs).max(axis=-1).astype(np.float64))
 
 
-def _states(episode: Episode) -> Callable[[int], dict[str, Array]]:
-    """What was recorded beside row t of the episode, by the last part of its name: "state/qpos" is "qpos"."""
-    steps = len(episode.action)
-    kept = {k.rsplit("/", 1)[-1]: v for k, v in episode.infos.items() if np.ndim(v) and len(v) >= steps}
-    return lambda t: {k: v[t] for k, v in kept.items()}
+class Part(NamedTuple):
+    """What was recorded of one episode beside what was played."""
+
+    number: int
+    played: Played
+    target: Array  # [T, O] recorded next observations
+    moved: Array  # [T, O]
+    tolerance: Array  # [T]
+    exact: NDArray[np.bool_]  # [T]
 
 
-def _reward(episode: Episode) -> Array:
-    """Recorded rewards [T]; NaN where there are none, which no comparison calls suspicious."""
-    return np.full(len(episode.action), np.nan) if episode.reward is None else episode.reward.astype(np.float64)
+def entry_spread(episodes: Iterable[Episode]) -> Array:
+    """Standard deviation [O] of the entries of observations, never quite zero."""
+    return np.asarray(np.concatenate([e.obs for e in episodes]).std(axis=0) + 1e-3)
 
 
-def _rows(
-    number: int, episode: Episode, played: _Played, target: Array, tolerance: Array, exact: NDArray[np.bool_]
-) -> tuple[Any, ...]:
-    off = np.abs(played.next_obs - target)
-    steps = np.arange(len(off))
-    return np.full(len(off), number), steps, off, tolerance, played, exact
+def motion_ratio(off: Array, moved: Array, spread: Array) -> Array:
+    """Norm of off [..., O] over that of moved [..., O], both in units of the spread [O]."""
+    return np.asarray(np.linalg.norm(off / spread, axis=-1) / (np.linalg.norm(moved / spread, axis=-1) + 1e-6))
 
 
-def _joined(parts: Sequence[tuple[Any, ...]], episodes: Iterable[Episode], alone: bool) -> Rerun:
-    spread = np.concatenate([e.obs for e in episodes]).std(axis=0) + 1e-3
-    reward = np.concatenate([p[4].reward for p in parts])
-    names = set.intersection(*(set(p[4].terms) for p in parts))
-    terms = {n: np.concatenate([p[4].terms[n] for p in parts]) for n in sorted(names)}
+def joined(parts: Sequence[Part], episodes: Iterable[Episode], alone: bool) -> Rerun:
+    """The rows of several episodes, with tolerances for rounding alone."""
+    spread = entry_spread(episodes)
+    off = np.concatenate([np.abs(p.played.next_obs - p.target) for p in parts])
+    reward = np.concatenate([p.played.reward for p in parts])
+    names = set.intersection(*(set(p.played.terms) for p in parts))
+    terms = {n: np.concatenate([p.played.terms[n] for p in parts]) for n in sorted(names)}
     complete = bool(terms) and np.allclose(sum(terms.values()), reward, rtol=1e-6, atol=1e-6)
     return Rerun(
-        episode=np.concatenate([p[0] for p in parts]),
-        step=np.concatenate([p[1] for p in parts]),
-        error=np.concatenate([p[2].max(axis=1) for p in parts]).astype(np.float64),
-        tolerance=np.concatenate([p[3] for p in parts]),
-        gross=np.concatenate([(p[2] > GROSS * spread).any(axis=1) for p in parts]),
+        episode=np.concatenate([np.full(len(p.target), p.number) for p in parts]),
+        step=np.concatenate([np.arange(len(p.target)) for p in parts]),
+        error=off.max(axis=1).astype(np.float64),
+        tolerance=np.concatenate([p.tolerance for p in parts]),
+        gross=np.any(off > GROSS * spread, axis=1),
+        ratio=motion_ratio(off, np.concatenate([p.moved for p in parts]), spread),
         reward=reward,
         reward_tolerance=1e-5 + 1e-6 * np.abs(reward),
-        terminated=np.concatenate([p[4].terminated for p in parts]),
+        terminated=np.concatenate([p.played.terminated for p in parts]),
         terms=terms if complete else {},
-        exact=np.concatenate([p[5] for p in parts]),
+        exact=np.concatenate([p.exact for p in parts]),
         alone=alone,
     )

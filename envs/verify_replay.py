@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from envs.episodes import Episode
 from envs.minari_store import RawEpisode
-from envs.rerun import Rerun, SingleSteps, Start, whole
+from envs.rerun import Rerun, Start, whole
+from envs.single_steps import SingleSteps
 from envs.task import Task
 from envs.verify_content import Check, alignment, plural
 
@@ -19,8 +21,13 @@ __all__ = ["dense_reward", "rule_reward", "shift", "single", "terminations", "wh
 
 FEW = 0.01  # share of transitions that may disagree before a dataset is not to be trained on
 RARE = 0.001  # ... before a warning: where a contact begins or ends within rounding, no tolerance holds
-EARLY = 10  # steps after the start within which other simulator versions must agree still
-SHIFTED = 0.5  # share of next observations that must follow from another row's action
+EARLY = 10  # steps after the start within which other simulator versions agree still
+# Difference over motion, in the median, that another simulator version does not explain. MuJoCo 3.3.0 beside 4.0.0 on
+# eight tasks: up to 0.20 in one step and 0.02 in the first ten; observations shifted by one row: from 0.30 and 0.16.
+ASTRAY_ONE, ASTRAY_EARLY = 0.25, 0.08
+OTHER_ENDS = 0.25  # share of ends that another simulator version may make differently
+ALIKE = 0.99  # correlation of rewards that another simulator version explains
+CLEARLY = 0.5  # of the own row's difference: less than that by another row's action, and the data are shifted
 
 Array = NDArray[Any]
 
@@ -32,38 +39,45 @@ def whole_episodes(rows: Rerun, how: str, same_versions: bool, versions: str) ->
         return Check("replay", "ok", f"{counted}: every observation is equal bit for bit")
     i = int(np.argmax(~rows.exact))
     where = f"first different in episode {rows.episode[i]}, step {rows.step[i]}, by {rows.error[i]:.2g}"
-    wrong, early = ~rows.agrees, rows.step < EARLY
-    share, early_share = float(wrong.mean()), float(wrong[early].mean())
-    if early_share > 0.05 or (share > FEW and same_versions):
-        lost = rows.episode[wrong]
-        return Check(
-            "replay", "fail",
-            f"{counted}: {plural(len(np.unique(lost)), 'episode')} leave the recorded course; {where}{versions}",
-        )  # fmt: skip
-    if same_versions:
+    wrong = ~rows.agrees
+    few = wrong.mean() <= FEW and wrong[rows.step < EARLY].mean() <= FEW
+    if few and same_versions:
         return Check("replay", "warn", f"{counted}: close, but not equal as the same versions would be; {where}")
-    if share > FEW:
-        return Check("replay", "warn", f"{counted}: right at first, later {share:.0%} of the steps are off{versions}")
-    return Check("replay", "ok", f"{counted}: as close as small differences that grow allow; {where}{versions}")
+    if few:
+        return Check("replay", "ok", f"{counted}: as close as small differences that grow allow; {where}{versions}")
+    off = early_ratio(rows)
+    if same_versions or off > ASTRAY_EARLY:
+        lost = plural(len(np.unique(rows.episode[wrong])), "episode")
+        return Check("replay", "fail", f"{counted}: {lost} leave the recorded course; {where}{versions}")
+    found = f"{counted}: off by {off:.1%} of the motion in the first {EARLY} steps, later by more"
+    return Check("replay", "warn", f"{found}; perhaps another simulator version{versions}")
 
 
-def single(rows: Rerun) -> Check:
+def early_ratio(rows: Rerun) -> float:
+    """Median difference over motion in the first steps of episodes."""
+    return float(np.median(rows.ratio[rows.step < EARLY]))
+
+
+def single(rows: Rerun, same_versions: bool) -> Check:
     """Transitions repeated from their recorded state."""
     wrong = ~rows.agrees
     said = f"{plural(rows.episodes, 'episode')}, {plural(len(wrong), 'transition')}"
-    right = ~wrong
-    largest = rows.error[right].max(initial=0.0)
     if not wrong.any():
-        return Check("steps", "ok", f"{said}: all come out as recorded, the largest difference {largest:.1e}")
+        found = f"{said}: all come out as recorded, the largest difference {rows.error.max(initial=0.0):.1e}"
+        return Check("steps", "ok", found)
     worst = int(np.argmax(np.where(wrong, rows.error, -1.0)))
+    off = float(np.median(rows.ratio[wrong]))
     found = (
         f"{said}: {plural(int(wrong.sum()), 'next observation')} differ by more than rounding explains, up to "
-        f"{rows.error[worst]:.2g} (episode {rows.episode[worst]}, step {rows.step[worst]})"
+        f"{rows.error[worst]:.2g} (episode {rows.episode[worst]}, step {rows.step[worst]}) and by {off:.0%} of the "
+        "motion in the median"
     )
     if rows.last[wrong].all():
         found += ", all in the last step of an episode"
-    if wrong.mean() > FEW:
+    if wrong.mean() > FEW and (same_versions or off > ASTRAY_ONE):
         return Check("steps", "fail", found)
+    if wrong.mean() > FEW:
+        return Check("steps", "warn", f"{found}; perhaps another simulator version")
     rare = wrong.mean() <= RARE and not (wrong & rows.gross).any()
     return Check("steps", "ok" if rare else "warn", found)
 
@@ -77,19 +91,20 @@ def shift(
     if rows.agrees.mean() >= 1 - FEW:
         return Check("shift", "ok", "next observations follow from the actions of their rows")
     if steps is not None:
-        for lag, share in steps.lag(episodes, (1, -1)).items():
-            if share > SHIFTED:
-                return _shifted(share, "after" if lag > 0 else "before")
-    if start is not None:
-        some = [e for e in episodes.values() if len(e.action) > EARLY][:5]
+        ratios = steps.lag(episodes, (0, 1, -1))
+        for lag, side in ((1, "after"), (-1, "before")):
+            if ratios[lag] < CLEARLY * ratios[0]:
+                return _shifted(ratios[lag], ratios[0], side)
+    if start is not None and not rows.alone:
+        some, own = [e for e in episodes.values() if len(e.action) > EARLY][:5], early_ratio(rows)
         for side, moved, skip in (
             ("after", [_moved(e, 1) for e in some], 0),  # the first observation was lost
             ("after", some, 1),  # an action was put before the first
             ("before", [_moved(e, -1) for e in some], 0),  # an observation was
         ):
-            share = _early_share(env, moved, skip, start)
-            if share > SHIFTED:
-                return _shifted(share, side)
+            ratio = early_ratio(whole(env, dict(enumerate(moved)), start, skip=skip)) if moved else math.inf
+            if ratio < CLEARLY * own:
+                return _shifted(ratio, own, side)
     return Check("shift", "ok", "no shift by one row explains what differs")
 
 
@@ -99,20 +114,11 @@ def _moved(e: Episode, rows: int) -> Episode:
     return dataclasses.replace(e, obs=obs, action=e.action[: len(obs) - 1])
 
 
-def _early_share(env: Any, episodes: Sequence[Episode], skip: int, start: Start) -> float:
-    """Share of early observations that a run from the start gives, without its first `skip` actions."""
-    if not episodes:
-        return 0.0
-    rows = whole(env, dict(enumerate(episodes)), start, skip=skip)
-    early = rows.step < EARLY
-    return float((rows.error <= rows.tolerance)[early].mean())
-
-
-def _shifted(share: float, side: str) -> Check:
+def _shifted(ratio: float, own: float, side: str) -> Check:
     return Check(
         "shift", "fail",
-        f"{share:.0%} of the next observations follow from the action of the row {side}: "
-        "observations and actions are shifted against each other by one",
+        f"next observations follow from the action of the row {side}, off by {ratio:.1%} of the motion and by "
+        f"{own:.0%} with their own: observations and actions are shifted against each other by one",
     )  # fmt: skip
 
 
@@ -177,14 +183,20 @@ def dense_reward(episodes: Mapping[int, Episode], rows: Rerun | None) -> Check:
     share = float(wrong.sum() / sure.sum())
     found = f"{share:.1%} of the rewards are not the environment's, by up to {off[wrong].max():.3g}"
     if rows.last[wrong].all():
-        found += ", all in the last step of an episode"
-    elif share > FEW:
-        found += f": {_relation(recorded, rows, sure, rows.reward_tolerance)}"
-    return Check("reward", "fail" if share > FEW else "warn", found)
+        return Check("reward", "fail" if share > FEW else "warn", f"{found}, all in the last step of an episode")
+    if share <= FEW:
+        return Check("reward", "warn", found)
+    if relation := _relation(recorded, rows, sure, rows.reward_tolerance):
+        return Check("reward", "fail", f"{found}: {relation}")
+    alike = float(np.corrcoef(recorded[sure], rows.reward[sure])[0, 1])
+    found = f"{found}: correlation {alike:.4f}, no sum of its terms"
+    if rows.agrees.mean() < 1 - FEW and alike > ALIKE:
+        return Check("reward", "warn", f"{found}; perhaps another simulator version")
+    return Check("reward", "fail", found)
 
 
 def _relation(recorded: Array, rows: Rerun, sure: NDArray[np.bool_], tolerance: Array) -> str:
-    """How recorded rewards follow from the environment's, where they do."""
+    """How recorded rewards follow from the environment's; "" where no relation is found."""
     terms = rows.terms or {"the environment's reward": rows.reward}
     columns = np.stack([*terms.values(), np.ones(len(recorded))], axis=1)
     weight, *_ = np.linalg.lstsq(columns[sure], recorded[sure], rcond=None)
@@ -201,9 +213,9 @@ def _relation(recorded: Array, rows: Rerun, sure: NDArray[np.bool_], tolerance: 
         return ", ".join(odd) or "a small constant apart"
     for lag in (1, -1):
         inner = sure & np.roll(sure, lag) & (rows.episode == np.roll(rows.episode, lag))
-        if inner.any() and np.mean(np.abs(recorded - np.roll(rows.reward, lag))[inner] < 1e-4) > SHIFTED:
+        if inner.any() and np.mean(np.abs(recorded - np.roll(rows.reward, lag))[inner] < 1e-4) > 0.5:
             return f"they are those of the row {'before' if lag > 0 else 'after'}"
-    return f"correlation {np.corrcoef(recorded[sure], rows.reward[sure])[0, 1]:.3f}, no sum of its terms"
+    return ""
 
 
 # terminations
@@ -224,6 +236,7 @@ def terminations(
         last = rows.last & rows.sure
         says |= {int(e): bool(t) for e, t in zip(rows.episode[last], rows.terminated[last], strict=True)}
     flagged = {i: bool(p.terminated[-1]) for i, p in enumerate(raw)}
+    may = FEW if rows is None or rows.agrees.mean() > 1 - FEW else OTHER_ENDS
     at_limit = {i for i, p in enumerate(raw) if len(p.action) == task.horizon}
     false = {i for i, end in says.items() if flagged[i] and not end}
     missed = {i for i, end in says.items() if end and not flagged[i]}
@@ -232,10 +245,10 @@ def terminations(
         return Check("flags", "fail", f"{found} marked as terminals, as the environment would go on")
     if false:
         found = f"{plural(len(false), 'episode')} flagged terminated where the environment would go on"
-        return Check("flags", "fail" if len(false) > FEW * len(says) else "warn", found)
+        return Check("flags", "fail" if len(false) > may * len(says) else "warn", found)
     if missed:
         found = f"{plural(len(missed), 'episode')} flagged as cut where the environment terminates"
-        return Check("flags", "fail" if len(missed) > FEW * len(says) else "warn", found)
+        return Check("flags", "fail" if len(missed) > may * len(says) else "warn", found)
     early = _ends_early(rows)
     if early:
         return Check("flags", "warn", f"{plural(early, 'episode')} with later steps than the environment would allow")

@@ -203,8 +203,23 @@ def test_the_same_versions_must_give_the_same_bits(good: Mapping[str, list[Parts
 
 def test_seeds_of_something_else_are_seen(good: Mapping[str, list[Parts]]) -> None:
     report = verified(POINT, good[POINT.id], lambda e: {**e, "seed": e["seed"] + 100})
-    assert states(report)["replay"] == "fail"
+    assert states(report)["replay"] == "warn"
+    assert "leave the recorded course" in found(report, "replay")
     assert states(report)["steps"] == states(report)["reward"] == "ok", "the transitions themselves are sound"
+
+
+def test_another_simulators_contacts_are_a_warning_and_the_own_ones_a_fault(good: Mapping[str, list[Parts]]) -> None:
+    def moved(e: Parts) -> Parts:  # by a tenth of the motion, in every step
+        obs, rng = e["observations"], np.random.default_rng(0)
+        change = np.diff(obs, axis=0) * rng.uniform(-0.1, 0.1, (len(obs) - 1, 1))
+        return {**e, "observations": np.concatenate((obs[:1], obs[1:] + change)).astype(np.float32)}
+
+    episodes = [moved(e) for e in good[POINT.id]]
+    report = verified(POINT, [bare(e) for e in episodes])
+    assert states(report)["steps"] == "warn", found(report, "steps")
+    assert found(report, "steps").endswith("perhaps another simulator version")
+    same = verify.verify(POINT, stored(episodes, {"gymnasium": version("gymnasium")}))
+    assert states(same)["steps"] == "fail"
 
 
 def test_numbers_that_are_none_are_a_finding_not_an_error(good: Mapping[str, list[Parts]]) -> None:
