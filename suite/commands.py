@@ -55,14 +55,14 @@ def run(
         raise SettingError("--algo and --env must each name at least one")
     for message in unused(experiments, overrides, dataset, preset):
         say(message)
-    for experiment in experiments:
-        _check_means(experiment)
     hardware = Hardware(device, threads, workers)
     hardware.torch_device()
     if dry_run:
         for experiment in experiments:
             _show_plan(experiment, out, hardware)
         return 0
+    for experiment in experiments:
+        _check_means(experiment)
     if jobs > 1 and len(experiments) > 1:
         return _run_jobs(experiments, out, hardware, min(jobs, len(experiments)), overrides, seeds, keep_policies)
     code = 0

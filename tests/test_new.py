@@ -155,7 +155,7 @@ def test_its_own_tests_notice_a_loss_that_mixes_seeds(installed: Path) -> None:
 
 def test_it_is_listed_run_and_reported_like_one_of_ours(installed: Path, bench: Bench, tmp_path: Path) -> None:
     listed = {row["algo"]: row for row in json.loads(bench("list", "algos", "--json").out)}
-    assert listed[NAME] == {"algo": NAME, "summary": f"from {NAME}", "module": MODULE}
+    assert listed[NAME] == {"algo": NAME, "actions": "continuous", "summary": f"from {NAME}", "module": MODULE}
     with toy_run.registered():
         explained = json.loads(bench("explain", NAME, toy_run.TASK.id, "--set", "q_weight=0.5", "--json").out)
         assert {"setting": "q_weight", "value": 0.5} in [{k: r[k] for k in ("setting", "value")} for r in explained]

@@ -22,7 +22,7 @@ _LANDER: dict[str, Any] = {
     "settings": {"online_steps": 1_000_000, "demonstrations": 15, "rollouts": 100},
     "profiles": {
         # one environment per seed: an evaluation plays its episodes one after the other
-        "quick": SMALL | {"online_steps": 30_000, "eval_every_online": 10_000, "eval_episodes": 10},
+        "quick": SMALL | {"eval_every_online": 10_000, "eval_episodes": 10},
         "smoke": {"eval_episodes": 1},
     },
 }
