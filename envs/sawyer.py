@@ -1,13 +1,15 @@
 """Pushing a puck to a goal on a table, as in section 6.2 of the AWAC paper, without the robot's arm.
 
     sawyer-push-v0        (50 steps of 0.1 s)
-    observation [6]: hand xy, puck xy, goal xy, in metres    action [2]: where the hand goes, 2 cm per unit
-    reward: -|puck - goal|, of the state arrived in          success: the puck lies within 5 cm of the goal
+    observation [6]: hand xy, puck xy, goal xy    action [2]: where the hand goes, 2 cm per unit
+    reward: -|puck - goal| in metres, of the state arrived in    success: the puck lies within 5 cm of the goal
 
 Numbers are those of multiworld's `SawyerPush-v0`: the hand's box (20 x 10 cm), its 2 cm per unit of action, 0.1 s per
 step, the puck's size and mass, the places where hand and puck start. Goals lie in 40 x 20 cm, as the paper says. No
 episode ends before its time limit. What differs from multiworld:
 
+- Positions are counted from the middle of the table, in units of 10 cm. From multiworld's metres, which differ by some
+  hundredths, small networks learn next to nothing in some thousands of updates.
 - The hand is a peg that moves in the plane, at constant speed through a step, with the arm left out. Its radius (9 mm,
   just clear of the puck at the start) and the friction of puck and table (0.5) are ours.
 - The hand starts where multiworld's first action brings it: at the box's edge, not outside.
@@ -31,9 +33,9 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from envs.task import minus_distance
+from envs.catalogue.sawyer import SUCCESS_DISTANCE, UNIT, reward
 
-__all__ = ["SUCCESS_DISTANCE", "SawyerPushEnv", "controller"]
+__all__ = ["SawyerPushEnv", "controller"]
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -42,7 +44,7 @@ REACH = 0.02  # metres per unit of action and step
 HAND_LOW, HAND_HIGH = np.array([-0.10, 0.55]), np.array([0.10, 0.65])
 HAND_START, PUCK_START = (0.0, 0.55), (0.0, 0.60)
 GOAL_Y = (0.5, 0.7)
-SUCCESS_DISTANCE = 0.05
+MIDDLE = np.array([0.0, 0.6])  # of the table
 PEG_RADIUS, PUCK_RADIUS = 0.009, 0.04
 CONTACT = PEG_RADIUS + PUCK_RADIUS
 
@@ -98,10 +100,10 @@ class SawyerPushEnv(gymnasium.Env[Array, NDArray[np.float32]]):
         puck_low, puck_high = (-goal_width / 2, GOAL_Y[0]), (goal_width / 2, GOAL_Y[1])
         self._goal_low = np.concatenate((HAND_LOW, puck_low) if hand_goal else (puck_low,))
         self._goal_high = np.concatenate((HAND_HIGH, puck_high) if hand_goal else (puck_high,))
-        self.observation_space = Box(-1.0, 1.0, (_POSITIONS + len(self._goal_low),), np.float64)
+        self.observation_space = Box(-5.0, 5.0, (_POSITIONS + len(self._goal_low),), np.float64)
         self.model = mujoco.MjModel.from_xml_string(_SCENE)
         self.data = mujoco.MjData(self.model)
-        self.goal = self._goal_low
+        self.goal = self._goal_low  # in metres
         self._renderer: Any = None
         self._height = 0.0
         self._place()
@@ -119,12 +121,11 @@ class SawyerPushEnv(gymnasium.Env[Array, NDArray[np.float32]]):
         self.data.ctrl[:] = np.clip(action, -1.0, 1.0) * (REACH / STEP)
         mujoco.mj_step(self.model, self.data, round(STEP / SUBSTEP))
         obs = self._observation()
-        reward = float(self.compute_reward(self._achieved(), self.goal, {}))
-        return obs, reward, False, False, {"success": self._succeeded()}
+        return obs, self._reward(), False, False, {"success": self._succeeded()}
 
     def compute_reward(self, achieved_goal: Array, desired_goal: Array, info: Any) -> Array:
-        """Minus the distance between goals [..., G], as gymnasium-robotics' goal environments have it: [...]."""
-        return np.asarray(minus_distance(achieved_goal, desired_goal))
+        """Rewards [...] of goals [..., G] as observations hold them; called as gymnasium-robotics' environments are."""
+        return np.asarray(reward(achieved_goal, desired_goal))
 
     def render(self) -> NDArray[np.uint8] | None:
         """A picture from above [480, 480, 3], where `render_mode` is "rgb_array"."""
@@ -147,14 +148,16 @@ class SawyerPushEnv(gymnasium.Env[Array, NDArray[np.float32]]):
         self.data.qpos[:] = (*HAND_START, *PUCK_START, self._height)
         self.data.act[:] = HAND_START
 
-    def _achieved(self) -> Array:
-        return np.array(self.data.qpos[0 if self.hand_goal else 2 : _POSITIONS])
+    def _reward(self) -> float:
+        achieved = self.data.qpos[0 if self.hand_goal else 2 : _POSITIONS]
+        return float(self.compute_reward(achieved / UNIT, self.goal / UNIT, {}))
 
     def _succeeded(self) -> bool:
-        return bool(-minus_distance(self._achieved(), self.goal) < SUCCESS_DISTANCE)
+        return -self._reward() < SUCCESS_DISTANCE
 
     def _observation(self) -> Array:
-        return np.concatenate((self.data.qpos[:_POSITIONS], self.goal))
+        positions = np.concatenate((self.data.qpos[:_POSITIONS], self.goal)).reshape(-1, 2)
+        return np.asarray(((positions - MIDDLE) / UNIT).reshape(-1))
 
 
 def controller(obs: NDArray[Any]) -> Array:
@@ -162,7 +165,7 @@ def controller(obs: NDArray[Any]) -> Array:
 
     Peg and puck stick where they touch, so that the puck follows the hand's own direction.
     """
-    hand, puck, goal = obs[:2], obs[2:4], obs[4:6]
+    hand, puck, goal = UNIT * obs[:2], UNIT * obs[2:4], UNIT * obs[4:6]
     way, beside = goal - puck, hand - puck
     distance, apart = np.hypot(*way), np.hypot(*beside)
     if distance < 0.008:

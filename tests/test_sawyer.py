@@ -35,6 +35,11 @@ def started(seed: int = 0, **options: Any) -> SawyerPushEnv:
     return env
 
 
+def metres(obs: Any) -> Any:
+    """Positions as multiworld has them."""
+    return (obs.reshape(*obs.shape[:-1], -1, 2) * 0.1 + [0, 0.6]).reshape(obs.shape)
+
+
 def placed(hand: tuple[float, float], puck: tuple[float, float], goal: tuple[float, float] = (0, 0.6)) -> SawyerPushEnv:
     """Hand and puck at rest elsewhere."""
     env = started()
@@ -52,12 +57,13 @@ def test_the_registered_task() -> None:
     obs, info = env.reset(seed=3)
     assert info == {"success": False}
     assert (env.observation_space.shape, env.action_space.shape) == ((TASK.obs_dim,), (TASK.action_dim,))
-    assert obs[:4] == pytest.approx([0, 0.55, 0, 0.6])
+    assert metres(obs)[:4] == pytest.approx([0, 0.55, 0, 0.6])
     for t in range(TASK.horizon):
         obs, reward, terminated, truncated, info = env.step(env.action_space.sample())
         assert env.observation_space.contains(obs)
-        assert reward == pytest.approx(-np.hypot(*(obs[2:4] - obs[4:])))
-        assert info["success"] == (np.hypot(*(obs[2:4] - obs[4:])) < 0.05)
+        at = metres(obs)
+        assert reward == pytest.approx(-np.hypot(*(at[2:4] - at[4:])))
+        assert info["success"] == (np.hypot(*(at[2:4] - at[4:])) < 0.05)
         assert TASK.reward_range[0] <= reward <= TASK.reward_range[1]
         assert not terminated
         assert truncated == (t == TASK.horizon - 1)
@@ -70,7 +76,7 @@ def test_goals_fill_forty_by_twenty_centimetres_or_what_is_asked_for() -> None:
         ({"hand_goal": True}, [-0.1, 0.55, -0.2, 0.5], [0.1, 0.65, 0.2, 0.7]),
     ):
         env = SawyerPushEnv(**options)  # type: ignore[arg-type]
-        goals = np.array([env.reset(seed=s)[0][4:] for s in range(400)])
+        goals = np.array([metres(env.reset(seed=s)[0])[4:] for s in range(400)])
         assert goals.shape[1] == len(low)
         assert (goals >= low).all()
         assert (goals <= high).all()
@@ -98,10 +104,10 @@ def test_the_hand_moves_two_centimetres_per_unit_of_action_within_its_box() -> N
         obs, *_ = env.step(np.array([0.5, 0.25], np.float32))
     for _ in range(2):
         obs, *_ = env.step(STILL)
-    assert obs[:2] == pytest.approx([0.03, 0.565], abs=1e-5)
+    assert metres(obs)[:2] == pytest.approx([0.03, 0.565], abs=1e-5)
     for _ in range(20):
         obs, *_ = env.step(np.array([9.0, -9.0], np.float32))  # counts as full
-    assert obs[:2] == pytest.approx([HAND_HIGH[0], HAND_LOW[1]], abs=1e-4)
+    assert metres(obs)[:2] == pytest.approx([HAND_HIGH[0], HAND_LOW[1]], abs=1e-4)
 
 
 def test_a_push_carries_the_puck_along_and_friction_stops_it() -> None:
@@ -112,9 +118,9 @@ def test_a_push_carries_the_puck_along_and_friction_stops_it() -> None:
     for _ in range(2):
         obs, *_ = env.step(STILL)
     slide = 0.2**2 / (2 * 0.5 * 9.81)
-    assert obs[2] == pytest.approx(0, abs=1e-6)
-    assert 0.6 + 0.059 - 0.002 < obs[3] < 0.6 + 0.059 + slide
-    rest = obs.copy()
+    assert metres(obs)[2] == pytest.approx(0, abs=1e-6)
+    assert 0.6 + 0.059 - 0.002 < metres(obs)[3] < 0.6 + 0.059 + slide
+    rest = obs
     for _ in range(100):
         obs, *_ = env.step(STILL)
     assert obs == pytest.approx(rest, abs=1e-6)
@@ -128,14 +134,14 @@ def test_a_sliding_puck_goes_straight_on_and_as_far_as_coulomb_friction_says(ang
     env.data.qvel[2:4] = 0.8 * way
     for _ in range(4):
         obs, *_ = env.step(STILL)
-    assert obs[2:4] - [0.3, 0.9] == pytest.approx(0.8**2 / (2 * 0.5 * 9.81) * way, abs=0.002)
+    assert metres(obs)[2:4] - [0.3, 0.9] == pytest.approx(0.8**2 / (2 * 0.5 * 9.81) * way, abs=0.002)
 
 
 def test_nothing_moves_before_it_is_pushed() -> None:
     env = started()
     for _ in range(50):
         obs, *_ = env.step(STILL)
-    assert obs[:4] == pytest.approx([0, 0.55, 0, 0.6], abs=1e-7)
+    assert metres(obs)[:4] == pytest.approx([0, 0.55, 0, 0.6], abs=1e-7)
 
 
 def test_random_pushes_leave_the_puck_on_the_table_and_out_of_the_hand() -> None:
@@ -145,9 +151,10 @@ def test_random_pushes_leave_the_puck_on_the_table_and_out_of_the_hand() -> None
         for _ in range(TASK.horizon):
             obs, *_ = env.step(rng.uniform(-1, 1, 2))
             assert abs(env.data.qpos[4]) < 1e-3, "the puck left the plane"
-            assert np.hypot(*(obs[:2] - obs[2:4])) > CONTACT - 0.003, "the hand went into the puck"
-            assert (obs[:2] >= HAND_LOW - 1e-3).all()
-            assert (obs[:2] <= HAND_HIGH + 1e-3).all()
+            hand, puck = metres(obs)[:2], metres(obs)[2:4]
+            assert np.hypot(*(hand - puck)) > CONTACT - 0.003, "the hand went into the puck"
+            assert (hand >= HAND_LOW - 1e-3).all()
+            assert (hand <= HAND_HIGH + 1e-3).all()
 
 
 def test_the_scripted_pusher_brings_the_puck_to_every_goal_that_it_can_reach() -> None:
@@ -182,8 +189,8 @@ def test_substeps_are_fine_enough() -> None:
 
 
 def test_rewards_are_computed_for_many_goals_at_once() -> None:
-    achieved = np.array([[[0.0, 0.6], [0.3, 0.4]]])
-    desired = np.array([[[0.03, 0.64], [0.3, 0.4]]])
+    achieved = np.array([[[0.0, 1.0], [3.0, -1.0]]])
+    desired = np.array([[[0.3, 1.4], [3.0, -1.0]]])
     assert started().compute_reward(achieved, desired, {}) == pytest.approx(np.array([[-0.05, 0.0]]))
 
 
@@ -191,10 +198,10 @@ def test_the_goal_for_the_hand_counts_too_where_it_is_asked_for() -> None:
     env = started(hand_goal=True)
     obs, reward, *_ = env.step(STILL)
     assert obs.shape == (8,)
-    assert reward == pytest.approx(-np.linalg.norm(obs[:4] - obs[4:]))
-    env.goal = obs[:4] + np.array([0.03, 0, 0, 0.03])
+    assert reward == pytest.approx(-0.1 * np.linalg.norm(obs[:4] - obs[4:]))
+    env.goal = metres(obs)[:4] + np.array([0.03, 0, 0, 0.03])
     assert env.step(STILL)[4]["success"]
-    env.goal = obs[:4] + np.array([0.04, 0, 0, 0.04])
+    env.goal = metres(obs)[:4] + np.array([0.04, 0, 0, 0.04])
     assert not env.step(STILL)[4]["success"]
 
 
@@ -219,7 +226,7 @@ def test_goals_have_the_same_reward_as_arrays_and_as_tensors() -> None:
     achieved, desired = rng.standard_normal((2, 3, 4, 2)).astype(np.float32)
     of_arrays = goal.reward(achieved, desired)
     of_tensors = goal.reward(torch.from_numpy(achieved), torch.from_numpy(desired))
-    assert of_arrays == pytest.approx(-np.linalg.norm(achieved - desired, axis=-1), rel=1e-6)
+    assert of_arrays == pytest.approx(-0.1 * np.linalg.norm(achieved - desired, axis=-1), rel=1e-6)
     assert of_tensors.numpy() == pytest.approx(of_arrays, rel=1e-6)
 
 
@@ -291,7 +298,8 @@ def test_the_default_dataset_is_clipped_noise_and_does_not_depend_on_workers(mon
     assert "expert" not in data.info.recipe
     rows = data.transitions
     assert np.abs(rows.action).max() == 1.0
-    assert rows.reward == pytest.approx(-np.linalg.norm(rows.next_obs[:, 2:4] - rows.next_obs[:, 4:], axis=1), rel=1e-5)
+    away = np.linalg.norm(rows.next_obs[:, 2:4] - rows.next_obs[:, 4:], axis=1)
+    assert rows.reward == pytest.approx(-0.1 * away, rel=1e-5)
     assert not rows.terminated.any()
     streams = demonstrator._streams(0, 1, range(4))
     for e, rng in zip(datasets.load_episodes(TASK, data.info.id), streams, strict=True):

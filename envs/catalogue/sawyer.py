@@ -7,16 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.task import Goal, NoiseRecipe, Task
+from envs.task import Goal, NoiseRecipe, Task, minus_distance
 
-__all__ = ["TASKS"]
+__all__ = ["SUCCESS_DISTANCE", "TASKS", "UNIT", "reward"]
 
-_GOAL = Goal(achieved=(2, 3), desired=(4, 5))
-_SUCCESS_DISTANCE = 0.05  # that of envs.sawyer, which loads a simulator
+UNIT = 0.1  # metres per unit of an observation
+SUCCESS_DISTANCE = 0.05  # metres
+
+
+def reward(achieved: Any, desired: Any) -> Any:
+    """-|achieved - desired| in metres, of goals [..., G] in units of an observation: [...]."""
+    return UNIT * minus_distance(achieved, desired)
+
+
+_GOAL = Goal(achieved=(2, 3), desired=(4, 5), reward=reward)
 
 
 def _success(next_obs: NDArray[Any]) -> NDArray[np.bool_]:
-    return np.asarray(-_GOAL.reward_of(next_obs) < _SUCCESS_DISTANCE)
+    return np.asarray(-_GOAL.reward_of(next_obs) < SUCCESS_DISTANCE)
 
 
 TASKS = (
