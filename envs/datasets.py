@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs import minari_store, minari_write
+from envs.adapt import adapted
 from envs.episodes import Episode, Transitions, checked, fingerprint, minari_buffer, raw, transitions
 from envs.minari_store import OWN, DamagedError, DatasetError, LocalDataset, exists, local_datasets
 from envs.tasks import TASKS, Task
@@ -52,6 +53,7 @@ class DatasetInfo:
     return_max: float
     over_horizon: int  # episodes longer than the task's horizon, as human demonstrations are
     clipped: float  # share of action entries in the file that lie outside [-1, 1]
+    changes: str  # in words, what was changed on loading to make it one of the task; "" is nothing
     description: str
     recipe: Mapping[str, Any] = field(default_factory=dict)  # how it was made, where this suite made it
 
@@ -100,9 +102,9 @@ def load(task: Task, name: str) -> Dataset:
     Raises `DatasetError` when it cannot be had, is damaged, or is not one of this task.
     """
     dataset_id = resolve(task, name)
-    episodes, clipped = _load(task, dataset_id)
+    episodes, clipped, changes = _load(task, dataset_id)
     rows = transitions(task, episodes)
-    return Dataset(rows, _info(task, dataset_id, episodes, rows, clipped))
+    return Dataset(rows, _info(task, dataset_id, episodes, rows, clipped, changes))
 
 
 def load_episodes(task: Task, name: str, infos: bool = False) -> list[Episode]:
@@ -121,7 +123,7 @@ def resolve(task: Task, name: str) -> str:
     return name
 
 
-def _load(task: Task, dataset_id: str, infos: bool = False) -> tuple[list[Episode], float]:
+def _load(task: Task, dataset_id: str, infos: bool = False) -> tuple[list[Episode], float, str]:
     if not exists(dataset_id):
         _fetch(task, dataset_id)
     about = minari_store.metadata(dataset_id)
@@ -141,7 +143,10 @@ def _load(task: Task, dataset_id: str, infos: bool = False) -> tuple[list[Episod
     if own and own.get("fingerprint") != (found := fingerprint(episodes)):
         reason = f"its content is {found}, it was stored as {own.get('fingerprint')}"
         raise minari_store.damaged(dataset_id, reason)
-    return episodes, clipped
+    if own:
+        return episodes, clipped, ""
+    episodes, changes = adapted(task, episodes)
+    return episodes, clipped, changes
 
 
 def _own(about: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -192,7 +197,9 @@ def _names_scene(env: str, task: Task) -> bool:
     return start >= 0 and env[start].isupper()
 
 
-def _info(task: Task, dataset_id: str, episodes: Sequence[Episode], rows: Transitions, clipped: float) -> DatasetInfo:
+def _info(
+    task: Task, dataset_id: str, episodes: Sequence[Episode], rows: Transitions, clipped: float, changes: str
+) -> DatasetInfo:
     about = minari_store.metadata(dataset_id)
     first = np.flatnonzero(rows.step == 0)
     returns = np.add.reduceat(rows.reward, first, dtype=np.float64)  # [episodes]
@@ -223,6 +230,7 @@ def _info(task: Task, dataset_id: str, episodes: Sequence[Episode], rows: Transi
         return_max=float(returns.max()),
         over_horizon=sum(len(e.action) > task.horizon for e in episodes),
         clipped=clipped,
+        changes=changes,
         description=str(about.get("description", "")),
         recipe=_own(about).get("recipe", {}),
     )

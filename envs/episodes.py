@@ -66,7 +66,7 @@ def transitions(task: Task, episodes: Sequence[Episode]) -> Transitions:
     return Transitions(
         obs=np.concatenate([e.obs[:-1] for e in episodes]),
         action=np.concatenate([e.action for e in episodes]),
-        reward=_rewards(episodes) if task.success is None else task.reward(next_obs),
+        reward=task.reward(next_obs) if task.binary else _rewards(episodes),
         next_obs=next_obs,
         terminated=terminated,
         truncated=truncated,
@@ -107,7 +107,7 @@ def checked(
     outside = entries = 0
     for index, part in enumerate(raw_episodes):
         where = f"dataset {dataset_id}, episode {index}"
-        obs = _array(where, "observations", part.obs, task.obs_dim, task)
+        obs = _array(where, "observations", _joined(part.obs, task.obs_parts), task.obs_dim, task)
         action = _array(where, "actions", part.action, task.action_dim, task)
         if not len(action) or len(obs) != len(action) + 1:
             raise DatasetError(
@@ -118,7 +118,7 @@ def checked(
             raise DatasetError(f"{where}: goes on after step {int(np.argmax(part.terminated))} terminated")
         outside += int(np.count_nonzero(np.abs(action) > 1))
         entries += action.size
-        reward = _recorded_reward(where, part.reward, len(action)) if task.success is None else None
+        reward = None if task.binary else _recorded_reward(where, part.reward, len(action))
         terminated = task.terminates and bool(part.terminated[-1])
         episodes.append(
             Episode(obs, np.clip(action, -1, 1), index in demos, terminated, part.seed, reward, part.infos or {})
@@ -163,6 +163,13 @@ def _recorded_reward(where: str, value: Any, steps: int) -> NDArray[np.float32]:
     if bad.any():
         raise DatasetError(f"{where}: rewards hold NaN or infinity, first at step {int(np.argmax(bad))}")
     return array.reshape(steps)
+
+
+def _joined(value: Any, parts: Sequence[str]) -> Any:
+    """A mapping's arrays of these names as one array, if it has them all; else the value as it is."""
+    if not parts or not isinstance(value, Mapping) or not set(parts) <= set(value):
+        return value
+    return np.concatenate([np.asarray(value[name]) for name in parts], axis=-1)
 
 
 def _array(where: str, what: str, value: Any, width: int, task: Task) -> NDArray[np.float32]:

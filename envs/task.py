@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DemoRecipe", "Recipe", "Task"]
+__all__ = ["DemoRecipe", "MazeRecipe", "Recipe", "Task"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,24 @@ class DemoRecipe(Recipe):
 
 
 @dataclass(frozen=True)
+class MazeRecipe:
+    """How a maze's default dataset is generated: an expert runner is steered through it, with Gaussian noise.
+
+    The demonstrations go from the task's starts to its goals, the rollouts from anywhere to anywhere, as D4RL's "play"
+    and "diverse" data do.
+    """
+
+    demonstrator: ClassVar[str] = "an expert steered from waypoint to waypoint"
+
+    maze: str  # name of its map
+    anywhere: str  # gymnasium id of the same maze with starts and goals anywhere
+    demonstrations: int = 25
+    rollouts: int = 500
+    noise: float = 0.2  # standard deviation of the noise on the rollouts' actions; D4RL's
+    demo_noise: float = 0.0
+
+
+@dataclass(frozen=True)
 class Task:
     """Everything the suite knows about one task."""
 
@@ -60,15 +78,21 @@ class Task:
     obs_dim: int
     action_dim: int
     success_rule: str  # in words, printed by reports; "" where there is none
-    # next_obs [..., O] -> success [...] (bool): the paper's rule from the recorded observation alone. None: no episode
-    # succeeds or fails, scores are returns, and rewards are those that the environment gave
+    # next_obs [..., O] -> success [...] (bool): the rule from the recorded observation alone. None: no episode succeeds
+    # or fails, and rewards are those that the environment gave
     success: Callable[[NDArray[Any]], NDArray[np.bool_]] | None
     expert: str  # file stem in envs/experts
-    recipe: Recipe
+    recipe: Recipe | MazeRecipe
     remote: Mapping[str, str] = field(default_factory=dict)  # short name -> Minari dataset id
     horizon: int = 200  # steps; the released launcher forces 200 on all hand tasks
     reward_range: tuple[float, float] = (-1.0, 0.0)  # per step; infinite where there is no bound
     terminates: bool = False  # whether episodes end before the horizon
+    ends_at_success: bool = False  # the first success is the end of an episode, also of recorded ones that go on
+    obs_parts: tuple[str, ...] = ()  # keys of recorded dictionaries, which laid end to end are the observation
+    dense: bool = False  # rewards are those that the environment gave also where there is a success rule
+    # recorded rewards [N], next_obs [N, O] of a whole dataset from elsewhere -> rewards, with a known slip of the
+    # environment it was recorded in put right where it shows; the same array where not
+    mend: Callable[[NDArray[np.float32], NDArray[Any]], NDArray[np.float32]] | None = None
     # returns of a policy that never succeeds (random actions, without a rule) and of the shipped expert: 0 and 100
     anchors: tuple[float, float] | None = None
     simulator: tuple[str, ...] = ("gymnasium-robotics", "mujoco")  # distributions that make its data what they are
@@ -83,15 +107,20 @@ class Task:
         return re.sub(r"-v\d+$", "", self.id)
 
     @property
+    def binary(self) -> bool:
+        """Whether rewards follow from success, 0 or -1, so that they need not be recorded."""
+        return self.success is not None and not self.dense
+
+    @property
     def headline(self) -> str:
         """The score by which its policies are judged first."""
-        return "return" if self.success is None else "success"
+        return "success" if self.binary else "return"
 
     def reward(self, next_obs: NDArray[Any]) -> NDArray[np.float32]:
-        """The paper's reward of arriving in `next_obs` [..., O]: 0 on success, else -1.
+        """The reward of arriving in `next_obs` [..., O] in a binary task: 0 on success, else -1.
 
-        Raises `ValueError` where the task has no rule, so that rewards must have been recorded.
+        Raises `ValueError` for any other, whose rewards must have been recorded.
         """
-        if self.success is None:
-            raise ValueError(f"{self.id} has no success rule: its rewards do not follow from an observation")
+        if self.success is None or self.dense:
+            raise ValueError(f"{self.id} has no success rule that gives its rewards: they must have been recorded")
         return np.asarray(self.success(next_obs), dtype=np.float32) - 1.0

@@ -10,17 +10,19 @@ from __future__ import annotations
 import difflib
 import re
 
-from envs.catalogue import hands, locomotion, point
-from envs.task import DemoRecipe, Recipe, Task
+from envs.catalogue import hands, hands_dense, locomotion, mazes, point
+from envs.task import DemoRecipe, MazeRecipe, Recipe, Task
 
-__all__ = ["TASKS", "DemoRecipe", "Recipe", "Task", "UnknownTaskError", "get"]
+__all__ = ["TASKS", "DemoRecipe", "MazeRecipe", "Recipe", "Task", "UnknownTaskError", "get"]
 
 
 class UnknownTaskError(ValueError):
     """No task of that name; the message gives the nearest one."""
 
 
-TASKS: dict[str, Task] = {task.id: task for family in (hands, point, locomotion) for task in family.TASKS}
+TASKS: dict[str, Task] = {
+    task.id: task for family in (hands, point, locomotion, hands_dense, mazes) for task in family.TASKS
+}
 
 
 def get(name: str) -> Task:

@@ -30,9 +30,10 @@ from algos.policy_file import load_policy, save_policy
 from algos.replay import Layout, Replay
 from envs import datasets
 from envs.datasets import Dataset, DatasetError, Episode
-from envs.tasks import Task
+from envs.tasks import MazeRecipe, Recipe, Task
 from envs.vector import default_workers
 from suite.demonstrator import Progress, demonstrations, rollouts
+from suite.maze_data import maze_episodes
 
 __all__ = [
     "build", "clone", "dataset", "default_id", "demonstrations", "distill", "expert_file", "rollouts", "scores",
@@ -52,7 +53,12 @@ def dataset(
     task: Task, name: str | None = None, seed: int = 0, workers: int | None = None, progress: Progress | None = None
 ) -> Dataset:
     """The dataset of that id or short name, or the task's default one, built if need be, where `name` is None."""
-    return build(task, seed, workers, progress) if name is None else datasets.load(task, name)
+    if name is None:
+        return build(task, seed, workers, progress)
+    data = datasets.load(task, name)
+    if data.info.changes and progress is not None:
+        progress(f"{data.info.id}: {data.info.changes}")
+    return data
 
 
 def build(task: Task, seed: int = 0, workers: int | None = None, progress: Progress | None = None) -> Dataset:
@@ -67,14 +73,19 @@ def build(task: Task, seed: int = 0, workers: int | None = None, progress: Progr
     count = default_workers() if workers is None else workers
     with _always_the_same_numbers():
         expert, _ = load_policy([expert_file(task)])
-        demos = demonstrations(task, expert, seed, count, progress)
-        policy = clone(task, demos, seed, progress=progress)
-        played = rollouts(task, policy, task.recipe.rollouts, seed, count, progress=progress)
+        if isinstance(task.recipe, MazeRecipe):
+            episodes, player = maze_episodes(task, task.recipe, expert, seed, count, progress), "the same"
+        else:
+            demos = demonstrations(task, expert, seed, count, progress)
+            policy = clone(task, demos, seed, progress=progress)
+            played = rollouts(task, policy, task.recipe.rollouts, seed, count, progress=progress)
+            episodes, player = [*demos, *played], "their clone"
+    marked = sum(e.demo for e in episodes)
     description = (
-        f"{len(demos)} demonstrations by {task.recipe.demonstrator} and {len(played)} rollouts of their clone "
+        f"{marked} demonstrations by {task.recipe.demonstrator} and {len(episodes) - marked} rollouts of {player} "
         f"in {task.id}{f'; success: {task.success_rule}' if task.success_rule else ''}"
     )
-    return datasets.store(task, dataset_id, [*demos, *played], _provenance(task, seed), description)
+    return datasets.store(task, dataset_id, episodes, _provenance(task, seed), description)
 
 
 def default_id(task: Task, seed: int = 0) -> str:
@@ -115,6 +126,7 @@ def clone(
 ) -> nn.Module:
     """A Gaussian policy of one seed, cloned from episodes by maximum likelihood as the recipe says."""
     recipe = task.recipe
+    assert isinstance(recipe, Recipe), f"the recipe of {task.id} clones nothing"
     rows = datasets.transitions(task, episodes)
     learner = LearnerConfig(hidden=recipe.clone_hidden, batch_size=recipe.clone_batch)
     count = recipe.clone_updates if updates is None else updates
