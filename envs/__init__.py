@@ -8,6 +8,7 @@ from gymnasium import register
 
 HAND_STEPS = 200  # horizon of the hand tasks (AWAC's launcher runs all of them at 200)
 PEN_DENSE_STEPS = 100  # D4RL's horizon of the pen, which its score anchors belong to
+MAZE_STEPS = 1000  # D4RL: 700 in the smallest maze, but collection takes whole episodes, and presets count in thousands
 POINT_STEPS = 100
 LOCOMOTION_STEPS = 1000  # horizon of the locomotion tasks, as gymnasium registers them
 
@@ -38,10 +39,10 @@ for _id, _class, _options in (
         id=_id, entry_point=f"envs.locomotion:{_class}", max_episode_steps=LOCOMOTION_STEPS, kwargs=_options
     )  # fmt: skip
 
-for _maze, _steps in (("umaze", 700), ("medium", 1000), ("large", 1000)):  # D4RL's horizons
+for _maze in ("umaze", "medium", "large"):
     for _kind, _options in (("", {}), ("-anywhere", {"anywhere": True})):
         register(
-            id=f"antmaze-{_maze}{_kind}-v1", entry_point="envs.mazes:AntMazeEnv", max_episode_steps=_steps,
+            id=f"antmaze-{_maze}{_kind}-v1", entry_point="envs.mazes:AntMazeEnv", max_episode_steps=MAZE_STEPS,
             kwargs={"maze": _maze, **_options},
         )  # fmt: skip
 

@@ -185,7 +185,7 @@ def _check_task(task: Task, dataset_id: str, about: Mapping[str, Any]) -> None:
         named = _names_scene(env, other) and not _names_scene(env, task)
         listed = dataset_id in other.remote.values() and dataset_id not in task.remote.values()
         if other.id != task.id and (other.id == env or listed or named):
-            found = other.id
+            found = found or other.id  # of several with the same scene, the first
     if found:
         source = f", recorded in {env}" if env else ""
         raise DatasetError(f"dataset {dataset_id} belongs to {found}{source}; it cannot be used for {task.id}")

@@ -1,6 +1,6 @@
 """AntMaze of D4RL in gymnasium-robotics: a four-legged robot that has to find its way to a goal.
 
-    antmaze-umaze-v1  (700 steps)      antmaze-medium-v1  antmaze-large-v1  (1000 steps)
+    antmaze-umaze-v1  antmaze-medium-v1  antmaze-large-v1        (1000 steps; D4RL: umaze 700)
 
 Observation [31]: the ant as in ant-v5 [27] (height, orientation, joints; velocities), its position [2], the goal [2],
 in metres. Action [8]: torques, clipped to [-1, 1]. Start and goal lie in the cells of D4RL's evaluation mazes, each up

@@ -64,7 +64,7 @@ class MazeRecipe:
     maze: str  # name of its map
     anywhere: str  # gymnasium id of the same maze with starts and goals anywhere
     demonstrations: int = 25
-    rollouts: int = 500
+    rollouts: int = 300
     noise: float = 0.2  # standard deviation of the noise on the rollouts' actions; D4RL's
     demo_noise: float = 0.0
 

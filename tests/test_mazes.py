@@ -52,7 +52,7 @@ def test_environment_is_what_gymnasium_expects(maze: str) -> None:
         assert env.observation_space.shape == (task.obs_dim,)
         assert env.action_space.shape == (task.action_dim,)
         assert env.spec is not None
-        assert env.spec.max_episode_steps == task.horizon == (700 if maze == "umaze" else 1000)
+        assert env.spec.max_episode_steps == task.horizon == 1000
 
 
 def test_the_observation_is_the_ants_then_its_position_then_the_goal() -> None:
@@ -196,7 +196,7 @@ def test_legs_are_renamed_until_the_yaw_is_near_the_wanted_one(heading: float) -
 
 
 def test_the_steered_expert_reaches_the_goal() -> None:
-    """Measured over 100 episodes: 0.99 of them within 700 steps, in 173 on average."""
+    """Measured over 100 episodes: 0.99 of them within 700, in 173 on average."""
     expert, _ = load_policy([recipes.expert_file(TASK)])
     with gymnasium.make(TASK.id) as env:
         obs, _ = env.reset(seed=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from envs import adroit, adroit_dense
 from envs.catalogue.sizes import SMALL
@@ -10,7 +11,15 @@ from envs.task import DemoRecipe, Task
 
 __all__ = ["TASKS"]
 
-_SETTINGS = {"online_steps": 800_000, "rlpd.backup_entropy": False}  # as of the binary tasks
+
+def _settings(highest: float, **changes: Any) -> dict[str, Any]:
+    """As of the binary tasks; the temperature of 0.3, for rewards between -1 and 0, grows with the highest reward."""
+    temperature = 0.3 * highest
+    return {
+        "awac.temperature": temperature, "abm.temperature": temperature, "mpo.temperature": temperature,
+        "online_steps": 800_000, "rlpd.backup_entropy": False, **changes,
+    }  # fmt: skip
+
 
 # Anchors: mean returns of uniform random actions and of the shipped expert's mode over 100 episodes each.
 TASKS = (
@@ -28,7 +37,7 @@ TASKS = (
         horizon=100,
         reward_range=(-math.inf, 61.0),
         dense=True,
-        settings=_SETTINGS,
+        settings=_settings(61.0),
         profiles={"quick": SMALL},
     ),
     Task(
@@ -45,7 +54,7 @@ TASKS = (
         reward_range=(-math.inf, 20.0),
         dense=True,
         mend=adroit_dense.mended_door,
-        settings=_SETTINGS,
+        settings=_settings(20.0),
         profiles={"quick": SMALL},
     ),
     Task(
@@ -62,7 +71,7 @@ TASKS = (
         reward_range=(-math.inf, 31.0),
         dense=True,
         mend=adroit_dense.mended_relocate,
-        settings=_SETTINGS | {"online_steps": 4_000_000},
+        settings=_settings(31.0, online_steps=4_000_000),
         profiles={"quick": {"batch_size": 128}},
     ),
     Task(
@@ -79,6 +88,6 @@ TASKS = (
         reward_range=(-math.inf, 102.0),
         dense=True,
         mend=adroit_dense.mended_hammer,
-        settings=_SETTINGS,
+        settings=_settings(102.0),
     ),
 )
