@@ -7,6 +7,8 @@ is made. `gymnasium.make("envs:pen-binary-v0")` does both.
 from gymnasium import register
 
 HAND_STEPS = 200  # horizon of the hand tasks (AWAC's launcher runs all of them at 200)
+PEN_DENSE_STEPS = 100  # D4RL's horizon of the pen, which its score anchors belong to
+MAZE_STEPS = 1000  # D4RL: 700 in the smallest maze, but collection takes whole episodes, and presets count in thousands
 POINT_STEPS = 100
 PUSH_STEPS = 50  # multiworld registers no horizon; rlkit's example on this task has 50
 LOCOMOTION_STEPS = 1000  # horizon of the locomotion tasks, as gymnasium registers them
@@ -20,6 +22,14 @@ for _id, _class in {
 }.items():
     register(id=_id, entry_point=f"envs.hands:{_class}", max_episode_steps=HAND_STEPS)
 
+for _id, _class, _steps in (
+    ("pen-dense-v0", "PenDenseEnv", PEN_DENSE_STEPS),
+    ("door-dense-v0", "DoorDenseEnv", HAND_STEPS),
+    ("relocate-dense-v0", "RelocateDenseEnv", HAND_STEPS),
+    ("hammer-dense-v0", "HammerDenseEnv", HAND_STEPS),
+):
+    register(id=_id, entry_point=f"envs.hands_dense:{_class}", max_episode_steps=_steps)
+
 for _id, _class, _options in (
     ("halfcheetah-v5", "HalfCheetahEnv", {}),
     ("walker2d-v5", "Walker2dEnv", {}),
@@ -31,6 +41,13 @@ for _id, _class, _options in (
     register(
         id=_id, entry_point=f"envs.locomotion:{_class}", max_episode_steps=LOCOMOTION_STEPS, kwargs=_options
     )  # fmt: skip
+
+for _maze in ("umaze", "medium", "large"):
+    for _kind, _options in (("", {}), ("-anywhere", {"anywhere": True})):
+        register(
+            id=f"antmaze-{_maze}{_kind}-v1", entry_point="envs.mazes:AntMazeEnv", max_episode_steps=MAZE_STEPS,
+            kwargs={"maze": _maze, **_options},
+        )  # fmt: skip
 
 register(id="point-reach-v0", entry_point="envs.point:PointReachEnv", max_episode_steps=POINT_STEPS)
 register(id="sawyer-push-v0", entry_point="envs.sawyer:SawyerPushEnv", max_episode_steps=PUSH_STEPS)

@@ -11,13 +11,14 @@ import json
 import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envs import d4rl_names, minari_store, minari_write, packed
+from envs.adapt import adapted
 from envs.episodes import Episode, Transitions, checked, fingerprint, minari_buffer, raw, transitions
 from envs.minari_store import OWN, DamagedError, DatasetError, LocalDataset, RawEpisode, exists, local_datasets
 from envs.tasks import TASKS, Task
@@ -55,6 +56,7 @@ class DatasetInfo:
     return_max: float
     over_horizon: int  # episodes longer than the task's horizon, as human demonstrations are
     clipped: float  # share of action entries in the file that lie outside [-1, 1]
+    changes: str  # in words, what was changed on loading to make it one of the task; "" is nothing
     description: str
     recipe: Mapping[str, Any] = field(default_factory=dict)  # how it was made, where this suite made it
 
@@ -170,6 +172,15 @@ def _about(task: Task, dataset_id: str) -> tuple[Mapping[str, Any], Collection[i
 
 def _load(task: Task, dataset_id: str, infos: bool = False) -> packed.Loaded:
     own, demos = _about(task, dataset_id)
+    loaded = _sound(task, dataset_id, own, demos, infos)
+    if own:  # stored by this suite, as the task has it
+        return loaded
+    episodes, changes = adapted(task, loaded.episodes)
+    return replace(loaded, episodes=episodes, changes=changes)
+
+
+def _sound(task: Task, dataset_id: str, own: Mapping[str, Any], demos: Collection[int], infos: bool) -> packed.Loaded:
+    """The episodes as they are stored, unchanged since."""
     key = packed.key(task, dataset_id, demos)
     if not infos and (found := packed.read(dataset_id, key, own.get("fingerprint"))):
         return found
@@ -229,7 +240,7 @@ def _check_task(task: Task, dataset_id: str, about: Mapping[str, Any]) -> None:
         named = _names_scene(env, other) and not _names_scene(env, task)
         listed = dataset_id in other.remote.values() and dataset_id not in task.remote.values()
         if other.id != task.id and (other.id == env or listed or named):
-            found = other.id
+            found = found or other.id  # of several with the same scene, the first
     if found:
         source = f", recorded in {env}" if env else ""
         raise DatasetError(f"dataset {dataset_id} belongs to {found}{source}; it cannot be used for {task.id}")
@@ -247,13 +258,12 @@ def _info(task: Task, dataset_id: str, loaded: packed.Loaded) -> DatasetInfo:
     returns = np.empty(len(episodes))
     final, anywhere = np.zeros((2, len(episodes)), np.bool_)
     for i, e in enumerate(episodes):  # one by one: all observations at once would be a second copy of the dataset
-        if task.success is None:
-            assert e.reward is not None  # or it would not have been loaded
-            returns[i] = e.reward.sum(dtype=np.float64)
-            continue
-        success = task.success(e.obs[1:])
-        final[i], anywhere[i] = success[-1], success.any()
-        returns[i] = task.reward(e.obs[1:]).sum(dtype=np.float64)
+        if task.success is not None:
+            success = task.success(e.obs[1:])
+            final[i], anywhere[i] = success[-1], success.any()
+        reward = task.reward(e.obs[1:]) if task.computes_reward else e.reward
+        assert reward is not None  # or it would not have been loaded
+        returns[i] = reward.sum(dtype=np.float64)
     demo = np.array([e.demo for e in episodes])
 
     def share(flags: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> float | None:
@@ -276,6 +286,7 @@ def _info(task: Task, dataset_id: str, loaded: packed.Loaded) -> DatasetInfo:
         return_max=float(returns.max()),
         over_horizon=sum(len(e.action) > task.horizon for e in episodes),
         clipped=loaded.clipped,
+        changes=loaded.changes,
         description=str(about.get("description", "")),
         recipe=_own(about).get("recipe", {}),
     )

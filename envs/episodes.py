@@ -68,7 +68,7 @@ def transitions(task: Task, episodes: Sequence[Episode]) -> Transitions:
     return Transitions(
         obs=np.concatenate([e.obs[:-1] for e in episodes]),
         action=np.concatenate([e.action for e in episodes]),
-        reward=_rewards(episodes) if task.success is None else task.reward(next_obs),
+        reward=task.reward(next_obs) if task.computes_reward else _rewards(episodes),
         next_obs=next_obs,
         terminated=terminated,
         truncated=truncated,
@@ -109,7 +109,7 @@ def checked(
     outside = entries = 0
     for index, part in enumerate(raw_episodes):
         where = f"dataset {dataset_id}, episode {index}"
-        obs = _array(where, "observations", part.obs, task.obs_dim, task)
+        obs = _array(where, "observations", _joined(part.obs, task.obs_parts), task.obs_dim, task)
         action = (_choices if task.discrete else _actions)(where, part.action, task)
         if not len(action) or len(obs) != len(action) + 1:
             raise DatasetError(
@@ -122,7 +122,7 @@ def checked(
             outside += count
             action = np.clip(action, -1, 1)
         entries += action.size
-        reward = _recorded_reward(where, part.reward, len(action)) if task.success is None else None
+        reward = None if task.computes_reward else _recorded_reward(where, part.reward, len(action))
         terminated = task.terminates and bool(part.terminated[-1])
         episodes.append(Episode(obs, action, index in demos, terminated, part.seed, reward, part.infos or {}))
     if not episodes:
@@ -184,6 +184,13 @@ def _choices(where: str, value: Any, task: Task) -> NDArray[np.float32]:
         raise DatasetError(f"{where}: actions of shape {list(array.shape)} are not choices; {task.id} needs whole "
                            f"numbers from 0 to {n - 1}, [rows]")  # fmt: skip
     return one_hot(column, n)
+
+
+def _joined(value: Any, parts: Sequence[str]) -> Any:
+    """A mapping's arrays of these names as one array, if it has them all; else the value as it is."""
+    if not parts or not isinstance(value, Mapping) or not set(parts) <= set(value):
+        return value
+    return np.concatenate([np.asarray(value[name]) for name in parts], axis=-1)
 
 
 def _array(where: str, what: str, value: Any, width: int, task: Task) -> NDArray[np.float32]:

@@ -33,7 +33,10 @@ from gymnasium_robotics.envs.adroit_hand import (  # noqa: E402
     AdroitHandRelocateEnv,
 )
 
-__all__ = ["DoorEnv", "HammerEnv", "PenEnv", "RelocateEnv"]
+__all__ = [
+    "AdroitHandDoorEnv", "AdroitHandHammerEnv", "AdroitHandPenEnv", "AdroitHandRelocateEnv",
+    "DoorEnv", "HammerEnv", "PenEnv", "RelocateEnv",
+]  # fmt: skip
 
 Obs: TypeAlias = NDArray[np.float64]
 Action: TypeAlias = NDArray[np.float32]

@@ -149,7 +149,7 @@ def _read_hdf5(data: Path, count: int, infos: bool = False) -> Iterator[RawEpiso
         for index in range(count):
             group = file[f"episode_{index}"]
             obs, action = (
-                dict.fromkeys(part) if isinstance(part, h5py.Group) else part[()]
+                _flat(part) if isinstance(part, h5py.Group) else part[()]
                 for part in (group["observations"], group["actions"])
             )
             seed = group.attrs.get("seed")

@@ -36,7 +36,8 @@ class Loaded:
 
     episodes: list[Episode]
     clipped: float  # share of action entries in the file that lie outside [-1, 1]
-    fingerprint: str
+    fingerprint: str  # of what is stored
+    changes: str = ""  # in words, what a task's knowledge of its environment changed afterwards
 
 
 def key(task: Task, dataset_id: str, demos: Collection[int]) -> str:
@@ -45,7 +46,7 @@ def key(task: Task, dataset_id: str, demos: Collection[int]) -> str:
         file = (folder(dataset_id) / "data" / "main_data.hdf5").stat()
     except OSError:
         return ""
-    way = (task.id, task.obs_dim, task.action_dim, task.terminates, task.success is None, sorted(demos))
+    way = (task.id, task.obs_dim, task.action_dim, task.terminates, task.computes_reward, sorted(demos))
     return hashlib.sha256(repr((1, file.st_size, file.st_mtime_ns, way)).encode()).hexdigest()
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "DEFAULT", "AnyRecipe", "DemoRecipe", "Goal", "MixRecipe", "NoiseRecipe", "Recipe", "SimulatorError", "Task",
-    "minus_distance",
+    "DEFAULT", "AnyRecipe", "DemoRecipe", "Goal", "MazeRecipe", "MixRecipe", "NoiseRecipe", "Recipe",
+    "SimulatorError", "Task", "minus_distance",
 ]  # fmt: skip
 
 DEFAULT = "default"  # name of every task's first recipe
@@ -86,7 +86,25 @@ class NoiseRecipe:
     sigma: float = 0.3
 
 
-AnyRecipe: TypeAlias = Recipe | NoiseRecipe | MixRecipe
+@dataclass(frozen=True)
+class MazeRecipe:
+    """How a maze's default dataset is generated: an expert runner is steered through it, with Gaussian noise.
+
+    The demonstrations go from the task's starts to its goals, the rollouts from anywhere to anywhere, as D4RL's "play"
+    and "diverse" data do.
+    """
+
+    demonstrator: ClassVar[str] = "an expert steered from waypoint to waypoint"
+
+    maze: str  # name of its map
+    anywhere: str  # gymnasium id of the same maze with starts and goals anywhere
+    demonstrations: int = 25
+    rollouts: int = 300
+    noise: float = 0.2  # standard deviation of the noise on the rollouts' actions; D4RL's
+    demo_noise: float = 0.0
+
+
+AnyRecipe: TypeAlias = Recipe | NoiseRecipe | MixRecipe | MazeRecipe
 
 
 def minus_distance(achieved: Any, desired: Any) -> Any:
@@ -120,8 +138,8 @@ class Task:
     obs_dim: int
     action_dim: int
     success_rule: str  # in words, printed by reports; "" where there is none
-    # next_obs [..., O] -> success [...] (bool): the paper's rule from the recorded observation alone. None: no episode
-    # succeeds or fails, scores are returns, and rewards are those that the environment gave
+    # next_obs [..., O] -> success [...] (bool): the rule from the recorded observation alone. None: no episode succeeds
+    # or fails, and rewards are those that the environment gave
     success: Callable[[NDArray[Any]], NDArray[np.bool_]] | None
     expert: str  # file stem in envs/experts; "": none, so no demonstrations
     recipe: AnyRecipe  # of the default dataset
@@ -130,6 +148,12 @@ class Task:
     horizon: int = 200  # steps; the released launcher forces 200 on all hand tasks
     reward_range: tuple[float, float] = (-1.0, 0.0)  # per step; infinite where there is no bound
     terminates: bool = False  # whether episodes end before the horizon
+    ends_at_success: bool = False  # the first success is the end of an episode, also of recorded ones that go on
+    obs_parts: tuple[str, ...] = ()  # keys of recorded dictionaries, which laid end to end are the observation
+    dense: bool = False  # rewards are those that the environment gave also where there is a success rule
+    # recorded rewards [N], next_obs [N, O] of a whole dataset from elsewhere -> rewards, with a known slip of the
+    # environment it was recorded in put right where it shows; the same array where not
+    mend: Callable[[NDArray[np.float32], NDArray[Any]], NDArray[np.float32]] | None = None
     discrete: bool = False  # an action is one of `action_dim` choices, a one-hot vector inside the suite
     # returns of a policy that never succeeds (random actions, without a rule) and of the shipped expert: 0 and 100
     anchors: tuple[float, float] | None = None
@@ -154,9 +178,14 @@ class Task:
         return self.recipe if name == DEFAULT else self.recipes[name]
 
     @property
+    def computes_reward(self) -> bool:
+        """Whether rewards follow from observations, by the goal or the success rule, so that none need be recorded."""
+        return self.goal is not None or (self.success is not None and not self.dense)
+
+    @property
     def headline(self) -> str:
         """The score by which its policies are judged first."""
-        return "return" if self.success is None else "success"
+        return "return" if self.success is None or self.dense else "success"
 
     def check_simulator(self) -> None:
         """Raises `SimulatorError` where a distribution that simulates the task is not installed."""
@@ -174,6 +203,6 @@ class Task:
         """
         if self.goal is not None:
             return self.goal.reward_of(next_obs).astype(np.float32)
-        if self.success is None:
-            raise ValueError(f"{self.id} has no success rule: its rewards do not follow from an observation")
+        if self.success is None or self.dense:
+            raise ValueError(f"{self.id} has no success rule that gives its rewards: they must have been recorded")
         return np.asarray(self.success(next_obs), dtype=np.float32) - 1.0

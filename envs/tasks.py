@@ -12,15 +12,15 @@ import difflib
 import re
 
 from envs import outside
-from envs.catalogue import hands, lander, locomotion, point, sawyer
-from envs.task import DemoRecipe, Goal, MixRecipe, NoiseRecipe, Recipe, SimulatorError, Task
+from envs.catalogue import hands, hands_dense, lander, locomotion, mazes, point, sawyer
+from envs.task import DemoRecipe, Goal, MazeRecipe, MixRecipe, NoiseRecipe, Recipe, SimulatorError, Task
 
 __all__ = [
-    "TASKS", "DemoRecipe", "Goal", "MixRecipe", "NoiseRecipe", "Recipe", "SimulatorError", "Task", "UnknownTaskError",
-    "get", "ids",
+    "TASKS", "DemoRecipe", "Goal", "MazeRecipe", "MixRecipe", "NoiseRecipe", "Recipe", "SimulatorError", "Task",
+    "UnknownTaskError", "get", "ids",
 ]  # fmt: skip
 
-_FAMILIES = (hands, point, sawyer, lander, locomotion)
+_FAMILIES = (hands, hands_dense, point, sawyer, lander, locomotion, mazes)
 
 
 class UnknownTaskError(ValueError):

@@ -64,7 +64,8 @@ def _hampered(
             attempts = play(task, env, _Hampered(expert, recipe, task.action_dim, streams), seeds, recipe.demo_steps)
             for e in attempts:
                 if (steps := _kept(task, recipe, e.obs)) is not None:
-                    found.append(Episode(e.obs[: steps + 1], e.action[:steps], demo=True, seed=e.seed))
+                    reward = None if e.reward is None else e.reward[:steps]
+                    found.append(Episode(e.obs[: steps + 1], e.action[:steps], demo=True, seed=e.seed, reward=reward))
             if progress is not None:
                 done = min(len(found), recipe.demonstrations)
                 progress(f"demonstrations {done}/{recipe.demonstrations} ({first + _ATTEMPTS_AT_ONCE} attempts)")
@@ -205,7 +206,7 @@ def play(
     return [
         Episode(
             seen[i, : n + 1], sent[i, :n], terminated=bool(terminated[i, n - 1]), seed=seeds[i],
-            reward=reward[i, :n] if task.success is None else None,
+            reward=None if task.computes_reward else reward[i, :n],
         )
         for i, n in enumerate(length)
     ]  # fmt: skip

@@ -222,7 +222,7 @@ class Runner:
         self.at.final = scores
         self._record(scores)
         self.at.evaluated = point
-        digits = 2 if task.success is not None else 0
+        digits = 2 if task.headline == "success" else 0
         values = " ".join(f"{x:.{digits}f}" for x in scores[task.headline])
         mean = f"{scores[task.headline].mean():.{digits}f}"
         self.progress.score(f"{task.headline} {mean} [{values}] at {self._calendar_step():,}")

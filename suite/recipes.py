@@ -32,9 +32,10 @@ from algos.replay import Layout, Replay
 from envs import datasets
 from envs.datasets import Dataset, DatasetError, Episode
 from envs.discrete import choices, one_hot
-from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MixRecipe, NoiseRecipe, Recipe, Task
+from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, Recipe, Task
 from envs.vector import default_workers
 from suite.demonstrator import Progress, demonstrations, mixture, noise, rollouts
+from suite.maze_data import maze_episodes
 
 __all__ = [
     "build", "built_id", "clone", "dataset", "demonstrations", "distill", "expert_file", "policy_file",
@@ -57,7 +58,10 @@ def dataset(
     """The dataset of that id or short name, or the task's default one where `name` is None; built if need be."""
     if name is None or name in task.recipes:
         return build(task, seed, workers, progress, name or DEFAULT)
-    return datasets.load(task, name)
+    data = datasets.load(task, name)
+    if data.info.changes and progress is not None:
+        progress(f"{data.info.id}: {data.info.changes}")
+    return data
 
 
 def build(
@@ -111,9 +115,20 @@ def _noise_data(
     return episodes, f"{len(episodes)} rollouts of Ornstein-Uhlenbeck noise"
 
 
+def _maze_data(
+    task: Task, recipe: MazeRecipe, seed: int, workers: int, progress: Progress | None
+) -> tuple[list[Episode], str]:
+    """Demonstrations and rollouts of a steered runner, and a description."""
+    expert, _ = load_policy([expert_file(task)])
+    episodes = maze_episodes(task, recipe, expert, seed, workers, progress)
+    demos = sum(e.demo for e in episodes)
+    return episodes, f"{demos} demonstrations by {recipe.demonstrator} and {len(episodes) - demos} rollouts of the same"
+
+
 _Maker: TypeAlias = Callable[[Task, Any, int, int, "Progress | None"], tuple[list[Episode], str]]
 _MAKERS: dict[type, _Maker] = {
     Recipe: _cloned_data, DemoRecipe: _cloned_data, MixRecipe: _mixed_data, NoiseRecipe: _noise_data,
+    MazeRecipe: _maze_data,
 }  # fmt: skip
 
 
@@ -162,7 +177,7 @@ def sources(task: Task, recipe: AnyRecipe) -> dict[str, Any]:
     """The policies that a dataset is made of, by digest; raises `DatasetError` where one is not at hand."""
     if isinstance(recipe, MixRecipe):
         return {"policies": {n: _digest(policy_file(task, n)) for n, _ in recipe.parts if n != recipe.RANDOM}}
-    return {"expert": _digest(expert_file(task))} if isinstance(recipe, Recipe) else {}
+    return {"expert": _digest(expert_file(task))} if isinstance(recipe, Recipe | MazeRecipe) else {}
 
 
 def _digest(path: Path) -> str:

@@ -61,7 +61,7 @@ def cut(where: str, task: Task, flat: Flat, limit: int | None = None) -> Content
     last = _successors(where, flat, obs, ends, notes)
     stop = np.flatnonzero(ends) + 1  # [E]
     start = np.concatenate(([0], stop[:-1]))
-    stands_in = terminal[stop - 1] & (task.terminates and task.success is None)  # the state after it is not used
+    stands_in = terminal[stop - 1] & (task.terminates and not task.computes_reward)  # the state after it is not used
     extra = np.ones(len(stop), np.bool_) if last is not None else stands_in  # episodes that get a last observation
     steps = stop - start - ~extra
     _count_dropped(where, steps, extra, stands_in if last is None else None, notes)
@@ -228,7 +228,7 @@ def _float32(where: str, what: str, column: Any) -> NDArray[np.float32]:
 def _reward(where: str, task: Task, flat: Flat) -> NDArray[np.float32] | None:
     """Recorded rewards [N], where the task has no rule that gives them."""
     rows = int(flat.action.shape[0])
-    if task.success is not None:
+    if task.computes_reward:
         return None
     if flat.reward is None:
         raise DatasetError(f"{where}: has no rewards, and {task.id} has no rule that would give them")

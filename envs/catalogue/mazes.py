@@ -1,0 +1,69 @@
+"""AntMaze of D4RL (Fu et al. 2020): a long way and no reward on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from envs import maze_maps
+from envs.task import MazeRecipe, Task
+
+__all__ = ["TASKS"]
+
+# IQL's paper, Cal-QL's run_antmaze.sh, RLPD's README; online they run for 300,000 to 1,000,000 steps
+_SETTINGS = {
+    "iql.expectile": 0.9, "iql.inverse_temperature": 10.0,
+    "cql.lagrange_gap": 0.8, "rlpd.backup_entropy": False, "rlpd.subset": 1,
+    "rollouts": 300,  # of the recipe
+}  # fmt: skip
+
+# Found by trial: 5000 updates at the profile's own step size are too few to walk by. One environment per seed: an
+# evaluation plays its episodes one after the other.
+_PROFILES: dict[str, dict[str, Any]] = {
+    "quick": {
+        "policy_lr": 1e-3, "critic_lr": 1e-3, "offline_updates": 10_000, "online_steps": 10_000,
+        "eval_every_offline": 5000, "eval_episodes": 10,
+    },
+    "smoke": {"eval_episodes": 1},
+}  # fmt: skip
+
+# Anchors: an ant that never arrives, and the mean return of the steered expert over 100 episodes.
+TASKS = tuple(
+    Task(
+        id=f"antmaze-{maze}-v1",
+        summary=summary,
+        obs_dim=maze_maps.OBS_DIM,
+        action_dim=8,
+        success_rule="within 0.5 m of the goal",
+        success=maze_maps.success,
+        expert="ant",
+        recipe=MazeRecipe(maze, f"antmaze-{maze}-anywhere-v1"),
+        remote={kind: f"D4RL/antmaze/{name}-v1" for kind, name in remote.items()},
+        horizon=1000,
+        terminates=True,
+        ends_at_success=True,
+        obs_parts=maze_maps.PARTS,
+        anchors=(-1000.0, expert),
+        settings=_SETTINGS,
+        profiles=_PROFILES,
+    )
+    for maze, summary, expert, remote in (
+        (
+            "umaze",
+            "a four-legged robot finds its way around a wall",
+            -172.59,
+            {"play": "umaze", "diverse": "umaze-diverse"},
+        ),
+        (
+            "medium",
+            "a four-legged robot finds its way through a maze",
+            -322.75,
+            {"play": "medium-play", "diverse": "medium-diverse"},
+        ),
+        (
+            "large",
+            "a four-legged robot finds its way through a large maze",
+            -462.32,
+            {"play": "large-play", "diverse": "large-diverse"},
+        ),
+    )
+)
