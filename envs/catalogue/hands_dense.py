@@ -31,7 +31,8 @@ TASKS = (
         success_rule="pen within 0.075 m of the target and axes aligned (cosine > 0.95)",
         success=adroit.pen_success,
         expert="pen",
-        anchors=(-140.59, 3026.30),  # D4RL: 96.26, 3076.83; its episodes end when the pen is dropped
+        anchors=(-140.59, 3026.30),
+        d4rl_anchors=(96.262799, 3076.8331),  # of episodes that end when the pen is dropped
         recipe=DemoRecipe(noise=1.0),
         remote={k: f"D4RL/pen/{k}-v2" for k in ("human", "cloned", "expert")},
         horizon=100,
@@ -48,7 +49,8 @@ TASKS = (
         success_rule="door angle > 1.35 rad",
         success=adroit_dense.door_success,
         expert="door",
-        anchors=(-56.63, 3004.12),  # D4RL: -56.51, 2880.57
+        anchors=(-56.63, 3004.12),
+        d4rl_anchors=(-56.512833, 2880.5693),
         recipe=DemoRecipe(lag=0.2, hold_probability=0.1),
         remote={k: f"D4RL/door/{k}-v2" for k in ("human", "cloned", "expert")},
         reward_range=(-math.inf, 20.0),
@@ -65,7 +67,8 @@ TASKS = (
         success_rule="ball within 0.1 m of the target",
         success=adroit.relocate_success,
         expert="relocate",
-        anchors=(-5.72, 4430.02),  # D4RL: -6.43, 4233.88
+        anchors=(-5.72, 4430.02),
+        d4rl_anchors=(-6.425911, 4233.8778),
         recipe=DemoRecipe(lag=0.15, hold_probability=0.05),
         remote={k: f"D4RL/relocate/{k}-v2" for k in ("human", "cloned", "expert")},
         reward_range=(-math.inf, 31.0),
@@ -82,7 +85,8 @@ TASKS = (
         success_rule="nail within 0.01 m of fully driven",
         success=adroit.hammer_success,
         expert="hammer",
-        anchors=(-274.64, 16302.32),  # D4RL: -274.86, 12794.13
+        anchors=(-274.64, 16302.32),
+        d4rl_anchors=(-274.856578, 12794.1348),
         recipe=DemoRecipe(lag=0.3, hold_probability=0.05),
         remote={k: f"D4RL/hammer/{k}-v2" for k in ("human", "cloned", "expert")},
         reward_range=(-math.inf, 102.0),
