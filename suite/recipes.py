@@ -74,7 +74,8 @@ def build(task: Task, seed: int = 0, workers: int | None = None, progress: Progr
     with _always_the_same_numbers():
         expert, _ = load_policy([expert_file(task)])
         if isinstance(task.recipe, MazeRecipe):
-            episodes, player = maze_episodes(task, task.recipe, expert, seed, count, progress), "the same"
+            episodes = maze_episodes(task, task.recipe, expert, seed, count, progress)
+            player = "the same, noisy and from anywhere to anywhere,"
         else:
             demos = demonstrations(task, expert, seed, count, progress)
             policy = clone(task, demos, seed, progress=progress)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from envs import maze_maps
 from envs.task import MazeRecipe, Task
 
@@ -16,7 +18,7 @@ _SETTINGS = {
 
 # Found by trial: 5000 updates at the profile's own step size are too few to walk by. One environment per seed: an
 # evaluation plays its episodes one after the other.
-_PROFILES = {
+_PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
         "policy_lr": 1e-3, "critic_lr": 1e-3, "offline_updates": 10_000, "online_steps": 10_000,
         "eval_every_offline": 5000, "eval_episodes": 10,
