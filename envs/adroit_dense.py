@@ -71,7 +71,7 @@ def mended_relocate(reward: Rewards, next_obs: NDArray[Any]) -> Rewards:
 def mended_hammer(reward: Rewards, next_obs: NDArray[Any]) -> Rewards:
     """Rewards [N] of a whole dataset with the slip put right; the same array where it does not show.
 
-    It cannot show where the hand never comes to rest, as under random actions.
+    It cannot show where the hand never comes to rest, as under random actions: such rewards are left as they are.
     """
     return _mended(reward, next_obs, hammer_palm, reward - _hammer_limit(next_obs))
 

@@ -122,7 +122,8 @@ def _maze_data(
     expert, _ = load_policy([expert_file(task)])
     episodes = maze_episodes(task, recipe, expert, seed, workers, progress)
     demos = sum(e.demo for e in episodes)
-    return episodes, f"{demos} demonstrations by {recipe.demonstrator} and {len(episodes) - demos} rollouts of the same"
+    others = f"{len(episodes) - demos} rollouts of the same, noisy and from anywhere to anywhere,"
+    return episodes, f"{demos} demonstrations by {recipe.demonstrator} and {others}"
 
 
 _Maker: TypeAlias = Callable[[Task, Any, int, int, "Progress | None"], tuple[list[Episode], str]]

@@ -57,7 +57,7 @@ TASKS = (
         dense=True,
         mend=adroit_dense.mended_door,
         settings=_settings(20.0),
-        profiles={"quick": SMALL},
+        profiles={"quick": SMALL | {"online_steps": 10_000}},
     ),
     Task(
         id="relocate-dense-v0",
