@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import suite.distill
 import suite.worth
 from algos.settings import SettingError, nearest
 from envs import datasets, tasks
@@ -57,7 +58,7 @@ def info(env: str, dataset: str | None, seed: int) -> list[dict[str, Any]]:
 
 def distill(env: str, rollouts: Path, out: Path, seed: int, updates: int, normalise: bool) -> dict[str, Any]:
     """Distil an expert from recorded rollouts; returns what its file says of it."""
-    return recipes.distill(tasks.get(env), rollouts, out, updates, seed, normalise=normalise, progress=say)
+    return suite.distill.distill(tasks.get(env), rollouts, out, updates, seed, normalise=normalise, progress=say)
 
 
 def worth(

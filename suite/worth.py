@@ -11,7 +11,7 @@ from torch import nn
 
 from algos.policy_file import load_policy
 from envs.task import Task
-from suite import recipes
+from suite import distill, recipes
 from suite.cell import run_cell
 from suite.config import resolve
 from suite.hardware import Hardware
@@ -61,7 +61,7 @@ def _row(
     task: Task, what: str, seed: int | None, policy: nn.Module | None, episodes: int, hardware: Hardware
 ) -> dict[str, Any]:
     workers = hardware.worker_count()
-    found = recipes.scores(task, policy, episodes, _NUMBERS[what], workers, sample=policy is None)
+    found = distill.scores(task, policy, episodes, _NUMBERS[what], workers, sample=policy is None)
     score = found[task.headline]
     low, high = interval(score, found["return_std"], episodes, share=task.headline == "success")
     digits = 2 if task.headline == "success" else 0

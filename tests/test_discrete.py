@@ -25,7 +25,7 @@ from envs.datasets import DatasetError, Episode
 from envs.discrete import OneHotActions, boxed, choices, one_hot
 from envs.tasks import TASKS, Recipe
 from envs.vector import VectorEnv
-from suite import recipes
+from suite import distill
 from suite.config import resolve
 from suite.demonstrator import act
 from suite.record import read_run
@@ -150,7 +150,7 @@ def test_a_run_from_data_to_policy(algo: str, tmp_path: Path) -> None:
     policy, meta = load_policy([folder / "policy" / "seed-0.npz"])
     assert (meta["family"], meta["action_dim"]) == ("categorical", 3)
     assert "log_std_range" not in meta
-    assert np.isfinite(recipes.scores(TASK, policy, 1, 0, 0)["return"])
+    assert np.isfinite(distill.scores(TASK, policy, 1, 0, 0)["return"])
 
 
 def test_a_fixed_deviation_means_nothing_to_choices(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def recording(path: Path, **changes: Any) -> Path:
 
 def test_an_expert_of_choices_is_distilled(tmp_path: Path) -> None:
     out = tmp_path / "e.npz"
-    meta = recipes.distill(TASK, recording(tmp_path / "r.npz"), out, 300, hidden=(16,), episodes=2, workers=0)
+    meta = distill.distill(TASK, recording(tmp_path / "r.npz"), out, 300, hidden=(16,), episodes=2, workers=0)
     assert meta["family"] == "categorical"
     policy, _ = load_policy([out])
     obs = np.array([[-1, 0, 0], [1, 0, 0]], np.float32)
@@ -205,4 +205,4 @@ def test_an_expert_of_choices_is_distilled(tmp_path: Path) -> None:
 
 def test_experts_that_do_not_choose_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="expert_actions are not one-hot vectors"):
-        recipes.distill(TASK, recording(tmp_path / "r.npz", expert_actions=np.full((200, 3), 0.5)), tmp_path / "e.npz")
+        distill.distill(TASK, recording(tmp_path / "r.npz", expert_actions=np.full((200, 3), 0.5)), tmp_path / "e.npz")

@@ -21,7 +21,7 @@ from envs import tasks
 from envs.discrete import one_hot
 from envs.tasks import SimulatorError
 from envs.vector import VectorEnv
-from suite import doctor, recipes
+from suite import distill, doctor, recipes
 
 pytest.importorskip("Box2D", reason="the extra box2d is not installed")
 
@@ -78,7 +78,7 @@ def test_a_recording_is_what_distilling_reads(
     monkeypatch.setattr(lander, "HORIZON", 40)
     lander.record(tmp_path / "r.npz", continuous)
     task = tasks.get(NAMES[continuous])
-    obs, wish, std = recipes._read_rollouts(task, tmp_path / "r.npz")
+    obs, wish, std = distill._read_rollouts(task, tmp_path / "r.npz")
     with np.load(tmp_path / "r.npz") as file:
         sent, lengths = file["actions"], file["episode_lengths"]
     assert lengths.tolist() == [40, 40, 40]
@@ -103,7 +103,7 @@ def test_the_shipped_expert_lands_as_its_file_says(name: str) -> None:
     assert task.anchors is not None
     assert task.anchors[1] == pytest.approx(meta["return"], abs=0.01)
     assert meta["return"] > 200, "solved, as its documentation has it"
-    found = recipes.scores(task, policy, 10, seed=9, workers=0)
+    found = distill.scores(task, policy, 10, seed=9, workers=0)
     assert found["return"] == pytest.approx(meta["return"], abs=4 * meta["return_std"] / np.sqrt(10))
 
 

@@ -27,7 +27,7 @@ from envs import datasets, locomotion, tasks
 from envs.datasets import DatasetError, Episode
 from envs.tasks import TASKS, Recipe, Task
 from envs.vector import VectorEnv
-from suite import demonstrator, recipes
+from suite import demonstrator, distill, recipes
 from suite.config import resolve
 from suite.record import read_run
 
@@ -256,7 +256,7 @@ def recording(path: Path, lengths: list[int]) -> Path:
 
 def test_distilling_from_episodes_laid_end_to_end_with_standardised_observations(tmp_path: Path) -> None:
     out, source = tmp_path / "e.npz", recording(tmp_path / "r.npz", [20, 40])
-    meta = recipes.distill(
+    meta = distill.distill(
         dataclasses.replace(tiny(), horizon=5), source, out, 400, normalise=True, hidden=(64,), episodes=2, workers=0
     )
     policy, stored = load_policy([out])
@@ -273,7 +273,7 @@ def test_distilling_from_episodes_laid_end_to_end_with_standardised_observations
 
 def test_lengths_that_do_not_add_up_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"halfcheetah-v5 needs \[N, 17\] and \[N = sum of episode_lengths, 6\]"):
-        recipes.distill(tiny(), recording(tmp_path / "r.npz", [20, 41]), tmp_path / "e.npz", 1)
+        distill.distill(tiny(), recording(tmp_path / "r.npz", [20, 41]), tmp_path / "e.npz", 1)
 
 
 @pytest.mark.parametrize("name", EXPERTS)
@@ -297,9 +297,9 @@ def test_a_shipped_expert_moves_and_a_policy_that_does_nothing_does_not(name: st
     with torch.no_grad():
         for p in idle.mean.parameters():
             p.zero_()
-    found = recipes.scores(task, expert, 2, 5, 0)
+    found = distill.scores(task, expert, 2, 5, 0)
     assert found["episode_length"] == 200
-    assert found["return"] > 200 * EXPERTS[name] / 1000 / 2 > recipes.scores(task, idle, 2, 5, 0)["return"]
+    assert found["return"] > 200 * EXPERTS[name] / 1000 / 2 > distill.scores(task, idle, 2, 5, 0)["return"]
 
 
 def test_a_task_without_an_expert_is_for_those_who_bring_data_or_need_none(bench: Bench) -> None:

@@ -12,7 +12,7 @@ import envs  # noqa: F401  # registers the task
 from algos.policy_file import load_policy
 from envs import tasks
 from envs.point import DRAG, HORIZON, PUSH, STEP, PointReachEnv, controller, record
-from suite import recipes
+from suite import distill, recipes
 
 TASK = tasks.get("point-reach")
 
@@ -82,14 +82,14 @@ def test_a_recording_is_what_distilling_reads(tmp_path: Path) -> None:
     record(tmp_path / "a.npz")
     record(tmp_path / "b.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    obs, wish, std = recipes._read_rollouts(TASK, tmp_path / "a.npz")
+    obs, wish, std = distill._read_rollouts(TASK, tmp_path / "a.npz")
     assert wish == pytest.approx(controller(obs), abs=1e-5)
     assert std == pytest.approx(0.2, rel=0.1)
 
 
 def test_the_shipped_expert_scores_as_its_file_says() -> None:
     policy, meta = load_policy([recipes.expert_file(TASK)])
-    found = recipes.scores(TASK, policy, 20, seed=9, workers=0)
+    found = distill.scores(TASK, policy, 20, seed=9, workers=0)
     assert TASK.anchors is not None
     assert meta["return"] == pytest.approx(TASK.anchors[1], abs=0.01)
     assert found["return"] == pytest.approx(meta["return"], abs=3 * meta["return_std"] / np.sqrt(20))

@@ -16,7 +16,7 @@ from envs import datasets, tasks
 from envs.datasets import DatasetError, Episode
 from envs.tasks import DemoRecipe, Task
 from envs.vector import VectorEnv
-from suite import demonstrator, recipes
+from suite import clones, demonstrator, distill, recipes
 
 EXPERTS = {"pen": 0.75, "door": 0.9, "relocate": 0.9, "hammer": 0.9}  # least success that is good enough
 TINY = DemoRecipe(
@@ -36,7 +36,7 @@ def constant(action: list[float], obs_dim: int, std: float = 0.05) -> GaussianPo
         for p in policy.mean.parameters():
             p.zero_()
         list(policy.mean.parameters())[-1][:] = torch.tensor(action).atanh()
-    recipes._set_std(policy, np.full(len(action), std, np.float32))
+    distill._set_std(policy, np.full(len(action), std, np.float32))
     return policy
 
 
@@ -200,7 +200,7 @@ def test_a_clone_learns_mean_and_spread_of_the_actions() -> None:
     task = tiny(clone_hidden=(64, 64), clone_updates=500)
     action = np.full((200, 28), 0.3) + 0.2 * rng.standard_normal((200, 28))
     episode = Episode(rng.standard_normal((201, 39)).astype(np.float32) * 0.1, action.astype(np.float32), demo=True)
-    dist = recipes.clone(task, task.recipe, [episode], 0)(torch.zeros(1, 1, 39))
+    dist = clones.clone(task, task.recipe, [episode], 0)(torch.zeros(1, 1, 39))
     assert dist.mode.mean().item() == pytest.approx(0.3, abs=0.05)
     assert dist.std.mean().item() > 0.055  # 0.0498 before; Adam's step limits how fast it grows
 
@@ -210,7 +210,7 @@ def test_the_noise_scale_is_found_although_actions_are_clipped() -> None:
     scale = np.array([0.05, 0.3, 0.6])
     mean = rng.uniform(-0.95, 0.95, (40_000, 3))
     sent = (mean + scale * rng.standard_normal(mean.shape)).clip(-1, 1)
-    np.testing.assert_allclose(recipes._noise_std(mean.astype("f4"), sent.astype("f4")), scale, rtol=0.04)
+    np.testing.assert_allclose(distill._noise_std(mean.astype("f4"), sent.astype("f4")), scale, rtol=0.04)
 
 
 def recording(path: Path, succeeds: bool = True) -> Path:
@@ -226,7 +226,7 @@ def recording(path: Path, succeeds: bool = True) -> Path:
 
 def test_distilling_clones_the_successful_episodes_and_keeps_the_noise(tmp_path: Path) -> None:
     out = tmp_path / "door.npz"
-    meta = recipes.distill(
+    meta = distill.distill(
         tiny(), recording(tmp_path / "r.npz"), out, 200, candidates=2, hidden=(64, 64), episodes=2, workers=0
     )
     policy, stored = load_policy([out])
@@ -246,13 +246,13 @@ def test_distilling_clones_the_successful_episodes_and_keeps_the_noise(tmp_path:
 )
 def test_rollouts_that_do_not_fit_are_refused(tmp_path: Path, task: str, succeeds: bool, message: str) -> None:
     with pytest.raises(DatasetError, match=message):
-        recipes.distill(tasks.get(f"{task}-binary"), recording(tmp_path / "r.npz", succeeds), tmp_path / "x.npz", 1)
+        distill.distill(tasks.get(f"{task}-binary"), recording(tmp_path / "r.npz", succeeds), tmp_path / "x.npz", 1)
     assert not (tmp_path / "x.npz").exists()
 
 
 def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="not an npz of rollouts with observations"):
-        recipes.distill(tiny(), tmp_path / "missing.npz", tmp_path / "x.npz")
+        distill.distill(tiny(), tmp_path / "missing.npz", tmp_path / "x.npz")
 
 
 @pytest.mark.parametrize("name", EXPERTS)
@@ -271,7 +271,7 @@ def test_a_shipped_expert_opens_the_door() -> None:
     task = tasks.get("door-binary")
     expert, _ = load_policy([recipes.expert_file(task)])
     short = dataclasses.replace(task, horizon=100)
-    assert recipes.scores(short, expert, 5, 123, 0)["success"] >= 0.8
+    assert distill.scores(short, expert, 5, 123, 0)["success"] >= 0.8
 
 
 def test_policies_survive_the_file_within_half_precision(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from scipy import stats
 
 from algos.policy_file import load_policy
 from envs import tasks
-from suite import recipes
+from suite import distill
 from suite.papers import printed
 from suite.worth import interval
 
@@ -64,5 +64,5 @@ def test_the_table_scores_data_between_random_actions_and_the_expert(
     assert random < expert
     assert [row["D4RL"] for row in rows[:3]] == ["-7", "-5", "-"]
     policy, _ = load_policy(list(tmp_path.glob("worth/point-reach-v0/bc/*/policy/seed-1.npz")))
-    assert recipes.scores(short, policy, 4, 13, 0)["return"] == pytest.approx(rows[-1]["score"], abs=0.06)
+    assert distill.scores(short, policy, 4, 13, 0)["return"] == pytest.approx(rows[-1]["score"], abs=0.06)
     assert json.loads(bench(*arguments).out) == rows, "the clones are not trained again"
