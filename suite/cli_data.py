@@ -60,6 +60,19 @@ def distill(
 
 
 @data_app.command()
+def adopt(
+    env: Annotated[str, typer.Argument(help="A task.")],
+    policy: Annotated[Path, typer.Option(help="Policy file of a run, e.g. .../policy/at+120000/seed-0.npz.")],
+    out: Annotated[Path, typer.Option(help="Policy file to write.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the episodes that it is scored on.")] = 0,
+) -> None:
+    """Make a small policy that data can be generated from out of one that a run has kept."""
+    from suite import data_commands
+
+    print_rows([data_commands.adopt(env, policy, out, seed)], False)
+
+
+@data_app.command()
 def worth(
     env: Env, profile: Profile = "quick",
     seeds: Annotated[str, typer.Option(help="Training seeds of the clones.")] = "1",

@@ -20,7 +20,7 @@ from suite.lines import about, say, show
 if TYPE_CHECKING:
     from envs.verify import Report
 
-__all__ = ["build", "distill", "info", "verify", "worth"]
+__all__ = ["adopt", "build", "distill", "info", "verify", "worth"]
 
 
 def build(env: str, dataset: str, steps: int | None, seed: int, workers: int | None) -> None:
@@ -69,6 +69,11 @@ def worth(
     return suite.worth.table(
         chosen, profile, parse_seeds(seeds), episodes, out, Hardware("auto", threads, workers), say
     )
+
+
+def adopt(env: str, policy: Path, out: Path, seed: int) -> dict[str, Any]:
+    """Store a run's policy among the experts; returns what its file says of it."""
+    return suite.distill.adopt(tasks.get(env), policy, out, seed=seed)
 
 
 def verify(env: str, dataset: str | None, seed: int, episodes: str) -> Report:

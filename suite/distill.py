@@ -23,7 +23,7 @@ from envs.vector import default_workers
 from suite.clones import always_the_same_numbers, cloned
 from suite.demonstrator import Progress, rollouts
 
-__all__ = ["distill", "scores"]
+__all__ = ["adopt", "distill", "scores"]
 
 Array: TypeAlias = NDArray[np.float32]
 
@@ -84,6 +84,31 @@ def distill(
         meta |= {"episodes": episodes, **scores(task, policy, episodes, 2 * seed + 1, count)}
     save_policy(out, policy, 0, meta, half=True)
     return meta
+
+
+def adopt(
+    task: Task, source: Path, out: Path, episodes: int = 100, seed: int = 0, workers: int | None = None
+) -> dict[str, Any]:
+    """Make a small file for `envs/experts` of a policy that a run has kept; returns its meta.
+
+    Weights are stored in half precision. The scores in the meta are of actions sampled from it, over `episodes`
+    episodes: it is there to generate data. Raises `SettingError` where the file is no policy, `DatasetError` where it
+    is one of another task.
+    """
+    policy, meta = load_policy([source])
+    if (meta["obs_dim"], meta["action_dim"]) != (task.obs_dim, task.action_dim):
+        raise DatasetError(
+            f"{source}: takes {meta['obs_dim']} observations and gives {meta['action_dim']} actions; {task.id} has "
+            f"{task.obs_dim} and {task.action_dim}"
+        )
+    kept = {k: meta[k] for k in ("family", "obs_dim", "action_dim", "hidden", "log_std_range", "algo") if k in meta}
+    kept |= {"task": task.id, "source": f"{source.parent.name}/{source.name}", "episodes": episodes}
+    save_policy(out, policy, 0, kept, half=True)
+    stored, _ = load_policy([out])
+    count = default_workers() if workers is None else workers
+    kept |= scores(task, stored, episodes, 2 * seed + 1, count, sample=True)
+    save_policy(out, stored, 0, kept, half=True)
+    return kept
 
 
 def _imitations(
