@@ -12,7 +12,7 @@ import algos
 from algos import Entry
 from algos.core import LearnerConfig
 from algos.settings import SettingError, describe, setting
-from envs.tasks import TASKS, UnknownTaskError
+from envs.tasks import TASKS, NoiseRecipe, UnknownTaskError
 from suite.cell import run_folder
 from suite.config import (
     PROFILES,
@@ -89,7 +89,7 @@ def test_every_algorithm_on_every_task_in_every_profile() -> None:
                     assert s["source"], name
                 parts = (experiment.protocol, experiment.learner, experiment.cfg)
                 unsaid = {f.name for p in parts for f in dataclasses.fields(p)} - experiment.settings.keys()
-                goals, demos = experiment.task.goal is not None, bool(experiment.task.expert)
+                goals, demos = experiment.task.goal is not None, not isinstance(experiment.task.recipe, NoiseRecipe)
                 assert unsaid == {n for n, says in (("her_future", goals), ("demonstrations", demos)) if not says}
 
 
