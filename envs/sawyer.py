@@ -58,7 +58,7 @@ _SCENE = f"""
   <worldbody>
     <camera name="top" pos="0 0.6 0.7" fovy="40"/>
     <geom type="plane" pos="0 0.6 0" size="0.5 0.5 0.1" friction="0.5 0 0" contype="1" rgba="0.7 0.7 0.65 1"/>
-    <site name="goal" type="cylinder" size="{PUCK_RADIUS} 0.001" rgba="0.2 0.7 0.3 0.6"/>
+    <site name="goal" type="cylinder" pos="0 0.6 0.001" size="{PUCK_RADIUS} 0.001" rgba="0.2 0.7 0.3 0.6"/>
     <body name="hand" pos="0 0 0.015" gravcomp="1">
       <joint name="hand_x" type="slide" axis="1 0 0"/>
       <joint name="hand_y" type="slide" axis="0 1 0"/>
