@@ -34,15 +34,51 @@ from gymnasium_robotics.envs.adroit_hand import (  # noqa: E402
 )
 
 __all__ = [
-    "AdroitHandDoorEnv", "AdroitHandHammerEnv", "AdroitHandPenEnv", "AdroitHandRelocateEnv",
-    "DoorEnv", "HammerEnv", "PenEnv", "RelocateEnv",
+    "DoorEnv", "DoorHand", "HammerEnv", "HammerHand", "PenEnv", "PenHand", "RelocateEnv", "RelocateHand",
 ]  # fmt: skip
 
 Obs: TypeAlias = NDArray[np.float64]
 Action: TypeAlias = NDArray[np.float32]
 
 
-class _BinaryReward(RecordedState, gymnasium.Env[Obs, Action]):
+class PenHand(RecordedState, AdroitHandPenEnv):  # type: ignore[misc]  # the base is untyped, here and below
+    """`AdroitHandPen-v1`, whose recorded states can be taken up again."""
+
+    def _place_goal(self, obs: Obs) -> None:
+        turn = self.model.body_quat[self.target_obj_body_id]
+        turn[:] = (1, 0, 0, 0)
+        mujoco.mj_kinematics(self.model, self.data)
+        site = self.data.site_xpos
+        unturned = (site[self.tar_t_site_id] - site[self.tar_b_site_id]) / self.tar_length
+        turn[:] = (1 + unturned @ obs[36:39], *np.cross(unturned, obs[36:39]))  # the shorter way
+        turn /= np.linalg.norm(turn)
+
+
+class DoorHand(RecordedState, AdroitHandDoorEnv):  # type: ignore[misc]
+    """`AdroitHandDoor-v1`, whose recorded states can be taken up again."""
+
+    def _place_goal(self, obs: Obs) -> None:
+        self.model.body_pos[self.door_body_id] += obs[32:35] - self.data.site_xpos[self.handle_site_id]
+
+
+class RelocateHand(RecordedState, AdroitHandRelocateEnv):  # type: ignore[misc]
+    """`AdroitHandRelocate-v1`, whose recorded states can be taken up again."""
+
+    def _place_goal(self, obs: Obs) -> None:
+        palm = self.data.site_xpos[self.S_grasp_site_id]
+        ball, target = self.data.xpos[self.obj_body_id], self.data.site_xpos[self.target_obj_site_id]
+        self.model.body_pos[self.obj_body_id] += palm - obs[30:33] - ball
+        self.model.site_pos[self.target_obj_site_id] += palm - obs[33:36] - target
+
+
+class HammerHand(RecordedState, AdroitHandHammerEnv):  # type: ignore[misc]
+    """`AdroitHandHammer-v1`, whose recorded states can be taken up again."""
+
+    def _place_goal(self, obs: Obs) -> None:
+        self.model.body_pos[self.target_body_id, 2] += obs[44] - self.data.site_xpos[self.target_obj_site_id][2]
+
+
+class _BinaryReward(gymnasium.Env[Obs, Action]):
     """Replaces reward and info of the hand environment it is mixed into."""
 
     def _succeeded(self) -> bool:
@@ -59,7 +95,7 @@ class _BinaryReward(RecordedState, gymnasium.Env[Obs, Action]):
         return obs, float(success) - 1.0, False, False, {"success": success}
 
 
-class PenEnv(_BinaryReward, AdroitHandPenEnv):  # type: ignore[misc]  # the base is untyped, here and below
+class PenEnv(_BinaryReward, PenHand):
     """Spin a pen in the hand to a target orientation: observation [45], action [24]."""
 
     def _succeeded(self) -> bool:
@@ -69,46 +105,25 @@ class PenEnv(_BinaryReward, AdroitHandPenEnv):  # type: ignore[misc]  # the base
         target = (site[self.tar_t_site_id] - site[self.tar_b_site_id]) / self.tar_length
         return bool(distance <= adroit.PEN_DISTANCE and pen @ target >= adroit.PEN_SIMILARITY)
 
-    def _place_goal(self, obs: Obs) -> None:
-        turn = self.model.body_quat[self.target_obj_body_id]
-        turn[:] = (1, 0, 0, 0)
-        mujoco.mj_kinematics(self.model, self.data)
-        site = self.data.site_xpos
-        unturned = (site[self.tar_t_site_id] - site[self.tar_b_site_id]) / self.tar_length
-        turn[:] = (1 + unturned @ obs[36:39], *np.cross(unturned, obs[36:39]))  # the shorter way
-        turn /= np.linalg.norm(turn)
 
-
-class DoorEnv(_BinaryReward, AdroitHandDoorEnv):  # type: ignore[misc]
+class DoorEnv(_BinaryReward, DoorHand):
     """Undo the latch and swing the door open: observation [39], action [28]."""
 
     def _succeeded(self) -> bool:
         return bool(self.data.qpos[self.door_hinge_addrs] > adroit.DOOR_ANGLE)
 
-    def _place_goal(self, obs: Obs) -> None:
-        self.model.body_pos[self.door_body_id] += obs[32:35] - self.data.site_xpos[self.handle_site_id]
 
-
-class RelocateEnv(_BinaryReward, AdroitHandRelocateEnv):  # type: ignore[misc]
+class RelocateEnv(_BinaryReward, RelocateHand):
     """Grasp the ball and carry it to the target: observation [39], action [30]."""
 
     def _succeeded(self) -> bool:
         ball, target = self.data.xpos[self.obj_body_id], self.data.site_xpos[self.target_obj_site_id]
         return bool(np.linalg.norm(ball - target) <= adroit.RELOCATE_DISTANCE)
 
-    def _place_goal(self, obs: Obs) -> None:
-        palm = self.data.site_xpos[self.S_grasp_site_id]
-        ball, target = self.data.xpos[self.obj_body_id], self.data.site_xpos[self.target_obj_site_id]
-        self.model.body_pos[self.obj_body_id] += palm - obs[30:33] - ball
-        self.model.site_pos[self.target_obj_site_id] += palm - obs[33:36] - target
 
-
-class HammerEnv(_BinaryReward, AdroitHandHammerEnv):  # type: ignore[misc]
+class HammerEnv(_BinaryReward, HammerHand):
     """Pick up the hammer and drive the nail in: observation [46], action [26]."""
 
     def _succeeded(self) -> bool:
         nail, driven = self.data.site_xpos[self.target_obj_site_id], self.data.site_xpos[self.goal_site_id]
         return bool(np.linalg.norm(nail - driven) < adroit.NAIL_DISTANCE)
-
-    def _place_goal(self, obs: Obs) -> None:
-        self.model.body_pos[self.target_body_id, 2] += obs[44] - self.data.site_xpos[self.target_obj_site_id][2]

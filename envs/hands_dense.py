@@ -16,11 +16,11 @@ import gymnasium
 from envs import adroit_dense
 from envs.hands import (
     Action,
-    AdroitHandDoorEnv,
-    AdroitHandHammerEnv,
-    AdroitHandPenEnv,
-    AdroitHandRelocateEnv,
+    DoorHand,
+    HammerHand,
     Obs,
+    PenHand,
+    RelocateHand,
 )  # fmt: skip
 
 __all__ = ["DoorDenseEnv", "HammerDenseEnv", "PenDenseEnv", "RelocateDenseEnv"]
@@ -43,28 +43,28 @@ class _DenseReward(gymnasium.Env[Obs, Action]):
         return obs, mended, False, False, {"success": bool(info["success"])}
 
 
-class PenDenseEnv(_DenseReward, AdroitHandPenEnv):  # type: ignore[misc]  # the base is untyped, here and below
+class PenDenseEnv(_DenseReward, PenHand):
     """Spin a pen in the hand to a target orientation: observation [45], action [24]."""
 
     def _palm(self, obs: Obs) -> float:
         return 0.0  # no such term
 
 
-class DoorDenseEnv(_DenseReward, AdroitHandDoorEnv):  # type: ignore[misc]
+class DoorDenseEnv(_DenseReward, DoorHand):
     """Undo the latch and swing the door open: observation [39], action [28]."""
 
     def _palm(self, obs: Obs) -> Any:
         return adroit_dense.door_palm(obs)
 
 
-class RelocateDenseEnv(_DenseReward, AdroitHandRelocateEnv):  # type: ignore[misc]
+class RelocateDenseEnv(_DenseReward, RelocateHand):
     """Grasp the ball and carry it to the target: observation [39], action [30]."""
 
     def _palm(self, obs: Obs) -> Any:
         return adroit_dense.relocate_palm(obs)
 
 
-class HammerDenseEnv(_DenseReward, AdroitHandHammerEnv):  # type: ignore[misc]
+class HammerDenseEnv(_DenseReward, HammerHand):
     """Pick up the hammer and drive the nail in: observation [46], action [26]."""
 
     def _palm(self, obs: Obs) -> Any:

@@ -101,7 +101,8 @@ def adopt(
             f"{source}: takes {meta['obs_dim']} observations and gives {meta['action_dim']} actions; {task.id} has "
             f"{task.obs_dim} and {task.action_dim}"
         )
-    kept = {k: meta[k] for k in ("family", "obs_dim", "action_dim", "hidden", "log_std_range", "algo") if k in meta}
+    names = ("family", "obs_dim", "action_dim", "hidden", "log_std_range", "algo")
+    kept: dict[str, Any] = {name: meta[name] for name in names if name in meta}
     kept |= {"task": task.id, "source": f"{source.parent.name}/{source.name}", "episodes": episodes}
     save_policy(out, policy, 0, kept, half=True)
     stored, _ = load_policy([out])

@@ -13,7 +13,7 @@ import algos
 from algos import Entry
 from algos.core import LearnerConfig
 from algos.settings import SettingError, describe, setting
-from envs.task import MixRecipe, NoiseRecipe, Recipe
+from envs.task import MazeRecipe, MixRecipe, Recipe
 from envs.tasks import TASKS, UnknownTaskError
 from suite.cell import run_folder
 from suite.config import (
@@ -95,8 +95,8 @@ def test_every_algorithm_on_every_task_in_every_profile() -> None:
                 recipes = (task.recipe, *task.recipes.values())
                 says = {
                     "her_future": task.goal is not None,
-                    "demonstrations": any(isinstance(r, Recipe) for r in recipes),
-                    "rollouts": any(isinstance(r, Recipe | NoiseRecipe) for r in recipes),
+                    "demonstrations": any(isinstance(r, Recipe | MazeRecipe) for r in recipes),
+                    "rollouts": any(not isinstance(r, MixRecipe) for r in recipes),
                     "dataset_steps": any(isinstance(r, MixRecipe) for r in recipes),
                 }
                 assert unsaid == {name for name, said in says.items() if not said}

@@ -231,7 +231,7 @@ def test_the_default_dataset_is_the_same_for_any_number_of_workers(monkeypatch: 
 
 
 def test_the_id_changes_with_the_recipe() -> None:
-    names = {recipes.default_id(small()), recipes.default_id(small(noise=0.3)), recipes.default_id(small(maze="large"))}
+    names = {recipes.built_id(small()), recipes.built_id(small(noise=0.3)), recipes.built_id(small(maze="large"))}
     assert len(names) == 3
 
 
