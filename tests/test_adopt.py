@@ -21,6 +21,8 @@ def kept(path: Path, obs_dim: int = 6) -> Path:
     """A policy as runs keep them."""
     torch.manual_seed(0)
     policy = SquashedPolicy(2, obs_dim, 2, (8, 8))
+    for p in policy.parameters():
+        torch.nn.init.normal_(p, std=0.3)
     meta = {"family": "squashed", "obs_dim": obs_dim, "action_dim": 2, "hidden": [8, 8], "algo": "sac", "return": 3.0}
     path.parent.mkdir()
     save_policy(path, policy, 1, meta)
