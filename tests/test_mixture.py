@@ -109,3 +109,32 @@ def test_runs_train_on_a_dataset_by_its_name(tmp_path: Path, monkeypatch: pytest
     run = read_run(run_cell(cell, tmp_path, Hardware("cpu", 1, 0))).run
     assert run["dataset"]["steps"] == 90
     assert run["dataset"]["id"].startswith("awac-bench/point-reach/mix-s0-")
+
+
+def with_medium() -> list[Task]:
+    return [task for task in tasks.TASKS.values() if "medium" in task.recipes]
+
+
+def test_mixtures_by_d4rls_names_are_made_of_policies_that_are_there() -> None:
+    assert with_medium()
+    for task in (t for t in tasks.TASKS.values() if t.recipes):
+        for name, recipe in task.recipes.items():
+            assert isinstance(recipe, MixRecipe)
+            made_of = recipes.sources(task, recipe)["policies"]
+            assert len(made_of) == len({part for part, _ in recipe.parts if part}), name
+    replay = tasks.get("halfcheetah").recipes["medium-replay"]
+    assert isinstance(replay, MixRecipe)
+    assert sum(round(share * replay.steps) for _, share in replay.parts) == pytest.approx(202_000, abs=5)
+
+
+@pytest.mark.parametrize("task", with_medium(), ids=lambda t: t.short_name)
+def test_what_is_called_medium_is_halfway(task: Task) -> None:
+    """Between a fifth and three fifths of the expert, sampled, and better than what came before it."""
+    recipe = task.recipes["medium-replay"]
+    assert isinstance(recipe, MixRecipe)
+    metas = [load_policy([recipes.policy_file(task, name)])[1] for name, _ in recipe.parts]
+    low, high = task.anchors or (0.0, 0.0)
+    shares = [(meta["return"] - low) / (high - low) for meta in metas]
+    assert 0.2 < shares[-1] < 0.6
+    assert shares[-1] == max(shares)
+    assert all(meta["task"] == task.id for meta in metas)

@@ -18,12 +18,22 @@ _LOCOMOTION_SETTINGS = {
 }  # fmt: skip
 
 
-def _like_d4rl(name: str) -> dict[str, MixRecipe]:
-    """Recipes by D4RL's names for a task whose expert is `name`."""
-    return {
-        "random": MixRecipe(((MixRecipe.RANDOM, 1.0),)),
-        "expert": MixRecipe(((name, 1.0),)),
-    }
+def _like_d4rl(name: str, replay: float = 0.0, stages: tuple[int, ...] = ()) -> dict[str, MixRecipe]:
+    """Recipes by D4RL's names for a task whose expert is `name`.
+
+    `stages` are the steps of SAC's training at which it was kept (envs/experts/sac), the last one being "medium";
+    `replay` is the size of D4RL's medium-replay beside its medium. D4RL kept what its SAC had collected until then.
+    Here the policies kept on the way are played for equal shares, which a replay of theirs would hold.
+    """
+    recipes = {"random": MixRecipe(((MixRecipe.RANDOM, 1.0),)), "expert": MixRecipe(((name, 1.0),))}
+    if stages:
+        kept = [f"sac/{name}-{steps}" for steps in stages]
+        recipes |= {
+            "medium": MixRecipe(((kept[-1], 1.0),)),
+            "medium-replay": MixRecipe(tuple((stage, replay / len(kept)) for stage in kept)),
+            "medium-expert": MixRecipe(((kept[-1], 1.0), (name, 1.0))),
+        }
+    return recipes
 
 
 # Random actions do not give D4RL's lower anchors of hopper and ant in today's simulator.
@@ -52,7 +62,7 @@ TASKS = (
         anchors=(-267.71, 8622.42),
         d4rl_anchors=(-280.178953, 12135.0),
         recipe=Recipe(clone_updates=10_000),
-        recipes=_like_d4rl("halfcheetah"),
+        recipes=_like_d4rl("halfcheetah", 0.202, tuple(range(0, 120_001, 20_000))),
         remote={f"minari-{k}": f"mujoco/halfcheetah/{k}-v0" for k in ("simple", "medium", "expert")},
         **_LOCOMOTION,
     ),
