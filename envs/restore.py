@@ -1,7 +1,7 @@
 """Putting an environment back into a recorded state, so that single transitions can be repeated.
 
 An environment that can do it has the methods of `Restorable`: locomotion and point-reach from the observation alone,
-the hand tasks where simulator states were recorded beside it. Called by `envs.single_steps`.
+the hand tasks where simulator states were recorded beside it. Called by `envs.verify.single_steps`.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ import numpy as np
 from minari.data_collector.episode_buffer import EpisodeBuffer
 
 from envs import minari_write
-from envs.rerun import simulator
 from envs.task import Task
+from envs.verify.rerun import simulator
 
 Parts = dict[str, Any]  # of one episode, by EpisodeBuffer's names
 

@@ -12,9 +12,9 @@ from recorded import record
 import envs  # noqa: F401  # registers the tasks
 from envs import tasks
 from envs.episodes import Episode
-from envs.rerun import simulator
 from envs.restore import Restorable
-from envs.single_steps import SingleSteps, incomplete
+from envs.verify.rerun import simulator
+from envs.verify.single_steps import SingleSteps, incomplete
 
 HANDS = ("pen", "door", "relocate", "hammer")
 

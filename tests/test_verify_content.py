@@ -12,7 +12,7 @@ from toy_data import HORIZON, episode, toy
 
 from envs.episodes import Episode
 from envs.minari_store import RawEpisode
-from envs.verify_content import (
+from envs.verify.content import (
     Check,
     actions,
     alignment,
@@ -24,7 +24,7 @@ from envs.verify_content import (
     starts,
     truncations,
 )
-from envs.verify_replay import rule_reward
+from envs.verify.replay import rule_reward
 
 
 def raw(steps: int = 4, **changes: Any) -> RawEpisode:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.episodes import Episode
-from envs.rerun import MARGIN, Part, Played, Progress, Rerun, entry_spread, joined, motion_ratio, near
 from envs.restore import Restorable
+from envs.verify.rerun import MARGIN, Part, Played, Progress, Rerun, entry_spread, joined, motion_ratio, near
 
 __all__ = ["SingleSteps", "incomplete"]
 

@@ -2,7 +2,7 @@
 
 A difference means something only beside what rounding explains. Whole episodes amplify any difference with time: how
 fast is measured by a twin of the episode with slightly disturbed actions, and `MARGIN` times the most that it has come
-away so far is allowed. Transitions by themselves are in `envs.single_steps`.
+away so far is allowed. Transitions by themselves are in `envs.verify.single_steps`.
 """
 
 from __future__ import annotations

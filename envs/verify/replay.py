@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from envs.episodes import Episode
 from envs.minari_store import RawEpisode
-from envs.rerun import Rerun, Start, whole
-from envs.single_steps import SingleSteps
 from envs.task import Task
-from envs.verify_content import Check, alignment, plural
+from envs.verify.content import Check, alignment, plural
+from envs.verify.rerun import Rerun, Start, whole
+from envs.verify.single_steps import SingleSteps
 
 __all__ = ["dense_reward", "rule_reward", "shift", "single", "terminations", "whole_episodes"]
 

@@ -15,7 +15,7 @@ Checks, in the order of the report:
     shift       next observations that belong to another row's action; where nothing can be replayed, by a linear fit
     reward      recorded rewards against the task's rule or the environment
 
-The simulator's part is `envs.rerun`, `envs.single_steps` and `envs.verify_replay`, the rest `envs.verify_content`.
+The simulator's part is `rerun`, `single_steps` and `replay` here, the rest `content`.
 """
 
 from __future__ import annotations
@@ -29,15 +29,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import datasets, rerun
-from envs import verify_content as content
-from envs import verify_replay as replay
+from envs import datasets
 from envs.episodes import Episode, checked, fingerprint
 from envs.minari_store import RawEpisode
-from envs.rerun import Rerun, Start
-from envs.single_steps import SingleSteps, incomplete
 from envs.task import Task
-from envs.verify_content import Check, plural
+from envs.verify import content, replay, rerun
+from envs.verify.content import Check, plural
+from envs.verify.rerun import Rerun, Start
+from envs.verify.single_steps import SingleSteps, incomplete
 
 __all__ = ["TRANSITIONS", "VERDICTS", "Check", "Report", "verify"]
 
