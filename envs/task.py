@@ -173,6 +173,12 @@ class Task:
         """As users write it: the id without its version, e.g. door-binary."""
         return re.sub(r"-v\d+$", "", self.id)
 
+    @property
+    def datasets(self) -> list[str]:
+        """Names of its datasets, those that can be built here first."""
+        built = [DEFAULT] if self.expert or isinstance(self.recipe, NoiseRecipe | MixRecipe) else []
+        return [*built, *self.recipes, *self.remote]
+
     def recipe_of(self, name: str) -> AnyRecipe:
         """The recipe of the dataset that users call so, `DEFAULT` or one of `recipes`."""
         return self.recipe if name == DEFAULT else self.recipes[name]

@@ -264,7 +264,7 @@ def _env(task_id: str) -> dict[str, Any]:
     return {
         "env": t.id, "observation": t.obs_dim, "action": t.action_dim,
         "actions": "choices" if t.discrete else "continuous", "horizon": t.horizon,
-        "success": t.success_rule or "-", "data": ", ".join([DEFAULT, *t.recipes, *t.remote]), "summary": t.summary,
+        "success": t.success_rule or "-", "data": ", ".join(t.datasets) or "-", "summary": t.summary,
     }  # fmt: skip
 
 

@@ -138,3 +138,9 @@ def test_what_is_called_medium_is_halfway(task: Task) -> None:
     assert 0.2 < shares[-1] < 0.6
     assert shares[-1] == max(shares)
     assert all(meta["task"] == task.id for meta in metas)
+
+
+def test_the_names_of_a_tasks_datasets() -> None:
+    assert tasks.get("halfcheetah").datasets[:3] == ["default", "random", "expert"]
+    assert tasks.get("sawyer-push").datasets == ["default"]
+    assert tasks.get("humanoid").datasets == []
