@@ -39,14 +39,19 @@ def table(
     few = ["eval_episodes=1"]
     cells = {
         (task.id, algo): resolve(algo, task.id, seeds, profile, few, "worth", None, PAPER)
-        for task in tasks for algo in CLONES
+        for task in tasks for algo in _clones(task)
     }  # fmt: skip
     rows = []
     for task in tasks:
         say(f"{task.short_name}: random actions and expert")
         rows.append(_row(task, "random actions", None, None, episodes, hardware))
-        rows.append(_row(task, "expert", None, load_policy([recipes.expert_file(task)])[0], episodes, hardware))
+        if task.expert:
+            expert, _ = load_policy([recipes.expert_file(task)])
+            rows.append(_row(task, "expert", None, expert, episodes, hardware))
         for algo in CLONES:
+            if algo not in _clones(task):
+                rows.append({**_empty(task, algo, None), "score": "no demonstrations"})
+                continue
             folder = run_cell(cells[task.id, algo], out, hardware)
             for seed in seeds:
                 path = folder / "policy" / f"seed-{seed}.npz"
@@ -55,6 +60,11 @@ def table(
                 else:
                     rows.append({**_empty(task, algo, seed), "score": "diverged"})
     return rows
+
+
+def _clones(task: Task) -> tuple[str, ...]:
+    """Those that the task has data for."""
+    return CLONES if hasattr(task.recipe, "demonstrations") else CLONES[1:]
 
 
 def _row(

@@ -66,3 +66,14 @@ def test_the_table_scores_data_between_random_actions_and_the_expert(
     policy, _ = load_policy(list(tmp_path.glob("worth/point-reach-v0/bc/*/policy/seed-1.npz")))
     assert distill.scores(short, policy, 4, 13, 0)["return"] == pytest.approx(rows[-1]["score"], abs=0.06)
     assert json.loads(bench(*arguments).out) == rows, "the clones are not trained again"
+
+
+def test_without_demonstrations_the_other_rows_are_left(bench: Bench) -> None:
+    arguments = ("data", "worth", "--env", "sawyer-push", "--profile", "smoke", "--episodes", "2", "--workers", "0",
+                 "--threads", "1", "--json")  # fmt: skip
+    said = bench(*arguments)
+    assert said.code == 0, said.err
+    rows = json.loads(said.out)
+    assert [(r["what"], r["seed"]) for r in rows] == [("random actions", "-"), ("bc-demos", "-"), ("bc", 0)]
+    assert rows[1]["score"] == "no demonstrations"
+    assert 0 <= rows[2]["score"] <= 1
