@@ -21,8 +21,8 @@ from envs.datasets import Dataset
 from envs.task import AnyRecipe, Task
 from envs.vector import VectorEnv
 from suite import recipes
-from suite.config import Experiment
 from suite.estimate import check_space
+from suite.experiment import Experiment
 from suite.hardware import Hardware, device_name, prepare, versions
 from suite.progress import Progress
 from suite.protocol import Runner, lanes

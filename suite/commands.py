@@ -18,17 +18,9 @@ from envs.outside import OutsideTaskError
 from envs.task import DEFAULT, AnyRecipe, Task
 from suite import recipes
 from suite.cell import run_cell, run_folder, task_of
-from suite.config import (
-    PROFILES,
-    Experiment,
-    own_overrides,
-    parse_list,
-    parse_seeds,
-    resolve,
-    setting_owners,
-    unused,
-)
+from suite.config import own_overrides, parse_list, parse_seeds, resolve, setting_owners, unused
 from suite.estimate import estimate
+from suite.experiment import PROFILES, Experiment
 from suite.hardware import Hardware, device_name, versions
 from suite.launch import Cell, run_all
 from suite.lines import about, say, show

@@ -11,7 +11,7 @@ import torch
 
 from algos.settings import SettingError
 from envs.vector import VectorEnv
-from suite.config import Experiment
+from suite.experiment import Experiment
 from suite.hardware import Hardware, prepare
 from suite.progress import duration
 from suite.protocol import lanes, online_capacity

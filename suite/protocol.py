@@ -26,8 +26,8 @@ from algos.replay import Replay
 from envs.datasets import Transitions
 from envs.vector import VectorEnv
 from suite.checkpoint import Checkpoints
-from suite.config import Experiment
 from suite.evaluate import collect, evaluate
+from suite.experiment import Experiment
 from suite.progress import Progress
 from suite.record import RecordError, Row, RunWriter, write_json
 from suite.rows import collected_rows, first_states, offline_rows

@@ -22,8 +22,8 @@ from torch.utils.flop_counter import flop_registry
 from algos.actor_critic import ActorCritic
 from algos.replay import COLUMNS, InitialStates, Layout, Replay
 from envs.vector import VectorEnv
-from suite.config import Experiment
 from suite.evaluate import collect, evaluate
+from suite.experiment import Experiment
 from suite.hardware import Hardware, prepare
 from suite.protocol import lanes, online_capacity
 

@@ -16,16 +16,8 @@ from algos.settings import SettingError, describe, setting
 from envs.task import MazeRecipe, MixRecipe, Recipe
 from envs.tasks import TASKS, UnknownTaskError
 from suite.cell import run_folder
-from suite.config import (
-    PROFILES,
-    Protocol,
-    own_overrides,
-    parse_list,
-    parse_seeds,
-    resolve,
-    setting_owners,
-    unused,
-)
+from suite.config import own_overrides, parse_list, parse_seeds, resolve, setting_owners, unused
+from suite.experiment import PROFILES, Protocol
 
 TASK = "door-binary"
 

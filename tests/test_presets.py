@@ -17,7 +17,8 @@ import algos
 from algos.core import LearnerConfig, Objective
 from algos.settings import Preset, SettingError, describe
 from envs.tasks import TASKS
-from suite.config import PROFILES, Experiment, Protocol, resolve, setting_owners, unused
+from suite.config import resolve, setting_owners, unused
+from suite.experiment import PROFILES, Experiment, Protocol
 from suite.presets import PAPER, departures
 from suite.record import read_run
 

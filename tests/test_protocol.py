@@ -22,9 +22,9 @@ from algos.replay import Layout
 from algos.settings import SettingError
 from envs.vector import VectorEnv
 from suite.cell import run_cell, run_folder
-from suite.config import Experiment
 from suite.estimate import estimate
 from suite.evaluate import EVAL_SEED
+from suite.experiment import Experiment
 from suite.hardware import Hardware
 from suite.protocol import Diverged, Runner
 from suite.record import RecordError, Row, read_run

@@ -20,7 +20,8 @@ from algos.settings import with_values
 from envs import datasets
 from envs.tasks import TASKS, DemoRecipe, Task
 from suite.cell import run_cell
-from suite.config import Experiment, resolve
+from suite.config import resolve
+from suite.experiment import Experiment
 from suite.hardware import Hardware
 
 DATA = "toys/point-v0"

@@ -1,0 +1,213 @@
+"""What one cell of a comparison is: the protocol's settings, the profiles, and an algorithm on a task, all resolved."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from algos.core import LearnerConfig, Needs, Objective
+from algos.hindsight import Hindsight
+from algos.replay import Layout
+from algos.settings import SettingError, setting
+from envs.task import Task
+from suite.record import config_hash
+
+__all__ = ["PROFILES", "Experiment", "Protocol", "without_meaning"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The experiment: offline updates, then online iterations of collecting and updating, on one calendar."""
+
+    offline_updates: int = setting(25_000, "updates before the first environment step", "AWAC Table 2")
+    online_steps: int = setting(
+        1_000_000, "environment steps per seed after the switch", "AWAC Figure 4: 0.8 to 4 million"
+    )
+    steps_per_iteration: int = setting(1000, "environment steps per seed between blocks of updates", "AWAC's code")
+    updates_per_step: float = setting(1.0, "updates per environment step", "AWAC Table 2")
+    warmup_steps: int = setting(
+        0, "environment steps before the first online update", "AWAC Algorithm 1: none; its code: 1000"
+    )
+    buffer_size: int = setting(
+        1_000_000, "online transitions kept per seed; offline ones are never overwritten", "AWAC Table 2"
+    )
+    keep_offline_data: bool = setting(True, "sample offline rows online as well", "AWAC Algorithm 1")
+    offline_fraction: float | None = setting(
+        None, "fixed offline share of each online batch; none: uniform over all rows", "AWAC Algorithm 1: uniform"
+    )
+    her_future: float = setting(
+        0.8,
+        "share of sampled rows whose goal becomes one that their episode reached later",
+        "rlkit's HER examples; AWAC's is not published",
+    )
+    reset_at_switch: tuple[str, ...] = setting(
+        (), "parts started anew at the switch: networks, targets, optimisers, duals", "AWAC: none"
+    )
+    eval_every_offline: int = setting(5000, "updates between offline evaluations", "ours")
+    eval_every_online: int = setting(10_000, "environment steps between online evaluations", "ours")
+    eval_episodes: int = setting(
+        20, "evaluation episodes per seed, on the same initial states for all", "ours; AWAC's code: 5"
+    )
+    demonstrations: int = setting(25, "demonstrations of the task's default dataset", "AWAC section 5")
+    rollouts: int = setting(500, "rollouts of the clone in the task's default dataset", "AWAC section 5")
+    dataset_steps: int = setting(
+        1_000_000, "transitions of each policy in datasets called random, medium, expert, ...", "D4RL"
+    )
+    dataset_seed: int = setting(0, "seed of the default dataset, shared by all learner seeds", "ours")
+
+    def __post_init__(self) -> None:
+        for name in (
+            "steps_per_iteration",
+            "eval_every_offline",
+            "eval_every_online",
+            "eval_episodes",
+            "buffer_size",
+            "dataset_steps",
+        ):
+            if getattr(self, name) < 1:
+                raise SettingError(f"{name}={getattr(self, name)}: must be at least 1")
+        for name in (
+            "offline_updates",
+            "online_steps",
+            "warmup_steps",
+            "updates_per_step",
+            "demonstrations",
+            "rollouts",
+        ):
+            if getattr(self, name) < 0:
+                raise SettingError(f"{name}={getattr(self, name)}: must not be negative")
+        for name in ("online_steps", "eval_every_online"):
+            if getattr(self, name) % self.steps_per_iteration:
+                near = max(1, round(getattr(self, name) / self.steps_per_iteration)) * self.steps_per_iteration
+                raise SettingError(
+                    f"{name}={getattr(self, name)} is not a multiple of steps_per_iteration="
+                    f"{self.steps_per_iteration}; {near} would be"
+                )
+        if not math.isfinite(self.updates_per_step):
+            raise SettingError(f"updates_per_step={self.updates_per_step}: must be finite")
+        if self.buffer_size < self.steps_per_iteration:
+            raise SettingError(
+                f"buffer_size={self.buffer_size} holds less than one iteration ({self.steps_per_iteration})"
+            )
+        if self.offline_fraction is not None:
+            if not 0 <= self.offline_fraction <= 1:
+                raise SettingError(f"offline_fraction={self.offline_fraction}: must be in [0, 1], or none")
+            if not self.keep_offline_data:
+                raise SettingError("offline_fraction contradicts keep_offline_data=false")
+        if not 0 <= self.her_future <= 1:
+            raise SettingError(f"her_future={self.her_future}: must be in [0, 1]")
+        if unknown := set(self.reset_at_switch) - {"networks", "targets", "optimisers", "duals"}:
+            raise SettingError(f"reset_at_switch: unknown part {', '.join(sorted(unknown))}; "
+                               "parts are networks, targets, optimisers, duals")  # fmt: skip
+
+
+# A profile changes sizes and rates, never semantics.
+PROFILES: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "quick": {
+        "hidden": (256, 256),
+        "batch_size": 256,
+        # far fewer updates than the paper's: the targets follow faster, or Q would still be falling when the run ends
+        "tau": 0.01,
+        "offline_updates": 5000,
+        "online_steps": 20_000,
+        "updates_per_step": 0.5,
+        "eval_every_offline": 2500,
+        "eval_every_online": 5000,
+        "eval_episodes": 20,
+        "dataset_steps": 100_000,
+    },
+    "smoke": {
+        "hidden": (16, 16),
+        "batch_size": 16,
+        "offline_updates": 20,
+        "online_steps": 120,
+        "steps_per_iteration": 40,
+        "warmup_steps": 0,
+        "eval_every_offline": 10,
+        "eval_every_online": 40,
+        "eval_episodes": 2,
+        "demonstrations": 1,
+        "rollouts": 4,
+        "dataset_steps": 400,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One cell: an algorithm on a task with its seeds, all settings resolved."""
+
+    algo: str
+    task: Task
+    seeds: tuple[int, ...]
+    profile: str
+    preset: str
+    name: str
+    dataset: str | None  # as the user named it; None: the task's default, or none where the algorithm sees none
+    objective: Objective
+    cfg: Any
+    learner: LearnerConfig
+    protocol: Protocol
+    sources: Mapping[str, str]  # setting -> where its value came from
+
+    @property
+    def needs(self) -> Needs:
+        """What the algorithm, so set, asks for."""
+        return self.objective.needs(self.cfg)
+
+    @property
+    def hindsight(self) -> Hindsight | None:
+        """How goals are exchanged in what is sampled: on tasks with goals, for methods that learn from single rows."""
+        goal = self.task.goal
+        if goal is None or not self.needs.single_rows:
+            return None
+        return Hindsight(goal.achieved, goal.desired, goal.reward, self.protocol.her_future)
+
+    @property
+    def layout(self) -> Layout:
+        """What a row of the replay holds."""
+        more = () if self.hindsight is None else ("steps_left",)
+        task = self.task
+        return Layout(task.obs_dim, task.action_dim, (*self.needs.columns, *more), task.discrete)
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Every setting that says something here: name -> {value, source}."""
+        values: dict[str, Any] = {}
+        for part in (self.protocol, self.learner, self.cfg):
+            values |= {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
+        return {
+            name: {"value": list(v) if isinstance(v, tuple) else v, "source": self.sources[name]}
+            for name, v in values.items()
+            if name not in without_meaning(self)
+        }
+
+    @property
+    def hash(self) -> str:
+        """What the run folder is called by: changes with anything that changes results, devices aside."""
+        values = {name: s["value"] for name, s in self.settings.items()}
+        return config_hash({
+            "algo": self.algo, "task": self.task.id, "seeds": self.seeds, "dataset": self.dataset, "settings": values,
+        })  # fmt: skip
+
+    @property
+    def cell(self) -> str:
+        """For messages: algo on task."""
+        return f"{self.algo} on {self.task.short_name}"
+
+
+def without_meaning(experiment: Experiment) -> dict[str, str]:
+    """Settings that say nothing about this task, and why."""
+    task = experiment.task
+    out = {}
+    if task.goal is None:
+        out["her_future"] = f"{task.id} has no goals to exchange"
+    recipes = (task.recipe, *task.recipes.values())
+    for name, size in {"demonstrations": "demonstrations", "rollouts": "rollouts", "dataset_steps": "steps"}.items():
+        if not any(hasattr(recipe, size) for recipe in recipes):
+            out[name] = f"no dataset of {task.id} is counted in {size}"
+    return out
