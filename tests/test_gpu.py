@@ -12,6 +12,7 @@ import torch
 from algos.actor_critic import ActorCritic
 from algos.capture import WARMUP
 from algos.core import Objective, Phase
+from algos.hindsight import Hindsight
 
 pytestmark = [
     pytest.mark.gpu,
@@ -89,6 +90,38 @@ def test_a_graph_samples_rows_that_were_collected_after_it_was_recorded() -> Non
         learner.replay.append(torch.stack([tiny.rows(16, seed=200 + s) for s in tiny.SEEDS]))
         learner.run(20)
     assert tiny.largest_difference(tiny.parameters(eager), tiny.parameters(replayed)) < 1e-4
+
+
+# goals that are exchanged in what is sampled, and one-hot actions sampled by the largest of noisy logits
+NEWER: dict[str, dict[str, Any]] = {
+    "hindsight": {
+        "hindsight": Hindsight((0, 1), (2, 3), lambda reached, asked: -((reached - asked) ** 2).sum(-1), 0.8)
+    },
+    "choices": {"discrete": True},
+}
+
+
+@pytest.mark.parametrize("kind", NEWER)
+def test_relabelled_rows_and_choices_are_replayed_as_carried_out_one_by_one(kind: str) -> None:
+    eager, replayed = (
+        tiny.learner("awac", phase="online", device="cuda", capture=c, **NEWER[kind]) for c in (False, True)
+    )
+    for learner in (eager, replayed):
+        learner.run(50)
+    assert replayed.rounds.captured, replayed.rounds.take_failure()
+    assert tiny.largest_difference(tiny.parameters(eager), tiny.parameters(replayed)) < 1e-4
+
+
+@pytest.mark.parametrize("kind", NEWER)
+def test_relabelled_rows_and_choices_never_wait_for_the_host(kind: str) -> None:
+    learner = tiny.learner("awac", phase="online", device="cuda", capture=False, **NEWER[kind])
+    learner.run(3)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        learner.run(3)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert learner.finite().all()
 
 
 @in_every_phase
