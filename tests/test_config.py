@@ -13,9 +13,9 @@ import algos
 from algos import Entry
 from algos.core import LearnerConfig
 from algos.settings import SettingError, describe, setting
-from envs.task import MazeRecipe, MixRecipe, Recipe
+from envs.task import MazeRecipe, MixRecipe, Recipe, Task
 from envs.tasks import TASKS, UnknownTaskError
-from suite.cell import run_folder
+from suite.cell import run_folder, task_of
 from suite.config import own_overrides, parse_list, parse_seeds, resolve, setting_owners, unused
 from suite.experiment import PROFILES, Protocol
 
@@ -356,3 +356,10 @@ def test_what_names_no_seeds(text: str) -> None:
 def test_lists() -> None:
     assert parse_list("awac, sac,,awac ") == ["awac", "sac"]
     assert parse_list(" , ") == []
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=lambda t: t.short_name)
+def test_a_run_asks_for_the_dataset_that_bench_data_build_makes(task: Task) -> None:
+    """Else the default data would be built twice, in two sizes."""
+    for profile in ("paper", "quick"):
+        assert task_of(resolve("awac", task.id, (0,), profile)).recipe == task.recipe
