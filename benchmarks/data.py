@@ -1,6 +1,6 @@
 """How long a million transitions take to import and to load, and how much memory.
 
-    python benchmarks/data.py [--steps 1000000] [--length 200] [--folder /tmp/bench-data] [--formats flat.npz ...]
+    python benchmarks/data.py [--steps 1000000] [--length 200] [--folder NEW] [--formats flat.npz ...]
 
 Random transitions of the widths of relocate-binary (39 + 30 float32) are written, imported and loaded: `whole`
 is the first load of a dataset, from its HDF5, `packed` every later one. Each measurement runs in a process of its
@@ -16,6 +16,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -116,22 +117,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--length", type=int, default=200, help="of an episode")
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/bench-data"), help="written to, and deleted")
+    parser.add_argument("--folder", type=Path, help="a new one, written to and deleted; default: a temporary one")
     parser.add_argument("--formats", nargs="*", default=list(WRITERS), choices=list(WRITERS))
     parser.add_argument("--only", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.only:
         print(json.dumps(measure(*arguments.only)))
         return
-    arguments.folder.mkdir(parents=True)
-    os.environ["MINARI_DATASETS_PATH"] = str(arguments.folder / "store")
+    folder = arguments.folder or Path(tempfile.gettempdir()) / f"bench-data-{os.getpid()}"
+    folder.mkdir(parents=True)
+    os.environ["MINARI_DATASETS_PATH"] = str(folder / "store")
     data = arguments.steps * (TASK.obs_dim + TASK.action_dim + 1) * 4
     print(f"{arguments.steps:,} steps in episodes of {arguments.length}, data {data / 1e6:.0f} MB")
     print(f"{'':26}{'file':>9}{'CPU':>8}{'wall':>8}{'peak':>9}{'peak':>8}{'load':>7}")
     print(f"{'':26}{'MB':>9}{'s':>8}{'s':>8}{'MB':>9}{'data':>8}{'avg':>7}")
     try:
         for name in arguments.formats:
-            path = arguments.folder / name
+            path = folder / name
             WRITERS[name](path, columns(arguments.steps, arguments.length), arguments.length)
             line(f"import {name}", path.stat().st_size, apart("import", str(path)), data)
             path.unlink()
@@ -142,7 +144,7 @@ def main() -> None:
                 line("load whole", 0, apart("load", stored), data)
             shutil.rmtree(minari_store.folder(stored))
     finally:
-        shutil.rmtree(arguments.folder)
+        shutil.rmtree(folder)
 
 
 def line(what: str, size: int, found: dict[str, float], data: int) -> None:
