@@ -36,8 +36,4 @@ def _ended(success: NDArray[np.bool_], episode: Episode) -> Episode:
     """The episode up to its first success [T], where it is terminated; the same one if it has none."""
     if not success.any():
         return episode
-    steps = int(np.argmax(success)) + 1
-    reward = None if episode.reward is None else episode.reward[:steps]
-    infos = {name: values[: steps + 1] for name, values in episode.infos.items()}
-    obs, action = episode.obs[: steps + 1], episode.action[:steps]
-    return replace(episode, obs=obs, action=action, reward=reward, infos=infos, terminated=True)
+    return episode.cut(int(np.argmax(success)) + 1, terminated=True)

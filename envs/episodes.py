@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,13 @@ class Episode:
     reward: NDArray[np.float32] | None = None  # [T] as recorded; None where the task's rule gives it
     # what the source recorded beside, such as simulator states "qpos" and "qvel": name -> [T+1, ...], for replaying
     infos: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def cut(self, steps: int, terminated: bool) -> Episode:
+        """Its first `steps`, with which the task ends, or which are merely cut off."""
+        reward = None if self.reward is None else self.reward[:steps]
+        infos = {name: values[: steps + 1] for name, values in self.infos.items()}
+        obs, action = self.obs[: steps + 1], self.action[:steps]
+        return replace(self, obs=obs, action=action, reward=reward, infos=infos, terminated=terminated)
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,13 @@ def get(name: str) -> Task:
 
     Raises `UnknownTaskError` with the nearest name, or `OutsideTaskError` where a package's task is broken.
     """
-    for task_id in ids():
-        if _plain(name) in (_plain(task_id), _plain(_short(task_id))):
-            return TASKS[task_id] if task_id in TASKS else outside.load(outside.points()[task_id])
+    wanted = _plain(name)
+    for task_id, task in TASKS.items():  # ours first: looking for packages reads what is installed
+        if wanted in (_plain(task_id), _plain(_short(task_id))):
+            return task
+    for task_id, entry in outside.points().items():
+        if wanted in (_plain(task_id), _plain(_short(task_id))):
+            return outside.load(entry)
     known = [_short(task_id) for task_id in ids()]
     close = difflib.get_close_matches(_short(name.lower()), known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"

@@ -64,8 +64,7 @@ def _hampered(
             attempts = play(task, env, _Hampered(expert, recipe, task.action_dim, streams), seeds, recipe.demo_steps)
             for e in attempts:
                 if (steps := _kept(task, recipe, e.obs)) is not None:
-                    reward = None if e.reward is None else e.reward[:steps]
-                    found.append(Episode(e.obs[: steps + 1], e.action[:steps], demo=True, seed=e.seed, reward=reward))
+                    found.append(dataclasses.replace(e.cut(steps, terminated=False), demo=True))
             if progress is not None:
                 done = min(len(found), recipe.demonstrations)
                 progress(f"demonstrations {done}/{recipe.demonstrations} ({first + _ATTEMPTS_AT_ONCE} attempts)")
@@ -92,17 +91,12 @@ def rollouts(
 
 def noise(task: Task, recipe: NoiseRecipe, seed: int, workers: int, progress: Progress | None = None) -> list[Episode]:
     """Episodes of Ornstein-Uhlenbeck noise over the task's horizon."""
-    episodes: list[Episode] = []
-    at_once = min(recipe.rollouts, _ROLLOUTS_AT_ONCE)
-    with VectorEnv(task.id, max(1, at_once), workers, task.horizon) as env:
-        while len(episodes) < recipe.rollouts:
-            streams = _streams(seed, _STREAMS["rollouts"], range(len(episodes), len(episodes) + at_once))
-            seeds = [_env_seed(rng) for rng in streams]
-            walk = np.stack([_walk(recipe, (task.horizon, task.action_dim), rng) for rng in streams], axis=1)
-            episodes += play(task, env, lambda t, _, walk=walk: walk[t], seeds, task.horizon)  # type: ignore[misc]
-            if progress is not None:
-                progress(f"rollouts {min(len(episodes), recipe.rollouts)}/{recipe.rollouts}")
-    return episodes[: recipe.rollouts]
+
+    def actions(streams: Sequence[np.random.Generator]) -> Callable[[int, Array], Array]:
+        walk = np.stack([_walk(recipe, (task.horizon, task.action_dim), rng) for rng in streams], axis=1)  # [T, n, A]
+        return lambda t, obs: walk[t]
+
+    return _batches(task, recipe.rollouts, seed, workers, "rollouts", actions, progress)
 
 
 def _walk(recipe: NoiseRecipe, shape: tuple[int, int], rng: np.random.Generator) -> Array:
@@ -119,17 +113,29 @@ def _sampled(
     stream: str,
 ) -> list[Episode]:  # fmt: skip
     """`rollouts` of one of `_STREAMS`; those of "demonstrations" are marked as such."""
+
+    def actions(streams: Sequence[np.random.Generator]) -> Callable[[int, Array], Array]:
+        return _sampler(task, policy, streams) if sample or policy is None else _Policy(policy, None)
+
+    episodes = _batches(task, count, seed, workers, stream, actions, progress)
+    return [dataclasses.replace(e, demo=stream == "demonstrations") for e in episodes]
+
+
+def _batches(
+    task: Task, count: int, seed: int, workers: int, stream: str,
+    actions: Callable[[Sequence[np.random.Generator]], Callable[[int, Array], Array]], progress: Progress | None,
+) -> list[Episode]:  # fmt: skip
+    """`count` episodes over the horizon, so many at once, acted in as `actions` makes of their random streams."""
     episodes: list[Episode] = []
-    at_once = min(count, _ROLLOUTS_AT_ONCE)
+    at_once = max(1, min(count, _ROLLOUTS_AT_ONCE))
     with VectorEnv(task.id, at_once, workers, task.horizon) as env:
         for first in range(0, count, at_once):
             streams = _streams(seed, _STREAMS[stream], range(first, first + at_once))
             seeds = [_env_seed(rng) for rng in streams]
-            actions = _sampler(task, policy, streams) if sample or policy is None else _Policy(policy, None)
-            episodes += play(task, env, actions, seeds, task.horizon)
+            episodes += play(task, env, actions(streams), seeds, task.horizon)
             if progress is not None:
                 progress(f"{stream} {min(len(episodes), count)}/{count}")
-    return [dataclasses.replace(e, demo=stream == "demonstrations") for e in episodes[:count]]
+    return episodes[:count]
 
 
 def mixture(
@@ -148,7 +154,7 @@ def mixture(
                 seeds = [_env_seed(rng) for rng in streams]
                 for episode in play(task, env, _sampler(task, policy, streams), seeds, task.horizon):
                     if left > 0:
-                        episodes.append(_cut(episode, left))
+                        episodes.append(episode if len(episode.action) <= left else episode.cut(left, terminated=False))
                         left -= len(episodes[-1].action)
                 if progress is not None:
                     progress(f"{name or 'random actions'} {wanted - left:,}/{wanted:,} steps")
@@ -166,16 +172,6 @@ def _sampler(
             uniform = one_hot(choices(uniform), task.action_dim)
         return lambda t, obs: uniform[t]
     return _Policy(policy, np.stack([rng.standard_normal(shape, np.float32) for rng in streams], axis=1))
-
-
-def _cut(episode: Episode, steps: int) -> Episode:
-    """The first `steps` of an episode, as if a time limit had ended it there."""
-    if len(episode.action) <= steps:
-        return episode
-    reward = None if episode.reward is None else episode.reward[:steps]
-    return dataclasses.replace(
-        episode, obs=episode.obs[: steps + 1], action=episode.action[:steps], reward=reward, terminated=False
-    )
 
 
 def play(

@@ -180,10 +180,11 @@ class Experiment:
         values: dict[str, Any] = {}
         for part in (self.protocol, self.learner, self.cfg):
             values |= {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
+        unsaid = without_meaning(self)
         return {
             name: {"value": list(v) if isinstance(v, tuple) else v, "source": self.sources[name]}
             for name, v in values.items()
-            if name not in without_meaning(self)
+            if name not in unsaid
         }
 
     @property
