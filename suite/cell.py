@@ -157,7 +157,7 @@ def _run_json(experiment: Experiment, data: Dataset | None, device: torch.device
         "offline_only": needs.offline_only,
         "metrics": dict(e.objective.metrics),
         "dataset": {
-            "id": info.id if info else None, "fingerprint": info.fingerprint if info else None,
+            "asked": e.dataset, "id": info.id if info else None, "fingerprint": info.fingerprint if info else None,
             "episodes": info.episodes if info else 0, "steps": info.steps if info else 0,
         },
         "versions": versions(),

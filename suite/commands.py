@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime
 import errno
 import os
-import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,16 @@ import algos
 from algos.settings import SettingError, describe, nearest
 from envs import datasets, tasks
 from envs.outside import OutsideTaskError
-from envs.task import DEFAULT, AnyRecipe, Task
-from suite import recipes
-from suite.cell import run_cell, run_folder, task_of
+from suite.cell import run_cell, run_folder
 from suite.config import own_overrides, parse_list, parse_seeds, resolve, setting_owners, unused
 from suite.estimate import estimate
 from suite.experiment import PROFILES, Experiment
 from suite.hardware import Hardware, device_name, versions
-from suite.launch import Cell, run_all
-from suite.lines import about, say, show
+from suite.lines import say, show
 from suite.presets import PAPER, departures
 from suite.protocol import Diverged
 from suite.record import find_runs, read_run, write_json
+from suite.side_by_side import check_means, run_side_by_side
 from suite.speed import measure
 from suite.stop import Stopped
 
@@ -54,9 +51,10 @@ def run(
             _show_plan(experiment, out, hardware)
         return 0
     for experiment in experiments:
-        _check_means(experiment)
+        check_means(experiment)
     if jobs > 1 and len(experiments) > 1:
-        return _run_jobs(experiments, out, hardware, min(jobs, len(experiments)), overrides, seeds, keep_policies)
+        sets = [own_overrides(e, overrides) for e in experiments]
+        return run_side_by_side(experiments, sets, out, hardware, jobs, keep_policies)
     code = 0
     for experiment in experiments:
         try:
@@ -70,83 +68,6 @@ def run(
     return code
 
 
-def _check_means(experiment: Experiment) -> None:
-    """Raises `SimulatorError` or `DatasetError` where the simulator, or an expert to make offline data, is missing."""
-    experiment.task.check_simulator()
-    if experiment.needs.offline_data and (experiment.dataset is None or experiment.dataset in experiment.task.recipes):
-        recipes.sources(experiment.task, _recipe(experiment.task, experiment))
-
-
-def _run_jobs(
-    experiments: Sequence[Experiment], out: Path, hardware: Hardware, jobs: int, overrides: Sequence[str], seeds: str,
-    keep_policies: bool,
-) -> int:  # fmt: skip
-    """One process per cell; the cores are shared out among them."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = hardware.threads or max(1, cores // jobs)
-    workers = hardware.workers if hardware.workers is not None else (threads if threads > 1 else 0)
-    if code := _build_datasets(experiments, hardware, jobs, workers):
-        return code
-    cells = []
-    for e in experiments:
-        command = [
-            sys.executable, "-m", "suite.cli", "run", "--algo", e.algo, "--env", e.task.id, "--seeds", seeds,
-            "--profile", e.profile, "--preset", e.preset, "--out", str(out), "--name", e.name,
-            "--device", hardware.device, "--threads", str(threads), "--workers", str(workers),
-        ]  # fmt: skip
-        command += ["--dataset", e.dataset] if e.dataset else []
-        command += ["--keep-policies"] if keep_policies else []
-        for text in own_overrides(e, overrides):
-            command += ["--set", text]
-        cells.append(Cell(e.cell, command))
-    codes = run_all(cells, jobs)
-    for e in experiments:
-        if codes[e.cell] == 0:
-            show(str(run_folder(e, out)))
-    return _worst(codes)
-
-
-def _worst(codes: Mapping[str, int]) -> int:
-    """Say which processes failed; the largest exit code."""
-    for name, code in codes.items():
-        if code:
-            say(f"{name}: {'not started' if code == -1 else f'ended with exit code {code}'}")
-    return max((abs(code) for code in codes.values()), default=0)
-
-
-def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs: int, workers: int) -> int:
-    """Build what the cells need once, several datasets side by side. Returns an exit code."""
-    needed = {
-        recipes.built_id(task_of(e), e.protocol.dataset_seed, e.dataset or DEFAULT): e
-        for e in experiments if e.needs.offline_data and (e.dataset is None or e.dataset in e.task.recipes)
-    }  # fmt: skip
-    missing = {name: e for name, e in needed.items() if not datasets.exists(name)}
-    # what `bench data build` makes: those whose sizes are the recipe's own
-    apart = [e for e in missing.values() if _recipe(task_of(e), e) == _recipe(e.task, e)]
-    if len(apart) > 1:
-        base = [sys.executable, "-m", "suite.cli", "data", "build", "--workers", str(workers)]
-        cells = [
-            Cell(
-                f"dataset of {e.task.short_name}",
-                [*base, "--env", e.task.id, "--seed", str(e.protocol.dataset_seed), "--dataset", e.dataset or DEFAULT],
-            )
-            for e in apart
-        ]
-        codes = run_all(cells, jobs)
-        if any(codes.values()):
-            return _worst(codes)
-    for name, e in missing.items():
-        if not datasets.exists(name):
-            recipes.build(
-                task_of(e), e.protocol.dataset_seed, hardware.worker_count(), about(e.task), e.dataset or DEFAULT
-            )
-    return 0
-
-
-def _recipe(task: Task, experiment: Experiment) -> AnyRecipe:
-    return task.recipe_of(experiment.dataset or DEFAULT)
-
-
 def _show_plan(experiment: Experiment, out: Path, hardware: Hardware) -> None:
     """What `--dry-run` prints about one cell."""
     seeds = ", ".join(map(str, experiment.seeds))
@@ -154,7 +75,7 @@ def _show_plan(experiment: Experiment, out: Path, hardware: Hardware) -> None:
     for name, setting in experiment.settings.items():
         show(f"{name} = {setting['value']}    ({setting['source']})")
     show(f"folder: {run_folder(experiment, out)}")
-    show(f"estimate: {estimate(experiment, hardware)}\n")
+    show(f"estimate: {estimate(experiment, hardware).text}\n")
 
 
 def speed(

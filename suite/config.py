@@ -23,6 +23,8 @@ __all__ = ["own_overrides", "parse_list", "parse_seeds", "resolve", "setting_own
 
 C = TypeVar("C")
 
+SET = "--set"  # the source of what the user set by hand; a reason given with it follows a colon
+
 
 def parse_list(text: str) -> list[str]:
     """'awac, sac' -> ['awac', 'sac'], without repeats."""
@@ -95,7 +97,8 @@ def resolve(
     lay(PROFILES[profile], f"profile {profile}")
     lay(task.profiles.get(profile, {}), f"profile {profile} of {task.id}")
     lay(entry.profiles.get(profile, {}), f"profile {profile} of {algo}")
-    lay(_overrides(overrides, algo, module, owners), "--set")
+    for key, (value, why) in _overrides(overrides, algo, module, owners).items():
+        lay({key: value}, f"{SET}: {why}" if why else SET)
 
     def build(config: type[C]) -> C:
         return config(**{n: v for n, v in values.items() if owners[n] is config})
@@ -127,11 +130,17 @@ def _with_own_updates(experiment: Experiment) -> Experiment:
     )  # fmt: skip
 
 
-def _overrides(texts: Iterable[str], algo: str, module: str, owners: Mapping[str, type[Any]]) -> dict[str, Any]:
-    """`name=value` or `algo.name=value`; an unknown name is an error unless another algorithm has it."""
-    out: dict[str, Any] = {}
+def _overrides(
+    texts: Iterable[str], algo: str, module: str, owners: Mapping[str, type[Any]]
+) -> dict[str, tuple[Any, str]]:
+    """Setting -> its value and why, from `name=value` or `algo.name=value`, either with ` # why` behind it.
+
+    An unknown name is an error unless another algorithm has it.
+    """
+    out: dict[str, tuple[Any, str]] = {}
     for text in texts:
-        key, equals, value = text.partition("=")
+        said, _, why = text.partition(" # ")
+        key, equals, value = said.partition("=")
         prefix, _, short = key.strip().rpartition(".")
         if not equals:
             raise SettingError(f"--set {text}: write name=value")
@@ -140,7 +149,7 @@ def _overrides(texts: Iterable[str], algo: str, module: str, owners: Mapping[str
             if prefix not in (algo, module):
                 continue
         if short in owners:
-            out[short] = parse(owners[short], short, value)
+            out[short] = parse(owners[short], short, value), why.strip()
         elif prefix or not _elsewhere(short):
             raise SettingError(f"unknown setting {short!r} of {algo}; {nearest(short, owners)}")
     return out
@@ -165,7 +174,7 @@ def unused(
     texts = {f"--set {text}": text.partition("=")[0].strip().rpartition(".")[2] for text in overrides}
     messages = []
     for text, key in texts.items():
-        using = [e for e in experiments if e.sources.get(key) == "--set"]
+        using = [e for e in experiments if e.sources.get(key, "").startswith(SET)]
         if not using:
             told = [
                 f"; it follows from the {s}" for e in experiments if (s := e.sources.get(key, "")).startswith("stages")
@@ -210,10 +219,25 @@ def _check_actions(experiment: Experiment) -> None:
     )
 
 
+def _check_from_scratch(experiment: Experiment) -> None:
+    """Raises `SettingError` where prior data are withheld from a method that cannot do without."""
+    needs = experiment.needs
+    if experiment.protocol.prior_data:
+        return
+    if needs.offline_only or needs.demo_batch or needs.source == "demos":
+        what = "nothing but the offline data" if needs.offline_only else "demonstrations"
+        raise SettingError(f"prior_data=false contradicts {experiment.algo}, which learns from {what}")
+    if needs.normalise_obs:
+        raise SettingError(
+            "prior_data=false contradicts normalise_obs, whose statistics are those of the offline data; "
+            "set normalise_obs=false as well"
+        )
+
+
 def _check(experiment: Experiment) -> None:
     """Contradictions between parts that no single part can see."""
     for name, why in without_meaning(experiment).items():
-        if experiment.sources[name] == "--set":
+        if experiment.sources[name].startswith(SET):
             raise SettingError(f"--set {name}: {why}")
     protocol, horizon = experiment.protocol, experiment.task.horizon
     steps = protocol.steps_per_iteration
@@ -225,4 +249,7 @@ def _check(experiment: Experiment) -> None:
             f"collection takes whole episodes; {near} would be right"
         )
     if not experiment.needs.offline_data and protocol.offline_fraction is not None:
+        if not protocol.prior_data:
+            raise SettingError("prior_data=false contradicts offline_fraction; set offline_fraction=none as well")
         raise SettingError(f"offline_fraction contradicts {experiment.algo}, which never sees offline data")
+    _check_from_scratch(experiment)

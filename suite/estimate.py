@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from algos.settings import SettingError
+from envs import tasks
 from envs.vector import VectorEnv
 from suite.experiment import Experiment
 from suite.hardware import Hardware, prepare
@@ -17,7 +20,7 @@ from suite.progress import duration
 from suite.protocol import lanes, online_capacity
 from suite.speed import BURN_IN, learner_on_made_up_rows, rate, updates_per_second
 
-__all__ = ["check_space", "disk_bytes", "estimate"]
+__all__ = ["Cost", "check_space", "disk_bytes", "estimate"]
 
 _BYTES = 4  # per float
 
@@ -53,7 +56,15 @@ def check_space(experiment: Experiment, out: Path) -> None:
         )
 
 
-def estimate(experiment: Experiment, hardware: Hardware) -> str:
+@dataclass(frozen=True)
+class Cost:
+    """What a run will take."""
+
+    seconds: float
+    text: str  # for people, with the rates that were measured
+
+
+def estimate(experiment: Experiment, hardware: Hardware) -> Cost:
     """Time and memory of a run, from a probe of a few seconds on made-up rows; nothing is written."""
     e, p = experiment, experiment.protocol
     device = hardware.torch_device()
@@ -63,13 +74,14 @@ def estimate(experiment: Experiment, hardware: Hardware) -> str:
     online = _online_steps(e)
     evaluations = (2 + offline // p.eval_every_offline + online // p.eval_every_online) * p.eval_episodes
     env_steps = len(e.seeds) * (online + evaluations * e.task.horizon)
-    env_rate = _probe_env(e, hardware.worker_count())
+    env_rate = _probe_env(e.task.id, len(e.seeds) * lanes(e), hardware.worker_count())
     seconds = (offline + online * p.updates_per_step) / update_rate + env_steps / env_rate
     memory = len(e.seeds) * (online_capacity(e) * e.layout.width + 4 * _parameters(e)) * _BYTES
-    return (
+    return Cost(
+        seconds,
         f"about {duration(seconds)} on {device.type} ({update_rate:,.0f} updates/s, {env_rate:,.0f} steps/s "
         f"for {len(e.seeds)} seeds together), {memory / 1e6:,.0f} MB for replay and networks, "
-        f"up to {disk_bytes(e) / 1e6:,.0f} MB on disk"
+        f"up to {disk_bytes(e) / 1e6:,.0f} MB on disk",
     )
 
 
@@ -79,9 +91,10 @@ def _probe_updates(experiment: Experiment, device: torch.device) -> float:
     return updates_per_second(learner, device, 1.5)
 
 
-def _probe_env(experiment: Experiment, workers: int) -> float:
-    count = len(experiment.seeds) * lanes(experiment)
-    with VectorEnv(experiment.task.id, count, workers) as env:
+@lru_cache  # the cells of a grid share their tasks
+def _probe_env(task_id: str, count: int, workers: int) -> float:
+    action_dim = tasks.get(task_id).action_dim
+    with VectorEnv(task_id, count, workers) as env:
         env.reset(range(count))
-        action = np.zeros((count, experiment.task.action_dim), np.float32)
+        action = np.zeros((count, action_dim), np.float32)
         return count * rate(lambda: env.step(action), torch.device("cpu"), 1.0)

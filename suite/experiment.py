@@ -34,6 +34,7 @@ class Protocol:
     buffer_size: int = setting(
         1_000_000, "online transitions kept per seed; offline ones are never overwritten", "AWAC Table 2"
     )
+    prior_data: bool = setting(True, "see the offline data at all; off: from scratch", "AWAC; off: AWR Table 1")
     keep_offline_data: bool = setting(True, "sample offline rows online as well", "AWAC Algorithm 1")
     offline_fraction: float | None = setting(
         None, "fixed offline share of each online batch; none: uniform over all rows", "AWAC Algorithm 1: uniform"
@@ -156,8 +157,9 @@ class Experiment:
 
     @property
     def needs(self) -> Needs:
-        """What the algorithm, so set, asks for."""
-        return self.objective.needs(self.cfg)
+        """What the algorithm, so set, asks for; without prior data if the protocol withholds them."""
+        needs = self.objective.needs(self.cfg)
+        return needs if self.protocol.prior_data else dataclasses.replace(needs, offline_data=False)
 
     @property
     def hindsight(self) -> Hindsight | None:
@@ -202,9 +204,11 @@ class Experiment:
 
 
 def without_meaning(experiment: Experiment) -> dict[str, str]:
-    """Settings that say nothing about this task, and why."""
+    """Settings that say nothing about this task or method, and why."""
     task = experiment.task
     out = {}
+    if not experiment.objective.needs(experiment.cfg).offline_data:
+        out["prior_data"] = f"{experiment.algo} never sees prior data"
     if task.goal is None:
         out["her_future"] = f"{task.id} has no goals to exchange"
     recipes = (task.recipe, *task.recipes.values())

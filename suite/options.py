@@ -24,7 +24,8 @@ Preset = Annotated[
     str, typer.Option(help="Whose settings: paper (AWAC's comparison) or official; `bench list presets` names them.")
 ]
 Set = Annotated[
-    list[str], typer.Option("--set", help="Override one setting: name=value or algo.name=value. Repeatable.")
+    list[str],
+    typer.Option("--set", help="Override one setting: name=value or algo.name=value, and why after ' # '. Repeatable."),
 ]
 Out = Annotated[Path, typer.Option(help="Folder of the run folders.")]
 Name = Annotated[str | None, typer.Option(help="First part of the run folder's name; default: the profile.")]

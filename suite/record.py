@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "COLUMNS", "LOCK", "METRICS", "RecordError", "Row", "Run", "RunWriter",
-    "config_hash", "find_runs", "read_run", "read_tidy", "write_json",
+    "config_hash", "find_runs", "read_run", "read_status", "read_tidy", "write_json",
 ]  # fmt: skip
 
 FORMAT = 1
@@ -218,9 +218,7 @@ def read_run(path: Path) -> Run:
     for key in ("algo", "task", "seeds"):
         if key not in run:
             raise RecordError(f"{path / 'run.json'}: no {key!r}: not a run folder of this suite")
-    status = _read_json(path / "status.json")
-    if status.get("state") == "running" and not _locked(path / LOCK):
-        status["state"] = "interrupted"  # killed, or its machine went down: nobody was left to write it
+    status = read_status(path)
     metrics = path / "metrics.csv"
     try:
         with metrics.open(newline="") as f:
@@ -228,6 +226,16 @@ def read_run(path: Path) -> Run:
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{metrics} cannot be read ({error}); delete {path} to run it again") from None
     return Run(path, run, status, rows)
+
+
+def read_status(path: Path) -> dict[str, Any]:
+    """status.json of a run folder, empty where nothing was begun; raises `RecordError` when it is damaged."""
+    if not (path / "run.json").exists():
+        return {}
+    status = _read_json(path / "status.json")
+    if status.get("state") == "running" and not _locked(path / LOCK):
+        status["state"] = "interrupted"  # killed, or its machine went down: nobody was left to write it
+    return status
 
 
 def find_runs(root: Path) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -311,9 +312,9 @@ def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.M
     def run_all(cells: list[suite.launch.Cell], jobs: int) -> dict[str, int]:
         assert jobs == 3
         commands.update({cell.name: list(cell.command) for cell in cells})
-        return dict.fromkeys(commands, 0) | {"sac-bc on door-binary": 2}
+        return {name: 2 if "sac-bc" in name else 0 for name in commands}
 
-    monkeypatch.setattr("suite.commands.run_all", run_all)
+    monkeypatch.setattr("suite.side_by_side.run_all", run_all)
 
     def build(task: Task, seed: int, workers: int, progress: Progress, name: str) -> None:
         built.append((task.id, task.recipe.rollouts))
@@ -324,18 +325,15 @@ def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.M
                     algo="awac,sac-bc,sac-scratch", env="door-binary")  # fmt: skip
     said = bench(*arguments)
     assert said.code == 2
-    assert "sac-bc on door-binary: ended with exit code 2" in said.err
+    assert re.search(r"door-binary-v0/sac-bc/smoke-\w+: ended with exit code 2", said.err)
     assert [Path(line).parent.name for line in said.out.splitlines()] == ["awac", "sac-scratch"]
-    settings = {name: [text for flag, text in itertools.pairwise(c) if flag == "--set"] for name, c in commands.items()}
-    assert settings == {
-        "awac on door-binary": ["tau=0.1"],
-        "sac-bc on door-binary": ["bc_weight=2", "tau=0.1"],
-        "sac-scratch on door-binary": ["tau=0.1"],
-    }
+    by_algo = {Path(name).parent.name: command for name, command in commands.items()}
+    settings = {name: [text for flag, text in itertools.pairwise(c) if flag == "--set"] for name, c in by_algo.items()}
+    assert settings == {"awac": ["tau=0.1"], "sac-bc": ["bc_weight=2", "tau=0.1"], "sac-scratch": ["tau=0.1"]}
     assert built == [("door-binary-v0", 4)]
     assert "door-binary: rollouts 4/4" in said.err
-    for name, command in commands.items():
-        assert command[1:6] == ["-m", "suite.cli", "run", "--algo", name.split()[0]]
+    for name, command in by_algo.items():
+        assert command[1:6] == ["-m", "suite.cli", "run", "--algo", name]
     built.clear()
     bench(*run("--jobs", "3", "--profile", "smoke", algo="sac-scratch", env="door-binary,pen-binary,relocate-binary"))
     assert not built
@@ -343,16 +341,17 @@ def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_jobs_build_several_datasets_side_by_side(bench: Bench, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
-    """Before any cell is trained; where one cannot be built, none is."""
+    """Before any cell is trained; where one cannot be built, the cells that need it are not begun."""
     calls: list[list[list[str]]] = []
     built: list[str] = []
 
     def run_all(cells: list[suite.launch.Cell], jobs: int) -> dict[str, int]:
         assert jobs == 2
         calls.append([list(cell.command)[3:] for cell in cells])
-        return {cell.name: 2 if fails and "pen" in cell.name else 0 for cell in cells}
+        builds = cells[0].command[3] == "data"
+        return {cell.name: 2 if fails and builds and "pen" in cell.name else 0 for cell in cells}
 
-    monkeypatch.setattr("suite.commands.run_all", run_all)
+    monkeypatch.setattr("suite.side_by_side.run_all", run_all)
     monkeypatch.setattr(recipes, "build", lambda task, *rest: built.append(task.id))
     said = bench(*run("--jobs", "2", "--profile", "quick", "--set", "dataset_seed=7", algo="awac,bc",
                       env="door-binary,pen-binary"))  # fmt: skip
@@ -361,8 +360,9 @@ def test_jobs_build_several_datasets_side_by_side(bench: Bench, monkeypatch: pyt
         [*options, f"{name}-binary-v0", "--seed", "7", "--dataset", "default"] for name in ("door", "pen")
     ]
     if fails:
-        assert (said.code, len(calls), built) == (2, 1, [])
-        assert "dataset of pen-binary: ended with exit code 2" in said.err
+        assert (said.code, built) == (1, ["door-binary-v0"])
+        assert [words[words.index("--env") + 1] for words in calls[1]] == ["door-binary", "door-binary"]
+        assert said.err.count("no dataset: `bench data build` ended with exit code 2") == 2
     else:
         assert (said.code, len(calls[1])) == (0, 4)
         assert built == ["door-binary-v0", "pen-binary-v0"]  # which finds them in the store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,7 @@ def test_every_algorithm_on_every_task_in_every_profile() -> None:
                     "demonstrations": any(isinstance(r, Recipe | MazeRecipe) for r in recipes),
                     "rollouts": any(not isinstance(r, MixRecipe) for r in recipes),
                     "dataset_steps": any(isinstance(r, MixRecipe) for r in recipes),
+                    "prior_data": experiment.needs.offline_data,
                 }
                 assert unsaid == {name for name, said in says.items() if not said}
 
@@ -147,6 +149,8 @@ def test_what_an_entry_sets_beside_its_own_settings_exists_and_in_a_profile_is_a
         (("awacs.temperature=1",), "unknown algorithm 'awacs'; did you mean 'awac'?"),
         (("awac.bc_weight=1",), "unknown setting 'bc_weight' of awac"),
         (("temperature",), "--set temperature: write name=value"),
+        (("prior_data=false", "offline_fraction=0.5"), "prior_data=false contradicts offline_fraction"),
+        (("prior_data=no # a reason", "temprature=1"), "did you mean 'temperature'?"),
         (("temperature=",), "expected a number"),
         (("temperature=warm",), "--set temperature=warm: expected a number"),
         (("temperature=nan",), "expected a number"),
@@ -301,16 +305,18 @@ def test_the_hash_changes_with_everything_that_changes_results() -> None:
         "tau": "0.5",
     }  # fmt: skip
     hashes = {base.hash}
-    for name, s in base.settings.items():
+    own = {name: s for name, s in base.settings.items() if name != "prior_data"}  # SAC+BC cannot do without
+    for name, s in own.items():
         text = other.get(name) or str(s["value"] + 1)
         hashes.add(resolve("sac-bc", TASK, (0, 1), "quick", ["alpha=auto", f"{name}={text}"]).hash)
-    assert len(hashes) == len(base.settings) + 1
+    assert len(hashes) == len(own) + 1
     varied: list[dict[str, Any]] = [
         {"algo": "awac"}, {"env": "pen-binary"}, {"seeds": (1, 0)}, {"seeds": (0, 2)}, {"dataset": "human"},
     ]  # fmt: skip
     for change in varied:
         hashes.add(resolve(**{"algo": "sac-bc", "env": TASK, "seeds": (0, 1), "profile": "quick", **change}).hash)
-    assert len(hashes) == len(base.settings) + 1 + len(varied)
+    assert len(hashes) == len(own) + 1 + len(varied)
+    assert resolve("awac", TASK, (0,), "quick", ["prior_data=false"]).hash != resolve("awac", TASK, (0,), "quick").hash
 
 
 def test_the_hash_changes_with_nothing_else() -> None:
@@ -320,6 +326,32 @@ def test_the_hash_changes_with_nothing_else() -> None:
     typed = [f"{name}={v if not isinstance(v, tuple) else '16,16'}" for name, v in said.items()]
     assert resolve("awac", TASK, (0,), "paper", typed).hash == base.hash
     assert resolve("awac", "door-binary-v0", (0,), "smoke", name="mine").hash == base.hash
+
+
+def test_without_prior_data_a_method_starts_from_scratch() -> None:
+    scratch = resolve("awac", TASK, (0,), "quick", ["prior_data=false"], dataset="human")
+    assert (scratch.needs.offline_data, scratch.dataset) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("algo", "more", "message"),
+    [
+        ("bc", (), "contradicts bc, which learns from nothing but the offline data"),
+        ("sac-bc", (), "contradicts sac-bc, which learns from demonstrations"),
+        ("awr", ("normalise_obs=true",), "set normalise_obs=false as well"),
+        ("sac-scratch", (), "--set prior_data: sac-scratch never sees prior data"),
+    ],
+)
+def test_what_cannot_start_from_scratch_says_so(algo: str, more: tuple[str, ...], message: str) -> None:
+    with pytest.raises(SettingError, match=re.escape(message)):
+        resolve(algo, TASK, (0,), "quick", ["prior_data=false", *more])
+
+
+def test_a_reason_given_with_set_is_its_source() -> None:
+    experiment = resolve("awac", TASK, (0,), "quick", ["temperature=0.5 # rlkit's scripts", "tau=0.1"])
+    assert experiment.settings["temperature"] == {"value": 0.5, "source": "--set: rlkit's scripts"}
+    assert experiment.sources["tau"] == "--set"
+    assert unused([experiment], ["temperature=0.5 # rlkit's scripts"]) == []
 
 
 def test_the_run_folder() -> None:

@@ -261,8 +261,8 @@ def test_jobs_hand_on_the_preset(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
         commands.extend(list(cell.command) for cell in cells)
         return {cell.name: 1 for cell in cells}
 
-    monkeypatch.setattr("suite.commands.run_all", run_all)
-    monkeypatch.setattr("suite.commands._build_datasets", lambda *_: 0)
+    monkeypatch.setattr("suite.side_by_side.run_all", run_all)
+    monkeypatch.setattr("suite.side_by_side._build_datasets", lambda *_: {})
     bench("run", "--algo", "awac,bc", "--env", "door-binary", "--preset", "official", "--jobs", "2", "--device", "cpu")
     assert [command[command.index("--preset") + 1] for command in commands] == ["official", PAPER]
     assert [command[command.index("--name") + 1] for command in commands] == ["quick-official", "quick"]

@@ -468,5 +468,5 @@ def test_demonstrations_are_asked_for_where_there_are_none(tmp_path: Path) -> No
 
 def test_an_estimate_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "updates/s" in estimate(experiment("awac"), toy_run.ONE_THREAD)
+    assert "updates/s" in estimate(experiment("awac"), toy_run.ONE_THREAD).text
     assert not list(tmp_path.iterdir())

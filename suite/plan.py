@@ -1,0 +1,181 @@
+"""Plans: which cells a figure or table of a paper is made of. One TOML file each, in suite/plans/ or of your own.
+
+    title = "Data efficiency"
+    place = "AWAC Figure 2, first panel"        # of the paper; printed numbers are found by it
+    about = "What the figure asks."
+    metric = "return"                           # headline of its report; left out: what all runs have
+    seeds = { value = 5, source = "ours" }
+
+    [set]                                       # departures from the defaults, for every cell
+    offline_updates = { value = 25000, source = "AWAC Table 2" }
+
+    [[grid]]                                    # every algorithm on every task with every dataset
+    algos = ["awac", "dapg"]
+    envs = ["halfcheetah"]
+    datasets = ["medium"]                       # left out: the task's default
+    preset = "official"                         # left out: AWAC's comparison
+    name = "long"                               # of the run folder and in the report; left out: the profile's
+    why = "what is not in the paper's text"
+    [grid.set]                                  # for these cells alone
+    online_steps = { value = 0, source = "offline only", always = true }
+
+A profile's sizes stand over a plan's, unless the plan says `always`: what a figure asks, not how long it takes.
+A name that is no algorithm or task here leaves its cell out, by name; the rest runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from algos.settings import SettingError, nearest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["Departure", "Entry", "Plan", "load", "names"]
+
+_PLAN = {"title": str, "place": str, "about": str, "metric": str, "seeds": dict, "set": dict, "grid": list}
+_GRID = {"algos": list, "envs": list, "datasets": list, "preset": str, "name": str, "why": str, "set": dict}
+_DEPARTURE = {"value": object, "source": str, "always": bool}
+
+
+@dataclass(frozen=True)
+class Departure:
+    """One setting that a plan moves."""
+
+    name: str
+    value: str  # as it is written after --set
+    source: str
+    always: bool  # over the profile's sizes too
+
+    @property
+    def text(self) -> str:
+        """For `--set`."""
+        return f"{self.name}={self.value} # {self.source}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cell as planned, before anything is resolved."""
+
+    algo: str
+    env: str
+    dataset: str | None
+    preset: str
+    name: str | None
+    departures: tuple[Departure, ...]
+
+    @property
+    def cell(self) -> str:
+        """What to call it in messages: awac on halfcheetah, medium, long."""
+        more = [part for part in (self.dataset, self.name) if part]
+        return ", ".join([f"{self.algo} on {self.env}", *more])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a figure or table is made of."""
+
+    name: str
+    title: str
+    place: str
+    about: str
+    metric: str | None
+    seeds: int
+    seeds_source: str
+    why: tuple[str, ...]  # what is ours rather than the paper's
+    entries: tuple[Entry, ...]
+
+
+def names() -> list[str]:
+    """Of the plans that come with the package."""
+    return sorted(Path(str(p)).stem for p in _folder().iterdir() if str(p).endswith(".toml"))
+
+
+def load(name: str) -> Plan:
+    """The plan of that name, or of a TOML file of yours.
+
+    Raises `SettingError` naming the nearest plan, or the key of the file that is wrong.
+    """
+    if name.endswith(".toml"):
+        path = Path(name)
+        if not path.is_file():
+            raise SettingError(f"no file {path}; `bench suite list` names the suites that are here already")
+    elif name in names():
+        path = Path(str(_folder())) / f"{name}.toml"
+    else:
+        raise SettingError(f"unknown suite {name!r}; {nearest(name, names())}")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingError(f"{path}: not readable as TOML ({error})") from None
+    return _plan(path, content)
+
+
+def _folder() -> Any:
+    return resources.files("suite") / "plans"
+
+
+def _plan(path: Path, content: Mapping[str, Any]) -> Plan:
+    _check(path, "the file", content, _PLAN, ("title", "grid"))
+    seeds = content.get("seeds", {"value": 5, "source": "ours"})
+    count = seeds.get("value")
+    if not isinstance(count, int) or count < 1:
+        raise SettingError(f"{path}: seeds: give {{ value = 5, source = ... }}")
+    shared = _departures(path, content.get("set", {}))
+    entries: list[Entry] = []
+    for grid in content["grid"]:
+        entries += _entries(path, grid, shared)
+    doubled = [e.cell for i, e in enumerate(entries) if e in entries[:i]]
+    if doubled:
+        raise SettingError(f"{path}: {doubled[0]} is there twice")
+    return Plan(
+        path.stem, content["title"], content.get("place", ""), content.get("about", ""), content.get("metric"),
+        count, seeds.get("source", ""), tuple(g["why"] for g in content["grid"] if "why" in g), tuple(entries),
+    )  # fmt: skip
+
+
+def _entries(path: Path, grid: Mapping[str, Any], shared: Mapping[str, Departure]) -> list[Entry]:
+    _check(path, "[[grid]]", grid, _GRID, ("algos", "envs"))
+    departures = tuple({**shared, **_departures(path, grid.get("set", {}))}.values())
+    preset, name = grid.get("preset", "paper"), grid.get("name")
+    return [
+        Entry(algo, env, dataset, preset, name, departures)
+        for env in grid["envs"] for dataset in grid.get("datasets", [None]) for algo in grid["algos"]
+    ]  # fmt: skip
+
+
+def _departures(path: Path, content: Mapping[str, Any]) -> dict[str, Departure]:
+    out = {}
+    for name, given in content.items():
+        if not isinstance(given, dict):
+            raise SettingError(f"{path}: set.{name}: give {{ value = ..., source = ... }}")
+        _check(path, f"set.{name}", given, _DEPARTURE, ("value", "source"))
+        out[name] = Departure(name, _text(given["value"]), given["source"], given.get("always", False))
+    return out
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _check(path: Path, where: str, content: Any, known: Mapping[str, type], needed: Sequence[str]) -> None:
+    if not isinstance(content, dict):
+        raise SettingError(f"{path}: {where} must be a table")
+    for key, value in content.items():
+        if key not in known:
+            raise SettingError(f"{path}: {where} has an unknown key {key!r}; {nearest(key, known)}")
+        if not isinstance(value, known[key]):
+            raise SettingError(f"{path}: {where}: {key} must be a {known[key].__name__}")
+    for key in needed:
+        if key not in content:
+            raise SettingError(f"{path}: {where} lacks {key!r}")

@@ -1,0 +1,113 @@
+"""What `bench suite` does, as functions that return rows or an exit code."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from algos.settings import SettingError
+from suite import plan as plans
+from suite.cell import run_folder
+from suite.config import parse_seeds
+from suite.estimate import estimate
+from suite.experiment import Experiment
+from suite.hardware import Hardware
+from suite.lines import say, show
+from suite.plan import Plan
+from suite.planned import Planned, planned
+from suite.progress import duration
+from suite.record import read_status
+from suite.side_by_side import command, run_side_by_side
+
+__all__ = ["listing", "run", "show_plan", "status"]
+
+
+def listing() -> list[dict[str, Any]]:
+    """Every suite that comes with the package."""
+    return [
+        {"suite": p.name, "place": p.place, "cells": len(p.entries), "seeds": p.seeds, "title": p.title}
+        for p in map(plans.load, plans.names())
+    ]
+
+
+def show_plan(name: str) -> list[dict[str, Any]]:
+    """One row per cell of a suite, with what it departs from the defaults by and why; what it is about is said."""
+    plan = plans.load(name)
+    say(f"{plan.title} ({plan.place})" if plan.place else plan.title)
+    for line in (plan.about.strip(), f"{plan.seeds} seeds: {plan.seeds_source}", *plan.why):
+        say(line)
+    return [
+        {
+            "algo": e.algo, "env": e.env, "data": e.dataset or "default", "name": e.name or "-", "preset": e.preset,
+            "departures": "; ".join(f"{d.name}={d.value} ({d.source})" for d in e.departures) or "-",
+        }
+        for e in plan.entries
+    ]  # fmt: skip
+
+
+def run(
+    name: str, profile: str, seeds: str | None, only: Sequence[str], out: Path, device: str, threads: int | None,
+    workers: int | None, jobs: int, dry_run: bool,
+) -> int:  # fmt: skip
+    """Run what is not finished yet, a process per cell; the worst exit code. Dry: print commands with their time."""
+    plan, cells = _cells(name, profile, seeds, only)
+    hardware = Hardware(device, threads, workers)
+    hardware.torch_device()
+    for cell in cells:
+        if cell.experiment is None:
+            say(f"left out, {cell.entry.cell}: {cell.why_not}")
+    possible = [(cell, cell.experiment) for cell in cells if cell.experiment is not None]
+    if not possible:
+        raise SettingError(f"none of the {len(cells)} cells of {plan.name} is possible here; the lines above say why")
+    states = {cell.entry: read_status(run_folder(e, out)).get("state") for cell, e in possible}
+    left = [(cell, e) for cell, e in possible if states[cell.entry] != "finished"]
+    say(f"{plan.name}: {len(possible)} cells, {len(possible) - len(left)} finished, {len(left)} to run")
+    if dry_run:
+        _dry_run(left, out, hardware, jobs)
+        return 0
+    if not left:
+        return 0
+    return run_side_by_side([e for _, e in left], [cell.sets for cell, _ in left], out, hardware, jobs)
+
+
+def _dry_run(left: Sequence[tuple[Planned, Experiment]], out: Path, hardware: Hardware, jobs: int) -> None:
+    total = 0.0
+    for cell, e in left:
+        cost = estimate(e, hardware)
+        total += cost.seconds
+        show(f"# {cost.text}")
+        show(shlex.join(["bench", *command(e, cell.sets), "--out", str(out)]))
+    if left:
+        beside = f"; {jobs} side by side share the cores" if jobs > 1 else ""
+        say(f"together about {duration(total)}, datasets not counted{beside}")
+
+
+def status(name: str, profile: str, seeds: str | None, only: Sequence[str], out: Path) -> list[dict[str, Any]]:
+    """The grid: one row per cell with its state, and a line that counts them."""
+    plan, cells = _cells(name, profile, seeds, only)
+    rows = [_state(cell, out) for cell in cells]
+    counts = Counter(row["state"].partition(":")[0] for row in rows)
+    parts = ", ".join(f"{count} {state}" for state, count in counts.items())
+    say(f"{plan.name}, profile {profile}, seeds {seeds or plan.seeds}: {parts}")
+    return rows
+
+
+def _state(cell: Planned, out: Path) -> dict[str, Any]:
+    entry = cell.entry
+    row = {"algo": entry.algo, "env": entry.env, "data": entry.dataset or "default", "name": entry.name or "-"}
+    if cell.experiment is None:
+        return {**row, "state": f"not possible: {cell.why_not}", "step": "-", "folder": "-"}
+    folder = run_folder(cell.experiment, out)
+    found = read_status(folder)
+    message = f": {found['message']}" if found.get("message") else ""
+    at = found.get("env_step" if found.get("phase") == "online" else "update", "-")
+    step = f"{at:,} {'steps' if found.get('phase') == 'online' else 'updates'}" if isinstance(at, int) else "-"
+    return {**row, "state": found.get("state", "missing") + message, "step": step, "folder": str(folder)}
+
+
+def _cells(name: str, profile: str, seeds: str | None, only: Sequence[str]) -> tuple[Plan, list[Planned]]:
+    plan = plans.load(name)
+    return plan, planned(plan, profile, parse_seeds(seeds or str(plan.seeds)), only)

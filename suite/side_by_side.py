@@ -1,0 +1,122 @@
+"""Several cells at once: what each needs is checked and built first, then one `bench run` process trains each."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from envs import datasets
+from envs.task import DEFAULT, AnyRecipe, Task
+from suite import recipes
+from suite.cell import run_folder, task_of
+from suite.experiment import Experiment
+from suite.hardware import Hardware
+from suite.launch import Cell, run_all
+from suite.lines import about, say, show
+
+__all__ = ["check_means", "command", "run_side_by_side"]
+
+
+def check_means(experiment: Experiment) -> None:
+    """Raises `SimulatorError` or `DatasetError` where the simulator, or an expert to make offline data, is missing."""
+    experiment.task.check_simulator()
+    if _built_here(experiment):
+        recipes.sources(experiment.task, _recipe(experiment.task, experiment))
+
+
+def command(experiment: Experiment, sets: Iterable[str]) -> list[str]:
+    """The words after `bench` that run this cell alone; `sets` are its `--set` texts."""
+    e = experiment
+    words = ["run", "--algo", e.algo, "--env", e.task.short_name, "--seeds", _spelled(e.seeds)]
+    words += ["--profile", e.profile, "--preset", e.preset, "--name", e.name]
+    words += ["--dataset", e.dataset] if e.dataset else []
+    for text in sets:
+        words += ["--set", text]
+    return words
+
+
+def _spelled(seeds: Sequence[int]) -> str:
+    """5 for 0 to 4, and a list for others."""
+    if list(seeds) == list(range(len(seeds))):
+        return str(len(seeds))
+    return f"{seeds[0]}-{seeds[0]}" if len(seeds) == 1 else ",".join(map(str, seeds))
+
+
+def run_side_by_side(
+    experiments: Sequence[Experiment], sets: Sequence[Sequence[str]], out: Path, hardware: Hardware, jobs: int,
+    keep_policies: bool = False,
+) -> int:  # fmt: skip
+    """One process per cell, `jobs` at a time; the cores are shared out among them. Returns the worst exit code."""
+    jobs = min(jobs, len(experiments))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = hardware.threads or max(1, cores // jobs)
+    workers = hardware.workers if hardware.workers is not None else (threads if threads > 1 else 0)
+    failed = _build_datasets(experiments, hardware, jobs, workers)
+    means = ["--out", str(out), "--device", hardware.device, "--threads", str(threads), "--workers", str(workers)]
+    means += ["--keep-policies"] if keep_policies else []
+    cells, codes = [], {}
+    for e, own in zip(experiments, sets, strict=True):
+        folder = str(run_folder(e, out))
+        if _built_here(e) and (why := failed.get(_built_id(e))):
+            say(f"{folder}: no dataset: {why}")
+            codes[folder] = -1
+        else:
+            cells.append(Cell(folder, [sys.executable, "-m", "suite.cli", *command(e, own), *means]))
+    codes |= run_all(cells, jobs)
+    for folder, code in codes.items():
+        if code == 0:
+            show(folder)
+    return _worst(codes)
+
+
+def _worst(codes: Mapping[str, int]) -> int:
+    """Say which processes failed; the largest exit code."""
+    for name, code in codes.items():
+        if code:
+            say(f"{name}: {'not started' if code == -1 else f'ended with exit code {code}'}")
+    return max((abs(code) for code in codes.values()), default=0)
+
+
+def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs: int, workers: int) -> dict[str, str]:
+    """Build what the cells need once, several datasets side by side. Returns id -> why, of those that failed."""
+    needed = {_built_id(e): e for e in experiments if _built_here(e)}
+    missing = {name: e for name, e in needed.items() if not datasets.exists(name)}
+    # what `bench data build` makes: those whose sizes are the recipe's own
+    apart = {name: e for name, e in missing.items() if _recipe(task_of(e), e) == _recipe(e.task, e)}
+    failed = {}
+    if len(apart) > 1:
+        base = [sys.executable, "-m", "suite.cli", "data", "build", "--workers", str(workers)]
+        cells = [
+            Cell(name, [*base, "--env", e.task.id, "--seed", str(e.protocol.dataset_seed), "--dataset", _name(e)])
+            for name, e in apart.items()
+        ]
+        codes = run_all(cells, jobs)
+        if any(code < 0 for code in codes.values()):  # stopped: nothing more is begun
+            return dict.fromkeys(needed, "stopped")
+        failed = {name: f"`bench data build` ended with exit code {code}" for name, code in codes.items() if code}
+    for name, e in missing.items():
+        if name not in failed and not datasets.exists(name):
+            try:
+                recipes.build(task_of(e), e.protocol.dataset_seed, hardware.worker_count(), about(e.task), _name(e))
+            except datasets.DatasetError as error:
+                failed[name] = str(error)
+    return failed
+
+
+def _built_here(experiment: Experiment) -> bool:
+    e = experiment
+    return e.needs.offline_data and (e.dataset is None or e.dataset in e.task.recipes)
+
+
+def _name(experiment: Experiment) -> str:
+    return experiment.dataset or DEFAULT
+
+
+def _built_id(experiment: Experiment) -> str:
+    return recipes.built_id(task_of(experiment), experiment.protocol.dataset_seed, _name(experiment))
+
+
+def _recipe(task: Task, experiment: Experiment) -> AnyRecipe:
+    return task.recipe_of(_name(experiment))
