@@ -8,7 +8,7 @@ profile, data, success rule) and share no seed; what differs becomes an entry of
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from reports.parallel import spreading
 from suite.record import RecordError, Row, find_runs, read_run, read_tidy
 
-__all__ = ["SCORES", "Cell", "Curve", "Source", "collect", "merge"]
+__all__ = ["SCORES", "Cell", "Collection", "Curve", "Quarantined", "Source", "collect", "merge", "usual_dataset"]
 
 # what an evaluation measures; everything else in metrics.csv is a diagnostic
 SCORES = ("success", "success_any", "success_steps", "return", "normalized_score", "episode_length", "final_reward")
@@ -123,21 +123,64 @@ class Cell:
         return Curve(seeds, curve.steps[shared], values[:, shared]), why
 
 
-def collect(run_root: Path, inputs: Sequence[Path] = ()) -> list[Cell]:
-    """Read everything and return the cells in the order of task and label.
+@dataclass(frozen=True)
+class Quarantined:
+    """A run folder that cannot be read, and why: it is in no figure and no table but the one that names it."""
 
-    Raises `RecordError` naming the file if a run folder is damaged, and if nothing was found at all.
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Collection:
+    """All that was found: cells in the order of task and label, and what could not be read."""
+
+    cells: Sequence[Cell]
+    quarantined: Sequence[Quarantined] = ()
+
+
+def collect(
+    roots: Sequence[Path], inputs: Sequence[Path] = (), wanted: Callable[[Source], bool] | None = None
+) -> Collection:
+    """Read every run folder below `roots` and the tidy CSVs `inputs`; of the runs those that are `wanted`.
+
+    Raises `RecordError` if nothing was found or nothing could be read, or if an input is not what it should be.
     """
-    folders = find_runs(run_root) if run_root.is_dir() or not inputs else []
-    with spreading(partial(_run_source, root=run_root), folders) as results:
-        sources = list(results)
+    folders = {path.resolve(): (path, root) for root in roots for path in _runs_below(root, inputs)}
+    with spreading(partial(_read, apart=len(roots) > 1), list(folders.values())) as results:
+        found = list(results)
+    quarantined = [one for one in found if isinstance(one, Quarantined)]
+    sources = [one for one in found if isinstance(one, Source) and (wanted is None or wanted(one))]
     imported = [source for path in inputs for source in _tidy_sources(path)]
     if not sources and not imported:
+        where = ", ".join(map(str, roots))
+        if quarantined:
+            raise RecordError(quarantined[0].reason)
+        if found:
+            raise RecordError(f"none of the {len(found)} run folders below {where} belongs to this suite")
         raise RecordError(
-            f"no run folders below {run_root}; `bench run --out {run_root}` writes them, `--input FILE` adds a tidy CSV"
+            f"no run folders below {where}; `bench run --out {where}` writes them, `--input FILE` adds a tidy CSV"
         )
     cells = [*_own_cells(sources), *_external_cells(imported)]
-    return sorted(cells, key=lambda c: (c.task, c.label, not c.finished, c.first.where))
+    return Collection(sorted(cells, key=lambda c: (c.task, c.label, not c.finished, c.first.where)), quarantined)
+
+
+def usual_dataset(asked: str | None) -> bool:
+    """Whether a run saw the data that its task has anyway."""
+    return asked in (None, "default")
+
+
+def _runs_below(root: Path, inputs: Sequence[Path]) -> list[Path]:
+    return find_runs(root) if root.is_dir() or not inputs else []
+
+
+def _read(found: tuple[Path, Path], apart: bool) -> Source | Quarantined:
+    folder, root = found
+    where = folder.relative_to(root).as_posix()
+    try:
+        return _run_source(folder, f"{root.name}/{where}" if apart else where)
+    except RecordError as error:
+        return Quarantined(where, str(error))
 
 
 def merge(curves: Sequence[Curve]) -> Curve | None:
@@ -155,7 +198,7 @@ def merge(curves: Sequence[Curve]) -> Curve | None:
     return Curve(tuple(sorted(seeds)), steps, values[order])
 
 
-def _run_source(folder: Path, root: Path) -> Source:
+def _run_source(folder: Path, where: str) -> Source:
     try:
         run = read_run(folder)
     except (OSError, UnicodeDecodeError) as error:
@@ -165,7 +208,6 @@ def _run_source(folder: Path, root: Path) -> Source:
             raise RecordError(f"{folder / 'run.json'}: no {key!r}: not written by this version of `bench run`")
     if not all(isinstance(v, dict) and "value" in v for v in run.run["settings"].values()):
         raise RecordError(f"{folder / 'run.json'}: a setting without 'value': not written by `bench run`")
-    where = folder.relative_to(root).as_posix()
     metrics = folder / "metrics.csv"
     curves, diverged = _curves(run.rows, metrics)
     evaluated = {s for name in SCORES if name in curves for s in curves[name].seeds}
@@ -176,9 +218,15 @@ def _run_source(folder: Path, root: Path) -> Source:
     if run.finished and silent:
         raise RecordError(f"{metrics}: the run is marked finished but seed {silent[0]} has no evaluation in it")
     return Source(
-        where, run.algo, run.task, tuple(sorted(run.seeds)), run.finished, run.run, run.status, curves,
+        where, run.algo, _task(run.task, run.run), tuple(sorted(run.seeds)), run.finished, run.run, run.status, curves,
         diverged, _score_lines(run.rows),
     )  # fmt: skip
+
+
+def _task(task: str, run: Mapping[str, Any]) -> str:
+    """The same environment with other data is another task: what there is to learn from is part of it."""
+    asked = dict(run.get("dataset") or {}).get("asked")
+    return task if usual_dataset(asked) else f"{task} ({asked})"
 
 
 def _tidy_sources(path: Path) -> list[Source]:

@@ -61,8 +61,16 @@ def run(
 
 @app.command()
 def report(
-    runs: Annotated[Path, typer.Argument(help="Folder of run folders.")] = Path("runs"),
+    runs: Annotated[list[Path] | None, typer.Argument(help="Folders of run folders; default: runs.")] = None,
     out: Annotated[Path, typer.Option(help="Folder to write the report into.")] = Path("report"),
+    suite: Annotated[
+        str | None, typer.Option(help="Only the runs of a suite, beside the paper's numbers; `bench suite list`.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="With --suite: the profile it was run with.")] = "quick",
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(help="Two folders of runs, before and after a change: the difference of each cell."),
+    ] = None,
     input_: Annotated[list[Path], typer.Option("--input", help="Results from elsewhere, a tidy CSV. Repeatable.")] = [],  # noqa: B006
     metric: Annotated[
         str | None,
@@ -70,9 +78,19 @@ def report(
     ] = None,
 ) -> None:
     """Draw curves, tables and one page from run folders."""
-    from reports import build
+    from reports import build, build_comparison
 
-    typer.echo(build(runs, out, input_, metric))
+    if compare is not None:
+        if runs or suite or input_:
+            _fail("--compare names its two folders of runs itself: leave out others, --suite and --input")
+        typer.echo(build_comparison(*compare, out, metric))
+        return
+    chosen = None
+    if suite is not None:
+        from suite.report_commands import suite_of
+
+        chosen = suite_of(suite, profile)
+    typer.echo(build(runs or [Path("runs")], out, input_, metric, suite=chosen))
 
 
 @app.command("list")

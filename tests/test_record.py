@@ -6,6 +6,7 @@ import fcntl
 import json
 import math
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -270,3 +271,54 @@ def test_infinite_losses_can_be_recorded_but_scores_are_numbers(writer: RunWrite
     values = [r.value for r in read_run(writer.path).rows]
     assert values[0] == math.inf
     assert math.isnan(values[1])
+
+
+HEAD = "algo,env,seed,phase,env_step,update,metric,value"
+
+
+@pytest.mark.parametrize(
+    ("columns", "rest", "value"),
+    [
+        ("", "", 0.83),
+        (",unit", ",share", 0.83),
+        (",unit", ",percent", 0.0083),
+        (",unit,direction", ",,higher", 0.83),
+    ],
+)
+def test_values_come_in_declared_units(tmp_path: Path, columns: str, rest: str, value: float) -> None:
+    path = tmp_path / "theirs.csv"
+    path.write_text(f"{HEAD}{columns}\nawac,pen,0,online,10,10,success,0.83{rest}\n")
+    (rows,) = read_tidy(path).values()
+    assert rows[0].value == pytest.approx(value)
+
+
+def test_shares_become_percents_where_ours_are(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.csv"
+    path.write_text(f"{HEAD},unit\nawac,pen,0,online,10,10,normalized_score,0.5,share\n")
+    (rows,) = read_tidy(path).values()
+    assert rows[0].value == pytest.approx(50)
+
+
+@pytest.mark.parametrize(
+    ("columns", "line", "message"),
+    [
+        ("", "success,83", "line 2: a success of 83 is no share (0 to 1); add a column unit with percent"),
+        (",unit", "success,83,points", "line 2: success in 'points'; it can be given in share or percent"),
+        (",direction", "return,83,lower", "line 2: return is better where it is higher"),
+        (",direction", "return,83,up", "line 2: direction 'up': write higher or lower"),
+        (",unit", "return,83,percent", "return in 'percent'; it can be given in reward"),
+        ("", "success,nan", "line 2: phase 'online' or value 'nan' cannot be"),
+    ],
+)
+def test_other_units_and_directions_are_refused_by_line(tmp_path: Path, columns: str, line: str, message: str) -> None:
+    path = tmp_path / "theirs.csv"
+    path.write_text(f"{HEAD}{columns}\nawac,pen,0,online,10,10,{line}\n")
+    with pytest.raises(RecordError, match=re.escape(message)):
+        read_tidy(path)
+
+
+def test_a_file_of_bytes_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.csv"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n\x00\xff")
+    with pytest.raises(RecordError, match=r"theirs\.csv"):
+        read_tidy(path)

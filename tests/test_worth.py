@@ -13,6 +13,7 @@ import toy_data
 from command import Bench
 from scipy import stats
 
+import algos
 from algos.policy_file import load_policy
 from envs import tasks
 from suite import distill
@@ -40,7 +41,11 @@ def test_the_interval_of_a_mean_is_the_normal_one() -> None:
 def test_printed_numbers_are_of_our_tasks_and_metrics() -> None:
     rows = printed()
     assert {r.task for r in rows} <= set(tasks.TASKS)
-    assert all(tasks.get(r.task).headline == r.metric for r in rows)
+    for r in rows:
+        measured = {tasks.get(r.task).headline, *(["normalized_score"] if tasks.get(r.task).anchors else [])}
+        assert r.metric in measured, r
+        assert r.what in {"expert", *algos.names()}, r
+        assert r.at in ("switch", "final", "best"), r
     assert [(r.what, r.value) for r in printed("AWAC Table 3", "pen-binary-v0")] == [
         ("expert", 1.0), ("bc-demos", 0.73), ("bc", 0.76),
     ]  # fmt: skip

@@ -1,0 +1,126 @@
+"""Our scores beside the numbers that the papers print, with a verdict and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reports import stats
+from reports.analysis import SCALES
+from reports.collect import Cell, Curve
+from reports.stats import Interval
+from reports.tables import Table, Value
+from suite.papers import Printed
+
+__all__ = ["Beside", "beside", "beside_table"]
+
+NOT_A_RUN = {"expert": "no run: `bench data worth` scores it"}
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One printed number and the cell of ours that answers it, if there is one."""
+
+    printed: Printed
+    label: str  # of our cell; the printed name where there is none
+    seeds: int
+    ours: Interval | None  # mean over seeds with Student's interval, as the papers print means
+    verdict: str
+
+
+def beside(cells: Sequence[Cell], numbers: Sequence[Printed]) -> list[Beside]:
+    """Each printed number with every finished cell of ours on the same task, data and method, or with none.
+
+    The verdict says whether the printed number lies inside our 95 % interval, and after a semicolon how the two
+    protocols differ: then neither the one nor the other is confirmed.
+    """
+    out = []
+    for number in numbers:
+        task = f"{number.task} ({number.dataset})" if number.dataset else number.task
+        own = [c for c in cells if (c.task, c.first.algo) == (task, number.what) and c.finished]
+        found = [b for cell in own if (b := _beside(cell, number)) is not None]
+        nothing = (
+            "not finished here" if any((c.task, c.first.algo) == (task, number.what) for c in cells) else "not run"
+        )
+        out += found or [Beside(number, number.what, 0, None, NOT_A_RUN.get(number.what, nothing))]
+    return out
+
+
+def _beside(cell: Cell, number: Printed) -> Beside | None:
+    curve, _ = cell.usable(number.metric)
+    values = None if curve is None else _values(curve, number.at, cell.offline_only)
+    if curve is None or values is None:
+        return None
+    ours = stats.t_interval(values)
+    return Beside(number, cell.label, len(values), ours, _verdict(number, ours, _differences(cell, curve, number)))
+
+
+def _values(curve: Curve, at: str, offline_only: bool) -> NDArray[np.float64] | None:
+    """One score per seed: at the switch, at the end of the online phase, or the best evaluation of all."""
+    if at == "best":
+        best: NDArray[np.float64] = curve.values.max(axis=1)
+        return best
+    if at == "final":
+        return curve.values[:, -1] if curve.steps[-1] > 0 or offline_only else None
+    column = np.flatnonzero(curve.steps == 0)
+    return curve.values[:, column[0]] if column.size else None
+
+
+def _differences(cell: Cell, curve: Curve, number: Printed) -> list[str]:
+    run = cell.first.run
+    found = [] if cell.first.profile == "paper" else [f"profile {cell.first.profile}"]
+    if cell.first.external:
+        return ["settings unknown"]
+    last = int(curve.steps[-1])
+    if number.at == "final" and number.steps is not None and last != number.steps:
+        found.append(f"{last:,} steps, not {number.steps:,}")
+    if run.get("preset", "paper") != "paper":
+        found.append(f"preset {run['preset']}")
+    return [*found, *([number.note] if number.note else [])]
+
+
+def _verdict(number: Printed, ours: Interval, differences: Sequence[str]) -> str:
+    if np.isnan(ours.low):
+        word = "one seed, no interval"
+    elif ours.low <= number.value <= ours.high:
+        word = "inside our interval"
+    else:
+        word = "ours is above" if ours.low > number.value else "ours is below"
+    return f"{word}; different protocol: {', '.join(differences)}" if differences else word
+
+
+def beside_table(rows: Sequence[Beside]) -> Table:
+    """Every printed number, also those that nothing of ours answers."""
+    shown: list[list[str]] = []
+    records: list[list[Value]] = []
+    for row in rows:
+        p = row.printed
+        task = f"{p.task} ({p.dataset})" if p.dataset else p.task
+        at = {"switch": "at the switch", "final": "final", "best": "best over training"}[p.at]
+        digits = 2 if SCALES.get(p.metric) == 1.0 else 1
+        ours = "–" if row.ours is None else _text(row.ours, digits)
+        shown.append([
+            f"{p.paper} {p.place}", task, row.label, f"{p.metric}, {at}", f"{p.value:.{digits}f}", ours,
+            str(row.seeds) if row.seeds else "–", row.verdict,
+        ])  # fmt: skip
+        point, low, high = (None,) * 3 if row.ours is None else (row.ours.point, row.ours.low, row.ours.high)
+        records.append([
+            p.paper, p.place, task, row.label, p.metric, p.at, p.value, point, low, high, row.seeds, row.verdict, p.note
+        ])  # fmt: skip
+    return Table(
+        "beside_the_papers",
+        "Beside the papers: their printed number, our mean over seeds with Student's 95 % interval.",
+        ["place", "task", "algorithm", "score", "printed", "ours", "seeds", "verdict"],
+        shown,
+        ["paper", "place", "task", "algorithm", "metric", "at", "printed", "mean", "t_low", "t_high", "seeds",
+         "verdict", "note"],
+        records,
+    )  # fmt: skip
+
+
+def _text(value: Interval, digits: int) -> str:
+    numbers = [f"{round(x, digits) + 0.0:.{digits}f}".replace("-", "−") for x in (value.point, value.low, value.high)]
+    return numbers[0] if np.isnan(value.low) else f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"

@@ -1,0 +1,65 @@
+"""What a named suite asks for, so that a report can say what of it is there. Handed in: reports resolve no settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reports.collect import Cell, Source, usual_dataset
+
+__all__ = ["Suite", "Wanted"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One cell of a suite; without `settings` where it is not possible here, and `why_not` says why."""
+
+    algo: str
+    task: str
+    dataset: str | None
+    name: str | None
+    settings: Mapping[str, Any] | None = field(repr=False)  # name -> value
+    why_not: str = ""
+
+    def matches(self, source: Source) -> bool:
+        """Whether a run is this cell, whatever its seeds; a setting that only one of the two knows says nothing."""
+        if self.settings is None or (source.algo, source.run.get("task")) != (self.algo, self.task):
+            return False
+        asked = dict(source.run.get("dataset") or {}).get("asked")
+        if (None if usual_dataset(asked) else asked) != (None if usual_dataset(self.dataset) else self.dataset):
+            return False
+        ran = {name: entry["value"] for name, entry in source.run["settings"].items()}
+        return all(ran[name] == value for name, value in self.settings.items() if name in ran)
+
+    @property
+    def where(self) -> str:
+        """The task as the report names it."""
+        return self.task if usual_dataset(self.dataset) else f"{self.task} ({self.dataset})"
+
+    @property
+    def label(self) -> str:
+        """The algorithm, and the cell's own name where it has one."""
+        return f"{self.algo} [{self.name}]" if self.name else self.algo
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A figure or table of a paper: what it is called and which cells it is made of."""
+
+    name: str
+    title: str
+    place: str  # of the paper, by which its printed numbers are found; empty for a comparison of nobody's
+    about: str
+    metric: str | None  # its headline
+    notes: Sequence[str]  # what is ours rather than the paper's
+    cells: Sequence[Wanted]
+
+    def holds(self, source: Source) -> bool:
+        """Whether a run belongs to it."""
+        return any(cell.matches(source) for cell in self.cells)
+
+    def missing(self, cells: Sequence[Cell]) -> list[Wanted]:
+        """What of it was never run."""
+        sources = [source for cell in cells for source in cell.sources if not source.external]
+        return [wanted for wanted in self.cells if not any(wanted.matches(source) for source in sources)]
