@@ -191,6 +191,7 @@ class Needs:
     columns: tuple[str, ...] = ()  # of `algos.replay.COLUMNS`, beside the transition itself
     initial_batch: int = 0  # rows of a batch of initial states
     demo_batch: int = 0  # rows of a second batch from demonstrations
+    demo_all: bool = False  # every offline row counts as a demonstration
     source: Literal["all", "demos"] = "all"  # which offline rows the batch comes from
     offline_data: bool = True  # False: never sees prior data and has no offline phase
     offline_phase: bool = True  # False: offline data are only replayed online
@@ -203,6 +204,11 @@ class Needs:
     modules: Mapping[str, Builder | Family] = field(default_factory=dict)  # a family: a network like the policy
     module_lr: Mapping[str, float] = field(default_factory=dict)  # Adam step sizes of modules, where not the policy's
     module_decay: tuple[str, ...] = ()  # modules that share the policy's weight decay
+
+    @property
+    def demos(self) -> bool:
+        """Whether it cannot do without rows that are marked as demonstrations."""
+        return self.source == "demos" or (self.demo_batch > 0 and not self.demo_all)
 
     @property
     def single_rows(self) -> bool:

@@ -37,6 +37,9 @@ class Config:
         1.0, "weight of the cloning term", "AWAC's own scripts; Nair 2018: 1/128 beside 1e-3 on Q"
     )
     demo_batch: int = setting(128, "demonstration rows per update", "Nair 2018")
+    clone: Literal["demos", "data"] = setting(
+        "demos", "which offline rows are cloned: the demonstrations, or all", "Nair 2018; data: where there are none"
+    )
     q_filter: bool = setting(
         False, "clone only where Q prefers the demonstration to the policy", "Nair 2018; AWAC's scripts: off"
     )
@@ -66,6 +69,7 @@ def needs(cfg: Config) -> Needs:
         policy=cfg.policy_family,
         action_samples=1,
         demo_batch=cfg.demo_batch,
+        demo_all=cfg.clone == "data",
         bounded_q=cfg.alpha == 0,
         modules=alpha_modules(cfg.alpha),
     )

@@ -125,7 +125,7 @@ def _data(experiment: Experiment, hardware: Hardware, progress: Progress) -> Dat
     if not needs.offline_data:
         return None
     data = recipes.dataset(task_of(experiment), experiment.dataset, seed, hardware.worker_count(), progress.say)
-    if (needs.demo_batch or needs.source == "demos") and not data.info.demos:
+    if needs.demos and not data.info.demos:
         raise SettingError(f"{experiment.algo} learns from demonstrations, but dataset {data.info.id} marks none")
     return data
 

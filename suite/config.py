@@ -224,7 +224,7 @@ def _check_from_scratch(experiment: Experiment) -> None:
     needs = experiment.needs
     if experiment.protocol.prior_data:
         return
-    if needs.offline_only or needs.demo_batch or needs.source == "demos":
+    if needs.offline_only or needs.demo_batch or needs.demos:
         what = "nothing but the offline data" if needs.offline_only else "demonstrations"
         raise SettingError(f"prior_data=false contradicts {experiment.algo}, which learns from {what}")
     if needs.normalise_obs:

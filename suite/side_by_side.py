@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from algos.settings import SettingError
 from envs import datasets
 from envs.task import DEFAULT, AnyRecipe, Task
 from suite import recipes
@@ -20,9 +21,14 @@ __all__ = ["check_means", "command", "run_side_by_side"]
 
 
 def check_means(experiment: Experiment) -> None:
-    """Raises `SimulatorError` or `DatasetError` where the simulator, or an expert to make offline data, is missing."""
+    """Raises what a user can mend, before anything is built: no simulator, no expert, no demonstrations in the data."""
     experiment.task.check_simulator()
     if _built_here(experiment):
+        if experiment.needs.demos and not hasattr(_recipe(experiment.task, experiment), "demonstrations"):
+            raise SettingError(
+                f"{experiment.algo} learns from demonstrations, and the {_name(experiment)} data of "
+                f"{experiment.task.short_name} hold none{_other_way(experiment)}"
+            )
         recipes.sources(experiment.task, _recipe(experiment.task, experiment))
 
 
@@ -108,6 +114,10 @@ def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs:
 def _built_here(experiment: Experiment) -> bool:
     e = experiment
     return e.needs.offline_data and (e.dataset is None or e.dataset in e.task.recipes)
+
+
+def _other_way(experiment: Experiment) -> str:
+    return "; --set clone=data clones everything" if hasattr(experiment.cfg, "clone") else ""
 
 
 def _name(experiment: Experiment) -> str:

@@ -409,3 +409,14 @@ def test_the_whole_way_in_processes_of_their_own(tmp_path: Path) -> None:
     runs = [read_run(tmp_path / line) for line in done.stdout.splitlines()]
     assert [(r.algo, r.seeds, r.finished) for r in runs] == [("awac", (3, 5), True), ("bc", (3, 5), True)]
     assert "Warning" not in done.stderr
+
+
+@pytest.mark.parametrize("algo", ["sac-bc", "dapg", "bc-demos"])
+def test_data_without_demonstrations_are_refused_before_they_are_built(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, algo: str
+) -> None:
+    monkeypatch.setattr(recipes, "build", lambda *_: pytest.fail("built"))
+    said = bench(*run("--profile", "smoke", algo=algo, env="sawyer-push"))
+    assert said.code == 2
+    assert f"{algo} learns from demonstrations, and the default data of sawyer-push hold none" in said.err
+    assert ("--set clone=data" in said.err) is (algo == "sac-bc")

@@ -302,7 +302,7 @@ def test_the_hash_changes_with_everything_that_changes_results() -> None:
         "q_bound": "output", "update_order": "post", "alpha": "0.5", "target_entropy": "-3", "q_filter": "true",
         "policy_family": "squashed", "bootstrap_through_terminals": "true", "copy_targets": "false", "tf32": "true",
         "online_steps": "30_000", "eval_every_online": "10_000", "steps_per_iteration": "200", "discount": "0.5",
-        "tau": "0.5",
+        "tau": "0.5", "clone": "data",
     }  # fmt: skip
     hashes = {base.hash}
     own = {name: s for name, s in base.settings.items() if name != "prior_data"}  # SAC+BC cannot do without

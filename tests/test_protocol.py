@@ -18,7 +18,7 @@ import suite.evaluate
 import suite.protocol
 from algos.actor_critic import ActorCritic
 from algos.policy_file import load_policy
-from algos.replay import Layout
+from algos.replay import Layout, Replay
 from algos.settings import SettingError
 from envs.vector import VectorEnv
 from suite.cell import run_cell, run_folder
@@ -464,6 +464,23 @@ def test_demonstrations_are_asked_for_where_there_are_none(tmp_path: Path) -> No
         ):
             train(experiment(algo, data="toys/no-demos-v0"), tmp_path)
     assert not list(tmp_path.iterdir()), "found out before anything was written"
+    path = train(experiment("sac-bc", data="toys/no-demos-v0", clone="data"), tmp_path)
+    assert any(name.endswith("metrics.csv") for name in path)
+
+
+def test_every_row_is_cloned_where_the_data_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The first `demos` rows of the replay: two demonstrations of six episodes, or all six."""
+    seen: list[tuple[int, int]] = []
+    made = Replay.__init__
+
+    def init(self: Replay, layout: Any, offline: torch.Tensor, demos: int, *rest: Any) -> None:
+        seen.append((demos, len(offline)))
+        made(self, layout, offline, demos, *rest)
+
+    monkeypatch.setattr(Replay, "__init__", init)
+    for clone in ("demos", "data"):
+        train(experiment("sac-bc", seeds=(0,), clone=clone), tmp_path / clone)
+    assert seen == [(2 * HORIZON, 6 * HORIZON), (6 * HORIZON, 6 * HORIZON)]
 
 
 def test_an_estimate_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
