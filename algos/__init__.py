@@ -184,6 +184,8 @@ def names() -> dict[str, Entry]:
 
 def get(name: str) -> Entry:
     """The entry called `name`; raises `SettingError` with the nearest name."""
+    if name in ALGOS:  # looking for packages reads what is installed
+        return ALGOS[name]
     known = names()
     if name not in known:
         raise SettingError(f"unknown algorithm {name!r}; {nearest(name, known)}")

@@ -197,7 +197,7 @@ class Task:
         """Raises `SimulatorError` where a distribution that simulates the task is not installed."""
         for name in self.simulator:
             try:
-                metadata.version(name)
+                metadata.distribution(name)  # its version would be parsed from a long file
             except metadata.PackageNotFoundError:
                 package = f"awac-bench[{self.extra}]" if self.extra else "awac-bench"
                 raise SimulatorError(f"{self.short_name} needs {name}: pip install '{package}'") from None
