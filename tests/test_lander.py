@@ -6,6 +6,7 @@ import builtins
 import dataclasses
 import math
 import sys
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +112,14 @@ def test_the_shipped_expert_lands_as_its_file_says(name: str) -> None:
 
 
 def absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    def version(name: str) -> str:
+    installed = task_module.metadata.distribution
+
+    def distribution(name: str) -> Distribution:
         if name == "box2d":
             raise task_module.metadata.PackageNotFoundError(name)
-        return "1"
+        return installed(name)
 
-    monkeypatch.setattr(task_module.metadata, "version", version)
+    monkeypatch.setattr(task_module.metadata, "distribution", distribution)
 
 
 def test_one_line_says_which_extra_is_missing_before_anything_runs(
