@@ -74,8 +74,9 @@ def limits(point: Any, resampled: Floats, n: int, tasks: int, plain: bool) -> tu
         return student_limits(point, resampled.std(axis=0), n, tasks)
     tail = (1 - CONFIDENCE) / 2 if plain else _tail(n, tasks)
     # without interpolation: all resamples of few seeds are few values
-    low, high = np.quantile(resampled, [tail, 1 - tail], axis=0, method="inverted_cdf")
-    return low, high
+    out = max(0, int(np.ceil(tail * len(resampled))) - 1)  # how many lie outside, at each end
+    ordered = np.sort(np.ascontiguousarray(resampled.T), axis=-1)  # several times as fast as along the first axis
+    return ordered[..., out], ordered[..., len(resampled) - 1 - out]
 
 
 def student_limits(point: Any, spread: Any, n: int, tasks: int) -> tuple[Any, Any]:

@@ -132,7 +132,7 @@ def aggregates(scores: Floats, seed: int, reps: int = REPS, plain: bool = False)
     drawn = counts(n, tasks, reps, seed)  # [M, reps, n]
     task_means = np.matmul(drawn, scores.T[:, :, None])[..., 0] / n  # [M, reps]
     resampled = {
-        "median": np.median(task_means, axis=0),
+        "median": _centre(task_means, (tasks - 1) // 2),
         "IQM": _resampled_iqm(scores, seed, reps),
         "mean": task_means.mean(axis=0),
         "optimality gap": 1 - np.matmul(drawn, np.minimum(scores, 1).T[:, :, None]).sum(axis=(0, 2)) / scores.size,
