@@ -172,9 +172,16 @@ def main() -> None:
     content = {
         "replications": arguments.replications, "reps": REPS, "confidence": stats.CONFIDENCE,
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
-        "short": short, "rows": rows,
     }  # fmt: skip
-    arguments.out.write_text(json.dumps(content, indent=1) + "\n")
+    write(arguments.out, content, {"short": short, "rows": rows})
+
+
+def write(path: Path, facts: dict[str, Any], lists: dict[str, list[dict[str, Any]]]) -> None:
+    """One row of a list per line, so that a new measurement reads as a change of numbers."""
+    parts = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in facts.items()]
+    for name, rows in lists.items():
+        parts.append(f"{json.dumps(name)}: [\n " + ",\n ".join(map(json.dumps, rows)) + "\n]")
+    path.write_text("{" + ",\n".join(parts) + "}\n")
 
 
 if __name__ == "__main__":
