@@ -39,7 +39,7 @@ MEASURED: dict[tuple[str, int, int], dict[str, int]] = {
 KINDS = {
     "skewed": "skewed scores",
     "success rates": "success rates of 20 episodes",
-    "two modes": "scores in two modes (three seeds in ten fail)",
+    "two modes": "scores in two modes",
 }
 
 
@@ -59,7 +59,7 @@ def coverage_note(seeds: Sequence[int], tasks: int = 0) -> str:
         return ""
     return (
         "Intervals aim at 95 %. In simulations with a known truth they held it at least 93 times in a hundred, "
-        f"except: {'; '.join(short)}."
+        f"except: {'; '.join(short)}. In two modes: three seeds in ten fail."
     )
 
 
@@ -144,7 +144,18 @@ def _few(rows: Sequence[BeforeAfter]) -> list[str]:
     single = sorted({f"{row.cell.label} on {row.cell.task}" for row in rows if row.seeds == 1})
     if single:
         out.append(f"A single seed tells nothing about the spread between seeds: no interval for {', '.join(single)}.")
+    level = sorted({f"{row.cell.label} on {row.cell.task}" for row in rows if row.seeds > 1 and _alike(row)})
+    if level:
+        out.append(
+            "All seeds have the same final score, so that intervals have no width, which does not prove that other "
+            f"seeds would have it, too: {', '.join(level)}."
+        )
     return out
+
+
+def _alike(row: BeforeAfter) -> bool:
+    final = row.scores["final"]
+    return final is not None and final.spread == 0
 
 
 def _unequal(task: str, cells: Sequence[Cell], rows: Sequence[BeforeAfter]) -> list[str]:

@@ -112,8 +112,8 @@ def online_table(rows: Sequence[Online], metric: str) -> Table:
         "online",
         f"{metric} during fine-tuning: IQM over seeds with {stats.CONFIDENCE:.0%} interval. Worst dip: lowest score "
         "within the first k environment steps minus the score at the switch. Area: mean over the online phase "
-        "(trapezoids); regret: solved minus area. Steps count from the switch; a seed that never gets there counts as "
-        "later than all others, so a median that is not reached is not a number.",
+        "(trapezoids); regret: solved minus area. Noise alone makes the lowest of several evaluations low. Steps count "
+        "from the switch; a seed that never gets there counts as later than all others (a median of inf in the CSV).",
         ["task", "algorithm", "seeds", "worst dip", "score at the switch regained", "area", "regret",
          "steps to the threshold"],
         shown,

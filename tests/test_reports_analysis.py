@@ -237,6 +237,13 @@ def test_unequal_calendars_and_single_seeds_are_warned_of():
     assert np.isnan(rows[0].scores["final"].median.low)
 
 
+def test_an_interval_without_width_is_warned_of():
+    cells = [cell("pen", "a", {0: (0, 1), 1: (0, 1)}), cell("pen", "b", {0: (0, 1), 1: (0, 0.9)})]
+    rows, _ = analysis.before_after(cells, "success", 0)
+    (found,) = [w for w in analysis.warnings(cells, rows) if "no width" in w]
+    assert found.endswith(": a on pen.")
+
+
 def test_a_method_missing_on_a_task_is_named_and_not_averaged():
     scores = {0: (0.1, 0.5), 1: (0.1, 0.6)}
     names = [("pen", "a"), ("pen", "b"), ("door", "a"), ("door", "b"), ("hammer", "a")]
