@@ -150,6 +150,15 @@ def test_efficiency_ends_where_the_shortest_run_of_a_task_does():
     assert analysis.efficiency(*grid_of(offline), "success", 0) == ({}, "")
 
 
+def test_efficiency_begins_where_all_have_been_evaluated():
+    grid, cells = grid_of(
+        cell("pen", "awac", {0: (0.0, 0.5, 1.0)}, (0, 50, 100)), cell("pen", "sac", {0: (0.2, 0.3)}, (50, 100))
+    )
+    curves, _ = analysis.efficiency(grid, cells, "success", 0)
+    np.testing.assert_allclose(curves["sac"][1], [0.2, 0.3])
+    assert len(curves["sac"][0]) == 2
+
+
 def test_pairs_of_a_task_are_paired_by_seed_and_corrected_within_it():
     finals = {"awac": (0.9, 0.8, 0.85, 0.95), "sac": (0.2, 0.1, 0.2, 0.22), "cql": (0.9, 0.7, 0.9, 0.9)}
     cells = [cell("pen", a, {i: (0, v) for i, v in enumerate(values)}, (0, 9)) for a, values in finals.items()]

@@ -129,6 +129,13 @@ def test_expanded_levels_are_hesterbergs(n, tasks, level):
     assert norm.ppf(intervals._tail(n, tasks)) * np.sqrt((n - 1) / n) == pytest.approx(student.ppf(0.025, df))
 
 
+@pytest.mark.parametrize(("n", "tasks", "few"), [(4, 2, True), (5, 1, True), (5, 2, False), (6, 1, False)])
+def test_few_seeds_get_students_interval(n, tasks, few):
+    scores = np.tile(np.r_[np.zeros(n - 1), 1.0][:, None], (1, tasks))
+    got = stats.aggregates(scores, 0)["mean"]
+    assert (got.low < 0) == few  # percentiles never leave the range of the scores
+
+
 def test_three_seeds_give_students_interval_of_the_mean_which_their_iqm_is():
     scores = np.array([0.2, 0.9, 0.4])
     half = student.ppf(0.975, 2) * scores.std(ddof=1) / np.sqrt(3)
