@@ -1,99 +1,48 @@
-"""Tables: numbers once as CSV at full precision, and once as text for Markdown, LaTeX and the page."""
+"""The tables of a report."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from reports import stats
-from reports.analysis import LAST, SCALES, SCORE_COLUMNS, BeforeAfter, Gap
+from reports.before_after import LAST, SCORE_COLUMNS, BeforeAfter
 from reports.collect import Cell
+from reports.grid import Gap
+from reports.online import Online, Times
+from reports.pairs import Pair
 from reports.stats import Interval
+from reports.table import Table, Value, decimals, number, numbers, text
 
-__all__ = ["Table", "aggregate_table", "before_after_table", "cells_table", "gaps_table", "improvement_table"]
+__all__ = [
+    "Table", "aggregate_table", "before_after_table", "cells_table", "finals_table", "gaps_table",
+    "improvement_table", "online_table", "pairs_table",
+]  # fmt: skip
 
-Value = str | int | float | None
-
-
-@dataclass(frozen=True)
-class Table:
-    """`header` and `rows` for reading, `columns` and `records` (same order of rows) for computing."""
-
-    name: str
-    title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    columns: Sequence[str]
-    records: Sequence[Sequence[Value]]
-
-    def write(self, folder: Path) -> None:
-        """Write `name`.csv, `name`.md and `name`.tex."""
-        (folder / f"{self.name}.csv").write_text(self.csv())
-        (folder / f"{self.name}.md").write_text(self.markdown())
-        (folder / f"{self.name}.tex").write_text(self.latex())
-
-    def csv(self) -> str:
-        """Numbers with 9 significant digits; empty where there is none."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows([_plain(value) for value in record] for record in self.records)
-        return text.getvalue()
-
-    def markdown(self) -> str:
-        """The title and a pipe table."""
-        lines = [self.header, ["---"] * len(self.header), *self.rows]
-        cells = ("| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines)
-        return f"{self.title}\n\n" + "\n".join(cells) + "\n"
-
-    def latex(self) -> str:
-        """A booktabs tabular, everything escaped."""
-        lines = [" & ".join(map(_tex, line)) + r" \\" for line in (self.header, *self.rows)]
-        return "\n".join(
-            [
-                "% needs \\usepackage{booktabs}",
-                f"\\begin{{tabular}}{{{'l' * len(self.header)}}}",
-                "\\toprule",
-                lines[0],
-                "\\midrule",
-                *lines[1:],
-                "\\bottomrule",
-                "\\end{tabular}",
-                "",
-            ]
-        )
+ENDS = ("", "_low", "_high")
 
 
 def before_after_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
-    """Per task and entry: the score at the switch, final, best, mean of the last few, worst dip."""
+    """Per task and entry: the score at the switch, final, best, mean of the last few."""
+    digits = decimals(metric, _points(rows))
     shown, records = [], []
     for row in rows:
-        cell, texts, numbers = row.cell, [], []
+        cell, texts, found = row.cell, [], []
         for name in SCORE_COLUMNS:
             score = row.scores[name]
-            boot, t = (None, None) if score is None else (score.iqm, score.mean)
-            texts.append("–" if boot is None or t is None else _both(boot, t, row.seeds, metric))
-            numbers += [*_numbers(boot), *_numbers(t)]
+            iqm, mean = (None, None) if score is None else (score.iqm, score.mean)
+            texts.append(text(iqm, digits))
+            found += [*numbers(iqm), *numbers(mean)]
         final = f"{row.final_step:,}" + (" (offline only)" if cell.offline_only else "")
         shown.append([cell.task, cell.label, str(row.seeds), *texts[:2], final, *_after(texts, row)])
-        records.append(
-            [cell.task, cell.label, cell.first.profile, row.seeds, row.final_step, row.evaluations, *numbers]
-        )
+        records.append([cell.task, cell.label, cell.first.profile, row.seeds, row.final_step, row.evaluations, *found])
     stat = ("iqm", "iqm_low", "iqm_high", "mean", "t_low", "t_high")
-    title = (
-        f"{metric}: IQM over seeds with {stats.CONFIDENCE:.0%} bootstrap interval; with fewer than "
-        f"{stats.FEW} seeds also t: Student's interval of the mean, not clipped to possible values."
-    )
     return Table(
         "before_after",
-        title,
+        f"{metric}: IQM over seeds with {stats.CONFIDENCE:.0%} interval.",
         ["task", "algorithm", "seeds", "at the switch", "final", "final step",
-         "best of k evaluations, selected online", f"mean of last {LAST}", "worst dip below the switch"],
+         "best of k evaluations, selected online", f"mean of last {LAST}"],
         shown,
         ["task", "algorithm", "profile", "seeds", "final_step", "evaluations",
          *(f"{name}_{s}" for name in SCORE_COLUMNS for s in stat)],
@@ -101,20 +50,129 @@ def before_after_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
     )  # fmt: skip
 
 
+def _points(rows: Sequence[BeforeAfter]) -> list[float]:
+    return [score.iqm.point for row in rows for score in row.scores.values() if score is not None]
+
+
 def _after(texts: Sequence[str], row: BeforeAfter) -> list[str]:
-    best, last, dip = texts[2:]
+    best, last = texts[2:]
     if best == "–":
-        return [best, last, dip]
+        return [best, last]
     if row.evaluations < LAST:
         last = f"{last} (of {row.evaluations})"
-    return [f"{best} (k = {row.evaluations})", last, dip]
+    return [f"{best} (k = {row.evaluations})", last]
+
+
+def finals_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
+    """Per task and entry: mean, median and IQM of the final score."""
+    digits = decimals(metric, _points(rows))
+    shown, records = [], []
+    for row in rows:
+        score = row.scores["final"]
+        values = [None] * 3 if score is None else [score.mean, score.median, score.iqm]
+        name = [row.cell.task, row.cell.label]
+        spread = None if score is None else score.spread
+        shown.append([*name, str(row.seeds), *(text(value, digits) for value in values), _spread_text(spread, digits)])
+        records.append([*name, row.seeds, *(v for value in values for v in numbers(value)), spread])
+    kinds = ("mean", "median", "iqm")
+    return Table(
+        "finals",
+        f"Final {metric} with {stats.CONFIDENCE:.0%} intervals: of the mean Student's, of median and IQM from the "
+        f"bootstrap (Student's with its standard error below {stats.FEW + 1} seeds).",
+        ["task", "algorithm", "seeds", "mean", "median", "IQM", "standard deviation between seeds"],
+        shown,
+        ["task", "algorithm", "seeds", *(f"{kind}{end}" for kind in kinds for end in ENDS), "spread"],
+        records,
+    )
+
+
+def _spread_text(spread: float | None, digits: int) -> str:
+    return "–" if spread is None or np.isnan(spread) else number(spread, digits + 1)
+
+
+def online_table(rows: Sequence[Online], metric: str) -> Table:
+    """Per task and entry: dip and recovery after the switch, area, regret, steps to the threshold."""
+    digits = decimals(metric, [row.area.iqm.point for row in rows])
+    shown, records = [], []
+    for row in rows:
+        regret = None if row.regret is None else row.regret.iqm
+        threshold = "–" if row.threshold is None else f"{row.threshold:g}"
+        shown.append(
+            [row.cell.task, row.cell.label, str(row.seeds), f"{text(row.dip.iqm, digits)} (k = {row.window:,})",
+             _regained(row), text(row.area.iqm, digits), text(regret, digits),
+             "–" if row.reached is None else f"{_times(row.reached, 'reached')} (threshold {threshold})"]
+        )  # fmt: skip
+        reached: list[Value] = [None, None] if row.reached is None else [row.reached.happened, row.reached.median]
+        records.append(
+            [row.cell.task, row.cell.label, row.seeds, row.final_step, row.window, *numbers(row.dip.iqm), row.fell,
+             row.regained.happened, row.regained.median, *numbers(row.area.iqm), *numbers(regret), row.threshold,
+             *reached]
+        )  # fmt: skip
+    return Table(
+        "online",
+        f"{metric} during fine-tuning: IQM over seeds with {stats.CONFIDENCE:.0%} interval. Worst dip: lowest score "
+        "within the first k environment steps minus the score at the switch. Area: mean over the online phase "
+        "(trapezoids); regret: solved minus area. Noise alone makes the lowest of several evaluations low. Steps count "
+        "from the switch; a seed that never gets there counts as later than all others (a median of inf in the CSV).",
+        ["task", "algorithm", "seeds", "worst dip", "score at the switch regained", "area", "regret",
+         "steps to the threshold"],
+        shown,
+        ["task", "algorithm", "seeds", "final_step", "dip_window", *(f"dip_iqm{end}" for end in ENDS), "fell",
+         "regained", "regained_median_step", *(f"area_iqm{end}" for end in ENDS),
+         *(f"regret_iqm{end}" for end in ENDS), "threshold", "reached", "reached_median_step"],
+        records,
+    )  # fmt: skip
+
+
+def _regained(row: Online) -> str:
+    if not row.fell:
+        return f"none of {row.seeds} fell"
+    fell = "" if row.fell == row.seeds else f" ({row.seeds - row.fell} never fell)"
+    return _times(row.regained, "regained it") + fell
+
+
+def _times(times: Times, what: str) -> str:
+    """`3 of 5 regained it, median 4,000 steps`."""
+    median = f"{times.median:,.0f} steps" if np.isfinite(times.median) else "not reached"
+    share = f"{times.happened} of {len(times.steps)} {what}"
+    return share if not times.happened else f"{share}, median {median}"
+
+
+def pairs_table(pairs: Sequence[Pair], metric: str, name: str = "differences") -> Table:
+    """Differences of final scores, on each task or over tasks."""
+    digits = decimals(metric, [pair.difference.interval.point for pair in pairs])
+    shown, records = [], []
+    for pair in pairs:
+        value, where = pair.difference.interval, [pair.task] if pair.task else []
+        p = "–" if np.isnan(pair.adjusted) else f"{pair.adjusted:.3f}"
+        shown.append([*where, pair.ahead, pair.behind, text(value, digits), p, _verdict(pair), pair.seeds])
+        found = [*numbers(value), pair.difference.p, pair.adjusted, int(pair.paired), pair.seeds]
+        records.append([*where, pair.ahead, pair.behind, *found])
+    tasks, family = (["task"], "pairs of a task") if any(pair.task for pair in pairs) else ([], f"{len(pairs)} pair(s)")
+    return Table(
+        name,
+        f"Final {metric}, mean of X minus mean of Y, with {stats.CONFIDENCE:.0%} interval: paired by seed where both "
+        f"ran the same seeds, else Welch's. p after Holm's correction for the {family}; intervals are uncorrected.",
+        [*tasks, "X", "Y", "X − Y", "p (Holm)", "verdict", "seeds"],
+        shown,
+        [*tasks, "x", "y", "difference", "low", "high", "p", "p_holm", "paired", "seeds"],
+        records,
+    )
+
+
+def _verdict(pair: Pair) -> str:
+    if np.isnan(pair.adjusted):
+        return "no interval from a single seed"
+    if not pair.told_apart:
+        return "not told apart"
+    return f"{pair.ahead if pair.difference.interval.point > 0 else pair.behind} higher"
 
 
 def aggregate_table(table: Mapping[str, Mapping[str, Interval]], tasks: int, seeds: int) -> Table:
     """rliable's aggregates over tasks."""
-    shown = [[label, *(_text(by_name[name], 2) for name in stats.AGGREGATES)] for label, by_name in table.items()]
+    shown = [[label, *(text(by_name[name], 2) for name in stats.AGGREGATES)] for label, by_name in table.items()]
     records = [
-        [label, tasks, seeds, *(v for name in stats.AGGREGATES for v in _numbers(by_name[name]))]
+        [label, tasks, seeds, *(v for name in stats.AGGREGATES for v in numbers(by_name[name]))]
         for label, by_name in table.items()
     ]
     columns = [f"{n.lower().replace(' ', '_')}{end}" for n in stats.AGGREGATES for end in ("", "_low", "_high")]
@@ -131,8 +189,8 @@ def aggregate_table(table: Mapping[str, Mapping[str, Interval]], tasks: int, see
 
 def improvement_table(table: Mapping[tuple[str, str], Interval]) -> Table:
     """P(X > Y) of each pair."""
-    shown = [[x, y, _text(value, 2)] for (x, y), value in table.items()]
-    records = [[x, y, *_numbers(value)] for (x, y), value in table.items()]
+    shown = [[x, y, text(value, 2)] for (x, y), value in table.items()]
+    records = [[x, y, *numbers(value)] for (x, y), value in table.items()]
     return Table(
         "improvement",
         f"Probability that a run of X scores above one of Y; {len(table)} pair(s), uncorrected for that.",
@@ -176,36 +234,3 @@ def _progress(cell: Cell) -> str:
     what = "environment steps" if phase == "online" else "offline updates"
     message = f": {status['message']}" if status.get("message") else ""
     return f"unfinished, {status.get('state', 'state unknown')} at {done:,}{share} {what}{message}"
-
-
-def _both(boot: Interval, t: Interval, seeds: int, metric: str) -> str:
-    digits = 2 if SCALES.get(metric) == 1.0 else 1
-    if seeds == 1 or seeds >= stats.FEW:
-        return _text(boot, digits)
-    return f"{_text(boot, digits)} t {_text(t, digits).partition(' ')[2]}"
-
-
-def _text(value: Interval, digits: int) -> str:
-    def number(x: float) -> str:
-        return f"{round(x, digits) + 0.0:.{digits}f}".replace("-", "−")  # + 0.0: never "-0.00"
-
-    if np.isnan(value.low):
-        return number(value.point)
-    return f"{number(value.point)} [{number(value.low)}, {number(value.high)}]"
-
-
-def _numbers(value: Interval | None) -> list[Value]:
-    return [None] * 3 if value is None else [value.point, value.low, value.high]
-
-
-def _plain(value: Value) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
-
-
-def _tex(text: str) -> str:
-    special = {c: f"\\{c}" for c in "&%$#_{}"}
-    special |= {"–": "--", "−": "$-$", ">": "$>$", "<": "$<$"}
-    special |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(c, c) for c in text)

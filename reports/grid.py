@@ -1,0 +1,166 @@
+"""The complete grid of entries and tasks under all statistics over tasks, and what is computed on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reports import stats
+from reports.collect import Cell, Curve
+from reports.stats import Floats, Interval
+
+__all__ = ["SCALES", "Common", "Gap", "common", "efficiency", "improvements", "usable"]
+
+# metrics that mean the same on every task, and the value that counts as solved
+SCALES = {"success": 1.0, "success_any": 1.0, "success_steps": 1.0, "normalized_score": 100.0}
+
+
+Efficiency = tuple[Floats, Floats, Floats, Floats]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that is not in a comparison, and why."""
+
+    task: str
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Common:
+    """The complete grid under all statistics over tasks: `scores[label]` is [seeds, tasks], 1 is solved."""
+
+    labels: tuple[str, ...]
+    tasks: tuple[str, ...]
+    seeds: int
+    scores: dict[str, NDArray[np.float64]] = field(repr=False)
+    left_out: tuple[Gap, ...]
+
+
+def usable(cell: Cell, metric: str) -> tuple[Curve | None, list[str]]:
+    """`Cell.usable` without seeds that hold infinite values; evaluations that not all seeds have are named, too."""
+    curve, why = cell.usable(metric)
+    whole = cell.curve(metric)
+    if curve is None or whole is None:
+        return curve, why
+    finite = np.asarray(np.isfinite(curve.values).all(axis=1))
+    infinite = [seed for seed, good in zip(curve.seeds, finite.tolist(), strict=True) if not good]
+    why += [f"seed {seed} has an infinite {metric!r}" for seed in infinite]
+    skipped = sorted({int(step) for step in whole.steps} - {int(step) for step in curve.steps})
+    if skipped:
+        steps = ", ".join(f"{step:,}" for step in skipped[:3]) + (", ..." if len(skipped) > 3 else "")
+        why.append(f"{len(skipped)} of {len(whole.steps)} evaluations not used (step {steps}): not every seed has them")
+    if not finite.any():
+        return None, why
+    seeds = tuple(seed for seed in curve.seeds if seed not in infinite)
+    return Curve(seeds, curve.steps, curve.values[finite]), why
+
+
+def common(cells: Sequence[Cell], metric: str) -> Common:
+    """The largest complete grid of entries x tasks, and by name everything that is not in it.
+
+    Entries that completed the fewest tasks are dropped one by one as long as the grid of the rest is larger:
+    one entry run on a single task must not reduce everybody's comparison to that task.
+    """
+    gaps: list[Gap] = []
+    done: dict[str, dict[str, Curve]] = {}  # label -> task -> curve
+    for cell in cells:
+        if not cell.finished:
+            gaps.append(Gap(cell.task, cell.label, f"unfinished: {cell.first.where}"))
+            continue
+        curve, why = usable(cell, metric)
+        gaps += [Gap(cell.task, cell.label, reason) for reason in why]
+        if curve is not None:
+            done.setdefault(cell.label, {})[cell.task] = curve
+    labels, tasks = _largest_grid({label: set(by_task) for label, by_task in done.items()})
+    for label, by_task in done.items():
+        if label not in labels:
+            reason = f"completed only {len(by_task)} task(s): comparing it would leave out more than it adds"
+            gaps += [Gap(task, label, reason) for task in by_task]
+        else:
+            for task in sorted(set(by_task) - set(tasks)):
+                lacking = ", ".join(other for other in labels if task not in done[other])
+                gaps.append(Gap(task, label, f"the task is left out: not completed by {lacking}"))
+    seeds = min((len(done[label][task].seeds) for label in labels for task in tasks), default=0)
+    scores = {}
+    for label in labels:
+        scores[label] = np.stack([done[label][t].values[:seeds, -1] for t in tasks], axis=1) / SCALES[metric]
+        for task in tasks:
+            spare = done[label][task].seeds[seeds:]
+            if spare:
+                names = ", ".join(map(str, spare))
+                gaps.append(Gap(task, label, f"seed(s) {names} not used: the common number of seeds is {seeds}"))
+    return Common(labels, tasks, seeds, scores, tuple(sorted(gaps, key=lambda g: (g.task, g.label, g.reason))))
+
+
+def _largest_grid(done: dict[str, set[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    order = sorted(done, key=lambda label: (-len(done[label]), label))
+    best: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    if len(order) == 1:
+        return (order[0],), tuple(sorted(done[order[0]]))
+    for count in range(len(order), 1, -1):
+        tasks = set.intersection(*(done[label] for label in order[:count]))
+        if count * len(tasks) > len(best[0]) * len(best[1]):
+            best = tuple(sorted(order[:count])), tuple(sorted(tasks))
+    return best
+
+
+def improvements(grid: Common, seed: int) -> dict[tuple[str, str], Interval]:
+    """P(X > Y) of each pair of compared entries."""
+    pairs = combinations(grid.labels, 2)
+    return {(x, y): stats.improvement(grid.scores[x], grid.scores[y], seed) for x, y in pairs}
+
+
+def efficiency(grid: Common, cells: Sequence[Cell], metric: str, seed: int) -> tuple[Mapping[str, Efficiency], str]:
+    """IQM over all runs of the grid during the online phase: label -> (x, point, low, high), and what x counts.
+
+    Where all cells share one calendar x is the environment step; else the share of each task's online phase, as far
+    as the shortest run of the task went, at the points of the coarsest calendar. A run's score at a point is its last
+    evaluation so far, so an entry without an online phase is a level line at its score at the switch. In units of the
+    metric. Empty if the grid is, or if no cell has an online phase.
+    """
+    curves = _online_curves(grid, cells, metric)
+    online = {key: curve for key, curve in curves.items() if curve.steps[-1] > 0}
+    if not online:
+        return {}, ""
+    ends = {t: min((int(c.steps[-1]) for (_, own), c in online.items() if own == t), default=0) for t in grid.tasks}
+    calendars = {(ends[t], tuple(c.steps[c.steps <= ends[t]].tolist())) for (_, t), c in online.items()}
+    end, calendar = min(calendars, key=lambda one: (len(one[1]), one))
+    name, x = "environment steps", np.array(calendar, dtype=np.float64)
+    if len(calendars) > 1:
+        name, x = "share of the online phase", x / end
+    out: dict[str, Efficiency] = {}
+    for label in grid.labels:
+        at = {t: x * ends[t] if len(calendars) > 1 else x for t in grid.tasks}
+        runs = np.stack([_so_far(curves[label, t], at[t]) for t in grid.tasks], axis=-1)  # [seeds, points, tasks]
+        known = ~np.isnan(runs).any(axis=(0, 2))
+        found = [stats.iqm_over_tasks(runs[:, i], seed) for i in np.flatnonzero(known)]
+        limits = np.array([(one.point, one.low, one.high) for one in found]).reshape(-1, 3).T
+        out[label] = (x[known], *limits)
+    return out, name
+
+
+def _online_curves(grid: Common, cells: Sequence[Cell], metric: str) -> dict[tuple[str, str], Curve]:
+    """(label, task) -> the scores from the switch on of the seeds that the grid uses."""
+    out = {}
+    for cell in cells:
+        if not cell.finished or cell.label not in grid.labels or cell.task not in grid.tasks:
+            continue
+        curve, _ = usable(cell, metric)
+        if curve is not None:
+            since = curve.steps >= min(0, int(curve.steps[-1]))  # what stops before the switch counts with its last
+            out[cell.label, cell.task] = Curve(
+                curve.seeds[: grid.seeds], curve.steps[since], curve.values[: grid.seeds, since]
+            )
+    return out
+
+
+def _so_far(curve: Curve, points: Floats) -> Floats:
+    """[seeds, points]: each seed's last evaluation at or before each point, NaN before its first."""
+    column = np.searchsorted(curve.steps, points + 1e-6, side="right") - 1  # a share times a length is rounded
+    return np.where(column < 0, np.nan, curve.values[:, np.maximum(column, 0)])

@@ -1,0 +1,107 @@
+"""A table: numbers once as CSV at full precision, and once as text for Markdown, LaTeX and the page."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from reports.grid import SCALES
+from reports.stats import Interval
+
+__all__ = ["Table", "Value", "decimals", "number", "numbers", "text"]
+
+Value = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """`header` and `rows` for reading, `columns` and `records` (same order of rows) for computing."""
+
+    name: str
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    columns: Sequence[str]
+    records: Sequence[Sequence[Value]]
+
+    def write(self, folder: Path) -> None:
+        """Write `name`.csv, `name`.md and `name`.tex."""
+        (folder / f"{self.name}.csv").write_text(self.csv())
+        (folder / f"{self.name}.md").write_text(self.markdown())
+        (folder / f"{self.name}.tex").write_text(self.latex())
+
+    def csv(self) -> str:
+        """Numbers with 9 significant digits; empty where there is none."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows([_plain(value) for value in record] for record in self.records)
+        return text.getvalue()
+
+    def markdown(self) -> str:
+        """The title and a pipe table."""
+        lines = [self.header, ["---"] * len(self.header), *self.rows]
+        cells = ("| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines)
+        return f"{self.title}\n\n" + "\n".join(cells) + "\n"
+
+    def latex(self) -> str:
+        """A booktabs tabular, everything escaped."""
+        lines = [" & ".join(map(_tex, line)) + r" \\" for line in (self.header, *self.rows)]
+        return "\n".join(
+            [
+                "% needs \\usepackage{booktabs}",
+                f"\\begin{{tabular}}{{{'l' * len(self.header)}}}",
+                "\\toprule",
+                lines[0],
+                "\\midrule",
+                *lines[1:],
+                "\\bottomrule",
+                "\\end{tabular}",
+                "",
+            ]
+        )
+
+
+def decimals(metric: str, points: Iterable[float]) -> int:
+    """Places after the point: two for shares, one for scores of 100, three digits of the largest raw value."""
+    if metric in SCALES:
+        return 2 if SCALES[metric] == 1.0 else 1
+    largest = max((abs(x) for x in points if np.isfinite(x)), default=0.0)
+    return int(np.clip(2 - np.floor(np.log10(largest)), 0, 4)) if largest > 0 else 1
+
+
+def number(x: float, digits: int) -> str:
+    """A number with a minus sign that does not look like a hyphen."""
+    return f"{round(x, digits) + 0.0:,.{digits}f}".replace("-", "−")  # + 0.0: never "-0.00"
+
+
+def text(value: Interval | None, digits: int) -> str:
+    """`0.62 [0.51, 0.70]`; only the estimate without an interval, a dash without an estimate."""
+    if value is None or np.isnan(value.point):
+        return "–"
+    if np.isnan(value.low):
+        return number(value.point, digits)
+    return f"{number(value.point, digits)} [{number(value.low, digits)}, {number(value.high, digits)}]"
+
+
+def numbers(value: Interval | None) -> list[Value]:
+    """Estimate and limits, for computing."""
+    return [None] * 3 if value is None else [value.point, value.low, value.high]
+
+
+def _plain(value: Value) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def _tex(text: str) -> str:
+    special = {c: f"\\{c}" for c in "&%$#_{}"}
+    special |= {"–": "--", "−": "$-$", ">": "$>$", "<": "$<$"}
+    special |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(c, c) for c in text)
