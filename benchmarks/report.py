@@ -102,7 +102,7 @@ def measure(what: str, root: Path) -> dict[str, Any]:
     else:
         from reports.collect import collect
 
-        cells = collect(root / "runs")
+        cells = collect([root / "runs"]).cells
         out = {"reading_s": time.perf_counter() - start, "parts_s": statistics(cells)}
         out["statistics_s"] = sum(out["parts_s"].values())
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

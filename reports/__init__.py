@@ -13,7 +13,7 @@ __all__ = ["build"]
 
 
 def build(
-    roots: Sequence[Path], out: Path, inputs: Sequence[Path] = (), headline: str | None = None, seed: int = 0,
+    roots: Path | Sequence[Path], out: Path, inputs: Sequence[Path] = (), headline: str | None = None, seed: int = 0,
     suite: Suite | None = None,
 ) -> Path:  # fmt: skip
     """Write the report on all runs below `roots` and the tidy CSVs `inputs` into `out`.
@@ -27,4 +27,5 @@ def build(
     """
     from reports.page import build as build_page  # late: matplotlib and rliable take seconds to import
 
-    return build_page([Path(p) for p in roots], Path(out), [Path(p) for p in inputs], headline, seed, suite)
+    folders = [roots] if isinstance(roots, (str, Path)) else roots
+    return build_page([Path(p) for p in folders], Path(out), [Path(p) for p in inputs], headline, seed, suite)

@@ -12,7 +12,7 @@ from reports import stats
 from reports.analysis import SCALES
 from reports.collect import Cell, Curve
 from reports.stats import Interval
-from reports.tables import Table, Value
+from reports.table import Table, Value
 from suite.papers import Printed
 
 __all__ = ["Beside", "beside", "beside_table"]

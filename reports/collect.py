@@ -8,32 +8,21 @@ profile, data, success rule) and share no seed; what differs becomes an entry of
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from reports.metrics import SCORES, Curve, of_rows, read_metrics
 from reports.parallel import spreading
-from suite.record import RecordError, Row, find_runs, read_run, read_tidy
+from suite.record import RecordError, find_runs, read_facts, read_tidy
 
 __all__ = ["SCORES", "Cell", "Collection", "Curve", "Quarantined", "Source", "collect", "merge", "usual_dataset"]
 
-# what an evaluation measures; everything else in metrics.csv is a diagnostic
-SCORES = ("success", "success_any", "success_steps", "return", "normalized_score", "episode_length", "final_reward")
 NEEDED = ("name", "hash", "profile", "settings")
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One metric over training; NaN where a seed has no value at a step."""
-
-    seeds: tuple[int, ...]
-    steps: NDArray[np.int64]  # [T], ascending; 0 is the switch
-    values: NDArray[np.float64]  # [seeds, T]
 
 
 @dataclass(frozen=True)
@@ -200,7 +189,7 @@ def merge(curves: Sequence[Curve]) -> Curve | None:
 
 def _run_source(folder: Path, where: str) -> Source:
     try:
-        run = read_run(folder)
+        run = read_facts(folder)
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{folder}: damaged run folder ({error}); delete it to run this cell again") from None
     for key in NEEDED:
@@ -208,18 +197,17 @@ def _run_source(folder: Path, where: str) -> Source:
             raise RecordError(f"{folder / 'run.json'}: no {key!r}: not written by this version of `bench run`")
     if not all(isinstance(v, dict) and "value" in v for v in run.run["settings"].values()):
         raise RecordError(f"{folder / 'run.json'}: a setting without 'value': not written by `bench run`")
-    metrics = folder / "metrics.csv"
-    curves, diverged = _curves(run.rows, metrics)
-    evaluated = {s for name in SCORES if name in curves for s in curves[name].seeds}
+    metrics = read_metrics(folder, run.finished)
+    evaluated = {s for name in SCORES if name in metrics.curves for s in metrics.curves[name].seeds}
     unlisted = sorted(evaluated - set(run.seeds))
     silent = sorted(set(run.seeds) - evaluated)
     if unlisted:
-        raise RecordError(f"{metrics}: rows of seed {unlisted[0]}, which run.json does not list")
+        raise RecordError(f"{folder}: metrics.csv has rows of seed {unlisted[0]}, which run.json does not list")
     if run.finished and silent:
-        raise RecordError(f"{metrics}: the run is marked finished but seed {silent[0]} has no evaluation in it")
+        raise RecordError(f"{folder}: the run is marked finished but seed {silent[0]} has no evaluation in metrics.csv")
     return Source(
-        where, run.algo, _task(run.task, run.run), tuple(sorted(run.seeds)), run.finished, run.run, run.status, curves,
-        diverged, _score_lines(run.rows),
+        where, run.algo, _task(run.task, run.run), tuple(sorted(run.seeds)), run.finished, run.run, run.status,
+        metrics.curves, metrics.diverged, metrics.lines,
     )  # fmt: skip
 
 
@@ -232,38 +220,12 @@ def _task(task: str, run: Mapping[str, Any]) -> str:
 def _tidy_sources(path: Path) -> list[Source]:
     out = []
     for (algo, env), rows in read_tidy(path).items():
-        curves, diverged = _curves(rows, path)
+        metrics = of_rows(rows, path)
         seeds = tuple(sorted({row.seed for row in rows}))
-        out.append(Source(path.name, algo, env, seeds, True, {}, {}, curves, diverged, _score_lines(rows)))
+        out.append(
+            Source(path.name, algo, env, seeds, True, {}, {}, metrics.curves, metrics.diverged, metrics.lines)
+        )  # fmt: skip
     return out
-
-
-def _score_lines(rows: Iterable[Row]) -> list[str]:
-    return [row.line() for row in rows if row.metric in SCORES or row.metric == "diverged"]
-
-
-def _curves(rows: Iterable[Row], path: Path) -> tuple[dict[str, Curve], dict[int, int]]:
-    points: dict[str, dict[tuple[int, int], float]] = {}
-    for row in rows:
-        at = points.setdefault(row.metric, {})
-        key = (row.seed, row.env_step)
-        if key in at and row.metric in SCORES:
-            raise RecordError(f"{path}: two values of {row.metric!r} for seed {row.seed} at env_step {row.env_step}")
-        at[key] = row.value
-    first: dict[int, int] = {}
-    for (seed, step), value in sorted(points.pop("diverged", {}).items()):
-        if value == 1:
-            first.setdefault(seed, step)
-    return {metric: _curve(at) for metric, at in points.items()}, first
-
-
-def _curve(points: Mapping[tuple[int, int], float]) -> Curve:
-    keys = np.array(list(points), dtype=np.int64).reshape(-1, 2)  # [rows, (seed, env_step)]
-    seeds, row = np.unique(keys[:, 0], return_inverse=True)
-    steps, column = np.unique(keys[:, 1], return_inverse=True)
-    values = np.full((len(seeds), len(steps)), np.nan)
-    values[row, column] = list(points.values())
-    return Curve(tuple(seeds.tolist()), steps, values)
 
 
 def _condition(source: Source) -> str:

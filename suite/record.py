@@ -15,6 +15,7 @@ steps per seed. Every value is written with 9 significant digits, which a float3
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime
 import fcntl
 import hashlib
@@ -28,8 +29,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 __all__ = [
-    "COLUMNS", "LOCK", "METRICS", "SCORE_UNITS", "RecordError", "Row", "Run", "RunWriter",
-    "config_hash", "find_runs", "read_run", "read_status", "read_tidy", "write_json",
+    "COLUMNS", "LOCK", "METRICS", "PHASES", "SCORE_UNITS", "RecordError", "Row", "Run", "RunWriter",
+    "config_hash", "find_runs", "read_facts", "read_run", "read_status", "read_tidy", "write_json",
 ]  # fmt: skip
 
 FORMAT = 1
@@ -219,20 +220,25 @@ class RunWriter:
 
 def read_run(path: Path) -> Run:
     """Read one run folder; raises `RecordError` when it is not one or is damaged."""
+    run = read_facts(path)
+    metrics = path / "metrics.csv"
+    try:
+        with metrics.open(newline="") as f:
+            rows = list(_rows(f, metrics, partial_end=not run.finished))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{metrics} cannot be read ({error}); delete {path} to run it again") from None
+    return dataclasses.replace(run, rows=rows)
+
+
+def read_facts(path: Path) -> Run:
+    """A run folder without its metrics, of which there may be many; raises `RecordError` as `read_run` does."""
     run = _read_json(path / "run.json")
     if run.get("format") != FORMAT:
         raise RecordError(f"{path / 'run.json'}: format {run.get('format')!r}, this version reads {FORMAT}")
     for key in ("algo", "task", "seeds"):
         if key not in run:
             raise RecordError(f"{path / 'run.json'}: no {key!r}: not a run folder of this suite")
-    status = read_status(path)
-    metrics = path / "metrics.csv"
-    try:
-        with metrics.open(newline="") as f:
-            rows = list(_rows(f, metrics, partial_end=status.get("state") != "finished"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{metrics} cannot be read ({error}); delete {path} to run it again") from None
-    return Run(path, run, status, rows)
+    return Run(path, run, read_status(path), ())
 
 
 def read_status(path: Path) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def test_the_common_grid_keeps_the_most_and_says_what_it_drops(tmp_path):
         if task != "c":
             write(tmp_path, task, "sac", {**PLAIN, 3: PLAIN[0]} if task == "a" else PLAIN)
     write(tmp_path, "a", "cql", PLAIN)
-    grid = analysis.common(collect(tmp_path), "success")
+    grid = analysis.common(collect([tmp_path]).cells, "success")
     assert (grid.labels, grid.tasks, grid.seeds) == (("awac", "sac"), ("a", "b"), 3)
     np.testing.assert_allclose(grid.scores["awac"], np.array([[0.8, 0.6, 1.0]] * 2).T)
     gaps = {(g.task, g.label): g.reason for g in grid.left_out}
@@ -163,17 +163,17 @@ def test_the_common_grid_keeps_the_most_and_says_what_it_drops(tmp_path):
 def test_runs_are_pooled_only_if_nothing_but_their_seeds_differs(tmp_path):
     write(tmp_path, "pen", "awac", {0: PLAIN[0]}, hash="00000000")
     write(tmp_path, "pen", "awac", {1: PLAIN[1]}, hash="11111111")
-    (cell,) = collect(tmp_path)
+    (cell,) = collect([tmp_path]).cells
     assert (cell.label, cell.seeds) == ("awac", (0, 1))
     write(tmp_path, "pen", "awac", {2: PLAIN[2]}, hash="22222222", temperature=0.3)
-    assert [c.label for c in collect(tmp_path)] == ["awac [quick-00000000]", "awac [quick-22222222]"]
+    assert [c.label for c in collect([tmp_path]).cells] == ["awac [quick-00000000]", "awac [quick-22222222]"]
 
 
 @pytest.mark.parametrize("other", [{"dataset": {"id": "data", "fingerprint": "beef"}}, {"success_rule": "any"}])
 def test_runs_on_other_data_or_another_rule_are_not_pooled(tmp_path, other):
     write(tmp_path, "pen", "awac", {0: PLAIN[0]})
     write(tmp_path, "pen", "awac", {1: PLAIN[1]}, name="again", **other)
-    cells = collect(tmp_path)
+    cells = collect([tmp_path]).cells
     assert [c.label for c in cells] == ["awac [again]", "awac [quick]"]
     assert any("not the same" in w for w in analysis.warnings(cells, []))
 
@@ -181,7 +181,7 @@ def test_runs_on_other_data_or_another_rule_are_not_pooled(tmp_path, other):
 def test_a_seed_that_was_run_twice_is_not_two_seeds(tmp_path):
     write(tmp_path, "pen", "awac", PLAIN)
     write(tmp_path, "pen", "awac", PLAIN, name="again")
-    assert [(c.label, len(c.seeds)) for c in collect(tmp_path)] == [("awac [again]", 3), ("awac [quick]", 3)]
+    assert [(c.label, len(c.seeds)) for c in collect([tmp_path]).cells] == [("awac [again]", 3), ("awac [quick]", 3)]
 
 
 def test_profiles_are_never_mixed_in_silence(tmp_path):
@@ -236,10 +236,10 @@ def test_results_come_back_through_input(report, tmp_path):
 
 def test_own_and_external_results_stand_side_by_side(runs, report):
     results = report / "results.csv"
-    cells = collect(runs, [results])
+    cells = collect([runs], [results]).cells
     assert {"awac", "awac (external)"} <= {c.label for c in cells}
     with pytest.raises(RecordError, match="given twice"):
-        collect(runs, [results, results])
+        collect([runs], [results, results])
 
 
 def test_a_headline_without_a_common_scale_gets_no_statistics_over_tasks(small, tmp_path):
@@ -266,7 +266,7 @@ def test_the_headline_is_the_first_score_that_all_evaluated_runs_have(tmp_path, 
         lines = [line for line in lines if ",success," in line]
         metrics.write_text(header + "".join(line.replace("success", n) for n in names.split(",") for line in lines))
     write(tmp_path, "cheetah", "sac", {0: ()}, state="running")  # has no score yet and no say
-    assert analysis.headline(collect(tmp_path), None) == headline
+    assert analysis.headline(collect([tmp_path]).cells, None) == headline
 
 
 def test_one_run_of_one_seed_that_has_barely_begun(tmp_path):
@@ -298,13 +298,13 @@ def test_missing_metrics_and_lost_or_doubled_rows_are_damage(tmp_path):
     whole = path.read_text()
     path.write_text("".join(line for line in whole.splitlines(True) if not line.startswith("2,")))
     with pytest.raises(RecordError, match="seed 2 has no evaluation"):
-        collect(tmp_path)
+        collect([tmp_path])
     path.write_text(whole + whole.splitlines(True)[1])
     with pytest.raises(RecordError, match="two values of 'success' for seed 0 at env_step -100"):
-        collect(tmp_path)
+        collect([tmp_path])
     path.unlink()
     with pytest.raises(RecordError, match=r"metrics\.csv cannot be read|damaged run folder"):
-        collect(tmp_path)
+        collect([tmp_path])
 
 
 def test_a_failed_report_leaves_the_old_one_and_nothing_else(small, tmp_path, monkeypatch):
