@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports import stats
-from reports.analysis import SCALES
 from reports.collect import Cell, Curve
 from reports.stats import Interval
-from reports.table import Table, Value
+from reports.table import Table, Value, decimals, number, numbers, text
 from suite.papers import Printed
 
 __all__ = ["Beside", "beside", "beside_table"]
@@ -31,14 +30,14 @@ class Beside:
     verdict: str
 
 
-def beside(cells: Sequence[Cell], numbers: Sequence[Printed]) -> list[Beside]:
+def beside(cells: Sequence[Cell], printed: Sequence[Printed]) -> list[Beside]:
     """Each printed number with every finished cell of ours on the same task, data and method, or with none.
 
     The verdict says whether the printed number lies inside our 95 % interval, and after a semicolon how the two
     protocols differ: then neither the one nor the other is confirmed.
     """
     out = []
-    for number in numbers:
+    for number in printed:
         task = f"{number.task} ({number.dataset})" if number.dataset else number.task
         own = [c for c in cells if (c.task, c.first.algo) == (task, number.what) and c.finished]
         found = [b for cell in own if (b := _beside(cell, number)) is not None]
@@ -100,15 +99,14 @@ def beside_table(rows: Sequence[Beside]) -> Table:
         p = row.printed
         task = f"{p.task} ({p.dataset})" if p.dataset else p.task
         at = {"switch": "at the switch", "final": "final", "best": "best over training"}[p.at]
-        digits = 2 if SCALES.get(p.metric) == 1.0 else 1
-        ours = "–" if row.ours is None else _text(row.ours, digits)
+        digits = decimals(p.metric, [p.value])
         shown.append([
-            f"{p.paper} {p.place}", task, row.label, f"{p.metric}, {at}", f"{p.value:.{digits}f}", ours,
+            f"{p.paper} {p.place}", task, row.label, f"{p.metric}, {at}", number(p.value, digits),
+            text(row.ours, digits),
             str(row.seeds) if row.seeds else "–", row.verdict,
         ])  # fmt: skip
-        point, low, high = (None,) * 3 if row.ours is None else (row.ours.point, row.ours.low, row.ours.high)
         records.append([
-            p.paper, p.place, task, row.label, p.metric, p.at, p.value, point, low, high, row.seeds, row.verdict, p.note
+            p.paper, p.place, task, row.label, p.metric, p.at, p.value, *numbers(row.ours), row.seeds, row.verdict, p.note
         ])  # fmt: skip
     return Table(
         "beside_the_papers",
@@ -119,8 +117,3 @@ def beside_table(rows: Sequence[Beside]) -> Table:
          "verdict", "note"],
         records,
     )  # fmt: skip
-
-
-def _text(value: Interval, digits: int) -> str:
-    numbers = [f"{round(x, digits) + 0.0:.{digits}f}".replace("-", "−") for x in (value.point, value.low, value.high)]
-    return numbers[0] if np.isnan(value.low) else f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
