@@ -37,24 +37,22 @@ def beside(cells: Sequence[Cell], printed: Sequence[Printed]) -> list[Beside]:
     protocols differ: then neither the one nor the other is confirmed.
     """
     out = []
-    for number in printed:
-        task = f"{number.task} ({number.dataset})" if number.dataset else number.task
-        own = [c for c in cells if (c.task, c.first.algo) == (task, number.what) and c.finished]
-        found = [b for cell in own if (b := _beside(cell, number)) is not None]
-        nothing = (
-            "not finished here" if any((c.task, c.first.algo) == (task, number.what) for c in cells) else "not run"
-        )
-        out += found or [Beside(number, number.what, 0, None, NOT_A_RUN.get(number.what, nothing))]
+    for one in printed:
+        task = f"{one.task} ({one.dataset})" if one.dataset else one.task
+        own = [cell for cell in cells if (cell.task, cell.first.algo) == (task, one.what)]
+        found = [b for cell in own if cell.finished and (b := _beside(cell, one)) is not None]
+        nothing = "not finished here" if own else "not run"
+        out += found or [Beside(one, one.what, 0, None, NOT_A_RUN.get(one.what, nothing))]
     return out
 
 
-def _beside(cell: Cell, number: Printed) -> Beside | None:
-    curve, _ = cell.usable(number.metric)
-    values = None if curve is None else _values(curve, number.at, cell.offline_only)
+def _beside(cell: Cell, one: Printed) -> Beside | None:
+    curve, _ = cell.usable(one.metric)
+    values = None if curve is None else _values(curve, one.at, cell.offline_only)
     if curve is None or values is None:
         return None
     ours = stats.t_interval(values)
-    return Beside(number, cell.label, len(values), ours, _verdict(number, ours, _differences(cell, curve, number)))
+    return Beside(one, cell.label, len(values), ours, _verdict(one, ours, _differences(cell, curve, one)))
 
 
 def _values(curve: Curve, at: str, offline_only: bool) -> NDArray[np.float64] | None:
@@ -68,26 +66,26 @@ def _values(curve: Curve, at: str, offline_only: bool) -> NDArray[np.float64] | 
     return curve.values[:, column[0]] if column.size else None
 
 
-def _differences(cell: Cell, curve: Curve, number: Printed) -> list[str]:
+def _differences(cell: Cell, curve: Curve, one: Printed) -> list[str]:
     run = cell.first.run
     found = [] if cell.first.profile == "paper" else [f"profile {cell.first.profile}"]
     if cell.first.external:
         return ["settings unknown"]
     last = int(curve.steps[-1])
-    if number.at == "final" and number.steps is not None and last != number.steps:
-        found.append(f"{last:,} steps, not {number.steps:,}")
+    if one.at == "final" and one.steps is not None and last != one.steps:
+        found.append(f"{last:,} steps, not {one.steps:,}")
     if run.get("preset", "paper") != "paper":
         found.append(f"preset {run['preset']}")
-    return [*found, *([number.note] if number.note else [])]
+    return [*found, *([one.note] if one.note else [])]
 
 
-def _verdict(number: Printed, ours: Interval, differences: Sequence[str]) -> str:
+def _verdict(one: Printed, ours: Interval, differences: Sequence[str]) -> str:
     if np.isnan(ours.low):
         word = "one seed, no interval"
-    elif ours.low <= number.value <= ours.high:
+    elif ours.low <= one.value <= ours.high:
         word = "inside our interval"
     else:
-        word = "ours is above" if ours.low > number.value else "ours is below"
+        word = "ours is above" if ours.low > one.value else "ours is below"
     return f"{word}; different protocol: {', '.join(differences)}" if differences else word
 
 

@@ -1,4 +1,4 @@
-"""metrics.csv as curves. A report reads millions of rows: pandas parses them, and the record explains what it balks at."""
+"""metrics.csv as curves. A report reads millions of rows: pandas parses them, the record explains what it balks at."""
 
 from __future__ import annotations
 
