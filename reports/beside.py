@@ -104,7 +104,8 @@ def beside_table(rows: Sequence[Beside]) -> Table:
             str(row.seeds) if row.seeds else "–", row.verdict,
         ])  # fmt: skip
         records.append([
-            p.paper, p.place, task, row.label, p.metric, p.at, p.value, *numbers(row.ours), row.seeds, row.verdict, p.note
+            p.paper, p.place, task, row.label, p.metric, p.at, p.value, *numbers(row.ours), row.seeds, row.verdict,
+            p.note,
         ])  # fmt: skip
     return Table(
         "beside_the_papers",
