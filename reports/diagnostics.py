@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import matplotlib as mpl
@@ -20,6 +21,7 @@ from suite.record import METRICS
 __all__ = ["Panel", "diagnostics", "panels_of"]
 
 DOTS = 14  # per curve drawn as dots, so that they stay dots
+LONG = 30  # letters of two names that fit above a panel
 DECADES = 1e3  # values that differ by more than this factor are drawn on a logarithmic scale
 
 
@@ -34,6 +36,18 @@ class Panel:
     def metrics(self) -> tuple[str, ...]:
         """What the panel shows."""
         return (self.line,) if self.dots is None else (self.line, self.dots)
+
+    @property
+    def title(self) -> str:
+        """The names and how each is drawn; what long names begin with is written once."""
+        line, dots, start = self.line, self.dots, ""
+        if dots is None:
+            return line
+        if len(line + dots) > LONG:
+            parts = zip(line.split("_"), dots.split("_"), strict=False)
+            start = "_".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], parts))
+            line, dots = (name.removeprefix(f"{start}_") for name in (line, dots))
+        return f"{start}{': ' if start else ''}{line} —   {dots} ···"
 
 
 # in this order; then what algorithms record beyond the metrics they all share: duals, discrepancies, values
@@ -80,8 +94,7 @@ def _panel(ax: Any, cells: Sequence[Cell], panel: Panel, look: Mapping[str, Styl
         ax.set_yscale("log")
     else:
         ax.yaxis.set_major_locator(MaxNLocator(4))
-    title = panel.line if panel.dots is None else f"{panel.line} —   {panel.dots} ···"
-    put_title(ax, title, 2.9, size=9, pad=4)
+    put_title(ax, panel.title, 2.9, size=9, pad=4)
 
 
 def _draw(ax: Any, axis: SwitchAxis, curve: Curve, style: Style, dots: bool) -> Any:

@@ -47,6 +47,7 @@ DPI = 144  # of PNG files
 RC = {
     "font.size": 10,
     "axes.titlesize": 11,
+    "axes.titley": 1.0,  # a fixed place: looking for one measures every tick, a tenth of the time of a figure
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "0.35",
@@ -126,7 +127,7 @@ def score_text(value: float, metric: str) -> str:
 def save(figure: Figure, folder: Path, name: str) -> None:
     """Write `name`.png, .svg and .pdf; the same figure gives the same bytes."""
     with mpl.rc_context(RC):
-        png: dict[str, Any] = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 6}}
+        png: dict[str, Any] = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 4}}
         figure.savefig(folder / f"{name}.png", dpi=DPI, **png)
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})

@@ -111,7 +111,8 @@
       }));
     const clear = make("button", { type: "button", textContent: "Show all" });
     const panel = make("details", { className: "chooser" }, title,
-      group("algorithm", "Algorithms (none chosen: all)"), group("task", "Tasks (none chosen: all)"), clear);
+      group("algorithm", "Algorithms (none chosen: all)"), group("task", "Tasks (none chosen: all)"), clear,
+      make("span", { className: "soft", textContent: " Tables, tasks and runs follow the choice; figures show all algorithms." }));
     clear.addEventListener("click", () => {
       all("input", panel).forEach((box) => { box.checked = false; });
       for (const kind in chosen) chosen[kind].clear();
@@ -146,7 +147,7 @@
     image.replaceWith(button);
     button.append(image);
     button.addEventListener("click", () => {
-      Object.assign(picture, { src: image.src, alt: image.alt });
+      Object.assign(picture, { src: image.getAttribute("src"), alt: image.alt });
       caption.textContent = title;
       dialog.setAttribute("aria-label", title);
       resize(window.innerWidth < 700); // on a phone, a figure that fits is no larger than before

@@ -30,6 +30,12 @@ __all__ = ["build"]
 
 EXPLAINED = ("rliable", "numpy", "matplotlib")
 FILTERED = ("task", "algorithm", "highest", "next", "x", "y")  # columns by which the page's filter chooses rows
+# what matplotlib repeats in every text, and what the page needs of it
+FONTS = (
+    "'DejaVu Sans', 'Bitstream Vera Sans', 'Computer Modern Sans Serif', 'Lucida Grande', 'Verdana', 'Geneva', "
+    "'Lucid', 'Arial', 'Helvetica', 'Avant Garde', sans-serif"
+)
+SHORTER = "'DejaVu Sans', Verdana, sans-serif"
 BARS = 3  # entries up to which pairs are bars; more of them are squares
 
 
@@ -72,7 +78,9 @@ def _figure(folder: Path, name: str, title: str, says: str, figure: Figure) -> _
 def _image(path: Path) -> str:
     """The figure as a data URI: lines as SVG, and as PNG where these are so many that it is the smaller one."""
     drawing = path.with_name(f"{path.name}.svg").read_text(encoding="utf-8")
-    drawing = drawing[drawing.index("<svg") :].replace("%", "%25").replace("#", "%23").replace("\n", " ")
+    drawing = re.sub(r"(\.\d\d)\d+", r"\1", drawing[drawing.index("<svg") :])  # a hundredth of a point is enough
+    drawing = re.sub(r"\s+", " ", drawing).replace(FONTS, SHORTER).strip()
+    drawing = drawing.replace("%", "%25").replace("#", "%23")
     pixels = base64.b64encode(path.with_name(f"{path.name}.png").read_bytes()).decode()
     if len(html.escape(drawing)) <= len(pixels):
         return f"data:image/svg+xml,{drawing}"
