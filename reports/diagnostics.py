@@ -94,6 +94,8 @@ def _panel(ax: Any, cells: Sequence[Cell], panel: Panel, look: Mapping[str, Styl
         ax.set_yscale("log")
     else:
         ax.yaxis.set_major_locator(MaxNLocator(4))
+    for side in (ax.xaxis, ax.yaxis):
+        side.set_label_coords(0, 0)  # there is no name to place: looking for its place measures every tick
     put_title(ax, panel.title, 2.9, size=9, pad=4)
 
 

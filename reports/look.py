@@ -43,7 +43,7 @@ DASHES: tuple[Any, ...] = (
 )  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # when colours and dashes are used up
 CROWD = 4  # entries of one method that share its colour; more than that cannot be told apart by dashes
-DPI = 144  # of PNG files
+DPI = 120  # of PNG files
 RC = {
     "font.size": 10,
     "axes.titlesize": 11,

@@ -87,7 +87,7 @@ def column(tab, table, name):
     script = """([table, name]) => {
       const box = document.querySelector(`[aria-labelledby=table-${table}] table`);
       const at = [...box.tHead.rows[0].cells].findIndex((cell) => cell.textContent === name);
-      return [...box.tBodies[0].rows].filter((row) => !row.hidden).map((row) => row.cells[at].textContent);
+      return [...box.tBodies[0].rows].filter((row) => row.checkVisibility()).map((row) => row.cells[at].textContent);
     }"""
     return tab.evaluate(script, [table, name])
 
