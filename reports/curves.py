@@ -82,7 +82,7 @@ def curve_panels(
         figure, axes = grid_of_panels(len(tasks), columns, width, height, names)
         for ax, task in zip(axes, tasks, strict=True):
             _curve_panel(ax, [line for line in lines if line.task == task], metric, look, large)
-            put_title(ax, task, width - 0.9, pad=24, fontweight="bold")
+            put_title(ax, task, width - 0.9, pad=27, fontweight="bold")
         place_legend(figure, handles, names)
     return figure
 

@@ -78,13 +78,18 @@ def _figure(folder: Path, name: str, title: str, says: str, figure: Figure) -> _
 def _image(path: Path) -> str:
     """The figure as a data URI: lines as SVG, and as PNG where these are so many that it is the smaller one."""
     drawing = path.with_name(f"{path.name}.svg").read_text(encoding="utf-8")
-    drawing = re.sub(r"(\.\d\d)\d+", r"\1", drawing[drawing.index("<svg") :])  # a hundredth of a point is enough
+    drawing = re.sub(r"<[^>]+>", _rounded, drawing[drawing.index("<svg") :])
     drawing = re.sub(r"\s+", " ", drawing).replace(FONTS, SHORTER).strip()
     drawing = drawing.replace("%", "%25").replace("#", "%23")
     pixels = base64.b64encode(path.with_name(f"{path.name}.png").read_bytes()).decode()
     if len(html.escape(drawing)) <= len(pixels):
         return f"data:image/svg+xml,{drawing}"
     return f"data:image/png;base64,{pixels}"
+
+
+def _rounded(tag: re.Match[str]) -> str:
+    """A tag with its places to a hundredth of a point; text between tags is what a reader reads, and stays."""
+    return re.sub(r"(\.\d\d)\d+", r"\1", tag[0])
 
 
 def build(run_root: Path, out: Path, inputs: Sequence[Path], headline: str | None, seed: int) -> Path:

@@ -331,8 +331,11 @@ def test_a_run_shows_the_settings_in_which_it_differs_and_all_are_in_the_csv(run
 
 
 def test_a_figure_goes_into_the_page_in_the_smaller_of_two_forms(tmp_path):
-    (tmp_path / "f.svg").write_text('<?xml?>\n<svg a="#b 100%">\n<p/></svg>')
-    (tmp_path / "f.png").write_bytes(b"x" * 60)
-    assert page._image(tmp_path / "f") == 'data:image/svg+xml,<svg a="%23b 100%25"> <p/></svg>'
+    (tmp_path / "f.svg").write_text('<?xml?>\n<svg a="#b 100%">\n<p d="1.23999 4.5"/><text>0.12345</text></svg>')
+    (tmp_path / "f.png").write_bytes(b"x" * 200)
+    assert (
+        page._image(tmp_path / "f")
+        == 'data:image/svg+xml,<svg a="%23b 100%25"> <p d="1.23 4.5"/><text>0.12345</text></svg>'
+    )
     (tmp_path / "f.png").write_bytes(b"x" * 6)
     assert page._image(tmp_path / "f") == "data:image/png;base64,eHh4eHh4"
