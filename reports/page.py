@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from collections.abc import Sequence
@@ -15,49 +16,80 @@ from typing import Any
 import jinja2
 from matplotlib.figure import Figure
 
-from reports import analysis, curves, plots, stats, tables
-from reports.analysis import Gap
-from reports.collect import Cell, Source, collect
+from reports import analysis, curves, diagnostics, look, plots, stats, summary, tables
+from reports.analysis import BeforeAfter, Gap
+from reports.collect import Cell, collect
 from reports.folder import KIND, MARK, refuse_foreign, swapped_into, write_results
+from reports.look import Style
 from reports.parallel import spreading
+from reports.runs import Runs, settings_table, shown_runs
 from reports.tables import Table
 from suite.record import METRICS
 
 __all__ = ["build"]
 
 EXPLAINED = ("rliable", "numpy", "matplotlib")
+FILTERED = ("task", "algorithm", "highest", "next", "x", "y")  # columns by which the page's filter chooses rows
+# what matplotlib repeats in every text, and what the page needs of it
+FONTS = (
+    "'DejaVu Sans', 'Bitstream Vera Sans', 'Computer Modern Sans Serif', 'Lucida Grande', 'Verdana', 'Geneva', "
+    "'Lucid', 'Arial', 'Helvetica', 'Avant Garde', sans-serif"
+)
+SHORTER = "'DejaVu Sans', Verdana, sans-serif"
+BARS = 3  # entries up to which pairs are bars; more of them are squares
 
 
 @dataclass
 class _Figure:
-    """A figure as the page shows it."""
+    """A figure as the page shows it; `says` is what a reader hears who does not see it."""
 
     name: str
     title: str
-    png: str  # base64
+    says: str
+    width: int  # CSS pixels
+    height: int
+    image: str  # data URI
 
 
 @dataclass
 class _Report:
-    """What is being built, and where."""
+    """What is being built, and where; `quarantined` are run folders that could not be read."""
 
     folder: Path
     cells: Sequence[Cell]
     metric: str
     seed: int
+    quarantined: Sequence[Gap] = ()
 
-    def figure(self, name: str, title: str, figure: Figure) -> _Figure:
-        return _figure(self.folder, name, title, figure)
+    def figure(self, name: str, title: str, says: str, figure: Figure) -> _Figure:
+        return _figure(self.folder, name, title, says, figure)
 
     def table(self, table: Table) -> Table:
         table.write(self.folder / "tables")
         return table
 
 
-def _figure(folder: Path, name: str, title: str, figure: Figure) -> _Figure:
-    plots.save(figure, folder / "figures", name)
-    data = (folder / "figures" / f"{name}.png").read_bytes()
-    return _Figure(name, title, base64.b64encode(data).decode())
+def _figure(folder: Path, name: str, title: str, says: str, figure: Figure) -> _Figure:
+    look.save(figure, folder / "figures", name)
+    width, height = (round(inches * 96) for inches in figure.get_size_inches())
+    return _Figure(name, title, says, width, height, _image(folder / "figures" / name))
+
+
+def _image(path: Path) -> str:
+    """The figure as a data URI: lines as SVG, and as PNG where these are so many that it is the smaller one."""
+    drawing = path.with_name(f"{path.name}.svg").read_text(encoding="utf-8")
+    drawing = re.sub(r"<[^>]+>", _rounded, drawing[drawing.index("<svg") :])
+    drawing = re.sub(r"\s+", " ", drawing).replace(FONTS, SHORTER).strip()
+    drawing = drawing.replace("%", "%25").replace("#", "%23")
+    pixels = base64.b64encode(path.with_name(f"{path.name}.png").read_bytes()).decode()
+    if len(html.escape(drawing)) <= len(pixels):
+        return f"data:image/svg+xml,{drawing}"
+    return f"data:image/png;base64,{pixels}"
+
+
+def _rounded(tag: re.Match[str]) -> str:
+    """A tag with its places to a hundredth of a point; text between tags is what a reader reads, and stays."""
+    return re.sub(r"(\.\d\d)\d+", r"\1", tag[0])
 
 
 def build(run_root: Path, out: Path, inputs: Sequence[Path], headline: str | None, seed: int) -> Path:
@@ -88,26 +120,32 @@ def _content(report: _Report) -> dict[str, Any]:
     cells, metric, seed = report.cells, report.metric, report.seed
     rows, gaps = analysis.before_after(cells, metric, seed)
     lines = analysis.lines(cells, metric, seed)
-    look = plots.styles([cell.label for cell in cells])
+    styles = look.styles([cell.label for cell in cells])
     tasks = sorted({line.task for line in lines})
-    draw = partial(_task, folder=report.folder, metric=metric, look=look)
+    settings_table(cells).write(report.folder / "tables")
+    draw = partial(_task, folder=report.folder, metric=metric, styles=styles)
     with spreading(draw, _task_shares(cells, lines)) as drawn:
-        figure = curves.curve_panels(lines, tasks, metric, look) if tasks else None
-        title = f"{metric} across the switch"
+        over_tasks = _over_tasks(report, styles)
+        leaders = summary.leaders_table(rows, metric)
+        notices = summary.notices_table(cells, report.quarantined)
         return {
             "metric": metric,
             "meaning": METRICS.get(metric, "a metric of an outside package"),
             "seed": seed,
             "reps": stats.REPS,
+            "facts": summary.facts(cells, metric),
+            "leaders": report.table(leaders) if leaders else None,
             "warnings": analysis.warnings(cells, rows),
+            "notices": report.table(notices) if notices.rows else None,
             "spread": analysis.spread_note(rows, metric),
             "cells": report.table(tables.cells_table(cells)),
             "before_after": report.table(tables.before_after_table(rows, metric)) if rows else None,
+            "heat_map": _heat_map(report, rows),
             "gaps": _gaps(report, "left_out", "Left out of the final scores.", gaps),
-            "curves": report.figure("learning_curves", title, figure) if figure else None,
-            "over_tasks": _over_tasks(report, look),
+            "curves": _curves(report, lines, tasks, styles) if tasks else None,
+            "over_tasks": over_tasks,
             "tasks": list(drawn),
-            "runs": [_run(source) for cell in cells for source in cell.sources if not source.external],
+            "runs": shown_runs(cells),
             "unfinished_csv": any(not cell.finished for cell in cells),
             "tools": {name: version(name) for name in EXPLAINED},
         }
@@ -117,7 +155,30 @@ def _gaps(report: _Report, name: str, title: str, gaps: Sequence[Gap]) -> Table 
     return report.table(tables.gaps_table(name, title, gaps)) if gaps else None
 
 
-def _over_tasks(report: _Report, look: dict[str, plots.Style]) -> dict[str, Any]:
+def _curves(report: _Report, lines: Sequence[analysis.Line], tasks: Sequence[str], styles: dict[str, Style]) -> _Figure:
+    figure = curves.curve_panels(lines, tasks, report.metric, styles)
+    labels = ", ".join(sorted({line.label for line in lines}))
+    says = f"Learning curves of {labels} on {', '.join(tasks)}; the numbers are in the table of final scores."
+    return report.figure("learning_curves", f"{report.metric} across the switch", says, figure)
+
+
+def _heat_map(report: _Report, rows: Sequence[BeforeAfter]) -> _Figure | None:
+    """Final IQMs in squares, where there are at least two entries and two tasks to compare."""
+    tasks = sorted({cell.task for cell in report.cells})
+    scores: dict[str, dict[str, float]] = {}
+    for row in rows:
+        final = row.scores["final"]
+        if final is not None:
+            scores.setdefault(row.cell.label, {})[row.cell.task] = final.iqm.point
+    if len(scores) < 2 or len(tasks) < 2:
+        return None
+    own = "" if report.metric in analysis.SCALES else "; each task has its own colour scale, from its worst to its best"
+    title = f"Final {report.metric}, IQM over seeds, in the order of mean ranks; hatched: no score{own}"
+    says = f"The final scores of {len(scores)} algorithms on {len(tasks)} tasks, as in the table."
+    return report.figure("finals", title, says, plots.heat_map(scores, tasks, report.metric))
+
+
+def _over_tasks(report: _Report, styles: dict[str, Style]) -> dict[str, Any]:
     """Statistics over the complete grid; only `why_not` if there is none."""
     metric, seed = report.metric, report.seed
     if metric not in analysis.SCALES:
@@ -131,19 +192,33 @@ def _over_tasks(report: _Report, look: dict[str, plots.Style]) -> dict[str, Any]
             "left_out": left_out,
         }
     by_label = {label: stats.aggregates(grid.scores[label], seed) for label in grid.labels}
+    table = report.table(tables.aggregate_table(by_label, len(grid.tasks), grid.seeds))
+    says = "{} of " + ", ".join(grid.labels) + "."
     out: dict[str, Any] = {
         "grid": grid,
         "left_out": left_out,
-        "table": report.table(tables.aggregate_table(by_label, len(grid.tasks), grid.seeds)),
+        "leader": summary.leader_over_tasks(by_label, len(grid.tasks), grid.seeds),
+        "table": table,
         "figures": [
-            report.figure("aggregates", "Aggregates over tasks", plots.aggregate_bars(by_label, look)),
-            report.figure("profile", "Performance profile", plots.profiles(grid, metric, look, seed)),
+            report.figure(
+                "aggregates", "Aggregates over tasks; bar: interval, line: estimate",
+                says.format("Aggregates, as in the table,"), plots.aggregate_bars(by_label, styles),
+            ),
+            report.figure(
+                "profile", "Performance profile: higher is better at every threshold",
+                says.format("Performance profiles"), plots.profiles(grid, metric, styles, seed),
+            ),
         ],
-    }
+    }  # fmt: skip
     pairs = analysis.improvements(grid, seed)
     if pairs:
         out["improvement"] = report.table(tables.improvement_table(pairs))
-        out["figures"].append(report.figure("improvement", "Probability of improvement", plots.improvement_bars(pairs)))
+        many = len(grid.labels) > BARS
+        title = "Probability of improvement: P(X > Y), X the row; bold: the interval leaves out 0.5"
+        figure = plots.improvement_matrix(pairs, grid.labels) if many else plots.improvement_bars(pairs)
+        title = title if many else "Probability of improvement"
+        says = "Who scores above whom, as in the table below."
+        out["figures"].append(report.figure("improvement", title, says, figure))
     return out
 
 
@@ -177,57 +252,51 @@ def _task_shares(cells: Sequence[Cell], lines: Sequence[analysis.Line]) -> list[
     return shares
 
 
-def _task(task: _Task, folder: Path, metric: str, look: dict[str, plots.Style]) -> dict[str, Any]:
+def _task(task: _Task, folder: Path, metric: str, styles: dict[str, Style]) -> dict[str, Any]:
     """Draw one task's figures; returns what the page says about it."""
-    present = {name for cell in task.cells for source in cell.sources for name in source.curves}
-    outside = present - METRICS.keys()
-    panels = [*(name for name in curves.DIAGNOSTICS if name in present), *sorted(outside)]
-    figure = curves.curve_panels(task.lines, [task.name], metric, look, large=True)
+    panels = diagnostics.panels_of(task.cells)
+    figure = curves.curve_panels(task.lines, [task.name], metric, styles, large=True)
+    says = f"Learning curves of {', '.join(sorted({line.label for line in task.lines}))} on {task.name}."
+    names = [name for panel in panels for name in panel.metrics]
     out: dict[str, Any] = {
         "id": task.name,
+        "slug": task.slug,
         "rules": sorted({str(c.first.run["success_rule"]) for c in task.cells if c.first.run.get("success_rule")}),
-        "curve": _figure(folder, f"curve_{task.slug}", f"{task.name}: {metric}", figure),
+        "curve": _figure(folder, f"curve_{task.slug}", f"{task.name}: {metric}", says, figure),
         "diagnostics": None,
-        "meanings": {name: METRICS.get(name, "of an outside package") for name in panels},
+        "meanings": {name: METRICS.get(name, "the algorithm's own metric") for name in names},
     }
     if panels:
-        figure = curves.diagnostics(task.cells, panels, look)
-        out["diagnostics"] = _figure(folder, f"diagnostics_{task.slug}", f"{task.name}: learning metrics", figure)
+        figure = diagnostics.diagnostics(task.cells, panels, styles)
+        title, says = f"{task.name}: learning metrics", f"Median over seeds of {', '.join(names)}."
+        out["diagnostics"] = _figure(folder, f"diagnostics_{task.slug}", title, says, figure)
     return out
 
 
-def _run(source: Source) -> dict[str, Any]:
-    run, status = source.run, source.status
-    return {
-        "where": source.where,
-        "profile": source.profile,
-        "seeds": ", ".join(map(str, source.seeds)),
-        "state": status.get("state", "unknown"),
-        "settings": run["settings"],
-        "facts": {
-            "command": " ".join(map(str, run.get("command") or ())),
-            "created": run.get("created"),
-            "revision": run.get("revision"),
-            "success rule": run.get("success_rule"),
-            "dataset": _pairs(run.get("dataset")),
-            "device": _pairs(run.get("device")),
-            "versions": _pairs(run.get("versions")),
-            "seconds": _pairs(status.get("seconds")),
-            "updates per second": status.get("updates_per_second"),
-        },
-    }
-
-
-def _pairs(content: Any) -> str:
-    """A small JSON object on one line."""
-    if not isinstance(content, dict):
-        return str(content or "")
-    return ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in content.items())
+def _shown(table: Table, runs: Runs) -> dict[str, Any]:
+    """A table for the template: what each column holds, and each cell's lines of text with the run they lead to."""
+    keys = [name.lower() if name.lower() in FILTERED else "" for name in table.header]
+    task, label = (keys.index(name) if name in keys else None for name in ("task", "algorithm"))
+    where = table.header.index("where") if "where" in table.header else None
+    rows = []
+    for row in table.rows:
+        here = None if task is None or label is None else runs.links.get((row[task], row[label]))
+        cells = []
+        for i, text in enumerate(row):
+            first, found, second = text.partition(" t [")
+            parts = [(first, here if i == label else None), *([(f"t [{second}", None)] if found else [])]
+            if i == where:
+                parts = [(name, runs.folders.get(name)) for name in text.split(", ") if name]
+            cells.append({"parts": parts, "look": "key" if keys[i] else "num" if "[" in text and i != where else ""})
+        rows.append(cells)
+    columns = [{"text": text, "key": key} for text, key in zip(table.header, keys, strict=True)]
+    return {"name": table.name, "title": table.title, "columns": columns, "rows": rows}
 
 
 def _render(content: dict[str, Any]) -> str:
-    template = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(template).render(content)
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["shown"] = partial(_shown, runs=content["runs"])
+    return environment.get_template("page.html").render(content)

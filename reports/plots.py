@@ -1,4 +1,4 @@
-"""The looks of all figures, and the figures of statistics over tasks. No display is needed.
+"""The figures of statistics over tasks. No display is needed.
 
 rliable's own plots are not used: a `linewidth` handed to its profile plot reaches the first curve only.
 """
@@ -6,104 +6,33 @@ rliable's own plots are not used: a `linewidth` handed to its profile plot reach
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import seaborn as sns
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from reports import stats
 from reports.analysis import SCALES, Common
+from reports.look import COLORS, RC, Style, faint, grid_of_panels, place_legend, save, styles, title_of
+from reports.matrices import heat_map, improvement_matrix
 from reports.stats import Interval
 
 __all__ = [
-    "RC",
-    "Style",
-    "aggregate_bars",
-    "grid_of_panels",
-    "improvement_bars",
-    "place_legend",
-    "profiles",
-    "save",
-    "styles",
-]
+    "Style", "aggregate_bars", "efficiency", "heat_map", "improvement_bars", "improvement_matrix",
+    "profiles", "save", "styles",
+]  # fmt: skip
 
-DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
-RC = {
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "svg.hashsalt": "awac-bench",  # same figure, same bytes
-    "svg.fonttype": "none",
-    "figure.facecolor": "white",
-}
-
-
-@dataclass(frozen=True)
-class Style:
-    """How one entry looks in every figure of a report."""
-
-    color: str
-    dashes: Any
-
-
-def styles(labels: Sequence[str]) -> dict[str, Style]:
-    """Colours of seaborn's colour-blind palette in the order of the names; beyond ten, dashes help."""
-    palette = sns.color_palette("colorblind").as_hex()
-    ordered = sorted(set(labels))
-    return {
-        label: Style(palette[i % len(palette)], DASHES[i // len(palette) % len(DASHES)])
-        for i, label in enumerate(ordered)
-    }
-
-
-def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write `name`.png and `name`.svg; the same figure gives the same bytes."""
-    with mpl.rc_context(RC):
-        png: dict[str, Any] = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 4}}
-        figure.savefig(folder / f"{name}.png", dpi=120, **png)
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-
-
-def grid_of_panels(
-    count: int, columns: int, width: float, height: float, legend: int, above: float = 0.6
-) -> tuple[Figure, list[Any]]:
-    """Panels of fixed size in inches, each with `above` for its title; room below for `legend` entries."""
-    rows = -(-count // columns)
-    left, ticks = 0.75, 0.35
-    below = 0.15 + 0.22 * -(-legend // _legend_columns(width * columns))
-    total = height * rows + below
-    figure = Figure(figsize=(width * columns, total))
-    FigureCanvasAgg(figure)
-    figure.subplots_adjust(
-        left=left / (width * columns), right=1 - 0.15 / (width * columns), bottom=(below + ticks) / total,
-        top=1 - above / total, wspace=(left + 0.15) / (width - left - 0.15),
-        hspace=(above + ticks) / (height - above - ticks),
-    )  # fmt: skip
-    axes = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
-    return figure, axes
-
-
-def _legend_columns(width: float) -> int:
-    return max(1, int(width // 2.6))
-
-
-def place_legend(figure: Figure, handles: list[Line2D], names: list[str]) -> None:
-    """One legend for all panels, in the room that `grid_of_panels` left below them."""
-    columns = _legend_columns(figure.get_figwidth())
-    figure.legend(handles, names, loc="lower center", ncols=min(columns, max(1, len(names))), frameon=False, fontsize=9)
+FEW_POINTS = 15  # up to so many, each evaluation is marked
 
 
 def aggregate_bars(table: Mapping[str, Mapping[str, Interval]], look: Mapping[str, Style]) -> Figure:
-    """The four aggregates over tasks with their intervals, one panel each, one row per entry."""
-    labels = sorted(table, reverse=True)
+    """The four aggregates over tasks with their intervals, one panel each, one row per entry, best IQM on top."""
+    labels = sorted(table, key=lambda label: (table[label]["IQM"].point, label))
     with mpl.rc_context(RC):
         left = 0.3 + 0.085 * max(map(len, labels))
         figure = Figure(figsize=(left + 4 * 2.3, 0.9 + 0.34 * len(labels)))
@@ -127,15 +56,10 @@ def improvement_bars(table: Mapping[tuple[str, str], Interval]) -> Figure:
         FigureCanvasAgg(figure)
         ax = figure.add_subplot()
         ax.axvline(0.5, color="0.35", linewidth=1)
-        _bars(
-            ax,
-            names,
-            [table[pair] for pair in pairs],
-            [sns.color_palette("colorblind").as_hex()[0]] * len(pairs),
-        )
+        _bars(ax, names, [table[pair] for pair in pairs], [next(iter(COLORS))] * len(pairs))
         ax.set_yticks(range(len(names)), names)
         ax.set_xlim(-0.02, 1.02)
-        ax.set_title("probability that a run of X scores above one of Y")
+        ax.set_title("probability that a run of X scores above one of Y", fontsize=10)
         _fit(figure, left)
     return figure
 
@@ -163,18 +87,57 @@ def profiles(grid: Common, metric: str, look: Mapping[str, Style], seed: int) ->
     """Performance profiles: share of runs whose final score is above each threshold."""
     taus = np.linspace(0, 1, 101)
     with mpl.rc_context(RC):
-        figure, (ax,) = grid_of_panels(1, 1, 6.4, 3.9, len(grid.labels), above=0.15)
+        figure, ax = _one_panel(grid.labels)
         for label in grid.labels:
             share, low, high = stats.profile(grid.scores[label], taus, seed)
             style = look[label]
             x = taus * SCALES[metric]
             ax.step(x, share, where="post", color=style.color, linestyle=style.dashes, linewidth=2)
-            ax.fill_between(x, low, high, step="post", color=style.color, alpha=0.15, linewidth=0)
-        ax.set_xlabel(f"final {metric.replace('_', ' ')} (threshold)")
+            ax.fill_between(x, low, high, step="post", color=style.color, alpha=faint(len(grid.labels)), linewidth=0)
+        ax.set_xlabel(f"final {title_of(metric)} (threshold)")
         ax.set_ylabel("share of runs above it")
         ax.set_ylim(-0.02, 1.02)
-        ax.grid(alpha=0.25, linewidth=0.6)
-        figure.subplots_adjust(bottom=figure.subplotpars.bottom + 0.05)  # the only panel with a name on its x axis
-        handles = [Line2D([], [], color=look[x].color, linestyle=look[x].dashes, linewidth=2) for x in grid.labels]
-        place_legend(figure, handles, list(grid.labels))
+        _legend(figure, grid.labels, look)
     return figure
+
+
+def efficiency(
+    curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]],
+    x_name: str,
+    metric: str,
+    look: Mapping[str, Style],
+) -> Figure:
+    """Sample efficiency: the IQM over runs of all tasks against training, with its interval.
+
+    `curves[label]` is (x, point, low, high), each [T]; where low or high is NaN there is no band.
+    """
+    labels = list(curves)
+    with mpl.rc_context(RC):
+        figure, ax = _one_panel(labels)
+        for label, (x, point, low, high) in curves.items():
+            style = look[label]
+            few = style.marker if len(x) <= FEW_POINTS else None
+            ax.fill_between(x, low, high, color=style.color, alpha=faint(len(labels)), linewidth=0)
+            ax.plot(x, point, color=style.color, linestyle=style.dashes, linewidth=2, marker=few, markersize=3.5)
+        ax.set_xlabel(x_name)
+        ax.set_ylabel(f"{title_of(metric)}, IQM over tasks")
+        ax.yaxis.set_major_locator(MaxNLocator(6))
+        _legend(figure, labels, look, marked=any(len(x) <= FEW_POINTS for x, *_ in curves.values()))
+    return figure
+
+
+def _one_panel(labels: Sequence[str]) -> tuple[Figure, Any]:
+    figure, (ax,) = grid_of_panels(1, 1, 6.8, 4.3, labels, above=0.15, under=0.6)
+    ax.grid(alpha=0.25, linewidth=0.6)
+    return figure, ax
+
+
+def _legend(figure: Figure, labels: Sequence[str], look: Mapping[str, Style], marked: bool = False) -> None:
+    handles = [
+        Line2D(
+            [], [], color=look[x].color, linestyle=look[x].dashes, linewidth=2,
+            marker=look[x].marker if marked else None, markersize=3.5,
+        )
+        for x in labels
+    ]  # fmt: skip
+    place_legend(figure, handles, list(labels))

@@ -109,7 +109,7 @@ def test_two_builds_are_equal_byte_for_byte(runs, report, tmp_path):
         "profile",
         "improvement",
     )
-    assert {f"figures/{f}.{kind}" for f in figures for kind in ("png", "svg")} <= names
+    assert {f"figures/{f}.{kind}" for f in figures for kind in ("png", "svg", "pdf")} <= names
     tables = ("before_after", "aggregates", "improvement", "cells", "left_out", "left_out_over_tasks")
     assert {f"tables/{t}.{kind}" for t in tables for kind in ("csv", "md", "tex")} <= names
 
@@ -198,7 +198,6 @@ def test_profiles_are_never_mixed_in_silence(tmp_path):
 def test_the_page_stands_alone_and_shows_what_was_run(report):
     html = (report / "index.html").read_text()
     assert not re.search(r'(src|href)="(https?:)?//', html)
-    assert "<script" not in html
     assert all(src.startswith("data:") for src in re.findall(r'src="([^"]{0,20})', html))
     links = re.findall(r'href="([^"#][^"]*)"', html)
     assert links

@@ -1,0 +1,174 @@
+"use strict";
+// Sorting, filtering and enlarging. The page is complete without it: every control is made here.
+(() => {
+  const make = (tag, fields = {}, ...children) => {
+    const node = Object.assign(document.createElement(tag), fields);
+    node.append(...children);
+    return node;
+  };
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const text = (node) => node.textContent.trim().replace(/\s+/g, " ");
+
+  // ---- numbers: "0.62 [0.50, 0.71]", "1,234", "−3.1", "12 %"; NaN for what is not one, such as "0, 1, 2" or "2d-maze"
+  const NUMBER = /^([-−+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:e[-+]?\d+)?)(?=$|[\s%[(]|t \[)/i;
+  const numeric = (shown) => {
+    const found = NUMBER.exec(shown);
+    return found && /\d/.test(found[1]) ? Number(found[1].replace(/,/g, "").replace("−", "-")) : NaN;
+  };
+  const blank = (shown) => shown === "" || shown === "–";
+
+  // ---- sorting: up, down, as it was; empty cells last in either direction
+  const sortable = (table) => {
+    const body = table.tBodies[0], original = [...body.rows], heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => {
+      const button = make("button", { type: "button" }, ...head.childNodes);
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const next = { ascending: "descending", descending: "none" }[head.getAttribute("aria-sort")] ?? "ascending";
+        heads.forEach((other) => other.removeAttribute("aria-sort"));
+        if (next !== "none") head.setAttribute("aria-sort", next);
+        body.append(...(next === "none" ? original : sorted(original, column, next === "ascending" ? 1 : -1)));
+      });
+    });
+  };
+  const sorted = (rows, column, sign) => {
+    const keys = new Map(rows.map((row) => [row, text(row.cells[column])]));
+    const filled = [...keys.values()].filter((shown) => !blank(shown));
+    const byNumber = filled.every((shown) => !Number.isNaN(numeric(shown)));
+    const order = byNumber
+      ? (a, b) => numeric(a) - numeric(b)
+      : (a, b) => a.localeCompare(b, "en", { numeric: true, sensitivity: "base" });
+    return [...rows].sort((a, b) => {
+      const [x, y] = [keys.get(a), keys.get(b)];
+      return blank(x) || blank(y) ? blank(x) - blank(y) : sign * order(x, y);
+    });
+  };
+
+  // ---- filtering: lists of things that are shown or hidden, by a search box each and by one choice for the page
+  const chosen = { task: new Set(), algorithm: new Set() };
+  const lists = [];
+  const wanted = (item) => ["task", "algorithm"].every((kind) =>
+    !chosen[kind].size || !item[kind].length || item[kind].some((name) => chosen[kind].has(name)));
+  const filterable = (items, noun, place, searchable) => {
+    const count = make("output", { className: "shown" });
+    const controls = make("div", { className: "find" });
+    let words = [];
+    const update = () => {
+      const kept = items.filter((item) => {
+        const keep = wanted(item) && words.every((word) => item.words().includes(word));
+        item.node.hidden = !keep;
+        return keep;
+      });
+      count.textContent = kept.length < items.length ? `showing ${kept.length} of ${items.length} ${noun}` : "";
+    };
+    if (searchable) {
+      const input = make("input", { type: "search", spellcheck: false, autocomplete: "off" });
+      controls.append(make("label", {}, `Search ${noun} `, input));
+      input.addEventListener("input", () => { words = input.value.toLowerCase().split(/\s+/).filter(Boolean); update(); });
+    }
+    controls.append(count);
+    place(controls);
+    lists.push(update);
+  };
+  const item = (node, task, algorithm) => {
+    let words;
+    return { node, task, algorithm, words: () => (words ??= text(node).toLowerCase()) };
+  };
+  const rowsOf = (table) => {
+    const heads = [...table.tHead.rows[0].cells].map((head) => head.dataset.key);
+    return [...table.tBodies[0].rows].map((row) => {
+      const values = (isKey) => heads.flatMap((key, i) => (key && isKey(key) ? [text(row.cells[i])] : []));
+      return item(row, values((key) => key === "task"), values((key) => key !== "task"));
+    });
+  };
+
+  const SMALL = 4; // a table with fewer rows needs no search box
+  const known = { task: new Set(), algorithm: new Set() };
+  for (const table of all("figure.table table")) {
+    const rows = rowsOf(table);
+    sortable(table);
+    for (const row of rows) for (const kind in known) row[kind].forEach((name) => known[kind].add(name));
+    filterable(rows, "rows", (controls) => table.parentNode.before(controls), rows.length >= SMALL);
+  }
+  for (const [section, noun] of [["tasks", "tasks"], ["runs", "runs"]]) {
+    const parts = all(`#${section} [data-task]`);
+    const items = parts.map((node) => item(node, [node.dataset.task], node.dataset.algorithm ? [node.dataset.algorithm] : []));
+    if (items.length) filterable(items, noun, (controls) => parts[0].before(controls), noun === "runs");
+  }
+
+  const chooser = () => {
+    const title = make("summary");
+    const update = () => {
+      const some = (kind, plural) => [...chosen[kind]].join(", ") || `all ${plural}`;
+      title.textContent = `Show ${some("algorithm", "algorithms")} on ${some("task", "tasks")}`;
+      lists.forEach((list) => list());
+    };
+    const group = (kind, legend) => make("fieldset", {}, make("legend", { textContent: legend }),
+      ...[...known[kind]].sort().map((name) => {
+        const box = make("input", { type: "checkbox" });
+        box.addEventListener("change", () => { chosen[kind][box.checked ? "add" : "delete"](name); update(); });
+        return make("label", {}, box, ` ${name}`);
+      }));
+    const clear = make("button", { type: "button", textContent: "Show all" });
+    const panel = make("details", { className: "chooser" }, title,
+      group("algorithm", "Algorithms (none chosen: all)"), group("task", "Tasks (none chosen: all)"), clear,
+      make("span", { className: "soft", textContent: " Tables, tasks and runs follow the choice; figures show all algorithms." }));
+    clear.addEventListener("click", () => {
+      all("input", panel).forEach((box) => { box.checked = false; });
+      for (const kind in chosen) chosen[kind].clear();
+      update();
+    });
+    document.querySelector(".bar > div").append(panel);
+    update();
+  };
+  chooser();
+
+  // ---- enlarging
+  const caption = make("span");
+  const size = make("button", { type: "button" });
+  const close = make("button", { type: "button", textContent: "Close", autofocus: true });
+  const picture = make("img");
+  const room = make("div", { tabIndex: 0 }, picture);
+  room.setAttribute("role", "region");
+  room.setAttribute("aria-label", "The enlarged figure");
+  const dialog = make("dialog", {}, make("p", {}, caption, size, close), room);
+  const resize = (actual) => {
+    dialog.classList.toggle("actual", actual);
+    size.textContent = actual ? "Fit the window" : "Full size";
+  };
+  size.addEventListener("click", () => resize(!dialog.classList.contains("actual")));
+  close.addEventListener("click", () => dialog.close());
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  document.body.append(dialog);
+  for (const image of all("figure.picture img")) {
+    const title = text(image.closest("figure").querySelector("figcaption .what"));
+    const button = make("button", { type: "button" });
+    button.setAttribute("aria-label", `Enlarge: ${title}`);
+    image.replaceWith(button);
+    button.append(image);
+    button.addEventListener("click", () => {
+      Object.assign(picture, { src: image.getAttribute("src"), alt: image.alt });
+      caption.textContent = title;
+      dialog.setAttribute("aria-label", title);
+      resize(window.innerWidth < 700); // on a phone, a figure that fits is no larger than before
+      dialog.showModal();
+    });
+  }
+
+  // ---- details: a link to a run opens it; figures and what was left out are printed, long lists of settings are not
+  const reveal = () => {
+    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    target.hidden = false;
+    for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
+    target.scrollIntoView();
+  };
+  window.addEventListener("hashchange", reveal);
+  reveal();
+  let opened = [];
+  window.addEventListener("beforeprint", () => {
+    opened = all("details.printed:not([open])");
+    opened.forEach((node) => { node.open = true; });
+  });
+  window.addEventListener("afterprint", () => opened.forEach((node) => { node.open = false; }));
+})();
