@@ -9,23 +9,36 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reports.wanted import Suite
 
-__all__ = ["build"]
+__all__ = ["build", "build_comparison"]
 
 
 def build(
     roots: Path | Sequence[Path], out: Path, inputs: Sequence[Path] = (), headline: str | None = None, seed: int = 0,
-    suite: Suite | None = None,
+    suite: Suite | None = None, window: int | None = None, threshold: float | None = None,
 ) -> Path:  # fmt: skip
     """Write the report on all runs below `roots` and the tidy CSVs `inputs` into `out`.
 
     `headline` is the metric that curves and tables show (None: the suite's, or success, or where a run's task has no
     success rule normalised scores or returns), `seed` that of the bootstrap. With a `suite` only its runs count, what
-    is missing of it is named, and the paper's printed numbers stand beside. The same runs give the same bytes. An
-    earlier report at `out` is replaced as a whole and only once the new one is complete. Returns the path of its
-    index.html. Raises `suite.record.RecordError` if nothing is found, nothing can be read or `out` holds something
-    else.
+    is missing of it is named, and the paper's printed numbers stand beside ours. A dip is looked for within `window`
+    environment steps after the switch (None: the first quarter of the online phase); `threshold` is a score whose
+    first reaching is timed (None: half of solved). The same runs give the same bytes. An earlier report at `out` is
+    replaced as a whole and only once the new one is complete. Returns the path of its index.html. Raises
+    `suite.record.RecordError` if nothing is found, nothing can be read or `out` holds something else.
     """
     from reports.page import build as build_page  # late: matplotlib and rliable take seconds to import
 
-    folders = [roots] if isinstance(roots, (str, Path)) else roots
-    return build_page([Path(p) for p in folders], Path(out), [Path(p) for p in inputs], headline, seed, suite)
+    folders = [Path(roots)] if isinstance(roots, str | Path) else [Path(root) for root in roots]
+    files = [Path(file) for file in inputs]
+    return build_page(folders, Path(out), files, headline, seed, suite, window, threshold)
+
+
+def build_comparison(before: Path, after: Path, out: Path, headline: str | None = None, seed: int = 0) -> Path:
+    """Write a page on the difference between two folders of runs into `out`: each cell and over tasks.
+
+    Seeds that both ran are paired. Raises `suite.record.RecordError` as `build` does, and if the two have no finished
+    cell in common.
+    """
+    from reports.change_page import build as build_page
+
+    return build_page(Path(before), Path(after), Path(out), headline, seed)

@@ -23,7 +23,7 @@ from reports.matrices import heat_map, improvement_matrix
 from reports.stats import Interval
 
 __all__ = [
-    "Style", "aggregate_bars", "efficiency", "heat_map", "improvement_bars", "improvement_matrix",
+    "Style", "aggregate_bars", "difference_bars", "efficiency", "heat_map", "improvement_bars", "improvement_matrix",
     "profiles", "save", "styles",
 ]  # fmt: skip
 
@@ -60,6 +60,22 @@ def improvement_bars(table: Mapping[tuple[str, str], Interval]) -> Figure:
         ax.set_yticks(range(len(names)), names)
         ax.set_xlim(-0.02, 1.02)
         ax.set_title("probability that a run of X scores above one of Y", fontsize=10)
+        _fit(figure, left)
+    return figure
+
+
+def difference_bars(values: Mapping[str, Interval], metric: str) -> Figure:
+    """Differences by name with their intervals; right of 0 is better."""
+    names = list(values)[::-1]
+    with mpl.rc_context(RC):
+        left = 0.3 + 0.085 * max(map(len, names))
+        figure = Figure(figsize=(left + 4.6, 0.9 + 0.27 * len(names)))
+        FigureCanvasAgg(figure)
+        ax = figure.add_subplot()
+        ax.axvline(0, color="0.35", linewidth=1)
+        _bars(ax, names, [values[name] for name in names], [next(iter(COLORS))] * len(names))
+        ax.set_yticks(range(len(names)), names)
+        ax.set_title(f"final {title_of(metric)}, second minus first", fontsize=10)
         _fit(figure, left)
     return figure
 

@@ -35,7 +35,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def leaders_table(rows: Sequence[BeforeAfter], metric: str) -> Table | None:
+def leaders_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
     """Per task: the entry with the highest final IQM, the next one, and whether their intervals overlap."""
     shown: list[list[str]] = []
     records: list[list[str | int | float | None]] = []
@@ -49,8 +49,6 @@ def leaders_table(rows: Sequence[BeforeAfter], metric: str) -> Table | None:
         shown.append([task, first, texts[0], second, texts[1], apart, str(len(order))])
         numbers = [(i.point, i.low, i.high) for i in (finals[first], finals[second])]
         records.append([task, first, *numbers[0], second, *numbers[1], apart, len(order)])
-    if not shown:
-        return None
     return Table(
         "leaders",
         f"Highest final {metric} on each task: IQM over seeds with its interval.",
@@ -95,13 +93,11 @@ def leader_over_tasks(aggregates: Mapping[str, Mapping[str, Interval]], tasks: i
     )
 
 
-def notices_table(cells: Sequence[Cell], quarantined: Sequence[Gap] = ()) -> Table:
+def notices_table(cells: Sequence[Cell], missing: Sequence[Gap], quarantined: Sequence[Gap]) -> Table:
     """Every cell that is missing, quarantined, failed, unfinished, diverged, or made by another version than most."""
     found = [("quarantined", gap.task, gap.label, gap.reason) for gap in quarantined]
+    found += [("missing", gap.task, gap.label, gap.reason) for gap in missing]
     own = [cell for cell in cells if not cell.first.external]
-    tasks, there = {cell.task for cell in cells}, {(cell.first.algo, cell.task) for cell in own}
-    for algo in sorted({algo for algo, _ in there}):
-        found += [("missing", task, algo, "never run") for task in tasks if (algo, task) not in there]
     for cell in own:
         if not cell.finished:
             state, message = (str(cell.first.status.get(key, "")) for key in ("state", "message"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,9 @@ class Table:
     records: Sequence[Sequence[Value]]
 
     def write(self, folder: Path) -> None:
-        """Write `name`.csv, `name`.md and `name`.tex."""
+        """Write `name`.csv, `name`.json, `name`.md and `name`.tex."""
         (folder / f"{self.name}.csv").write_text(self.csv())
+        (folder / f"{self.name}.json").write_text(self.json())
         (folder / f"{self.name}.md").write_text(self.markdown())
         (folder / f"{self.name}.tex").write_text(self.latex())
 
@@ -42,6 +44,11 @@ class Table:
         writer.writerow(self.columns)
         writer.writerows([_plain(value) for value in record] for record in self.records)
         return text.getvalue()
+
+    def json(self) -> str:
+        """The title and one object per record; null where there is no number."""
+        records = [dict(zip(self.columns, map(_finite, record), strict=True)) for record in self.records]
+        return json.dumps({"title": self.title, "records": records}, indent=1) + "\n"
 
     def markdown(self) -> str:
         """The title and a pipe table."""
@@ -92,6 +99,13 @@ def text(value: Interval | None, digits: int) -> str:
 def numbers(value: Interval | None) -> list[Value]:
     """Estimate and limits, for computing."""
     return [None] * 3 if value is None else [value.point, value.low, value.high]
+
+
+def _finite(value: Value) -> Value:
+    """JSON knows neither NaN nor infinity: null, and what the CSV says."""
+    if isinstance(value, float) and not np.isfinite(value):
+        return None if np.isnan(value) else _plain(value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _plain(value: Value) -> str:

@@ -207,18 +207,15 @@ def gaps_table(name: str, title: str, gaps: Sequence[Gap]) -> Table:
     return Table(name, title, ["task", "algorithm", "reason"], rows, ["task", "algorithm", "reason"], rows)
 
 
-def cells_table(cells: Sequence[Cell]) -> Table:
-    """Every cell of the grid of algorithms x tasks: complete, unfinished with its progress, or missing."""
+def cells_table(cells: Sequence[Cell], missing: Sequence[Gap]) -> Table:
+    """Every cell of the comparison: complete, unfinished with its progress, or missing."""
     rows = []
     for cell in cells:
         state = "imported" if cell.first.external else "complete" if cell.finished else _progress(cell)
         gone = ", ".join(f"{seed} (at step {step:,})" for seed, step in cell.diverged.items())
         where = ", ".join(source.where for source in cell.sources)
         rows.append([cell.task, cell.label, state, ", ".join(map(str, cell.seeds)), gone, cell.first.profile, where])
-    tasks = {cell.task for cell in cells}
-    own = {(c.first.algo, c.task) for c in cells if not c.first.external}
-    for algo in {a for a, _ in own}:
-        rows += [[task, algo, "missing: never run", "", "", "", ""] for task in tasks if (algo, task) not in own]
+    rows += [[gap.task, gap.label, f"missing: {gap.reason}", "", "", "", ""] for gap in missing]
     rows.sort(key=lambda r: (r[0], r[1]))
     columns = ["task", "algorithm", "state", "seeds", "diverged_seeds", "profile", "where"]
     header = [c.replace("_", " ") for c in columns]

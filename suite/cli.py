@@ -76,6 +76,13 @@ def report(
         str | None,
         typer.Option(help="Headline: success, success_any, return, normalized_score; default: what all have."),
     ] = None,
+    dip_window: Annotated[
+        int | None,
+        typer.Option(help="Steps after the switch in which the dip is looked for; default: a quarter of the phase."),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Score whose first reaching is timed; default: half of solved.")
+    ] = None,
 ) -> None:
     """Draw curves, tables and one page from run folders."""
     from reports import build, build_comparison
@@ -90,7 +97,8 @@ def report(
         from suite.report_commands import suite_of
 
         chosen = suite_of(suite, profile)
-    typer.echo(build(runs or [Path("runs")], out, input_, metric, suite=chosen))
+    roots = runs or [Path("runs")]
+    typer.echo(build(roots, out, input_, metric, suite=chosen, window=dip_window, threshold=threshold))
 
 
 @app.command("list")

@@ -14,7 +14,7 @@ __all__ = ["suite_of"]
 def suite_of(name: str, profile: str) -> Suite:
     """The cells of a named suite at the sizes of a profile, for a report to look for; seeds do not matter."""
     plan = plans.load(name)
-    notes = [*plan.why, f"{plan.seeds} seeds: {plan.seeds_source}"]
+    notes = [*plan.why, f"Planned with {plan.seeds} seeds; source of that: {plan.seeds_source}."]
     cells = [_wanted(cell) for cell in planned(plan, profile, (0,))]
     return Suite(plan.name, plan.title, plan.place, plan.about.strip(), plan.metric, notes, cells)
 

@@ -310,10 +310,10 @@ def test_a_failed_report_leaves_the_old_one_and_nothing_else(small, tmp_path, mo
     out = reports.build(small, tmp_path / "place" / "out").parent
     before = contents(out)
 
-    def fail(content):
+    def fail(template, content):
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr(page, "_render", fail)
+    monkeypatch.setattr(page, "render", fail)
     with pytest.raises(RuntimeError, match="disk full"):
         reports.build(small, out, seed=1)
     assert contents(out) == before

@@ -10,8 +10,7 @@ import pytest
 from test_reports import PLAIN, records, write
 
 import reports
-from reports import page, summary
-from reports.analysis import Gap
+from reports import embed
 from reports.collect import collect
 from reports.runs import shown_runs
 
@@ -105,7 +104,7 @@ def test_every_section_is_there_and_nothing_of_a_run_is_markup(opened):
 
 
 def test_a_click_on_a_header_sorts_by_number_and_empty_cells_stay_last(opened):
-    name, before = "worst dip below the switch", column(opened, "before_after", "worst dip below the switch")
+    name, before = "mean of last 3", column(opened, "before_after", "mean of last 3")
     empty = [x for x in before if x == "–"]
     numbers = sorted(float(x.split(" ")[0].replace("−", "-")) for x in before if x != "–")
     assert len(set(numbers)) > 1
@@ -303,11 +302,14 @@ def test_what_must_not_be_missed_is_listed_first(report):
 
 def test_damaged_folders_are_named_and_nothing_wrong_is_said_so(tmp_path):
     write(tmp_path / "runs", "pen", "awac", PLAIN)
-    cells = collect(tmp_path / "runs")
-    assert summary.notices_table(cells).rows == []
-    (row,) = summary.notices_table(cells, [Gap("pen", "sac", "half a run.json")]).rows
-    assert list(row) == ["quarantined", "pen", "sac", "half a run.json"]
     assert "Nothing is missing" in reports.build(tmp_path / "runs", tmp_path / "out").read_text()
+    broken = write(tmp_path / "runs", "pen", "sac", PLAIN)
+    (broken / "run.json").write_text("{half")
+    folder = reports.build(tmp_path / "runs", tmp_path / "out").parent
+    (row,) = records(folder / "tables/notices.csv")
+    assert (row["what"], row["task"], row["algorithm"]) == ("quarantined", "pen", "sac")
+    assert "not readable as JSON" in row["detail"]
+    assert "sac" not in {r["algorithm"] for r in records(folder / "tables/cells.csv")}
 
 
 def test_the_leader_of_each_task_is_named_with_the_next(report):
@@ -318,7 +320,7 @@ def test_the_leader_of_each_task_is_named_with_the_next(report):
 
 
 def test_a_run_shows_the_settings_in_which_it_differs_and_all_are_in_the_csv(runs, report):
-    shown = shown_runs(collect(runs))
+    shown = shown_runs(collect([runs]).cells)
     usual = {entry["name"]: entry["value"] for entry in shown.usual["awac"]}
     assert usual == {"offline_updates": 100, "online_steps": 300, "temperature": 1.0, "seeds": [0, 1, 2]}
     views = {(v["task"], v["algo"]): v for v in shown.views}
@@ -334,8 +336,8 @@ def test_a_figure_goes_into_the_page_in_the_smaller_of_two_forms(tmp_path):
     (tmp_path / "f.svg").write_text('<?xml?>\n<svg a="#b 100%">\n<p d="1.23999 4.5"/><text>0.12345</text></svg>')
     (tmp_path / "f.png").write_bytes(b"x" * 200)
     assert (
-        page._image(tmp_path / "f")
+        embed._image(tmp_path / "f")
         == 'data:image/svg+xml,<svg a="%23b 100%25"> <p d="1.23 4.5"/><text>0.12345</text></svg>'
     )
     (tmp_path / "f.png").write_bytes(b"x" * 6)
-    assert page._image(tmp_path / "f") == "data:image/png;base64,eHh4eHh4"
+    assert embed._image(tmp_path / "f") == "data:image/png;base64,eHh4eHh4"

@@ -1,0 +1,45 @@
+"""The page of `bench report --compare`: an algorithm before and after a change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reports import analysis, plots
+from reports.collect import collect
+from reports.compare import compare, compare_tables
+from reports.embed import shown
+from reports.folder import refuse_foreign, swapped_into
+from reports.page import mark, render
+from reports.runs import shown_runs
+from suite.record import METRICS
+
+__all__ = ["build"]
+
+
+def build(before: Path, after: Path, out: Path, headline: str | None, seed: int) -> Path:
+    """See `reports.build_comparison`."""
+    out = out.resolve()
+    refuse_foreign(out)
+    sets = [collect([root]) for root in (before, after)]
+    metric = analysis.headline([cell for one in sets for cell in one.cells], headline)
+    found = compare(sets[0].cells, sets[1].cells, metric, seed)
+    unread = [f"{one.where}: {one.reason}" for collection in sets for one in collection.quarantined]
+    with swapped_into(out) as folder:
+        for sub in ("figures", "tables"):
+            (folder / sub).mkdir()
+        tables = compare_tables(found, metric)
+        for table in tables:
+            table.write(folder / "tables")
+        says = "Differences of final scores with their intervals, as in the table."
+        bars = {f"{one.algo} on {one.task}": one.pair.difference.interval for one in found.changes}
+        title = f"Final {metric}, second minus first; bar: interval, line: estimate"
+        content = {
+            "first": str(before), "second": str(after), "metric": metric,
+            "meaning": METRICS.get(metric, "a metric of an outside package"),
+            "notes": [*found.notes, *unread], "tables": tables,
+            "figure": shown(folder, "changes", title, says, plots.difference_bars(bars, metric)),
+            "runs": shown_runs([cell for one in sets for cell in one.cells]),
+        }  # fmt: skip
+        (folder / "index.html").write_text(render("change.html", content), encoding="utf-8")
+        mark(folder, {"headline": metric, "seed": seed, "compares": [str(before), str(after)]})
+    return out / "index.html"

@@ -1,0 +1,253 @@
+"""What is on the page of a report: every figure and table, drawn and written on the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from reports import analysis, curves, diagnostics, look, plots, stats, summary, tables
+from reports.analysis import BeforeAfter, Gap, Online
+from reports.beside import beside, beside_table
+from reports.collect import Cell
+from reports.embed import Shown, shown
+from reports.look import Style
+from reports.parallel import spreading
+from reports.runs import settings_table, shown_runs
+from reports.tables import Table
+from reports.wanted import Suite
+from suite.papers import printed
+from suite.record import METRICS
+
+__all__ = ["Report", "content_of"]
+
+EXPLAINED = ("rliable", "numpy", "matplotlib")
+BARS = 3  # entries up to which pairs are bars; more of them are squares
+
+
+@dataclass
+class Report:
+    """What is being built, and where."""
+
+    folder: Path
+    cells: Sequence[Cell]
+    metric: str
+    seed: int
+    missing: Sequence[Gap]  # cells that were never run
+    quarantined: Sequence[Gap]  # run folders that could not be read
+    suite: Suite | None = None
+    window: int | None = None  # environment steps after the switch in which a dip is looked for
+    threshold: float | None = None  # of the metric, whose first reaching is timed
+
+    def phases(self) -> tuple[list[Online], list[Gap]]:
+        """The online phase of each cell; raises `RecordError` where window or threshold cannot be."""
+        return analysis.online(self.cells, self.metric, self.seed, self.window, self.threshold)
+
+    def figure(self, name: str, title: str, says: str, figure: Figure) -> Shown:
+        """Drawn and written."""
+        return shown(self.folder, name, title, says, figure)
+
+    def table(self, table: Table) -> Table:
+        """Written."""
+        table.write(self.folder / "tables")
+        return table
+
+    def some(self, table: Table) -> Table | None:
+        """Written, if there is a row in it."""
+        return self.table(table) if table.rows else None
+
+    def gaps(self, name: str, title: str, gaps: Sequence[Gap]) -> Table | None:
+        """What was left out, if something was."""
+        return self.some(tables.gaps_table(name, title, gaps))
+
+
+def content_of(report: Report) -> dict[str, Any]:
+    """Everything the template shows; writes figures and tables on the way."""
+    cells, metric, seed, suite = report.cells, report.metric, report.seed, report.suite
+    rows, gaps = analysis.before_after(cells, metric, seed)
+    lines = analysis.lines(cells, metric, seed)
+    styles = look.styles([cell.label for cell in cells])
+    tasks = sorted({line.task for line in lines})
+    settings_table(cells).write(report.folder / "tables")
+    draw = partial(_task, folder=report.folder, metric=metric, styles=styles)
+    with spreading(draw, _task_shares(cells, lines)) as drawn:
+        over_tasks = _over_tasks(report, styles)
+        grid = over_tasks.get("grid")
+        return {
+            "suite": suite,
+            "metric": metric,
+            "meaning": METRICS.get(metric, "a metric of an outside package"),
+            "seed": seed,
+            "reps": stats.REPS,
+            "facts": summary.facts(cells, metric),
+            "leaders": report.some(summary.leaders_table(rows, metric)),
+            "warnings": analysis.warnings(cells, rows),
+            "notices": report.some(summary.notices_table(cells, report.missing, report.quarantined)),
+            "spread": analysis.spread_note(rows, metric),
+            "coverage": analysis.coverage_note([row.seeds for row in rows], len(grid.tasks) if grid else 0),
+            "cells": report.table(tables.cells_table(cells, report.missing)),
+            "heat_map": _heat_map(report, rows),
+            "gaps": report.gaps("left_out", "Left out of the final scores.", gaps),
+            **_scores(report, rows),
+            "beside": _beside(report),
+            "curves": _curves(report, lines, tasks, styles) if tasks else None,
+            "over_tasks": over_tasks,
+            "tasks": list(drawn),
+            "runs": shown_runs(cells),
+            "unfinished_csv": any(not cell.finished for cell in cells),
+            "tools": {name: version(name) for name in EXPLAINED},
+        }
+
+
+def _scores(report: Report, rows: Sequence[BeforeAfter]) -> dict[str, Table | None]:
+    """The tables of each task, each only if it has rows."""
+    phases, without = report.phases()
+    pairs = analysis.per_task(report.cells, report.metric)
+    return {
+        "before_after": report.some(tables.before_after_table(rows, report.metric)),
+        "finals": report.some(tables.finals_table(rows, report.metric)),
+        "online": report.some(tables.online_table(phases, report.metric)),
+        "without_online": report.gaps("left_out_online", "Left out of the online phases.", without),
+        "differences": report.some(tables.pairs_table(pairs, report.metric)),
+    }
+
+
+def _beside(report: Report) -> Table | None:
+    """The papers' numbers, all those of the suite's place or, without one, those that something here answers."""
+    if report.suite is not None:
+        numbers = printed(report.suite.place) if report.suite.place else []
+        return report.some(beside_table(beside(report.cells, numbers)))
+    found = [row for row in beside(report.cells, printed()) if row.ours is not None]
+    return report.some(beside_table(found))
+
+
+def _curves(report: Report, lines: Sequence[analysis.Line], tasks: Sequence[str], styles: dict[str, Style]) -> Shown:
+    figure = curves.curve_panels(lines, tasks, report.metric, styles)
+    labels = ", ".join(sorted({line.label for line in lines}))
+    says = f"Learning curves of {labels} on {', '.join(tasks)}; the numbers are in the table of final scores."
+    return report.figure("learning_curves", f"{report.metric} across the switch", says, figure)
+
+
+def _heat_map(report: Report, rows: Sequence[BeforeAfter]) -> Shown | None:
+    """Final IQMs in squares, where there are at least two entries and two tasks to compare."""
+    tasks = sorted({cell.task for cell in report.cells})
+    scores: dict[str, dict[str, float]] = {}
+    for row in rows:
+        final = row.scores["final"]
+        if final is not None:
+            scores.setdefault(row.cell.label, {})[row.cell.task] = final.iqm.point
+    if len(scores) < 2 or len(tasks) < 2:
+        return None
+    own = "" if report.metric in analysis.SCALES else "; each task has its own colour scale, from its worst to its best"
+    title = f"Final {report.metric}, IQM over seeds, in the order of mean ranks; hatched: no score{own}"
+    says = f"The final scores of {len(scores)} algorithms on {len(tasks)} tasks, as in the table."
+    return report.figure("finals", title, says, plots.heat_map(scores, tasks, report.metric))
+
+
+def _over_tasks(report: Report, styles: dict[str, Style]) -> dict[str, Any]:
+    """Statistics over the complete grid; only `why_not` if there is none."""
+    metric, seed = report.metric, report.seed
+    if metric not in analysis.SCALES:
+        scales = ", ".join(analysis.SCALES)
+        return {"why_not": f"{metric!r} is not on one scale across tasks; statistics need one of {scales}."}
+    grid = analysis.common(report.cells, metric)
+    left_out = report.gaps("left_out_over_tasks", "Left out of the statistics over tasks.", grid.left_out)
+    if not grid.labels:
+        return {
+            "why_not": "No task was completed by two or more of the compared algorithms.",
+            "left_out": left_out,
+        }
+    by_label = {label: stats.aggregates(grid.scores[label], seed) for label in grid.labels}
+    table = report.table(tables.aggregate_table(by_label, len(grid.tasks), grid.seeds))
+    says = "{} of " + ", ".join(grid.labels) + "."
+    efficiency, x_name = analysis.efficiency(grid, report.cells, metric, seed)
+    out: dict[str, Any] = {
+        "grid": grid,
+        "left_out": left_out,
+        "leader": summary.leader_over_tasks(by_label, len(grid.tasks), grid.seeds),
+        "table": table,
+        "figures": [
+            report.figure(
+                "aggregates", "Aggregates over tasks; bar: interval, line: estimate",
+                says.format("Aggregates, as in the table,"), plots.aggregate_bars(by_label, styles),
+            ),
+            report.figure(
+                "profile", "Performance profile: higher is better at every threshold",
+                says.format("Performance profiles"), plots.profiles(grid, metric, styles, seed),
+            ),
+        ],
+    }  # fmt: skip
+    if efficiency:
+        figure = plots.efficiency(efficiency, x_name, metric, styles)
+        title = "Sample efficiency: IQM over all runs of the grid"
+        out["figures"].append(report.figure("efficiency", title, says.format("Sample-efficiency curves"), figure))
+    out["differences"] = report.some(
+        tables.pairs_table(analysis.over_tasks(grid, report.cells, metric), metric, "differences_over_tasks")
+    )
+    pairs = analysis.improvements(grid, seed)
+    if pairs:
+        out["improvement"] = report.table(tables.improvement_table(pairs))
+        many = len(grid.labels) > BARS
+        title = "Probability of improvement: P(X > Y), X the row; bold: the interval leaves out 0.5"
+        figure = plots.improvement_matrix(pairs, grid.labels) if many else plots.improvement_bars(pairs)
+        title = title if many else "Probability of improvement"
+        says = "Who scores above whom, as in the table below."
+        out["figures"].append(report.figure("improvement", title, says, figure))
+    return out
+
+
+def _slugs(tasks: Sequence[str]) -> dict[str, str]:
+    """Task -> a file name of its own."""
+    out: dict[str, str] = {}
+    for task in tasks:
+        slug = base = re.sub(r"[^A-Za-z0-9._-]+", "-", task).strip(".-") or "task"
+        number = 2
+        while slug in out.values():
+            slug, number = f"{base}-{number}", number + 1
+        out[task] = slug
+    return out
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One task's share of the data, small enough to hand to another process."""
+
+    name: str
+    slug: str
+    lines: Sequence[analysis.Line]
+    cells: Sequence[Cell]
+
+
+def _task_shares(cells: Sequence[Cell], lines: Sequence[analysis.Line]) -> list[_Task]:
+    shares = []
+    for task, slug in _slugs(sorted({line.task for line in lines})).items():
+        own = [cell for cell in cells if cell.task == task and not cell.first.external]
+        shares.append(_Task(task, slug, [line for line in lines if line.task == task], own))
+    return shares
+
+
+def _task(task: _Task, folder: Path, metric: str, styles: dict[str, Style]) -> dict[str, Any]:
+    """Draw one task's figures; returns what the page says about it."""
+    panels = diagnostics.panels_of(task.cells)
+    figure = curves.curve_panels(task.lines, [task.name], metric, styles, large=True)
+    says = f"Learning curves of {', '.join(sorted({line.label for line in task.lines}))} on {task.name}."
+    names = [name for panel in panels for name in panel.metrics]
+    out: dict[str, Any] = {
+        "id": task.name,
+        "slug": task.slug,
+        "rules": sorted({str(c.first.run["success_rule"]) for c in task.cells if c.first.run.get("success_rule")}),
+        "curve": shown(folder, f"curve_{task.slug}", f"{task.name}: {metric}", says, figure),
+        "diagnostics": None,
+        "meanings": {name: METRICS.get(name, "the algorithm's own metric") for name in names},
+    }
+    if panels:
+        figure = diagnostics.diagnostics(task.cells, panels, styles)
+        title, says = f"{task.name}: learning metrics", f"Median over seeds of {', '.join(names)}."
+        out["diagnostics"] = shown(folder, f"diagnostics_{task.slug}", title, says, figure)
+    return out

@@ -1,0 +1,185 @@
+"""What a report finds: several folders, other data, damaged runs; and the commands that ask for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command import Bench
+from test_reports import PLAIN, records, write
+
+import reports
+from reports.collect import collect
+from reports.metrics import read_metrics
+from suite.record import RecordError, read_run
+
+
+def test_runs_on_other_data_are_another_task(tmp_path: Path) -> None:
+    for asked in (None, "default", "medium"):
+        data = {"id": "x", "fingerprint": "f00d" if asked != "medium" else "beef", "asked": asked}
+        write(tmp_path, "pen", "awac", PLAIN, name=str(asked), hash="0", dataset=data)
+    assert sorted({c.task for c in collect([tmp_path]).cells}) == ["pen", "pen (medium)"]
+
+
+def test_several_folders_are_one_report_and_a_folder_given_twice_is_one(tmp_path: Path) -> None:
+    write(tmp_path / "a", "pen", "awac", {0: PLAIN[0]})
+    write(tmp_path / "b", "pen", "awac", {1: PLAIN[1]})
+    (cell,) = collect([tmp_path / "a", tmp_path / "b", tmp_path / "a"]).cells
+    assert cell.seeds == (0, 1)
+    assert [s.where for s in cell.sources] == ["a/pen/awac/quick-1a2b3c4d", "b/pen/awac/quick-1a2b3c4d"]
+
+
+@pytest.mark.parametrize("victim", ["run.json", "status.json", "metrics.csv"])
+def test_a_damaged_run_is_set_apart_and_the_others_are_read(tmp_path: Path, victim: str) -> None:
+    write(tmp_path, "pen", "awac", PLAIN)
+    (write(tmp_path, "pen", "sac", PLAIN) / victim).write_bytes(b'{"half\xff')
+    found = collect([tmp_path])
+    assert [cell.label for cell in found.cells] == ["awac"]
+    (one,) = found.quarantined
+    assert one.where == "pen/sac/quick-1a2b3c4d"
+    assert victim in one.reason
+
+
+def test_scores_that_are_no_numbers_set_a_run_apart(tmp_path: Path) -> None:
+    write(tmp_path, "pen", "awac", PLAIN)
+    path = write(tmp_path, "pen", "sac", PLAIN) / "metrics.csv"
+    path.write_text(path.read_text().replace("success,0.8\n", "success,nan\n"))
+    (one,) = collect([tmp_path]).quarantined
+    assert "phase 'online' or value 'nan' cannot be" in one.reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("online", "onlein", 1),
+        lambda text: text.replace(",0.5\n", ",\n", 1),
+        lambda text: text.replace(",0.5\n", "\n", 1),
+        lambda text: text.replace(",0.5\n", ",0.5,7\n", 1),
+        lambda text: text.replace("\n0,", "\n\n0,", 1),
+        lambda text: text.replace("\n0,", "\n0.5,", 1),
+        lambda text: text.replace("seed,phase", "phase,seed", 1),
+        lambda text: text[:-3] + "x\n",
+        lambda text: "",
+    ],
+)
+def test_the_quick_reader_takes_nothing_that_the_record_refuses(tmp_path: Path, change) -> None:  # type: ignore[no-untyped-def]
+    folder = write(tmp_path, "pen", "awac", {0: PLAIN[0]})
+    path = folder / "metrics.csv"
+    path.write_text(change(path.read_text()))
+    with pytest.raises(RecordError) as slow:
+        read_run(folder)
+    with pytest.raises(RecordError) as quick:
+        read_metrics(folder, finished=True)
+    assert str(quick.value) == str(slow.value)
+
+
+def test_the_quick_reader_reads_what_the_record_reads(tmp_path: Path) -> None:
+    folder = write(tmp_path, "pen", "awac", PLAIN, diverged={1: 200})
+    path = folder / "metrics.csv"
+    path.write_text(path.read_text().replace("critic_loss,0.5", "critic_loss,nan", 1).replace("0.9", "0.123456789"))
+    quick, slow = read_metrics(folder, finished=True), read_run(folder).rows
+    assert quick.diverged == {1: 200}
+    assert {(row.seed, row.env_step, row.metric): row.value for row in slow if row.metric == "success"} == {
+        (seed, int(step), "success"): quick.curves["success"].values[k, t]
+        for k, seed in enumerate(quick.curves["success"].seeds)
+        for t, step in enumerate(quick.curves["success"].steps)
+    }
+    assert quick.lines == [row.line() for row in slow if row.metric in ("success", "return", "diverged")]
+    path.write_text(path.read_text() + "0,online,30")  # being written
+    assert len(read_metrics(folder, finished=False).lines) == len(quick.lines)
+
+
+def test_a_suite_reports_its_own_runs_what_is_missing_and_the_papers_numbers(tmp_path: Path, bench: Bench) -> None:
+    for algo in ("awac", "awac-z"):
+        write(tmp_path / "runs", "pen-binary-v0", algo, PLAIN)
+    write(tmp_path / "runs", "door-binary-v0", "awac", PLAIN, temperature=17.0)
+    write(tmp_path / "runs", "pen-binary-v0", "sac", PLAIN)
+    words = ("report", str(tmp_path / "runs"), "--suite", "awac-table1-z", "--out", str(tmp_path / "out"))
+    runs = tmp_path / "runs/pen-binary-v0"
+    for path in runs.rglob("run.json"):  # only settings that both know are compared
+        run = json.loads(path.read_text())
+        run["settings"] = {"temperature": {"value": 0.3, "source": "here"}}
+        path.write_text(json.dumps(run))
+    said = bench(*words)
+    assert said.code == 0, said.err
+    html = (tmp_path / "out/index.html").read_text()
+    assert "AWAC with and without an estimate of the normaliser Z(s)" in html
+    assert 'id="beside"' in html
+    notices = records(tmp_path / "out/tables/notices.csv")
+    assert {(r["task"], r["algorithm"]) for r in notices if r["what"] == "missing"} == {
+        (f"{task}-binary-v0", algo) for task in ("door", "relocate") for algo in ("awac", "awac-z")
+    }
+    beside = {(r["task"], r["algorithm"]): r for r in records(tmp_path / "out/tables/beside_the_papers.csv")}
+    assert beside["pen-binary-v0", "awac"]["printed"] == "0.98"
+    assert beside["pen-binary-v0", "awac"]["verdict"].startswith(
+        "inside our interval; different protocol: profile quick"
+    )
+    assert beside["door-binary-v0", "awac"]["verdict"] == "not run"
+    assert ("pen-binary-v0", "sac") not in {
+        (r["task"], r["algorithm"]) for r in records(tmp_path / "out/tables/cells.csv")
+    }
+    said = bench(*words, "--profile", "smok")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "did you mean 'smoke'?" in said.err
+
+
+def test_a_suite_of_which_nothing_was_run_says_so(tmp_path: Path, bench: Bench) -> None:
+    write(tmp_path / "runs", "pen", "awac", PLAIN)
+    said = bench("report", str(tmp_path / "runs"), "--suite", "modern", "--out", str(tmp_path / "out"))
+    assert said.code == 2
+    assert "none of the 1 run folders below" in said.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_sets_are_compared_on_a_page_of_their_own(tmp_path: Path, bench: Bench) -> None:
+    write(tmp_path / "old", "pen", "awac", PLAIN)
+    better = {seed: tuple(min(1.0, x + 0.15) for x in scores) for seed, scores in PLAIN.items()}
+    write(tmp_path / "new", "pen", "awac", better, temperature=0.5)
+    write(tmp_path / "new", "pen", "sac", PLAIN)
+    out = tmp_path / "out"
+    said = bench("report", "--compare", str(tmp_path / "old"), str(tmp_path / "new"), "--out", str(out))
+    assert said.code == 0, said.err
+    (row,) = records(out / "tables/changes.csv")
+    assert float(row["difference"]) == pytest.approx((0.15 + 0.15 + 0.0) / 3)
+    assert (row["paired"], row["verdict"]) == ("1", "not told apart")
+    (gap,) = records(out / "tables/not_compared.csv")
+    assert (gap["algorithm"], gap["reason"]) == ("sac", "only in the second set")
+    html = (out / "index.html").read_text()
+    assert "temperature 1.0, then 0.5" in html
+    assert {p.suffix for p in (out / "figures").iterdir()} == {".png", ".svg", ".pdf"}
+    first = (out / "index.html").read_bytes()
+    reports.build_comparison(tmp_path / "old", tmp_path / "new", out)
+    assert (out / "index.html").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--compare", "a", "b", "--suite", "modern"), "--compare names its two folders of runs itself"),
+        (("--compare", "old", "nowhere"), "nowhere is not a folder"),
+        (("old", "--dip-window", "0"), "dip window 0: give a number of environment steps, 1 or more"),
+        (("old", "--threshold", "nan"), "threshold nan: give a finite value of success"),
+        (("old", "--input", "theirs.csv"), "theirs.csv: No such file"),
+        (("nowhere",), "nowhere is not a folder"),
+    ],
+)
+def test_bad_requests_are_one_line_and_leave_nothing(
+    tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "old", "pen", "awac", PLAIN)
+    said = bench("report", *words, "--out", "out")
+    assert said.code == 2
+    assert message in said.err
+    assert said.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_table_is_json_too(tmp_path: Path) -> None:
+    write(tmp_path / "runs", "pen", "awac", PLAIN)
+    folder = reports.build(tmp_path / "runs", tmp_path / "out").parent / "tables"
+    assert {p.stem for p in folder.glob("*.json")} == {p.stem for p in folder.glob("*.csv")}
+    table = json.loads((folder / "before_after.json").read_text())
+    assert table["records"][0]["final_mean"] == pytest.approx(0.8)
+    assert "final success" in table["title"] or "success" in table["title"]
