@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reports import stats
-from reports.differences import Sides, difference
-from reports.intervals import counts, limits
+from reports.numbers import stats
+from reports.numbers.differences import Sides, difference
+from reports.numbers.intervals import counts, limits
 
 Floats = NDArray[np.float64]
 Limits = tuple[Any, Any]

@@ -64,7 +64,7 @@ def write(root: Path, methods: int, tasks: int, seeds: int, evaluations: int) ->
 
 def statistics(cells: Any, metric: str = "success", seed: int = 0) -> dict[str, float]:
     """CPU seconds of every part of what is computed from the cells."""
-    from reports import analysis, stats
+    from reports.numbers import analysis, stats
 
     grid = analysis.common(cells, metric)
     rows, _ = analysis.before_after(cells, metric, seed)

@@ -26,7 +26,7 @@ def build(
     replaced as a whole and only once the new one is complete. Returns the path of its index.html. Raises
     `suite.record.RecordError` if nothing is found, nothing can be read or `out` holds something else.
     """
-    from reports.page import build as build_page  # late: matplotlib and rliable take seconds to import
+    from reports.page.build import build as build_page  # late: matplotlib and rliable take seconds to import
 
     folders = [Path(roots)] if isinstance(roots, str | Path) else [Path(root) for root in roots]
     files = [Path(file) for file in inputs]
@@ -39,6 +39,6 @@ def build_comparison(before: Path, after: Path, out: Path, headline: str | None 
     Seeds that both ran are paired. Raises `suite.record.RecordError` as `build` does, and if the two have no finished
     cell in common.
     """
-    from reports.change_page import build as build_page
+    from reports.page.change import build as build_page
 
     return build_page(Path(before), Path(after), Path(out), headline, seed)

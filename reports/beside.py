@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reports import stats
 from reports.collect import Cell, Curve
-from reports.stats import Interval
+from reports.numbers import stats
+from reports.numbers.stats import Interval
 from reports.table import Table, Value, decimals, number, numbers, text
 from suite.papers import Printed
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from reports.grid import SCALES
-from reports.stats import Interval
+from reports.numbers.grid import SCALES
+from reports.numbers.stats import Interval
 
 __all__ = ["Table", "Value", "decimals", "number", "numbers", "text"]
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reports import stats
-from reports.before_after import LAST, SCORE_COLUMNS, BeforeAfter
 from reports.collect import Cell
-from reports.grid import Gap
-from reports.online import Online, Times
-from reports.pairs import Pair
-from reports.stats import Interval
+from reports.numbers import stats
+from reports.numbers.before_after import LAST, SCORE_COLUMNS, BeforeAfter
+from reports.numbers.grid import Gap
+from reports.numbers.online import Online, Times
+from reports.numbers.pairs import Pair
+from reports.numbers.stats import Interval
 from reports.table import Table, Value, decimals, number, numbers, text
 
 __all__ = [

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import reports
-from reports import analysis, page
 from reports.collect import collect
+from reports.numbers import analysis
+from reports.page import build as page
 from suite.record import RecordError, Row, RunWriter, read_tidy
 
 STEPS = (-100, 0, 100, 200, 300)  # env_step of the evaluations

@@ -10,9 +10,10 @@ import pytest
 from cells import cell
 from rliable import metrics
 
-from reports import analysis, notes, stats, tables
-from reports.notes import coverage_note, spread_note
-from reports.online import Times, area, dip
+from reports import tables
+from reports.numbers import analysis, notes, stats
+from reports.numbers.notes import coverage_note, spread_note
+from reports.numbers.online import Times, area, dip
 from suite.record import RecordError
 
 FALLS = {

@@ -7,7 +7,7 @@ import pytest
 from cells import cell
 from scipy.stats import ttest_ind, ttest_rel
 
-from reports.compare import compare, compare_tables, verdict
+from reports.numbers.compare import compare, compare_tables, verdict
 from suite.record import RecordError
 
 OLD = {0: (0.1, 0.50), 1: (0.1, 0.55), 2: (0.1, 0.45), 3: (0.1, 0.52)}

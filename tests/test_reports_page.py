@@ -10,9 +10,9 @@ import pytest
 from test_reports import PLAIN, records, write
 
 import reports
-from reports import embed
 from reports.collect import collect
-from reports.runs import shown_runs
+from reports.page.runs import shown_runs
+from reports.pictures import embed
 
 NASTY = '<script>document.title = "taken"</script>'
 SECTIONS = ("summary", "curves", "before-after", "over-tasks", "cells", "tasks", "runs", "method")

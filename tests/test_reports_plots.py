@@ -11,11 +11,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from algos import ALGOS
-from reports import curves, diagnostics, look, plots, stats
-from reports.analysis import Common, Line
 from reports.collect import Cell, Curve, Source
-from reports.matrices import mean_ranks
-from reports.stats import Interval
+from reports.numbers import stats
+from reports.numbers.analysis import Common, Line
+from reports.numbers.stats import Interval
+from reports.pictures import curves, diagnostics, look, plots
+from reports.pictures.matrices import mean_ranks
 
 PAPERS = [
     "awac", "sac", "sac-bc", "bear", "brac", "abm", "awr", "marwil", "dapg", "bc", "cql", "algae-dice", "mpo", "td3",

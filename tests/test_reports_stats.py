@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import binomtest, norm, trim_mean, ttest_ind, ttest_rel
 from scipy.stats import t as student
 
-from reports import intervals, stats
-from reports.differences import Sides, difference, holm
+from reports.numbers import intervals, stats
+from reports.numbers.differences import Sides, difference, holm
 
 
 @pytest.fixture

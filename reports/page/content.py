@@ -12,14 +12,17 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from reports import analysis, curves, diagnostics, look, plots, stats, summary, tables
-from reports.analysis import BeforeAfter, Gap, Online
+from reports import tables
 from reports.beside import beside, beside_table
 from reports.collect import Cell
-from reports.embed import Shown, shown
-from reports.look import Style
+from reports.numbers import analysis, stats
+from reports.numbers.analysis import BeforeAfter, Gap, Online
+from reports.page import summary
+from reports.page.runs import settings_table, shown_runs
 from reports.parallel import spreading
-from reports.runs import settings_table, shown_runs
+from reports.pictures import curves, diagnostics, look, plots
+from reports.pictures.embed import Shown, shown
+from reports.pictures.look import Style
 from reports.tables import Table
 from reports.wanted import Suite
 from suite.papers import printed

@@ -16,11 +16,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from reports import stats
-from reports.analysis import SCALES, Common
-from reports.look import COLORS, RC, Style, faint, grid_of_panels, place_legend, save, styles, title_of
-from reports.matrices import heat_map, improvement_matrix
-from reports.stats import Interval
+from reports.numbers import stats
+from reports.numbers.analysis import SCALES, Common
+from reports.numbers.stats import Interval
+from reports.pictures.look import COLORS, RC, Style, faint, grid_of_panels, place_legend, save, styles, title_of
+from reports.pictures.matrices import heat_map, improvement_matrix
 
 __all__ = [
     "Style", "aggregate_bars", "difference_bars", "efficiency", "heat_map", "improvement_bars", "improvement_matrix",

@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from reports.collect import Cell, Curve
-from reports.curves import SwitchAxis
-from reports.look import RC, Style, grid_of_panels, place_legend, put_title
+from reports.pictures.curves import SwitchAxis
+from reports.pictures.look import RC, Style, grid_of_panels, place_legend, put_title
 from suite.record import METRICS
 
 __all__ = ["Panel", "diagnostics", "panels_of"]

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from reports import stats
 from reports.collect import Cell, Curve
-from reports.differences import Sides, difference
-from reports.grid import SCALES, Gap, usable
-from reports.pairs import Pair, corrected, side_by_side
-from reports.scores import Score, score
+from reports.numbers import stats
+from reports.numbers.differences import Sides, difference
+from reports.numbers.grid import SCALES, Gap, usable
+from reports.numbers.pairs import Pair, corrected, side_by_side
+from reports.numbers.scores import Score, score
 from reports.table import Table, decimals, numbers, text
 from suite.record import RecordError
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import jinja2
 
-from reports import analysis, stats
 from reports.collect import Collection, Quarantined, collect
-from reports.content import Report, content_of
 from reports.folder import KIND, MARK, refuse_foreign, swapped_into, write_results
-from reports.grid import Gap
-from reports.runs import Runs
+from reports.numbers import analysis, stats
+from reports.numbers.grid import Gap
+from reports.page.content import Report, content_of
+from reports.page.runs import Runs
 from reports.tables import Table
 from reports.wanted import Suite
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.intervals import Floats, Interval, student
+from reports.numbers.intervals import Floats, Interval, student
 
 __all__ = ["Difference", "Sides", "difference", "holm"]
 

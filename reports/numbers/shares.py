@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from reports.intervals import CONFIDENCE, REPS, Floats, Interval, counts, normal
+from reports.numbers.intervals import CONFIDENCE, REPS, Floats, Interval, counts, normal
 
 __all__ = ["improvement", "profile"]
 

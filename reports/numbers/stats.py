@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.intervals import (
+from reports.numbers.intervals import (
     CONFIDENCE,
     FEW,
     REPS,
@@ -29,7 +29,7 @@ from reports.intervals import (
     student,
     student_limits,
 )
-from reports.shares import improvement, profile
+from reports.numbers.shares import improvement, profile
 
 __all__ = [
     "AGGREGATES", "CENTRES", "CONFIDENCE", "FEW", "REPS", "Floats", "Interval",

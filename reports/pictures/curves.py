@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from reports.analysis import SCALES, Line
-from reports.look import RC, Style, faint, grid_of_panels, place_legend, put_title, title_of
-from reports.stats import FEW
+from reports.numbers.analysis import SCALES, Line
+from reports.numbers.stats import FEW
+from reports.pictures.look import RC, Style, faint, grid_of_panels, place_legend, put_title, title_of
 
 __all__ = ["SwitchAxis", "curve_panels"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports.collect import Cell, Curve
-from reports.grid import SCALES, Gap, usable
-from reports.scores import Score, score
-from reports.stats import Floats
+from reports.numbers.grid import SCALES, Gap, usable
+from reports.numbers.scores import Score, score
+from reports.numbers.stats import Floats
 from suite.record import RecordError
 
 __all__ = ["Online", "Times", "area", "dip", "first_time", "online"]

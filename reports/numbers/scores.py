@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports import stats
-from reports.stats import Floats, Interval
+from reports.numbers import stats
+from reports.numbers.stats import Floats, Interval
 
 __all__ = ["Score", "score"]
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.collect import Cell, Curve
-from reports.grid import Gap, usable
-from reports.scores import Score, score
+from reports.numbers.grid import Gap, usable
+from reports.numbers.scores import Score, score
 
 __all__ = ["LAST", "SCORE_COLUMNS", "BeforeAfter", "before_after"]
 

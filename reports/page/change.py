@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reports import analysis, plots
 from reports.collect import collect
-from reports.compare import compare, compare_tables
-from reports.embed import shown
 from reports.folder import refuse_foreign, swapped_into
-from reports.page import mark, render
-from reports.runs import shown_runs
+from reports.numbers import analysis
+from reports.numbers.compare import compare, compare_tables
+from reports.page.build import mark, render
+from reports.page.runs import shown_runs
+from reports.pictures import plots
+from reports.pictures.embed import shown
 from suite.record import METRICS
 
 __all__ = ["build"]

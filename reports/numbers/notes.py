@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from reports import stats
-from reports.before_after import BeforeAfter
 from reports.collect import Cell
-from reports.grid import SCALES
+from reports.numbers import stats
+from reports.numbers.before_after import BeforeAfter
+from reports.numbers.grid import SCALES
 
 __all__ = ["MEASURED", "coverage_note", "spread_note", "warnings"]
 

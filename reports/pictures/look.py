@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reports.analysis import SCALES
+from reports.numbers.analysis import SCALES
 
 __all__ = [
     "COLORS", "DPI", "RC", "Style",

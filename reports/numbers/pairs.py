@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 
 from reports.collect import Cell, Curve
-from reports.differences import Difference, Sides, difference, holm
-from reports.grid import SCALES, Common, usable
+from reports.numbers.differences import Difference, Sides, difference, holm
+from reports.numbers.grid import SCALES, Common, usable
 
 __all__ = ["LEVEL", "Pair", "finals", "over_tasks", "per_task", "side_by_side"]
 

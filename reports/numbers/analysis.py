@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reports import stats
-from reports.before_after import LAST, SCORE_COLUMNS, BeforeAfter, before_after
 from reports.collect import SCORES, Cell, Curve
-from reports.grid import SCALES, Common, Gap, common, efficiency, improvements, usable
-from reports.notes import coverage_note, spread_note, warnings
-from reports.online import Online, online
-from reports.pairs import Pair, over_tasks, per_task
-from reports.scores import Score
+from reports.numbers import stats
+from reports.numbers.before_after import LAST, SCORE_COLUMNS, BeforeAfter, before_after
+from reports.numbers.grid import SCALES, Common, Gap, common, efficiency, improvements, usable
+from reports.numbers.notes import coverage_note, spread_note, warnings
+from reports.numbers.online import Online, online
+from reports.numbers.pairs import Pair, over_tasks, per_task
+from reports.numbers.scores import Score
 from suite.record import RecordError
 
 __all__ = [

@@ -9,9 +9,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from reports import stats
 from reports.collect import Cell, Curve
-from reports.stats import Floats, Interval
+from reports.numbers import stats
+from reports.numbers.stats import Floats, Interval
 
 __all__ = ["SCALES", "Common", "Gap", "common", "efficiency", "improvements", "usable"]
 

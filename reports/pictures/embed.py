@@ -10,7 +10,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from reports import look
+from reports.pictures import look
 
 __all__ = ["Shown", "shown"]
 

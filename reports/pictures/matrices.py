@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from reports.analysis import SCALES
-from reports.look import RC, folded, score_text
-from reports.stats import Interval
+from reports.numbers.analysis import SCALES
+from reports.numbers.stats import Interval
+from reports.pictures.look import RC, folded, score_text
 
 __all__ = ["heat_map", "improvement_matrix", "mean_ranks"]
 

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports.analysis import BeforeAfter, Gap
 from reports.collect import Cell, Source
-from reports.look import score_text
-from reports.stats import Interval
+from reports.numbers.analysis import BeforeAfter, Gap
+from reports.numbers.stats import Interval
+from reports.pictures.look import score_text
 from reports.tables import Table
 
 __all__ = ["facts", "leader_over_tasks", "leaders_table", "notices_table"]

@@ -1,0 +1,1 @@
+"""What the scores say: estimates, intervals, differences, and what a reader must know before believing them."""
