@@ -71,8 +71,9 @@ class Cell:
 
     @property
     def offline_only(self) -> bool:
-        """Judged by its score at the switch, as it has no online phase."""
-        return bool(self.first.run.get("offline_only", False))
+        """Judged by its score at the switch, as it has no online phase: the method has none, or was given none."""
+        steps = dict(self.first.run.get("settings", {}).get("online_steps") or {}).get("value")
+        return bool(self.first.run.get("offline_only", False)) or steps == 0
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -26,6 +26,8 @@ class Wanted:
         """Whether a run is this cell, whatever its seeds; a setting that only one of the two knows says nothing."""
         if self.settings is None or (source.algo, source.run.get("task")) != (self.algo, self.task):
             return False
+        if self.name is not None and source.run.get("name") != self.name:
+            return False
         asked = dict(source.run.get("dataset") or {}).get("asked")
         if (None if usual_dataset(asked) else asked) != (None if usual_dataset(self.dataset) else self.dataset):
             return False

@@ -71,7 +71,7 @@ METRICS: dict[str, str] = {
     "bc_kept": "share of demonstration rows that pass the Q filter",
     "behaviour_loss": "negative log-likelihood of the data under the behaviour model",
     "behaviour_log_prob_offline": "log-likelihood of offline actions under the behaviour model, on up to 2,000 rows",
-    "behaviour_log_prob_online": "the same of the seed's own online actions so far",
+    "behaviour_log_prob_online": "log-likelihood of the seed's own online actions so far under the behaviour model",
     "log_z": "log of the estimated normaliser Z(s)",
     "diverged": "1 from the row on at which this seed's parameters stopped being finite",
 }

@@ -228,3 +228,14 @@ def test_nothing_is_drawn_outside_of_a_figure(count):
         assert box.y0 > -0.01
         assert box.x1 < width + 0.01
         assert box.y1 < height + 0.01
+
+
+def test_rounding_is_not_drawn_as_a_difference():
+    hair = {f"{x} on pen": Interval(0.5 + d, 0.5 + d - 1e-17, 0.5 + d + 1e-17) for x, d in (("a", 0), ("b", 1e-16))}
+    (axes,) = plots.difference_bars(hair, "success").axes
+    low, high = axes.get_xlim()
+    assert high - low > 0.05
+    assert not axes.patches
+    wide = {"a on pen": Interval(0.5, 0.4, 0.6)}
+    (axes,) = plots.difference_bars(wide, "success").axes
+    assert [round(bar.get_width(), 6) for bar in axes.patches] == [0.2]

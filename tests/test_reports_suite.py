@@ -52,12 +52,20 @@ VALUES = {name: s["value"] for name, s in SETTINGS.items()}
         (wanted(VALUES, "medium"), False),
         (wanted(VALUES, "default"), True),
         (wanted(None), False),
+        (dataclasses.replace(wanted(VALUES), name="paper"), True),
+        (dataclasses.replace(wanted(VALUES), name="long"), False),
         (dataclasses.replace(wanted(VALUES), algo="sac"), False),
         (dataclasses.replace(wanted(VALUES), task="door-binary-v0"), False),
     ],
 )
 def test_a_run_belongs_to_a_suite_by_all_that_moves_its_score(one: Wanted, belongs: bool) -> None:
     assert one.matches(source([[0.1, 0.2, 0.3]])) is belongs
+
+
+def test_a_run_without_an_online_phase_is_judged_at_the_switch() -> None:
+    static = {**SETTINGS, "online_steps": {"value": 0}}
+    assert cell([[0.1]], steps=(0,), settings=static).offline_only
+    assert not cell([[0.1, 0.2, 0.3]]).offline_only
 
 
 def test_what_was_never_run_is_named() -> None:

@@ -166,7 +166,7 @@ def _legend_columns(width: float, names: Sequence[str]) -> int:
 def place_legend(figure: Figure, handles: list[Line2D], names: list[str]) -> None:
     """One legend for all panels, in the room that `grid_of_panels` left below them."""
     columns = _legend_columns(figure.get_figwidth(), names)
-    figure.legend(handles, names, loc="lower center", ncols=columns, frameon=False, fontsize=9, handlelength=2.6)
+    figure.legend(handles, names, loc="lower center", ncols=columns, frameon=False, fontsize=9, handlelength=3.2)
 
 
 def put_title(ax: Any, text: str, width: float, size: float = 11, **how: Any) -> None:

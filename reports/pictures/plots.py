@@ -27,6 +27,7 @@ __all__ = [
     "profiles", "save", "styles",
 ]  # fmt: skip
 
+THIN = 1e-9  # widths below are rounding
 FEW_POINTS = 15  # up to so many, each evaluation is marked
 
 
@@ -81,8 +82,12 @@ def difference_bars(values: Mapping[str, Interval], metric: str) -> Figure:
 
 
 def _bars(ax: Any, names: Sequence[str], values: Sequence[Interval], colors: Sequence[str]) -> None:
+    ends = np.array([(value.point, value.low, value.high) for value in values])
+    if np.nanmax(ends) - np.nanmin(ends) < THIN:  # all alike: rounding must not look like a difference
+        middle = float(np.nanmean(ends))
+        ax.set_xlim(middle - 0.05, middle + 0.05)
     for y, (value, color) in enumerate(zip(values, colors, strict=True)):
-        if not np.isnan(value.low):
+        if value.high - value.low > THIN:
             ax.barh(y, value.high - value.low, left=value.low, height=0.6, color=color, alpha=0.55, linewidth=0)
         ax.plot([value.point] * 2, [y - 0.3, y + 0.3], color="black", linewidth=1.8)
     ax.use_sticky_edges = False  # bars would otherwise end on the frame
