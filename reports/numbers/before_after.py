@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.collect import Cell, Curve
-from reports.numbers.grid import Gap, usable
+from reports.numbers.grid import Gap, finished_curves
 from reports.numbers.scores import Score, score
 
 __all__ = ["LAST", "SCORE_COLUMNS", "BeforeAfter", "before_after"]
@@ -36,16 +36,8 @@ class BeforeAfter:
 
 def before_after(cells: Sequence[Cell], metric: str, seed: int) -> tuple[list[BeforeAfter], list[Gap]]:
     """Scores at the switch and afterwards of all finished cells; and the seeds and cells left out."""
-    rows, gaps = [], []
-    for cell in cells:
-        if not cell.finished:
-            gaps.append(Gap(cell.task, cell.label, f"unfinished: {cell.first.where}"))
-            continue
-        curve, why = usable(cell, metric)
-        gaps += [Gap(cell.task, cell.label, reason) for reason in why]
-        if curve is not None:
-            rows.append(_row(cell, curve, seed))
-    return rows, gaps
+    finished, gaps = finished_curves(cells, metric)
+    return [_row(cell, curve, seed) for cell, curve in finished], gaps
 
 
 def _row(cell: Cell, curve: Curve, seed: int) -> BeforeAfter:

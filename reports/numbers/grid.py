@@ -13,7 +13,7 @@ from reports.collect import Cell, Curve
 from reports.numbers import stats
 from reports.numbers.stats import Floats, Interval
 
-__all__ = ["SCALES", "Common", "Gap", "common", "efficiency", "improvements", "usable"]
+__all__ = ["SCALES", "Common", "Gap", "common", "efficiency", "finished_curves", "improvements", "usable"]
 
 # metrics that mean the same on every task, and the value that counts as solved
 SCALES = {"success": 1.0, "success_any": 1.0, "success_steps": 1.0, "normalized_score": 100.0}
@@ -61,14 +61,9 @@ def usable(cell: Cell, metric: str) -> tuple[Curve | None, list[str]]:
     return Curve(seeds, curve.steps, curve.values[finite]), why
 
 
-def common(cells: Sequence[Cell], metric: str) -> Common:
-    """The largest complete grid of entries x tasks, and by name everything that is not in it.
-
-    Entries that completed the fewest tasks are dropped one by one as long as the grid of the rest is larger:
-    one entry run on a single task must not reduce everybody's comparison to that task.
-    """
-    gaps: list[Gap] = []
-    done: dict[str, dict[str, Curve]] = {}  # label -> task -> curve
+def finished_curves(cells: Sequence[Cell], metric: str) -> tuple[list[tuple[Cell, Curve]], list[Gap]]:
+    """Finished cells with the scores that count, and by name what of them does not."""
+    found, gaps = [], []
     for cell in cells:
         if not cell.finished:
             gaps.append(Gap(cell.task, cell.label, f"unfinished: {cell.first.where}"))
@@ -76,7 +71,20 @@ def common(cells: Sequence[Cell], metric: str) -> Common:
         curve, why = usable(cell, metric)
         gaps += [Gap(cell.task, cell.label, reason) for reason in why]
         if curve is not None:
-            done.setdefault(cell.label, {})[cell.task] = curve
+            found.append((cell, curve))
+    return found, gaps
+
+
+def common(cells: Sequence[Cell], metric: str) -> Common:
+    """The largest complete grid of entries x tasks, and by name everything that is not in it.
+
+    Entries that completed the fewest tasks are dropped one by one as long as the grid of the rest is larger:
+    one entry run on a single task must not reduce everybody's comparison to that task.
+    """
+    finished, gaps = finished_curves(cells, metric)
+    done: dict[str, dict[str, Curve]] = {}  # label -> task -> curve
+    for cell, curve in finished:
+        done.setdefault(cell.label, {})[cell.task] = curve
     labels, tasks = _largest_grid({label: set(by_task) for label, by_task in done.items()})
     for label, by_task in done.items():
         if label not in labels:

@@ -49,36 +49,31 @@ def aggregate_bars(table: Mapping[str, Mapping[str, Interval]], look: Mapping[st
 
 def improvement_bars(table: Mapping[tuple[str, str], Interval]) -> Figure:
     """P(X > Y) of each pair with its interval; 0.5 means neither is better."""
-    pairs = list(table)[::-1]
-    names = [f"{x} > {y}" for x, y in pairs]
-    with mpl.rc_context(RC):
-        left = 0.3 + 0.085 * max(map(len, names))
-        figure = Figure(figsize=(left + 4.6, 0.9 + 0.27 * len(names)))
-        FigureCanvasAgg(figure)
-        ax = figure.add_subplot()
-        ax.axvline(0.5, color="0.35", linewidth=1)
-        _bars(ax, names, [table[pair] for pair in pairs], [next(iter(COLORS))] * len(pairs))
-        ax.set_yticks(range(len(names)), names)
-        ax.set_xlim(-0.02, 1.02)
-        ax.set_title("probability that a run of X scores above one of Y", fontsize=10)
-        _fit(figure, left)
+    values = {f"{x} > {y}": value for (x, y), value in table.items()}
+    figure, ax = _forest(values, 0.5, "probability that a run of X scores above one of Y")
+    ax.set_xlim(-0.02, 1.02)
     return figure
 
 
 def difference_bars(values: Mapping[str, Interval], metric: str) -> Figure:
     """Differences by name with their intervals; right of 0 is better."""
+    return _forest(values, 0.0, f"final {title_of(metric)}, second minus first")[0]
+
+
+def _forest(values: Mapping[str, Interval], neutral: float, title: str) -> tuple[Figure, Any]:
+    """A bar per name, from the first down, beside a line at the value that means no difference."""
     names = list(values)[::-1]
     with mpl.rc_context(RC):
         left = 0.3 + 0.085 * max(map(len, names))
         figure = Figure(figsize=(left + 4.6, 0.9 + 0.27 * len(names)))
         FigureCanvasAgg(figure)
         ax = figure.add_subplot()
-        ax.axvline(0, color="0.35", linewidth=1)
+        ax.axvline(neutral, color="0.35", linewidth=1)
         _bars(ax, names, [values[name] for name in names], [next(iter(COLORS))] * len(names))
         ax.set_yticks(range(len(names)), names)
-        ax.set_title(f"final {title_of(metric)}, second minus first", fontsize=10)
+        ax.set_title(title, fontsize=10)
         _fit(figure, left)
-    return figure
+    return figure, ax
 
 
 def _bars(ax: Any, names: Sequence[str], values: Sequence[Interval], colors: Sequence[str]) -> None:
