@@ -66,7 +66,9 @@ def report(
     suite: Annotated[
         str | None, typer.Option(help="Only the runs of a suite, beside the paper's numbers; `bench suite list`.")
     ] = None,
-    profile: Annotated[str, typer.Option(help="With --suite: the profile it was run with.")] = "quick",
+    profile: Annotated[
+        str | None, typer.Option(help="With --suite: the profile it was run with; default: quick.")
+    ] = None,
     compare: Annotated[
         tuple[Path, Path] | None,
         typer.Option(help="Two folders of runs, before and after a change: the difference of each cell."),
@@ -87,16 +89,18 @@ def report(
     """Draw curves, tables and one page from run folders."""
     from reports import build, build_comparison
 
+    if profile is not None and suite is None:
+        _fail("--profile says at which sizes a --suite was run: name one, or leave it out")
     if compare is not None:
-        if runs or suite or input_:
-            _fail("--compare names its two folders of runs itself: leave out others, --suite and --input")
+        if runs or suite or input_ or dip_window is not None or threshold is not None:
+            _fail("--compare takes two folders of runs, --metric and --out, nothing else")
         typer.echo(build_comparison(*compare, out, metric))
         return
     chosen = None
     if suite is not None:
         from suite.report_commands import suite_of
 
-        chosen = suite_of(suite, profile)
+        chosen = suite_of(suite, profile or "quick")
     roots = runs or [Path("runs")]
     typer.echo(build(roots, out, input_, metric, suite=chosen, window=dip_window, threshold=threshold))
 

@@ -225,7 +225,7 @@ def _check_from_scratch(experiment: Experiment) -> None:
     if experiment.protocol.prior_data:
         return
     if needs.offline_only or needs.demo_batch or needs.demos:
-        what = "nothing but the offline data" if needs.offline_only else "demonstrations"
+        what = "demonstrations" if needs.demos else "nothing but the offline data" if needs.offline_only else "rows it clones"
         raise SettingError(f"prior_data=false contradicts {experiment.algo}, which learns from {what}")
     if needs.normalise_obs:
         raise SettingError(

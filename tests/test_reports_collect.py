@@ -156,7 +156,9 @@ def test_two_sets_are_compared_on_a_page_of_their_own(tmp_path: Path, bench: Ben
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--compare", "a", "b", "--suite", "modern"), "--compare names its two folders of runs itself"),
+        (("--compare", "a", "b", "--suite", "modern"), "--compare takes two folders of runs, --metric and --out"),
+        (("--compare", "a", "b", "--threshold", "1"), "--compare takes two folders of runs, --metric and --out"),
+        (("old", "--profile", "paper"), "--profile says at which sizes a --suite was run"),
         (("--compare", "old", "nowhere"), "nowhere is not a folder"),
         (("old", "--dip-window", "0"), "dip window 0: give a number of environment steps, 1 or more"),
         (("old", "--threshold", "nan"), "threshold nan: give a finite value of success"),
