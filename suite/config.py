@@ -225,8 +225,8 @@ def _check_from_scratch(experiment: Experiment) -> None:
     if experiment.protocol.prior_data:
         return
     if needs.offline_only or needs.demo_batch or needs.demos:
-        what = "demonstrations" if needs.demos else "nothing but the offline data" if needs.offline_only else "rows it clones"
-        raise SettingError(f"prior_data=false contradicts {experiment.algo}, which learns from {what}")
+        what = "demonstrations" if needs.demos else "offline data"
+        raise SettingError(f"prior_data=false contradicts {experiment.algo}, which cannot do without {what}")
     if needs.normalise_obs:
         raise SettingError(
             "prior_data=false contradicts normalise_obs, whose statistics are those of the offline data; "

@@ -336,8 +336,8 @@ def test_without_prior_data_a_method_starts_from_scratch() -> None:
 @pytest.mark.parametrize(
     ("algo", "more", "message"),
     [
-        ("bc", (), "contradicts bc, which learns from nothing but the offline data"),
-        ("sac-bc", (), "contradicts sac-bc, which learns from demonstrations"),
+        ("bc", (), "contradicts bc, which cannot do without offline data"),
+        ("sac-bc", (), "contradicts sac-bc, which cannot do without demonstrations"),
         ("awr", ("normalise_obs=true",), "set normalise_obs=false as well"),
         ("sac-scratch", (), "--set prior_data: sac-scratch never sees prior data"),
     ],
