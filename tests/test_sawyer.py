@@ -383,12 +383,3 @@ def test_a_smoke_run_from_the_command_line_and_what_it_records(bench: Bench, tmp
     assert settings["rollouts"]["value"] == 3
     metrics = {line.split(",")[4] for line in (folder / "metrics.csv").read_text().splitlines()[1:]}
     assert {"success", "return", "normalized_score", "final_reward"} <= metrics
-
-
-def test_its_data_are_made_of_no_policy_in_one_line(bench: Bench) -> None:
-    said = bench(
-        "run", "--algo", "bc-demos", "--env", "sawyer-push", "--profile", "smoke", "--seeds", "1", "--workers", "0",
-        "--set", "rollouts=3",
-    )  # fmt: skip
-    assert said.code == 2
-    assert "bench: bc-demos learns from demonstrations, but dataset awac-bench/sawyer-push/default-s0-" in said.err
