@@ -107,7 +107,7 @@ def report(
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="algos, envs, datasets, presets, profiles or runs.")],
+    what: Annotated[str, typer.Argument(help="algos, envs, datasets, presets, profiles, runs or suites.")],
     out: Out = Path("runs"), as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """List what there is."""

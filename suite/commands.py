@@ -14,6 +14,7 @@ import algos
 from algos.settings import SettingError, describe, nearest
 from envs import datasets, tasks
 from envs.outside import OutsideTaskError
+from suite import plan_commands
 from suite.cell import run_cell, run_folder
 from suite.config import own_overrides, parse_list, parse_seeds, resolve, setting_owners, unused
 from suite.estimate import estimate
@@ -151,6 +152,7 @@ def listing(what: str, out: Path) -> list[dict[str, Any]]:
         "presets": _presets,
         "profiles": _profiles,
         "runs": lambda: _runs(out),
+        "suites": plan_commands.listing,
     }
     if what not in lists:
         raise SettingError(f"cannot list {what!r}; {nearest(what, lists)}")

@@ -193,6 +193,7 @@ def test_an_unknown_suite_names_the_nearest(bench: Bench) -> None:
 def test_list_and_show(bench: Bench) -> None:
     rows = {row["suite"]: row for row in json.loads(bench("suite", "list", "--json").out)}
     assert rows["awac-fig3-dexterous"]["cells"] == 30
+    assert json.loads(bench("list", "suites", "--json").out) == list(rows.values())
     said = bench("suite", "show", "awac-fig8-d4rl", "--json")
     assert "AWAC Figure 8" in said.err
     row = next(r for r in json.loads(said.out) if r["algo"] == "bear")
