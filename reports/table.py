@@ -84,7 +84,8 @@ def decimals(metric: str, points: Iterable[float]) -> int:
 
 def number(x: float, digits: int) -> str:
     """A number with a minus sign that does not look like a hyphen."""
-    return f"{round(x, digits) + 0.0:,.{digits}f}".replace("-", "−")  # + 0.0: never "-0.00"
+    rounded = round(round(x, 9), digits)  # first to 9 places: the same score computed in two ways is one number
+    return f"{rounded + 0.0:,.{digits}f}".replace("-", "−")  # + 0.0: never "-0.00"
 
 
 def text(value: Interval | None, digits: int) -> str:

@@ -14,6 +14,7 @@ from reports import tables
 from reports.numbers import analysis, notes, stats
 from reports.numbers.notes import coverage_note, spread_note
 from reports.numbers.online import Times, area, dip
+from reports.table import number
 from suite.record import RecordError
 
 FALLS = {
@@ -289,3 +290,10 @@ def test_the_coverage_note_speaks_of_the_nearest_number_of_seeds(monkeypatch):
     assert "profile" not in coverage_note([3], 5)
     assert "profile with 3 seeds 89 %" in coverage_note([3], 1)
     assert coverage_note([1]) == ""
+
+
+def test_one_score_computed_in_two_ways_is_one_number() -> None:
+    below, above = 0.475, 0.47500000000000003
+    assert f"{below:.2f}" != f"{above:.2f}"
+    assert number(below, 2) == number(above, 2)
+    assert number(-0.001, 2) == "0.00"

@@ -11,8 +11,7 @@ from typing import Any
 from reports.collect import Cell, Source
 from reports.numbers.analysis import BeforeAfter, Gap
 from reports.numbers.stats import Interval
-from reports.pictures.look import score_text
-from reports.tables import Table
+from reports.table import Table, decimals, text
 
 __all__ = ["facts", "leader_over_tasks", "leaders_table", "notices_table"]
 
@@ -45,7 +44,8 @@ def leaders_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
         if len(order) < 2:
             continue
         (first, second), apart = order[:2], _apart(finals[order[0]], finals[order[1]])
-        texts = [_text(finals[label], metric) for label in (first, second)]
+        digits = decimals(metric, [finals[label].point for label in (first, second)])
+        texts = [text(finals[label], digits) for label in (first, second)]
         shown.append([task, first, texts[0], second, texts[1], apart, str(len(order))])
         numbers = [(i.point, i.low, i.high) for i in (finals[first], finals[second])]
         records.append([task, first, *numbers[0], second, *numbers[1], apart, len(order)])
@@ -68,13 +68,6 @@ def _apart(high: Interval, low: Interval) -> str:
     return "apart" if high.low > low.high else "overlap"
 
 
-def _text(found: Interval, metric: str) -> str:
-    point = score_text(found.point, metric)
-    if math.isnan(found.low):
-        return point
-    return f"{point} [{score_text(found.low, metric)}, {score_text(found.high, metric)}]"
-
-
 def leader_over_tasks(aggregates: Mapping[str, Mapping[str, Interval]], tasks: int, seeds: int) -> str:
     """The highest IQM over tasks in one sentence; empty for a single entry."""
     iqm = {label: by_name["IQM"] for label, by_name in aggregates.items()}
@@ -82,7 +75,7 @@ def leader_over_tasks(aggregates: Mapping[str, Mapping[str, Interval]], tasks: i
     if len(order) < 2:
         return ""
     first, second = order[:2]
-    scores = [_text(iqm[label], "success") for label in (first, second)]  # on a scale where 1 is solved
+    scores = [text(iqm[label], 2) for label in (first, second)]  # on a scale where 1 is solved
     verdict = {
         "apart": "their intervals are apart", "overlap": "their intervals overlap", "equal scores": "a tie",
     }.get(_apart(iqm[first], iqm[second]), "one seed says nothing of the spread")  # fmt: skip

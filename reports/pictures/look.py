@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports.numbers.analysis import SCALES
+from reports.table import number
 
 __all__ = [
     "COLORS", "DPI", "RC", "Style",
@@ -121,7 +122,7 @@ def faint(count: int) -> float:
 def score_text(value: float, metric: str) -> str:
     """A score with the digits that its metric deserves and a true minus sign."""
     digits = 2 if SCALES.get(metric) == 1.0 else 1 if abs(value) < 1000 else 0
-    return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")  # + 0.0: never "-0.00"
+    return number(value, digits)
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
