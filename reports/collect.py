@@ -130,9 +130,11 @@ class Collection:
 
 
 def collect(
-    roots: Sequence[Path], inputs: Sequence[Path] = (), wanted: Callable[[Source], bool] | None = None
+    roots: Sequence[Path],
+    inputs: Sequence[Path] = (),
+    pick: Callable[[Sequence[Source]], Sequence[Source]] = lambda sources: sources,
 ) -> Collection:
-    """Read every run folder below `roots` and the tidy CSVs `inputs`; of the runs those that are `wanted`.
+    """Read every run folder below `roots` and the tidy CSVs `inputs`; of the runs those that are picked.
 
     Raises `RecordError` if nothing was found or nothing could be read, or if an input is not what it should be.
     """
@@ -140,7 +142,7 @@ def collect(
     with spreading(partial(_read, apart=len(roots) > 1), list(folders.values())) as results:
         found = list(results)
     quarantined = [one for one in found if isinstance(one, Quarantined)]
-    sources = [one for one in found if isinstance(one, Source) and (wanted is None or wanted(one))]
+    sources = pick([one for one in found if isinstance(one, Source)])
     imported = [source for path in inputs for source in _tidy_sources(path)]
     if not sources and not imported:
         where = ", ".join(map(str, roots))

@@ -18,15 +18,14 @@ class Wanted:
     algo: str
     task: str
     dataset: str | None
-    name: str | None
+    name: str | None  # of its own, by which the suite tells it from others; None: it has none
+    run_name: str  # what its run folder begins with
     settings: Mapping[str, Any] | None = field(repr=False)  # name -> value
     why_not: str = ""
 
     def matches(self, source: Source) -> bool:
         """Whether a run is this cell, whatever its seeds; a setting that only one of the two knows says nothing."""
         if self.settings is None or (source.algo, source.run.get("task")) != (self.algo, self.task):
-            return False
-        if self.name is not None and source.run.get("name") != self.name:
             return False
         asked = dict(source.run.get("dataset") or {}).get("asked")
         if (None if usual_dataset(asked) else asked) != (None if usual_dataset(self.dataset) else self.dataset):
@@ -57,9 +56,14 @@ class Suite:
     notes: Sequence[str]  # what is ours rather than the paper's
     cells: Sequence[Wanted]
 
-    def holds(self, source: Source) -> bool:
-        """Whether a run belongs to it."""
-        return any(cell.matches(source) for cell in self.cells)
+    def pick(self, sources: Sequence[Source]) -> list[Source]:
+        """The runs that belong to it. Another suite may have run the same cell under a name of its own: ours counts."""
+        chosen: dict[str, Source] = {}
+        for cell in self.cells:
+            found = [source for source in sources if cell.matches(source)]
+            named = [source for source in found if source.run.get("name") == cell.run_name]
+            chosen |= {source.where: source for source in named or found}
+        return [source for source in sources if source.where in chosen]
 
     def missing(self, cells: Sequence[Cell]) -> list[Wanted]:
         """What of it was never run."""

@@ -22,9 +22,9 @@ def suite_of(name: str, profile: str) -> Suite:
 def _wanted(cell: Planned) -> Wanted:
     e, entry = cell.experiment, cell.entry
     if e is None:
-        return Wanted(entry.algo, _task_id(entry.env), entry.dataset, entry.name, None, cell.why_not)
+        return Wanted(entry.algo, _task_id(entry.env), entry.dataset, entry.name, "", None, cell.why_not)
     values = {name: s["value"] for name, s in e.settings.items()}
-    return Wanted(e.algo, e.task.id, e.dataset, entry.name, values)
+    return Wanted(e.algo, e.task.id, e.dataset, entry.name, e.name, values)
 
 
 def _task_id(env: str) -> str:

@@ -239,3 +239,10 @@ def test_rounding_is_not_drawn_as_a_difference():
     wide = {"a on pen": Interval(0.5, 0.4, 0.6)}
     (axes,) = plots.difference_bars(wide, "success").axes
     assert [round(bar.get_width(), 6) for bar in axes.patches] == [0.2]
+
+
+def test_a_task_is_broken_at_its_hyphens():
+    figure = plots.heat_map(
+        {x: {"halfcheetah-v5": 1.0, "ant-v5": 2.0} for x in "ab"}, ["halfcheetah-v5", "ant-v5"], "return"
+    )
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()][:2] == ["halfcheetah-\nv5", "ant-v5"]

@@ -37,7 +37,7 @@ def cell(values: Any, steps: Any = (0, 100, 300), metric: str = "success", **run
 
 
 def wanted(settings: Mapping[str, Any] | None, dataset: str | None = None) -> Wanted:
-    return Wanted("awac", "pen-binary-v0", dataset, None, settings)
+    return Wanted("awac", "pen-binary-v0", dataset, None, "paper", settings)
 
 
 VALUES = {name: s["value"] for name, s in SETTINGS.items()}
@@ -52,14 +52,20 @@ VALUES = {name: s["value"] for name, s in SETTINGS.items()}
         (wanted(VALUES, "medium"), False),
         (wanted(VALUES, "default"), True),
         (wanted(None), False),
-        (dataclasses.replace(wanted(VALUES), name="paper"), True),
-        (dataclasses.replace(wanted(VALUES), name="long"), False),
         (dataclasses.replace(wanted(VALUES), algo="sac"), False),
         (dataclasses.replace(wanted(VALUES), task="door-binary-v0"), False),
     ],
 )
 def test_a_run_belongs_to_a_suite_by_all_that_moves_its_score(one: Wanted, belongs: bool) -> None:
     assert one.matches(source([[0.1, 0.2, 0.3]])) is belongs
+
+
+def test_the_same_cell_under_another_suites_name_is_not_counted_twice() -> None:
+    runs = [dataclasses.replace(source([[0.1, 0.2, 0.3]], name=name), where=name) for name in ("full", "paper", "x")]
+    other = dataclasses.replace(source([[0.1, 0.2, 0.3]], algo="sac"), where="sac")
+    suite = Suite("s", "t", "", "", None, (), (wanted(VALUES),))
+    assert [s.where for s in suite.pick([*runs, other])] == ["paper"]
+    assert [s.where for s in suite.pick([runs[0], runs[2], other])] == ["full", "x"]
 
 
 def test_a_run_without_an_online_phase_is_judged_at_the_switch() -> None:

@@ -31,7 +31,7 @@ def build(
     """See `reports.build`."""
     out = out.resolve()
     refuse_foreign(out)
-    found = collect(roots, inputs, None if suite is None else suite.holds)
+    found = collect(roots, inputs) if suite is None else collect(roots, inputs, suite.pick)
     metric = analysis.headline(found.cells, headline or (suite.metric if suite else None))
     report = Report(out, found.cells, metric, seed, _missing(found, suite), _unread(found), suite, window, threshold)
     report.phases()  # a window or threshold that cannot be is found out before anything is drawn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from reports.pictures.look import RC, folded, score_text
 __all__ = ["heat_map", "improvement_matrix", "mean_ranks"]
 
 EVEN = 0.179  # luminance on which black and white have the same contrast
+WIDEST = 1.05  # inches of a column
 SMALL_PRINT = 12  # up to so many entries the matrix has room for intervals
 # light to dark; from "loses" over white to "wins": orange and blue differ in every kind of colour blindness
 SCORES = LinearSegmentedColormap.from_list("scores", ["#f4f6f8", "#9cc3dd", "#3f88b5", "#0b4a78", "#04243f"])
@@ -110,6 +112,8 @@ def _squares(
 
     `named` is the room in inches for the names of the axes.
     """
+    part = max((len(word) + 1 for name in columns for word in re.split(r"[-\s]", name)), default=0)
+    wide = max(wide, min(0.078 * part, WIDEST))  # a name is broken at its hyphens, not inside a word
     slanted = max(map(len, columns), default=0) * 0.078 > wide * 1.9
     names = [folded(name, max(6, int(wide / 0.078))) for name in columns] if not slanted else list(columns)
     longest = max(map(len, columns), default=0)
