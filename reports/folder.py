@@ -38,6 +38,8 @@ def swapped_into(out: Path) -> Iterator[Path]:
     new, old = (out.parent / f".{out.name}.{os.getpid()}.{what}" for what in ("new", "old"))
     new.mkdir()
     try:
+        for part in ("figures", "tables"):
+            (new / part).mkdir()
         yield new
         if out.exists():
             os.rename(out, old)

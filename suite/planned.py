@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import algos
 from algos.settings import SettingError, nearest
+from envs import tasks
 from envs.minari_store import DatasetError
 from envs.outside import OutsideTaskError
 from envs.task import SimulatorError
@@ -57,8 +58,6 @@ def _resolved(entry: Entry, profile: str, seeds: Sequence[int]) -> Planned:
 
 def _sizes(entry: Entry, profile: str) -> set[str]:
     """What the profile sets, for all or for this task or algorithm."""
-    from envs import tasks
-
     own = algos.get(entry.algo).profiles.get(profile, {})
     return {
         key.rpartition(".")[2] for key in (*PROFILES[profile], *tasks.get(entry.env).profiles.get(profile, {}), *own)

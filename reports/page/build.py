@@ -33,12 +33,9 @@ def build(
     refuse_foreign(out)
     found = collect(roots, inputs) if suite is None else collect(roots, inputs, suite.pick)
     metric = analysis.headline(found.cells, headline or (suite.metric if suite else None))
-    report = Report(out, found.cells, metric, seed, _missing(found, suite), _unread(found), suite, window, threshold)
-    report.phases()  # a window or threshold that cannot be is found out before anything is drawn
+    phases = analysis.online(found.cells, metric, seed, window, threshold)  # refuses what it cannot use, so it is first
     with swapped_into(out) as folder:
-        report.folder = folder
-        for sub in ("figures", "tables"):
-            (folder / sub).mkdir()
+        report = Report(folder, found.cells, metric, seed, phases, _missing(found, suite), _unread(found), suite)
         write_results(folder, found.cells)
         (folder / "index.html").write_text(render("page.html", content_of(report)), encoding="utf-8")
         mark(folder, {"headline": metric, "seed": seed, "suite": suite.name if suite else None})
@@ -83,8 +80,7 @@ def _shown(table: Table, runs: Runs) -> dict[str, Any]:
         here = None if task is None or label is None else runs.links.get((row[task], row[label]))
         cells = []
         for i, text in enumerate(row):
-            first, found, second = text.partition(" t [")
-            parts = [(first, here if i == label else None), *([(f"t [{second}", None)] if found else [])]
+            parts = [(text, here if i == label else None)]
             if i == where:
                 parts = [(name, runs.folders.get(name)) for name in text.split(", ") if name]
             cells.append({"parts": parts, "look": "key" if keys[i] else "num" if "[" in text and i != where else ""})

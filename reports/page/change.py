@@ -26,8 +26,6 @@ def build(before: Path, after: Path, out: Path, headline: str | None, seed: int)
     found = compare(sets[0].cells, sets[1].cells, metric, seed)
     unread = [f"{one.where}: {one.reason}" for collection in sets for one in collection.quarantined]
     with swapped_into(out) as folder:
-        for sub in ("figures", "tables"):
-            (folder / sub).mkdir()
         tables = compare_tables(found, metric)
         for table in tables:
             table.write(folder / "tables")

@@ -34,7 +34,7 @@ EXPLAINED = ("rliable", "numpy", "matplotlib")
 BARS = 3  # entries up to which pairs are bars; more of them are squares
 
 
-@dataclass
+@dataclass(frozen=True)
 class Report:
     """What is being built, and where."""
 
@@ -42,15 +42,10 @@ class Report:
     cells: Sequence[Cell]
     metric: str
     seed: int
+    phases: tuple[Sequence[Online], Sequence[Gap]]  # the online phases, and who has none
     missing: Sequence[Gap]  # cells that were never run
     quarantined: Sequence[Gap]  # run folders that could not be read
-    suite: Suite | None = None
-    window: int | None = None  # environment steps after the switch in which a dip is looked for
-    threshold: float | None = None  # of the metric, whose first reaching is timed
-
-    def phases(self) -> tuple[list[Online], list[Gap]]:
-        """The online phase of each cell; raises `RecordError` where window or threshold cannot be."""
-        return analysis.online(self.cells, self.metric, self.seed, self.window, self.threshold)
+    suite: Suite | None
 
     def figure(self, name: str, title: str, says: str, figure: Figure) -> Shown:
         """Drawn and written."""
@@ -110,7 +105,7 @@ def content_of(report: Report) -> dict[str, Any]:
 
 def _scores(report: Report, rows: Sequence[BeforeAfter]) -> dict[str, Table | None]:
     """The tables of each task, each only if it has rows."""
-    phases, without = report.phases()
+    phases, without = report.phases
     pairs = analysis.per_task(report.cells, report.metric)
     return {
         "before_after": report.some(tables.before_after_table(rows, report.metric)),

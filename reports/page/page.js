@@ -10,7 +10,7 @@
   const text = (node) => node.textContent.trim().replace(/\s+/g, " ");
 
   // ---- numbers: "0.62 [0.50, 0.71]", "1,234", "−3.1", "12 %"; NaN for what is not one, such as "0, 1, 2" or "2d-maze"
-  const NUMBER = /^([-−+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:e[-+]?\d+)?)(?=$|[\s%[(]|t \[)/i;
+  const NUMBER = /^([-−+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:e[-+]?\d+)?)(?=$|[\s%[(])/i;
   const numeric = (shown) => {
     const found = NUMBER.exec(shown);
     return found && /\d/.test(found[1]) ? Number(found[1].replace(/,/g, "").replace("−", "-")) : NaN;
