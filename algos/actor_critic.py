@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from algos.capture import Rounds
+from algos.compiled import Compiled
 from algos.core import BATCH, ENSEMBLE, LearnerConfig, Metrics, Needs, Noise, Objective, Phase, Stage, Step, row_mean
 from algos.duals import Dual
 from algos.hindsight import Hindsight
 from algos.nets import DeterministicPolicy, GaussianPolicy, Linear, Nets, TwinQ
-from algos.optimisers import clipped, gradients_of, make_optimiser
+from algos.optimisers import apply, clipped, gradients_of, make_optimiser
 from algos.policy_file import builder
 from algos.replay import Layout, Replay
 from algos.sampling import Sampler
@@ -87,10 +88,8 @@ class ActorCritic:
             hindsight,
         )
         self.stage: Stage | None = None  # of the update that is being made
-        self.rounds = Rounds(
-            lambda turn: self.update(*self.draw(), turn), self.generators, capture and self.device.type == "cuda",
-            _turns(self.needs),
-        )  # fmt: skip
+        self.compiled = Compiled(self.update, self._moving) if learner.compile else None
+        self.rounds = Rounds(self._round, self.generators, capture and self.device.type == "cuda", _turns(self.needs))
         self._version = 0  # changes with whatever a recorded round would not see
         self._age = torch.zeros((), dtype=torch.float64, device=self.device)  # updates of this phase
         self.nets = self._build(0)
@@ -188,6 +187,33 @@ class ActorCritic:
         self.rounds.run(self.updates, updates, key=(self._version, self.sampler.mixes()), kind=kind)
         self.updates, self._count = counts  # a replayed round does not count itself
 
+    def _round(self, turn: int) -> None:
+        """Sampling and update; recorded, on CUDA."""
+        if self.compiled is None:
+            self.update(*self.draw(), turn)
+        else:
+            kind = None if self.stage is None else self.stage.name
+            self.compiled.run(*self.draw(), turn, key=self._version, kind=kind)
+
+    def _moving(self) -> list[Tensor]:
+        """Every tensor that an update changes in place, as far as it exists."""
+        slots = [value for o in self.optimisers.values() for state in o.state.values() for value in state.values()]
+        sums = [total for sums in self._sums.values() for total in sums.values()]
+        return [
+            *self.nets.parameters(),
+            *filter(torch.is_tensor, slots),
+            *sums,
+            self._age,
+            self.sampler.iteration.cursor,
+        ]
+
+    def take_failure(self) -> str:
+        """Why updates could not be compiled, or captured on CUDA, told once: a line, or empty where nothing failed."""
+        if self.compiled is not None and (why := self.compiled.take_failure()):
+            return f"updates are not compiled, which is slower ({why})"
+        why = self.rounds.take_failure()
+        return f"updates run one by one, which is slower: no CUDA graph could be captured ({why})" if why else ""
+
     @torch.no_grad()
     def begin(self, stage: Stage) -> None:
         """Compute what a stage learns from, for all rows of its window."""
@@ -265,9 +291,7 @@ class ActorCritic:
         optimiser = self.optimisers[name]
         if self.needs.max_grad_norm is not None:
             gradients = clipped(gradients, self.needs.max_grad_norm)
-        for p, g in zip(optimiser.param_groups[0]["params"], gradients, strict=True):
-            p.grad = g
-        optimiser.step()
+        apply(optimiser, gradients)
         if name in self.nets.extra and isinstance(module := self.nets.extra[name], Dual):
             module.project()
 

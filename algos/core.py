@@ -77,6 +77,9 @@ class LearnerConfig:
     )
     copy_targets: bool = setting(True, "target critics start as copies", "ours: AWAC's code starts them at random")
     tf32: bool = setting(False, "allow TF32 matrix products on CUDA", "ours: exact by default")
+    compile: bool = setting(
+        False, "compile updates (needs a C++ compiler): quicker on small networks, other rounding", "ours: eager"
+    )
 
     def __post_init__(self) -> None:
         if not self.hidden or min(self.hidden) < 1:

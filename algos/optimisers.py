@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
-__all__ = ["clipped", "gradients_of", "make_optimiser", "per_seed"]
+__all__ = ["apply", "clipped", "gradients_of", "make_optimiser", "per_seed"]
 
 
 def make_optimiser(
@@ -19,6 +20,38 @@ def make_optimiser(
         return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True)
     capturable = parameters[0].is_cuda
     return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay, fused=True, capturable=capturable)
+
+
+def apply(optimiser: torch.optim.Optimizer, gradients: Sequence[Tensor]) -> None:
+    """One step; while an update is traced (`algos.compiled`), of operations that a compiler can join with others."""
+    parameters = optimiser.param_groups[0]["params"]
+    if get_proxy_mode() is not None:  # type: ignore[no-untyped-call]
+        for p, g in zip(parameters, gradients, strict=True):
+            _step(optimiser, p, g)
+        return
+    for p, g in zip(parameters, gradients, strict=True):
+        p.grad = g
+    optimiser.step()
+
+
+@torch.no_grad()
+def _step(optimiser: torch.optim.Optimizer, p: Tensor, g: Tensor) -> None:
+    """What the fused kernels do to one parameter whose state has been made (Kingma and Ba 2015, Algorithm 1)."""
+    group, state = optimiser.param_groups[0], optimiser.state[p]
+    if group["weight_decay"]:
+        g = g + group["weight_decay"] * p
+    if isinstance(optimiser, torch.optim.SGD):
+        if group["momentum"]:
+            g = state["momentum_buffer"].mul_(group["momentum"]).add_(g)
+        p.sub_(group["lr"] * g)
+        return
+    beta1, beta2 = group["betas"]
+    state["step"].add_(1)
+    mean = state["exp_avg"].lerp_(g, 1 - beta1)
+    square = state["exp_avg_sq"].mul_(beta2).addcmul_(g, g, value=1 - beta2)
+    corrections = (1 - beta ** state["step"].double() for beta in (beta1, beta2))  # as the kernels: 1 - 0.999 is small
+    correction1, correction2 = (c.to(p.dtype) for c in corrections)
+    p.sub_(group["lr"] / correction1 * mean / (square.sqrt() / correction2.sqrt() + group["eps"]))
 
 
 def gradients_of(loss: Tensor, module: nn.Module, retain: bool = False) -> Sequence[Tensor]:

@@ -166,9 +166,9 @@ class Runner:
     def _update(self, part: str, updates: int) -> None:
         with self._timed(part):
             self.learner.run(updates)
-        if why := self.learner.rounds.take_failure():
-            self.progress.say(f"updates run one by one, which is slower: no CUDA graph could be captured ({why})")
-            self.writer.log(f"no CUDA graph: {why}")
+        if why := self.learner.take_failure():
+            self.progress.say(why)
+            self.writer.log(why)
 
     def _updates_due(self) -> int:
         """Updates that belong to the offline phase and the iterations collected so far; none during the warm-up."""

@@ -146,6 +146,7 @@ def measure(experiment: Experiment, hardware: Hardware, rounds: int, seconds: fl
         "batch_size": experiment.learner.batch_size, "hidden": list(experiment.learner.hidden),
         "tf32": experiment.learner.tf32,
         "captured": learner.rounds.captured,
+        "compiled": learner.compiled is not None and not learner.compiled.failed,
         "updates_per_s": updates, "updates_per_s_summed": updates * seeds,
         "gflop_per_update": gflop, "floor_gflop_per_s": statistics.median(f for _, f in turns) * floor.gflop,
         "share_of_floor": statistics.median(u * gflop / (f * floor.gflop) for u, f in turns),

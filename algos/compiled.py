@@ -1,0 +1,129 @@
+"""Updates carried out by compiled code: a whole update is traced once, compiled, and called from then on.
+
+An update is some hundreds of small operations, and on small networks Python takes longer over each than the processor.
+The compiler sees all of them at once, passes, gradients, optimisers, targets and metrics, and joins what lies between
+the matrix products. Its rounding is its own, so this is a setting (`compile`), off by default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.fx.experimental.proxy_tensor import make_fx
+
+__all__ = ["Compiled"]
+
+BACKEND = "inductor"
+Program = Callable[..., Any]
+
+
+class Compiled:
+    """Calls `update(batch, noise, turn)` by compiled code.
+
+    `update` changes nothing but the tensors that `moving()` lists (and makes some of them when it is first called), in
+    place; it draws nothing, reads nothing back and does the same for every batch of one shape. What it counts on the
+    host, it does not count when compiled.
+    """
+
+    def __init__(self, update: Callable[[Any, Any, int], None], moving: Callable[[], list[Tensor]]) -> None:
+        self._update, self._moving = update, moving
+        self._key: Hashable = None
+        self._programs: dict[tuple[str | None, int], Program] = {}  # by kind and turn
+        self.failed = False  # from then on updates are eager
+        self._failure = ""  # why
+
+    def take_failure(self) -> str:
+        """Why compiling failed, in one line, told once; empty when it did not."""
+        failure, self._failure = self._failure, ""
+        return failure
+
+    def run(self, batch: Any, noise: Any, turn: int, key: Hashable, kind: str | None) -> None:
+        """One update; a new `key` says that what was compiled no longer holds."""
+        if key != self._key:
+            self._key, self._programs = key, {}
+        if not self.failed and (kind, turn) not in self._programs:
+            self._prepare(batch, noise, turn, kind)
+        if self.failed:
+            self._update(batch, noise, turn)
+        else:
+            with torch.no_grad():
+                self._programs[kind, turn](*_tensors(batch), *_tensors(noise))
+
+    def _prepare(self, batch: Any, noise: Any, turn: int, kind: str | None) -> None:
+        """Compile without carrying anything out; where that fails, updates stay eager."""
+        before = [(t, t.detach().clone()) for t in self._moving()]
+        try:
+            self._update(batch, noise, turn)  # makes what a program must find in place: optimiser state, metric sums
+            program = _traced(lambda b, n: self._update(b, n, turn), batch, noise)
+            with torch.no_grad():
+                program(*_tensors(batch), *_tensors(noise))
+            self._programs[kind, turn] = program
+        except RuntimeError as error:
+            self.failed, self._failure = True, f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        finally:
+            self._restore(before)
+
+    @torch.no_grad()
+    def _restore(self, before: list[tuple[Tensor, Tensor]]) -> None:
+        """What was there is as it was, and what was made since is zero, as optimisers and sums begin."""
+        known = {id(tensor) for tensor, _ in before}
+        for tensor, value in before:
+            tensor.copy_(value)
+        for tensor in self._moving():
+            if id(tensor) not in known:
+                tensor.zero_()
+
+
+def _traced(update: Callable[[Any, Any], None], batch: Any, noise: Any) -> Program:
+    """The compiled update as a function of the tensors in batch and noise."""
+    drawn = [*_tensors(batch), *_tensors(noise)]
+
+    def flat(*tensors: Tensor) -> tuple[()]:
+        given = iter(tensors)
+        update(_filled(batch, given), _filled(noise, given))
+        return ()
+
+    traced = make_fx(flat)(*drawn)
+    graph, held = traced.graph, []
+    # what the update finds in place, such as weights, becomes an argument: a compiler would take it for constant
+    named: dict[str, fx.Node] = {}
+    first = next(iter(graph.nodes))
+    for node in list(graph.nodes):
+        if node.op != "get_attr":
+            continue
+        if node.target not in named:
+            with graph.inserting_before(first):
+                named[node.target] = graph.placeholder(f"held_{len(held)}")
+            held.append(getattr(traced, node.target).detach())
+        node.replace_all_uses_with(named[node.target])
+        graph.erase_node(node)
+    compiled = torch.compile(fx.GraphModule({}, graph), fullgraph=True, dynamic=False, backend=BACKEND)
+    return lambda *tensors: compiled(*held, *tensors)
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors in nested dataclasses and mappings, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _tensors(part)
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from _tensors(getattr(value, field.name))
+
+
+def _filled(value: Any, given: Iterator[Tensor]) -> Any:
+    """The same with its tensors replaced, in the order of `_tensors`."""
+    if isinstance(value, Tensor):
+        return next(given)
+    if isinstance(value, Mapping):
+        return {name: _filled(part, given) for name, part in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: _filled(getattr(value, field.name), given) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **parts)
+    return value
