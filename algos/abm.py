@@ -20,7 +20,7 @@ from torch import Tensor
 from algos.candidates import SAMPLE
 from algos.core import BATCH, ENSEMBLE, Metrics, Needs, Step, effective_sample_size, row_mean
 from algos.nets import Nets
-from algos.settings import Preset, SettingError, setting
+from algos.settings import AT_LEAST_ONE, FINITE, POSITIVE_OR_INF, Preset, SettingError, Settings, setting
 
 __all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "behaviour_log_prob", "needs", "weights"]
 
@@ -40,11 +40,14 @@ PRESETS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of ABM."""
 
     temperature: float = setting(
-        1.0, "lambda: small trusts only the best actions, large clones", "AWAC A.4: 0.3 manipulation, 1 MuJoCo"
+        1.0,
+        "lambda: small trusts only the best actions, large clones",
+        "AWAC A.4: 0.3 manipulation, 1 MuJoCo",
+        within=POSITIVE_OR_INF,
     )
     prior_weight: Literal["step", "exp"] = setting(
         "step", "weights of the prior's data: 1 where the advantage is positive, or its exponential",
@@ -53,23 +56,22 @@ class Config:
     policy_weight: Literal["exp", "step"] = setting(
         "exp", "weights of the policy's actions, likewise", "AWAC eq. 22; its MuJoCo scripts: step"
     )
-    prior_samples: int = setting(4, "actions of the prior per state", "ours: to average over them; AWAC's code: 1")
+    prior_samples: int = setting(
+        4, "actions of the prior per state", "ours: to average over them; AWAC's code: 1", within=AT_LEAST_ONE
+    )
     normalise: Literal["batch", "state"] = setting(
         "batch", "whether exp weights of the policy are a softmax over the batch or over each state's samples",
         "ours: batch is eq. 22 up to one factor per batch, as in AWAC; state divides by Z(s)",
     )  # fmt: skip
     advantage_clip: float | None = setting(
-        None, "largest advantage, before the temperature", "AWAC: absent; its hand scripts: 2"
+        None, "largest advantage, before the temperature", "AWAC: absent; its hand scripts: 2", within=FINITE
     )
     v_estimator: Literal["sample", "mean_action"] = setting(
         "sample", "V(s) from one action of the policy, or from its mode", "AWAC A.5; its hand scripts: mean_action"
     )
 
     def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise SettingError(f"temperature={self.temperature}: must be positive")
-        if self.prior_samples < 1:
-            raise SettingError(f"prior_samples={self.prior_samples}: must be at least 1")
+        super().__post_init__()
         if self.normalise == "state" and self.prior_samples == 1:
             raise SettingError("normalise=state gives a single sample weight 1: it needs prior_samples of 2 or more")
         if self.normalise == "state" and self.policy_weight == "step":

@@ -13,6 +13,7 @@ entropy at s, not at s'. Published D4RL scores came from a copy that inverted th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from algos.core import ENSEMBLE, Metrics, Needs, Step, bellman, discounts, row_mean
 from algos.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Linear, Nets
-from algos.settings import Preset, SettingError, setting
+from algos.settings import AT_LEAST_ONE, FINITE, FRACTION, NOT_NEGATIVE, Interval, Preset, Settings, setting
 
 __all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "critic_loss", "needs", "td_target"]
 
@@ -43,36 +44,42 @@ _LARGEST_RESIDUAL = 1e6  # in the policy's weights, as in the authors' code
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of AlgaeDICE."""
 
-    exponent: float = setting(1.5, "p of f(x) = |x|^p / p, above 1", "AlgaeDICE's runs; its class default: 2")
-    dice_alpha: float = setting(0.01, "weight of Q at first states", "AlgaeDICE's runs; its class default: 1")
-    online_share: float = setting(0.05, "share of the online critic in the value of s'", "AlgaeDICE's code")
-    orthogonality: float = setting(1e-4, "penalty on products of the policy's weight columns", "AlgaeDICE's code")
-    policy_every: int = setting(2, "updates between steps of policy, targets and alpha", "AlgaeDICE's code")
-    initial_batch: int = setting(256, "first states per update", "AlgaeDICE's code: as many as transitions, 256")
+    exponent: float = setting(
+        1.5,
+        "p of f(x) = |x|^p / p, above 1",
+        "AlgaeDICE's runs; its class default: 2",
+        within=Interval(1, math.inf, "()"),
+    )
+    dice_alpha: float = setting(
+        0.01, "weight of Q at first states", "AlgaeDICE's runs; its class default: 1", within=NOT_NEGATIVE
+    )
+    online_share: float = setting(
+        0.05, "share of the online critic in the value of s'", "AlgaeDICE's code", within=FRACTION
+    )
+    orthogonality: float = setting(
+        1e-4, "penalty on products of the policy's weight columns", "AlgaeDICE's code", within=NOT_NEGATIVE
+    )
+    policy_every: int = setting(
+        2, "updates between steps of policy, targets and alpha", "AlgaeDICE's code", within=AT_LEAST_ONE
+    )
+    initial_batch: int = setting(
+        256, "first states per update", "AlgaeDICE's code: as many as transitions, 256", within=AT_LEAST_ONE
+    )
     alpha: Literal["auto"] | float = setting(
-        "auto", "entropy temperature: tuned, or fixed", "AlgaeDICE's code: tuned, from 1"
+        "auto", "entropy temperature: tuned, or fixed", "AlgaeDICE's code: tuned, from 1", within=NOT_NEGATIVE
     )
     target_entropy: float | None = setting(
-        None, "entropy that auto alpha aims at; none: -(action dimensions)", "AlgaeDICE's code"
+        None, "entropy that auto alpha aims at; none: -(action dimensions)", "AlgaeDICE's code", within=FINITE
     )
     policy_family: Literal["squashed", "gaussian"] = setting(
         "squashed", "tanh-squashed normal, or normal around a tanh mean", "AlgaeDICE's code"
     )
 
     def __post_init__(self) -> None:
-        if self.exponent <= 1:
-            raise SettingError(f"exponent={self.exponent}: must be above 1")
-        for name in ("dice_alpha", "orthogonality"):
-            if getattr(self, name) < 0:
-                raise SettingError(f"{name}={getattr(self, name)}: must not be negative")
-        if not 0 <= self.online_share <= 1:
-            raise SettingError(f"online_share={self.online_share}: must be in [0, 1]")
-        for name in ("policy_every", "initial_batch"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name}={getattr(self, name)}: must be at least 1")
+        super().__post_init__()
         check_alpha(self.alpha, self.target_entropy)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from algos.core import BATCH, ENSEMBLE, Family, Metrics, Needs, Step, effective_sample_size, row_mean
 from algos.nets import Nets
-from algos.settings import Preset, SettingError, setting
+from algos.settings import AT_LEAST_ONE, FINITE, POSITIVE_OR_INF, Preset, SettingError, Settings, setting
 
 __all__ = [
     "PRESETS", "Z_PRESETS", "Config", "actor_loss", "auxiliary_losses", "behaviour_log_prob", "needs", "weights",
@@ -39,13 +39,14 @@ Z_PRESETS = {  # a clipped advantage is not what Z(s) normalises
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of AWAC."""
 
     temperature: float = setting(
         1.0,
         "lambda: small trusts only the best actions, large is cloning",
         "AWAC A.4: 0.3 manipulation, 1 MuJoCo",
+        within=POSITIVE_OR_INF,
     )
     weight_norm: Literal["softmax", "exp"] = setting(
         "softmax",
@@ -53,17 +54,20 @@ class Config:
         "AWAC's code (rlkit issue 130); paper: exp",
     )
     exp_cap: float = setting(
-        100.0, "largest weight of weight_norm=exp, applied before exp", "ours: AWR and CORL cap likewise"
+        100.0,
+        "largest weight of weight_norm=exp, applied before exp",
+        "ours: AWR and CORL cap likewise",
+        within=POSITIVE_OR_INF,
     )
     advantage_clip: float | None = setting(
-        None, "largest advantage, before the temperature", "AWAC: absent; its hand scripts: 0.5 or 2"
+        None, "largest advantage, before the temperature", "AWAC: absent; its hand scripts: 0.5 or 2", within=FINITE
     )
     v_estimator: Literal["sample", "mean_action", "k_mean"] = setting(
         "sample",
         "V(s) from one policy action, the mode, or v_samples actions",
         "AWAC eq. 9: E_pi Q; its code: sample (MuJoCo), mean_action (hand)",
     )
-    v_samples: int = setting(4, "actions per state of v_estimator=k_mean", "ours")
+    v_samples: int = setting(4, "actions per state of v_estimator=k_mean", "ours", within=AT_LEAST_ONE)
     advantage_q: Literal["min", "first", "mean"] = setting(
         "min", "which critic rates actions in the advantage", "AWAC's scripts: min; paper silent"
     )
@@ -72,15 +76,10 @@ class Config:
         "divide weights by Z(s), actions drawn from the policy or a behaviour model",
         "AWAC Table 1; text: policy, derivation: behaviour",
     )
-    z_samples: int = setting(10, "actions per state of the Z(s) estimate", "ours")
+    z_samples: int = setting(10, "actions per state of the Z(s) estimate", "ours", within=AT_LEAST_ONE)
 
     def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise SettingError(f"temperature={self.temperature}: must be positive")
-        if self.exp_cap <= 0:
-            raise SettingError(f"exp_cap={self.exp_cap}: must be positive")
-        if min(self.v_samples, self.z_samples) < 1:
-            raise SettingError("v_samples and z_samples must be at least 1")
+        super().__post_init__()
         if self.advantage_clip is not None and self.z_estimator != "none":
             raise SettingError("advantage_clip contradicts z_estimator: Z(s) normalises unclipped advantages")
 

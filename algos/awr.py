@@ -24,7 +24,18 @@ from torch import Tensor
 from algos.core import BATCH, LearnerConfig, Metrics, Needs, Phase, Stage, Step, effective_sample_size, row_mean
 from algos.dists import Comparable
 from algos.nets import Nets, value_net
-from algos.settings import Preset, SettingError, Value, setting
+from algos.settings import (
+    AT_LEAST_ONE,
+    FRACTION,
+    POSITIVE,
+    POSITIVE_OR_INF,
+    Interval,
+    Preset,
+    SettingError,
+    Settings,
+    Value,
+    setting,
+)
 from algos.trajectories import Trajectories, standardised, td_lambda
 
 __all__ = [
@@ -60,17 +71,22 @@ RWR_PRESETS: dict[str, Preset] = {}  # its authors published no code for these t
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of AWR."""
 
     temperature: float = setting(
-        1.0, "beta: small trusts only the best actions, large clones", "AWR's code, standardised; paper, raw: 0.05"
+        1.0,
+        "beta: small trusts only the best actions, large clones",
+        "AWR's code, standardised; paper, raw: 0.05",
+        within=POSITIVE_OR_INF,
     )
     standardise: bool = setting(
         True, "advantages have mean 0 and deviation 1 over the buffer", "AWR's code; absent from the paper"
     )
-    weight_cap: float | None = setting(20.0, "largest imitation weight", "AWR section 3.3")
-    td_lambda: float = setting(0.95, "trace of the returns: 0 one step, 1 Monte Carlo", "AWR appendix; MARWIL: 1")
+    weight_cap: float | None = setting(20.0, "largest imitation weight", "AWR section 3.3", within=POSITIVE)
+    td_lambda: float = setting(
+        0.95, "trace of the returns: 0 one step, 1 Monte Carlo", "AWR appendix; MARWIL: 1", within=FRACTION
+    )
     baseline: bool = setting(True, "weigh actions by R - V, or by R alone", "AWR; without: its ablation, and RWR")
     on_policy: bool = setting(
         False, "learn from the last iteration's data only; offline, clone", "AWR: off; on: its ablation, and RWR"
@@ -79,28 +95,24 @@ class Config:
         None,
         "newest transitions learned from, offline ones included; none: all",
         "ours: AWR's 50,000 would not hold the hand tasks' prior data",
+        within=AT_LEAST_ONE,
     )
-    value_updates: int = setting(200, "updates of V per iteration", "AWR section 5")
-    policy_updates: int = setting(1000, "updates of the policy per iteration", "AWR section 5")
+    value_updates: int = setting(200, "updates of V per iteration", "AWR section 5", within=AT_LEAST_ONE)
+    policy_updates: int = setting(1000, "updates of the policy per iteration", "AWR section 5", within=AT_LEAST_ONE)
     scale_values: bool = setting(True, "V learns returns times (1 - discount)", "AWR's code")
-    value_lr: float | None = setting(None, "step size of V; none: the policy's", "ours; AWR: 1e-4, its code: 1e-2")
-    momentum: float | None = setting(None, "of SGD; none: Adam", "Adam as in all of the comparison; AWR: SGD with 0.9")
-    policy_std: float | None = setting(None, "fixed deviation of the policy; none: learned", "AWR's code: 0.4; Ant 0.2")
+    value_lr: float | None = setting(
+        None, "step size of V; none: the policy's", "ours; AWR: 1e-4, its code: 1e-2", within=POSITIVE
+    )
+    momentum: float | None = setting(
+        None, "of SGD; none: Adam", "Adam as in all of the comparison; AWR: SGD with 0.9", within=Interval(0, 1, "[)")
+    )
+    policy_std: float | None = setting(
+        None, "fixed deviation of the policy; none: learned", "AWR's code: 0.4; Ant 0.2", within=POSITIVE
+    )
     normalise_obs: bool = setting(False, "standardise observations by the offline data", "AWR's code: running mean")
 
     def __post_init__(self) -> None:
-        for name in ("temperature", "weight_cap", "value_lr", "policy_std"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise SettingError(f"{name}={value}: must be positive")
-        if not 0 <= self.td_lambda <= 1:
-            raise SettingError(f"td_lambda={self.td_lambda}: must be in [0, 1]")
-        for name in ("value_updates", "policy_updates", "replay_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise SettingError(f"{name}={value}: must be at least 1")
-        if self.momentum is not None and not 0 <= self.momentum < 1:
-            raise SettingError(f"momentum={self.momentum}: must be in [0, 1), or none")
+        super().__post_init__()
         if self.on_policy and self.replay_size is not None:
             raise SettingError("replay_size contradicts on_policy, which keeps the last iteration only")
 

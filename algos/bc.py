@@ -13,13 +13,13 @@ from torch import Tensor
 
 from algos.core import Metrics, Needs, Step, row_mean
 from algos.nets import Nets
-from algos.settings import setting
+from algos.settings import Settings, setting
 
 __all__ = ["Config", "actor_loss", "needs"]
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of behaviour cloning."""
 
     source: Literal["all", "demos"] = setting(

@@ -21,7 +21,7 @@ from algos import vae
 from algos.candidates import best, normal_points, soft_clipped_max
 from algos.core import ENSEMBLE, Metrics, Needs, Step, bellman, row_mean
 from algos.nets import MLP, Dist, Nets
-from algos.settings import Preset, SettingError, setting
+from algos.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, Preset, Settings, setting
 
 __all__ = [
     "METRICS",
@@ -46,26 +46,23 @@ PRESETS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of BCQ."""
 
-    phi: float = setting(0.05, "largest perturbation per action dimension", "BCQ")
-    target_candidates: int = setting(10, "actions per next state among which the target takes the best", "BCQ")
-    target_min_weight: float = setting(0.75, "weight of the least critic in the target", "BCQ")
-    act_candidates: int = setting(100, "actions among which it acts by the best", "BCQ's code; paper: 10")
-    vae_hidden: tuple[int, ...] = setting((750, 750), "hidden layers of encoder and decoder", "BCQ")
-    vae_lr: float = setting(3e-4, "Adam step size of the VAE", "AWAC Table 2, as for every network; BCQ's code: 1e-3")
-
-    def __post_init__(self) -> None:
-        if self.phi < 0:
-            raise SettingError(f"phi={self.phi}: must not be negative")
-        for name in ("target_candidates", "act_candidates"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name}={getattr(self, name)}: must be at least 1")
-        if not 0 <= self.target_min_weight <= 1:
-            raise SettingError(f"target_min_weight={self.target_min_weight}: must be in [0, 1]")
-        if self.vae_lr <= 0:
-            raise SettingError(f"vae_lr={self.vae_lr}: must be positive")
+    phi: float = setting(0.05, "largest perturbation per action dimension", "BCQ", within=NOT_NEGATIVE)
+    target_candidates: int = setting(
+        10, "actions per next state among which the target takes the best", "BCQ", within=AT_LEAST_ONE
+    )
+    target_min_weight: float = setting(0.75, "weight of the least critic in the target", "BCQ", within=FRACTION)
+    act_candidates: int = setting(
+        100, "actions among which it acts by the best", "BCQ's code; paper: 10", within=AT_LEAST_ONE
+    )
+    vae_hidden: tuple[int, ...] = setting(
+        (750, 750), "hidden layers of encoder and decoder", "BCQ", within=AT_LEAST_ONE
+    )
+    vae_lr: float = setting(
+        3e-4, "Adam step size of the VAE", "AWAC Table 2, as for every network; BCQ's code: 1e-3", within=POSITIVE
+    )
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ what it is. With eps below it no policy satisfies the constraint, and the multip
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,7 +27,17 @@ from algos.core import ENSEMBLE, Metrics, Needs, Phase, Step, bellman, row_mean
 from algos.duals import Dual
 from algos.mmd import SMALLEST, mmd
 from algos.nets import Dist, Nets, SquashedGaussian
-from algos.settings import Preset, SettingError, setting
+from algos.settings import (
+    AT_LEAST_ONE,
+    FRACTION,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Interval,
+    Preset,
+    SettingError,
+    Settings,
+    setting,
+)
 
 __all__ = [
     "METRICS", "PRESETS", "Config", "act", "actor_loss", "auxiliary_losses", "behaviour_log_prob", "needs", "on_phase",
@@ -47,66 +58,75 @@ PRESETS = {
     })
 }  # fmt: skip
 _LOG_MULTIPLIER = (-5.0, 10.0)
+_MEASURABLE = Interval(SMALLEST, math.inf, "()", "an MMD as measured is never less")
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of BEAR."""
 
-    eps_offline: float = setting(0.05, "largest MMD offline", "BEAR; AWAC sweeps it, its hand runs end at 0.05")
-    eps_online: float = setting(0.05, "largest MMD online", "AWAC's own scripts sweep it apart; bear-loose: larger")
+    eps_offline: float = setting(
+        0.05, "largest MMD offline", "BEAR; AWAC sweeps it, its hand runs end at 0.05", within=_MEASURABLE
+    )
+    eps_online: float = setting(
+        0.05, "largest MMD online", "AWAC's own scripts sweep it apart; bear-loose: larger", within=_MEASURABLE
+    )
     online: bool = setting(False, "whether eps_online holds, without warm start; the switch sets it", "ours")
     multiplier: Literal["auto"] | float = setting(
-        "auto", "weight of the MMD: the constraint's dual variable, or fixed", "BEAR; its main.py: fixed at 100"
+        "auto",
+        "weight of the MMD: the constraint's dual variable, or fixed",
+        "BEAR; its main.py: fixed at 100",
+        within=NOT_NEGATIVE,
     )
-    multiplier_lr: float = setting(1e-3, "Adam step size of the dual variable's logarithm", "BEAR's code")
+    multiplier_lr: float = setting(
+        1e-3, "Adam step size of the dual variable's logarithm", "BEAR's code", within=POSITIVE
+    )
     warm_start: int = setting(
         20_000, "first offline updates in which the policy only matches the behaviour model",
-        "AWAC's own scripts; BEAR's code: 100,000, rlkit's: 40,000",
+        "AWAC's own scripts; BEAR's code: 100,000, rlkit's: 40,000", within=NOT_NEGATIVE,
     )  # fmt: skip
     kernel: Literal["laplacian", "gaussian"] = setting(
         "laplacian", "exp(-d / (2 sigma)) of the L1 or the squared L2 distance d", "AWAC's own scripts, BEAR's code"
     )
-    mmd_sigma: float = setting(50.0, "width of the kernel", "AWAC's own scripts; BEAR's code: 10 or 20")
-    mmd_samples: int = setting(10, "actions per state in each set", "AWAC's own scripts; BEAR's readme: 5, rlkit's: 4")
+    mmd_sigma: float = setting(
+        50.0, "width of the kernel", "AWAC's own scripts; BEAR's code: 10 or 20", within=POSITIVE
+    )
+    mmd_samples: int = setting(
+        10, "actions per state in each set", "AWAC's own scripts; BEAR's readme: 5, rlkit's: 4", within=AT_LEAST_ONE
+    )
     mmd_estimator: Literal["v", "u"] = setting(
         "v", "with each action's distance to itself, or without, which has no floor", "BEAR's code: v"
     )
     noise_clip: float | None = setting(
-        None, "largest noise of the actions in the policy's loss, in deviations", "rlkit's: none; BEAR's code: 0.5"
+        None,
+        "largest noise of the actions in the policy's loss, in deviations",
+        "rlkit's: none; BEAR's code: 0.5",
+        within=POSITIVE,
     )
     policy_q: Literal["first", "mean"] = setting(
         "first", "Q of one action per state, or its mean over all that the MMD sees", "rlkit's; BEAR's code: mean"
     )
-    target_candidates: int = setting(10, "actions per next state among which the target takes the best", "BEAR's code")
-    target_min_weight: float = setting(0.75, "weight of the least critic in the target", "BEAR's code, after BCQ")
+    target_candidates: int = setting(
+        10, "actions per next state among which the target takes the best", "BEAR's code", within=AT_LEAST_ONE
+    )
+    target_min_weight: float = setting(
+        0.75, "weight of the least critic in the target", "BEAR's code, after BCQ", within=FRACTION
+    )
     target_policy: bool = setting(
         False, "next actions from a slow copy of the policy", "rlkit's: from the policy; BEAR's code: the copy"
     )
-    act_candidates: int = setting(100, "sampled actions among which scores take the best", "rlkit's; BEAR's code: 10")
-    vae_hidden: tuple[int, ...] = setting((750, 750), "hidden layers of encoder and decoder", "BEAR's code")
-    vae_lr: float = setting(3e-4, "Adam step size of the VAE", "rlkit's; BEAR's code: 1e-3")
+    act_candidates: int = setting(
+        100, "sampled actions among which scores take the best", "rlkit's; BEAR's code: 10", within=AT_LEAST_ONE
+    )
+    vae_hidden: tuple[int, ...] = setting(
+        (750, 750), "hidden layers of encoder and decoder", "BEAR's code", within=AT_LEAST_ONE
+    )
+    vae_lr: float = setting(3e-4, "Adam step size of the VAE", "rlkit's; BEAR's code: 1e-3", within=POSITIVE)
 
     def __post_init__(self) -> None:
-        for name in ("eps_offline", "eps_online"):
-            if getattr(self, name) <= SMALLEST:
-                raise SettingError(f"{name}={getattr(self, name)}: must be above 0.001, the least MMD it can measure")
-        if self.multiplier != "auto" and self.multiplier < 0:
-            raise SettingError(f"multiplier={self.multiplier}: must be auto or not negative")
-        for name in ("multiplier_lr", "mmd_sigma", "vae_lr"):
-            if getattr(self, name) <= 0:
-                raise SettingError(f"{name}={getattr(self, name)}: must be positive")
-        for name in ("mmd_samples", "target_candidates", "act_candidates"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name}={getattr(self, name)}: must be at least 1")
-        if self.warm_start < 0:
-            raise SettingError(f"warm_start={self.warm_start}: must not be negative")
+        super().__post_init__()
         if self.mmd_estimator == "u" and self.mmd_samples < 2:
             raise SettingError("mmd_estimator=u compares different actions of a set: it needs mmd_samples of 2 or more")
-        if self.noise_clip is not None and self.noise_clip <= 0:
-            raise SettingError(f"noise_clip={self.noise_clip}: must be positive, or none")
-        if not 0 <= self.target_min_weight <= 1:
-            raise SettingError(f"target_min_weight={self.target_min_weight}: must be in [0, 1]")
 
 
 def needs(cfg: Config) -> Needs:

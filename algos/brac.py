@@ -25,7 +25,17 @@ from algos.duals import Dual
 from algos.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
 from algos.policy_file import POLICIES
-from algos.settings import Preset, SettingError, setting
+from algos.settings import (
+    AT_LEAST_ONE,
+    FINITE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    POSITIVE_OR_INF,
+    Preset,
+    SettingError,
+    Settings,
+    setting,
+)
 
 __all__ = [
     "BRAC_V_PRESETS", "METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses",
@@ -51,7 +61,7 @@ PRESETS = {"official": Preset(_OFFICIAL.source, {**_OFFICIAL.settings, "mode": "
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of BRAC."""
 
     mode: Literal["logprob_policy", "kl_policy", "kl_value", "reward_awac"] = setting(
@@ -60,45 +70,51 @@ class Config:
         "AWAC A.5: log pib as policy regularisation; BRAC: kl_policy and kl_value; AWAC's own scripts: reward_awac",
     )
     penalty_weight: Literal["auto"] | float = setting(
-        1.0, "weight of KL or log pib: fixed, or tuned", "BRAC's code: 1, its README 0.1; AWAC's own scripts: 1"
+        1.0,
+        "weight of KL or log pib: fixed, or tuned",
+        "BRAC's code: 1, its README 0.1; AWAC's own scripts: 1",
+        within=NOT_NEGATIVE,
     )
-    target_divergence: float = setting(0.0, "divergence that penalty_weight=auto allows", "BRAC's code")
-    divergence_samples: int = setting(4, "policy actions per state of the estimate", "BRAC's code")
+    target_divergence: float = setting(0.0, "divergence that penalty_weight=auto allows", "BRAC's code", within=FINITE)
+    divergence_samples: int = setting(4, "policy actions per state of the estimate", "BRAC's code", within=AT_LEAST_ONE)
     value_penalty_max: float | None = setting(
-        None, "largest penalty that enters Q; none: any", "BRAC's code: none; one action off the data may cost 1e5"
+        None,
+        "largest penalty that enters Q; none: any",
+        "BRAC's code: none; one action off the data may cost 1e5",
+        within=POSITIVE,
     )
     warm_start: int = setting(
-        0, "first offline updates whose policy loss leaves out Q", "AWAC: none; BRAC's code: 20000 of 500000"
+        0,
+        "first offline updates whose policy loss leaves out Q",
+        "AWAC: none; BRAC's code: 20000 of 500000",
+        within=NOT_NEGATIVE,
     )
     behaviour_fit: Literal["always", "offline", "frozen"] = setting(
         "always",
         "pib is fitted in both phases, offline only, or not (which offline becomes at the switch)",
         "AWAC A.5: on the replay buffer; BRAC: offline",
     )
-    alpha: Literal["auto"] | float = setting(0.0, "entropy temperature: tuned, or fixed", "BRAC's code")
+    alpha: Literal["auto"] | float = setting(
+        0.0, "entropy temperature: tuned, or fixed", "BRAC's code", within=NOT_NEGATIVE
+    )
     target_entropy: float | None = setting(
-        None, "entropy that auto alpha aims at; none: -(action dimensions)", "BRAC's code"
+        None, "entropy that auto alpha aims at; none: -(action dimensions)", "BRAC's code", within=FINITE
     )
     policy_family: Literal["squashed", "gaussian"] = setting(
         "gaussian",
         "of policy and pib: tanh-squashed normal, or normal around a tanh mean",
         "AWAC's own scripts; BRAC: squashed",
     )
-    temperature: float = setting(0.3, "of AWAC's loss in mode=reward_awac", "AWAC's own scripts: 0.01, 0.1 or 0.3")
-    advantage_clip: float | None = setting(2.0, "of AWAC's loss in mode=reward_awac", "AWAC's own scripts")
+    temperature: float = setting(
+        0.3, "of AWAC's loss in mode=reward_awac", "AWAC's own scripts: 0.01, 0.1 or 0.3", within=POSITIVE_OR_INF
+    )
+    advantage_clip: float | None = setting(
+        2.0, "of AWAC's loss in mode=reward_awac", "AWAC's own scripts", within=FINITE
+    )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_alpha(self.alpha, self.target_entropy)
-        if self.penalty_weight != "auto" and self.penalty_weight < 0:
-            raise SettingError(f"penalty_weight={self.penalty_weight}: must be auto or not negative")
-        if self.temperature <= 0:
-            raise SettingError(f"temperature={self.temperature}: must be positive")
-        if self.divergence_samples < 1:
-            raise SettingError(f"divergence_samples={self.divergence_samples}: must be at least 1")
-        if self.value_penalty_max is not None and self.value_penalty_max <= 0:
-            raise SettingError(f"value_penalty_max={self.value_penalty_max}: must be positive, or none")
-        if self.warm_start < 0:
-            raise SettingError(f"warm_start={self.warm_start}: must not be negative")
         if self.target_divergence != 0 and self.penalty_weight != "auto":
             raise SettingError(
                 "target_divergence contradicts a fixed penalty_weight: only penalty_weight=auto aims at it"

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from algos.settings import Preset, SettingError, setting, with_values
+from algos.settings import (
+    AT_LEAST_ONE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Interval,
+    Preset,
+    SettingError,
+    Settings,
+    setting,
+    with_values,
+)
 
 if TYPE_CHECKING:
     from algos import Entry
@@ -50,18 +60,20 @@ Builder = Callable[[int, int, int, Sequence[int]], nn.Module]  # (S, O, A, hidde
 
 
 @dataclass(frozen=True)
-class LearnerConfig:
+class LearnerConfig(Settings):
     """Settings of the shared actor-critic, the same for every algorithm of a comparison."""
 
-    hidden: tuple[int, ...] = setting((256, 256, 256, 256), "hidden layers of policy and critics, ReLU", "AWAC Table 2")
-    batch_size: int = setting(1024, "rows per update", "AWAC Table 2; its code pretrains with 128")
-    discount: float = setting(0.99, "discount per step", "AWAC Table 2")
-    policy_lr: float = setting(3e-4, "Adam step size of the policy", "AWAC Table 2")
-    critic_lr: float = setting(3e-4, "Adam step size of the critics", "AWAC Table 2")
-    policy_weight_decay: float = setting(
-        1e-4, "L2 on all policy parameters", "AWAC Table 2; L2 inside Adam as in its code"
+    hidden: tuple[int, ...] = setting(
+        (256, 256, 256, 256), "hidden layers of policy and critics, ReLU", "AWAC Table 2", within=AT_LEAST_ONE
     )
-    tau: float = setting(5e-3, "Polyak rate of the target critics", "AWAC Table 2")
+    batch_size: int = setting(1024, "rows per update", "AWAC Table 2; its code pretrains with 128", within=AT_LEAST_ONE)
+    discount: float = setting(0.99, "discount per step", "AWAC Table 2", within=Interval(0, 1, "[)"))
+    policy_lr: float = setting(3e-4, "Adam step size of the policy", "AWAC Table 2", within=POSITIVE)
+    critic_lr: float = setting(3e-4, "Adam step size of the critics", "AWAC Table 2", within=POSITIVE)
+    policy_weight_decay: float = setting(
+        1e-4, "L2 on all policy parameters", "AWAC Table 2; L2 inside Adam as in its code", within=NOT_NEGATIVE
+    )
+    tau: float = setting(5e-3, "Polyak rate of the target critics", "AWAC Table 2", within=Interval(0, 1, "(]"))
     q_bound: Literal["target", "output", "none"] = setting(
         "target",
         "where Q is kept below the largest possible return: in the bootstrap target, at the critics' output, nowhere",
@@ -82,19 +94,9 @@ class LearnerConfig:
     )
 
     def __post_init__(self) -> None:
-        if not self.hidden or min(self.hidden) < 1:
-            raise SettingError(f"hidden={self.hidden}: give at least one positive layer width")
-        if self.batch_size < 1:
-            raise SettingError(f"batch_size={self.batch_size}: must be at least 1")
-        if not 0 <= self.discount < 1:
-            raise SettingError(f"discount={self.discount}: must be in [0, 1)")
-        for name in ("policy_lr", "critic_lr"):
-            if getattr(self, name) <= 0:
-                raise SettingError(f"{name}={getattr(self, name)}: must be positive")
-        if self.policy_weight_decay < 0:
-            raise SettingError(f"policy_weight_decay={self.policy_weight_decay}: must not be negative")
-        if not 0 < self.tau <= 1:
-            raise SettingError(f"tau={self.tau}: must be in (0, 1]")
+        super().__post_init__()
+        if not self.hidden:
+            raise SettingError("hidden=(): give at least one positive layer width")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from algos.duals import Dual
 from algos.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
 from algos.sac import smallest, soft_target
-from algos.settings import Preset, SettingError, setting
+from algos.settings import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, Preset, SettingError, Settings, setting
 
 __all__ = [
     "CAL_QL_PRESETS",
@@ -68,41 +68,52 @@ _LOG_MULTIPLIER_MAX = math.log(1e6)  # CQL's code
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of CQL and Cal-QL."""
 
     conservative_weight: float = setting(
-        5.0, "weight of the gap beside each critic's TD loss", "CQL's README: 5 or 10; Cal-QL: 1 hand tasks, 5 AntMaze"
+        5.0,
+        "weight of the gap beside each critic's TD loss",
+        "CQL's README: 5 or 10; Cal-QL: 1 hand tasks, 5 AntMaze",
+        within=NOT_NEGATIVE,
     )
     online_weight: float | None = setting(
-        None, "conservative_weight after the switch; none: as before it", "AWAC A.6: the term stays on"
+        None,
+        "conservative_weight after the switch; none: as before it",
+        "AWAC A.6: the term stays on",
+        within=NOT_NEGATIVE,
     )
     lagrange_gap: float | None = setting(
-        None, "gap that a dual variable aims at; none: no dual", "CQL: 5 or 10, README off; Cal-QL: 0.8 on AntMaze"
+        None,
+        "gap that a dual variable aims at; none: no dual",
+        "CQL: 5 or 10, README off; Cal-QL: 0.8 on AntMaze",
+        within=NOT_NEGATIVE,
     )
-    conservative_samples: int = setting(10, "actions of each of the three kinds per state", "CQL's and Cal-QL's code")
+    conservative_samples: int = setting(
+        10, "actions of each of the three kinds per state", "CQL's and Cal-QL's code", within=AT_LEAST_ONE
+    )
     calibrate: bool = setting(
         False, "count policy actions no lower than the return-to-go of the data", "Cal-QL, which is its entry"
     )
     backup_samples: int = setting(
-        1, "policy actions at s' whose best value the target takes", "CQL: 1; Cal-QL's code: 10"
+        1, "policy actions at s' whose best value the target takes", "CQL: 1; Cal-QL's code: 10", within=AT_LEAST_ONE
     )
     backup_entropy: bool = setting(False, "count the entropy of later actions as value", "CQL's and Cal-QL's code")
     policy_bc_steps: int = setting(
-        0, "first offline updates whose policy imitates the data instead of following Q", "CQL's code: 40000"
+        0,
+        "first offline updates whose policy imitates the data instead of following Q",
+        "CQL's code: 40000",
+        within=NOT_NEGATIVE,
     )
-    alpha: Literal["auto"] | float = setting("auto", "entropy temperature: tuned, or fixed", "CQL's and Cal-QL's code")
+    alpha: Literal["auto"] | float = setting(
+        "auto", "entropy temperature: tuned, or fixed", "CQL's and Cal-QL's code", within=NOT_NEGATIVE
+    )
     target_entropy: float | None = setting(
-        None, "entropy that auto alpha aims at; none: -(action dimensions)", "CQL's and Cal-QL's code"
+        None, "entropy that auto alpha aims at; none: -(action dimensions)", "CQL's and Cal-QL's code", within=FINITE
     )
 
     def __post_init__(self) -> None:
-        for name in ("conservative_weight", "online_weight", "policy_bc_steps"):
-            if (getattr(self, name) or 0) < 0:
-                raise SettingError(f"{name}={getattr(self, name)}: must not be negative")
-        for name in ("conservative_samples", "backup_samples"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name}={getattr(self, name)}: must be at least 1")
+        super().__post_init__()
         if self.backup_entropy and self.backup_samples > 1:
             raise SettingError("backup_entropy contradicts backup_samples > 1: the best action is not a sample of pi")
         check_alpha(self.alpha, self.target_entropy)

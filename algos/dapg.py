@@ -23,7 +23,7 @@ from algos.dists import Comparable
 from algos.natural import as_vector, at, conjugate_gradient, fisher, kl, split
 from algos.nets import Nets, value_net
 from algos.on_policy import cloning_loss, estimates, one_step_then_value, value_losses
-from algos.settings import Preset, SettingError, setting
+from algos.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, Preset, Settings, setting
 from algos.trajectories import Trajectories, standardised
 
 __all__ = [
@@ -51,34 +51,21 @@ PRESETS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of DAPG; demo_weight=0 is the natural policy gradient from a cloned start."""
 
-    step_size: float = setting(0.05, "delta: normalised length of a step", "DAPG's code")
-    cg_iterations: int = setting(10, "of conjugate gradients", "DAPG's code")
-    damping: float = setting(1e-4, "added to the Fisher matrix", "DAPG's code")
-    demo_weight: float = setting(1e-2, "lambda_0: weight of the demonstrations at first", "DAPG")
-    demo_decay: float = setting(0.95, "lambda_1: its factor per iteration", "DAPG")
+    step_size: float = setting(0.05, "delta: normalised length of a step", "DAPG's code", within=POSITIVE)
+    cg_iterations: int = setting(10, "of conjugate gradients", "DAPG's code", within=AT_LEAST_ONE)
+    damping: float = setting(1e-4, "added to the Fisher matrix", "DAPG's code", within=POSITIVE)
+    demo_weight: float = setting(1e-2, "lambda_0: weight of the demonstrations at first", "DAPG", within=NOT_NEGATIVE)
+    demo_decay: float = setting(0.95, "lambda_1: its factor per iteration", "DAPG", within=FRACTION)
     demo_scale: Literal["const", "max_adv"] = setting(
         "const", "whether the weight is also times the largest advantage", "DAPG's code: const; its equation: max_adv"
     )
-    gae_lambda: float = setting(0.97, "trace of the advantages", "DAPG's code")
-    value_passes: int = setting(2, "passes of V over each iteration's data", "DAPG's code")
-    value_batch: int = setting(64, "rows per update of V", "DAPG's code")
-    value_lr: float = setting(1e-3, "step size of V", "DAPG's code")
-
-    def __post_init__(self) -> None:
-        for name in ("step_size", "damping", "value_lr"):
-            if getattr(self, name) <= 0:
-                raise SettingError(f"{name}={getattr(self, name)}: must be positive")
-        if self.demo_weight < 0:
-            raise SettingError(f"demo_weight={self.demo_weight}: must not be negative")
-        for name in ("demo_decay", "gae_lambda"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SettingError(f"{name}={getattr(self, name)}: must be in [0, 1]")
-        for name in ("cg_iterations", "value_passes", "value_batch"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name}={getattr(self, name)}: must be at least 1")
+    gae_lambda: float = setting(0.97, "trace of the advantages", "DAPG's code", within=FRACTION)
+    value_passes: int = setting(2, "passes of V over each iteration's data", "DAPG's code", within=AT_LEAST_ONE)
+    value_batch: int = setting(64, "rows per update of V", "DAPG's code", within=AT_LEAST_ONE)
+    value_lr: float = setting(1e-3, "step size of V", "DAPG's code", within=POSITIVE)
 
 
 def needs(cfg: Config) -> Needs:

@@ -28,9 +28,7 @@ class LogAlpha(nn.Module):
 
 
 def check_alpha(setting: Alpha, target_entropy: float | None) -> None:
-    """Refuse a negative temperature, and an aim that a fixed one cannot have."""
-    if setting != "auto" and setting < 0:
-        raise SettingError(f"alpha={setting}: must be auto or not negative")
+    """Refuse an aim that a fixed temperature cannot have."""
     if target_entropy is not None and setting != "auto":
         raise SettingError("target_entropy contradicts a fixed alpha: only alpha=auto aims at it")
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from algos.core import BATCH, ENSEMBLE, Metrics, Needs, Step, bellman, effective_sample_size, row_mean
 from algos.nets import Dist, Nets, value_net
-from algos.settings import Preset, SettingError, setting
+from algos.settings import NOT_NEGATIVE, POSITIVE_OR_INF, Interval, Preset, Settings, setting
 
 __all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "expectile_loss", "needs", "td_target"]
 
@@ -38,24 +38,24 @@ PRESETS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of IQL."""
 
     expectile: float = setting(
-        0.7, "0.5: V is the mean of Q over data actions; towards 1: their best", "IQL: 0.7; AntMaze 0.9"
+        0.7,
+        "0.5: V is the mean of Q over data actions; towards 1: their best",
+        "IQL: 0.7; AntMaze 0.9",
+        within=Interval(0, 1, "()"),
     )
     inverse_temperature: float = setting(
-        3.0, "beta: 0 is cloning, large trusts only the best actions", "IQL: 3 MuJoCo, 0.5 Adroit, 10 AntMaze"
+        3.0,
+        "beta: 0 is cloning, large trusts only the best actions",
+        "IQL: 3 MuJoCo, 0.5 Adroit, 10 AntMaze",
+        within=NOT_NEGATIVE,
     )
-    weight_cap: float = setting(100.0, "largest imitation weight, applied before exp", "IQL's code")
-
-    def __post_init__(self) -> None:
-        if not 0 < self.expectile < 1:
-            raise SettingError(f"expectile={self.expectile}: must be between 0 and 1, both excluded")
-        if self.inverse_temperature < 0:
-            raise SettingError(f"inverse_temperature={self.inverse_temperature}: must not be negative")
-        if self.weight_cap <= 0:
-            raise SettingError(f"weight_cap={self.weight_cap}: must be positive")
+    weight_cap: float = setting(
+        100.0, "largest imitation weight, applied before exp", "IQL's code", within=POSITIVE_OR_INF
+    )
 
 
 def needs(cfg: Config) -> Needs:

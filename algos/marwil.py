@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from algos.core import BATCH, LearnerConfig, Metrics, Needs, Phase, Stage, Step, effective_sample_size, row_mean
 from algos.nets import Nets, value_net
-from algos.settings import Preset, SettingError, setting
+from algos.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, Preset, Settings, setting
 from algos.trajectories import Trajectories, td_lambda
 
 __all__ = ["METRICS", "PRESETS", "Config", "Scale", "actor_loss", "auxiliary_losses", "needs", "prepare", "stages"]
@@ -38,26 +38,20 @@ _SAFE_EXPONENT = 80.0  # exp of more leaves float32
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of MARWIL."""
 
-    beta: float = setting(1.0, "0 is cloning, large trusts only the best actions", "RLlib")
-    scale_start: float = setting(100.0, "c^2 at the start", "RLlib")
-    scale_rate: float = setting(1e-3, "share of the way c^2 goes per update", "ours: at RLlib's 1e-8 it stays at 100")
-    weight_cap: float | None = setting(20.0, "largest imitation weight", "ours, as in AWR; RLlib has none")
-    updates: int = setting(1000, "updates between recomputing returns", "ours: once per iteration of the protocol")
-
-    def __post_init__(self) -> None:
-        if self.beta < 0:
-            raise SettingError(f"beta={self.beta}: must not be negative")
-        for name in ("scale_start", "weight_cap"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise SettingError(f"{name}={value}: must be positive")
-        if not 0 <= self.scale_rate <= 1:
-            raise SettingError(f"scale_rate={self.scale_rate}: must be in [0, 1]")
-        if self.updates < 1:
-            raise SettingError(f"updates={self.updates}: must be at least 1")
+    beta: float = setting(1.0, "0 is cloning, large trusts only the best actions", "RLlib", within=NOT_NEGATIVE)
+    scale_start: float = setting(100.0, "c^2 at the start", "RLlib", within=POSITIVE)
+    scale_rate: float = setting(
+        1e-3, "share of the way c^2 goes per update", "ours: at RLlib's 1e-8 it stays at 100", within=FRACTION
+    )
+    weight_cap: float | None = setting(
+        20.0, "largest imitation weight", "ours, as in AWR; RLlib has none", within=POSITIVE
+    )
+    updates: int = setting(
+        1000, "updates between recomputing returns", "ours: once per iteration of the protocol", within=AT_LEAST_ONE
+    )
 
 
 class Scale(nn.Module):

@@ -31,7 +31,7 @@ from algos.candidates import SAMPLE
 from algos.core import BATCH, ENSEMBLE, Metrics, Needs, Step, bellman, row_mean
 from algos.duals import Dual
 from algos.nets import Dist, Gaussian, Nets
-from algos.settings import Preset, SettingError, setting
+from algos.settings import AT_LEAST_ONE, POSITIVE, POSITIVE_OR_INF, Preset, SettingError, Settings, setting
 
 __all__ = ["ACME_PRESETS", "METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "td_target"]
 
@@ -59,32 +59,30 @@ _FLOOR = -18.0  # of its value before the softplus
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of MPO."""
 
     mode: Literal["eq20", "acme"] = setting(
         "eq20", "AWAC's adaptation, or MPO with its temperature and KL duals", "AWAC eq. 20"
     )
-    samples: int = setting(20, "actions of the policy per state", "acme; AWAC's code: 1")
+    samples: int = setting(20, "actions of the policy per state", "acme; AWAC's code: 1", within=AT_LEAST_ONE)
     weight: Literal["q", "advantage"] = setting(
         "q", "softmax of Q over a state's samples, or of Q(s,u) - Q(s,mode) over the batch", "AWAC eq. 20; its code"
     )
-    temperature: float = setting(1.0, "of mode=eq20; mode=acme tunes its own", "AWAC A.4: 0.3 manipulation, 1 MuJoCo")
-    eps: float = setting(0.1, "largest divergence of the weighted samples", "acme; MPO: 0.1")
-    eps_mean: float = setting(2.5e-3, "largest KL of the mean per dimension", "acme")
-    eps_std: float = setting(1e-6, "largest KL of the deviation per dimension", "acme")
+    temperature: float = setting(
+        1.0, "of mode=eq20; mode=acme tunes its own", "AWAC A.4: 0.3 manipulation, 1 MuJoCo", within=POSITIVE_OR_INF
+    )
+    eps: float = setting(0.1, "largest divergence of the weighted samples", "acme; MPO: 0.1", within=POSITIVE)
+    eps_mean: float = setting(2.5e-3, "largest KL of the mean per dimension", "acme", within=POSITIVE)
+    eps_std: float = setting(1e-6, "largest KL of the deviation per dimension", "acme", within=POSITIVE)
     action_penalty: bool = setting(True, "weigh samples also by how little they leave [-1, 1]", "acme, after MO-MPO")
-    eps_penalty: float = setting(1e-3, "largest divergence by that penalty", "acme")
-    dual_lr: float = setting(1e-2, "Adam step size of the duals", "acme")
+    eps_penalty: float = setting(1e-3, "largest divergence by that penalty", "acme", within=POSITIVE)
+    dual_lr: float = setting(1e-2, "Adam step size of the duals", "acme", within=POSITIVE)
 
     def __post_init__(self) -> None:
-        for name in ("temperature", "eps", "eps_mean", "eps_std", "eps_penalty", "dual_lr"):
-            if getattr(self, name) <= 0:
-                raise SettingError(f"{name}={getattr(self, name)}: must be positive")
+        super().__post_init__()
         if self.samples < 2 and (self.weight == "q" or self.mode == "acme"):
             raise SettingError(f"samples={self.samples}: a single sample has weight 1 whatever its Q; give 2 or more")
-        if self.samples < 1:
-            raise SettingError(f"samples={self.samples}: must be at least 1")
         if self.mode == "acme" and self.weight == "advantage":
             raise SettingError("weight=advantage contradicts mode=acme, which weighs the samples of a state by their Q")
 

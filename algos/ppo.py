@@ -21,7 +21,7 @@ from algos.core import LearnerConfig, Metrics, Needs, Phase, Stage, Step, row_me
 from algos.dists import Comparable
 from algos.nets import Nets, value_net
 from algos.on_policy import cloning_loss, estimates
-from algos.settings import Preset, SettingError, setting
+from algos.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE_OR_INF, Preset, Settings, setting
 from algos.trajectories import Trajectories, standardised
 
 __all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "prepare", "stages"]
@@ -39,29 +39,21 @@ PRESETS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of PPO."""
 
     start: Literal["clone", "scratch"] = setting(
         "clone", "policy cloned from prior data, or scratch", "ours: the comparison has prior data"
     )
-    clip: float = setting(0.2, "eps: how far the likelihood ratio counts", "PPO")
-    passes: int = setting(10, "passes over each iteration's data", "PPO")
-    minibatch: int = setting(64, "rows per update", "PPO")
-    gae_lambda: float = setting(0.95, "trace of the advantages", "PPO")
+    clip: float = setting(0.2, "eps: how far the likelihood ratio counts", "PPO", within=POSITIVE_OR_INF)
+    passes: int = setting(10, "passes over each iteration's data", "PPO", within=AT_LEAST_ONE)
+    minibatch: int = setting(64, "rows per update", "PPO", within=AT_LEAST_ONE)
+    gae_lambda: float = setting(0.95, "trace of the advantages", "PPO", within=FRACTION)
     clip_value: bool = setting(False, "keep V within eps of its old value in its loss too", "CleanRL: on")
-    entropy_weight: float = setting(0.0, "weight of an entropy bonus", "CleanRL")
-    max_grad_norm: float = setting(0.5, "gradient norm of each network and seed", "CleanRL, over both networks")
-
-    def __post_init__(self) -> None:
-        for name in ("clip", "max_grad_norm"):
-            if getattr(self, name) <= 0:
-                raise SettingError(f"{name}={getattr(self, name)}: must be positive")
-        for name in ("passes", "minibatch"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name}={getattr(self, name)}: must be at least 1")
-        if not 0 <= self.gae_lambda <= 1:
-            raise SettingError(f"gae_lambda={self.gae_lambda}: must be in [0, 1]")
+    entropy_weight: float = setting(0.0, "weight of an entropy bonus", "CleanRL", within=NOT_NEGATIVE)
+    max_grad_norm: float = setting(
+        0.5, "gradient norm of each network and seed", "CleanRL, over both networks", within=POSITIVE_OR_INF
+    )
 
 
 def needs(cfg: Config) -> Needs:

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from algos.core import ENSEMBLE, Metrics, Needs, Phase, Step, bellman, row_mean
 from algos.nets import Dist, Nets
-from algos.settings import Preset, SettingError, setting
-from algos.td3 import check_delays_and_noise, smoothed_action
-from algos.td3_bc import METRICS, bc_decay, check_decay, inverse_scale
+from algos.settings import AT_LEAST_ONE, NOT_NEGATIVE, Preset, Settings, setting
+from algos.td3 import NOISE_CLIP, smoothed_action
+from algos.td3_bc import DECAY_FLOOR, DECAY_UPDATES, METRICS, bc_decay, inverse_scale
 
 __all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "needs", "on_phase", "td_target"]
 
@@ -33,36 +33,45 @@ PRESETS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of ReBRAC."""
 
     actor_bc_weight: float = setting(
-        0.05, "beta_1: weight of the distance to the data in the policy's loss", "ReBRAC on pen-cloned; door 0.01"
+        0.05,
+        "beta_1: weight of the distance to the data in the policy's loss",
+        "ReBRAC on pen-cloned; door 0.01",
+        within=NOT_NEGATIVE,
     )
     critic_bc_weight: float = setting(
-        0.5, "beta_2: weight of the next action's distance to the data in the target", "ReBRAC on pen-cloned; door 0.1"
+        0.5,
+        "beta_2: weight of the next action's distance to the data in the target",
+        "ReBRAC on pen-cloned; door 0.1",
+        within=NOT_NEGATIVE,
     )
-    online_critic_bc_weight: float = setting(0.0, "beta_2 online", "ReBRAC's fine-tuning code")
+    online_critic_bc_weight: float = setting(0.0, "beta_2 online", "ReBRAC's fine-tuning code", within=NOT_NEGATIVE)
     bc_decay_floor: float = setting(
-        0.5, "share of beta_1 that is left when it has decayed online", "CORL; ReBRAC's own code: 0"
+        0.5, "share of beta_1 that is left when it has decayed online", "CORL; ReBRAC's own code: 0", within=DECAY_FLOOR
     )
     bc_decay_updates: int = setting(
-        1_000_000, "online updates in which beta_1 would decay to nothing, in a straight line", "ReBRAC's code"
+        1_000_000,
+        "online updates in which beta_1 would decay to nothing, in a straight line",
+        "ReBRAC's code",
+        within=DECAY_UPDATES,
     )
     layer_norm: bool = setting(True, "normalise the critics' hidden layers", "ReBRAC")
-    target_noise: float = setting(0.2, "standard deviation of the noise on target actions", "TD3 section 6.1")
-    target_noise_clip: float = setting(0.5, "largest noise on target actions", "TD3 section 6.1")
-    policy_every: int = setting(2, "updates between steps of the policy and of all targets", "TD3 section 6.1")
-    exploration_noise: float = setting(
-        0.03, "standard deviation of the noise on collected actions", "ReBRAC's fine-tuning code; CORL: 0"
+    target_noise: float = setting(
+        0.2, "standard deviation of the noise on target actions", "TD3 section 6.1", within=NOT_NEGATIVE
     )
-
-    def __post_init__(self) -> None:
-        for name in ("actor_bc_weight", "critic_bc_weight", "online_critic_bc_weight"):
-            if getattr(self, name) < 0:
-                raise SettingError(f"{name}={getattr(self, name)}: must not be negative")
-        check_decay(self.bc_decay_floor, self.bc_decay_updates)
-        check_delays_and_noise(self.policy_every, self.target_noise, self.target_noise_clip, self.exploration_noise)
+    target_noise_clip: float = setting(0.5, "largest noise on target actions", "TD3 section 6.1", within=NOISE_CLIP)
+    policy_every: int = setting(
+        2, "updates between steps of the policy and of all targets", "TD3 section 6.1", within=AT_LEAST_ONE
+    )
+    exploration_noise: float = setting(
+        0.03,
+        "standard deviation of the noise on collected actions",
+        "ReBRAC's fine-tuning code; CORL: 0",
+        within=NOT_NEGATIVE,
+    )
 
 
 def needs(cfg: Config) -> Needs:

@@ -19,7 +19,7 @@ from algos.core import ENSEMBLE, Metrics, Needs, Step
 from algos.entropy import alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
 from algos.sac import soft_actor_loss, soft_target
-from algos.settings import Preset, SettingError, setting
+from algos.settings import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, Preset, SettingError, Settings, setting
 
 __all__ = ["PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "subset_min", "td_target"]
 
@@ -32,28 +32,34 @@ PRESETS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of RLPD."""
 
-    critics: int = setting(10, "critics of the ensemble", "RLPD")
-    subset: int = setting(2, "critics, drawn anew for every update, whose minimum is the target", "RLPD; AntMaze: 1")
+    critics: int = setting(10, "critics of the ensemble", "RLPD", within=AT_LEAST_ONE)
+    subset: int = setting(
+        2, "critics, drawn anew for every update, whose minimum is the target", "RLPD; AntMaze: 1", within=AT_LEAST_ONE
+    )
     layer_norm: bool = setting(True, "normalise the hidden layers of the critics", "RLPD")
     policy_every: int = setting(
-        20, "updates of the critics per update of policy and alpha; set it with updates_per_step", "RLPD: 20 and 20"
+        20,
+        "updates of the critics per update of policy and alpha; set it with updates_per_step",
+        "RLPD: 20 and 20",
+        within=AT_LEAST_ONE,
     )
     backup_entropy: bool = setting(
         True, "count the entropy of later actions as value", "RLPD; its hand tasks and AntMaze: off"
     )
-    alpha: Literal["auto"] | float = setting("auto", "entropy temperature: tuned, or fixed", "RLPD")
+    alpha: Literal["auto"] | float = setting(
+        "auto", "entropy temperature: tuned, or fixed", "RLPD", within=NOT_NEGATIVE
+    )
     target_entropy: float | None = setting(
-        None, "entropy that auto alpha aims at; none: -(action dimensions) / 2", "RLPD's code"
+        None, "entropy that auto alpha aims at; none: -(action dimensions) / 2", "RLPD's code", within=FINITE
     )
 
     def __post_init__(self) -> None:
-        if not 1 <= self.subset <= self.critics:
-            raise SettingError(f"subset={self.subset}: must be between 1 and critics={self.critics}")
-        if self.policy_every < 1:
-            raise SettingError(f"policy_every={self.policy_every}: must be at least 1")
+        super().__post_init__()
+        if self.subset > self.critics:
+            raise SettingError(f"subset={self.subset} is more than there are: critics={self.critics}")
         check_alpha(self.alpha, self.target_entropy)
 
 

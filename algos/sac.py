@@ -20,7 +20,7 @@ from torch import Tensor
 from algos.core import ENSEMBLE, Metrics, Needs, Phase, Step, bellman, row_mean
 from algos.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
-from algos.settings import Preset, setting
+from algos.settings import FINITE, NOT_NEGATIVE, Preset, Settings, setting
 
 __all__ = [
     "PRESETS",
@@ -44,7 +44,7 @@ PRESETS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of SAC."""
 
     start: Literal["pretrain", "prior", "scratch"] = setting(
@@ -53,10 +53,10 @@ class Config:
         "AWAC section 3.2, Figure 2; A.5: pretrain",
     )
     alpha: Literal["auto"] | float = setting(
-        "auto", "entropy temperature: tuned, or fixed", "SAC; AWAC's own scripts: 0"
+        "auto", "entropy temperature: tuned, or fixed", "SAC; AWAC's own scripts: 0", within=NOT_NEGATIVE
     )
     target_entropy: float | None = setting(
-        None, "entropy that auto alpha aims at; none: -(action dimensions)", "SAC section 5"
+        None, "entropy that auto alpha aims at; none: -(action dimensions)", "SAC section 5", within=FINITE
     )
     policy_family: Literal["squashed", "gaussian"] = setting(
         "squashed", "tanh-squashed normal, or normal around a tanh mean", "SAC; AWAC's own scripts: gaussian"
@@ -66,6 +66,7 @@ class Config:
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_alpha(self.alpha, self.target_entropy)
 
 

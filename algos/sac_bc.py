@@ -17,7 +17,7 @@ from algos.core import ENSEMBLE, Metrics, Needs, Step, row_mean
 from algos.entropy import alpha_loss, alpha_modules, check_alpha
 from algos.nets import Dist, Nets
 from algos.sac import soft_actor_loss, soft_target
-from algos.settings import Preset, SettingError, setting
+from algos.settings import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, Preset, Settings, setting
 
 __all__ = ["PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "td_target"]
 
@@ -30,13 +30,13 @@ PRESETS = {  # its weights, 1e-3 on Q and 1/128 on a sum of squared errors, have
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of SAC+BC."""
 
     bc_weight: float = setting(
-        1.0, "weight of the cloning term", "AWAC's own scripts; Nair 2018: 1/128 beside 1e-3 on Q"
+        1.0, "weight of the cloning term", "AWAC's own scripts; Nair 2018: 1/128 beside 1e-3 on Q", within=NOT_NEGATIVE
     )
-    demo_batch: int = setting(128, "demonstration rows per update", "Nair 2018")
+    demo_batch: int = setting(128, "demonstration rows per update", "Nair 2018", within=AT_LEAST_ONE)
     clone: Literal["demos", "data"] = setting(
         "demos", "which offline rows are cloned: the demonstrations, or all", "Nair 2018; data: where there are none"
     )
@@ -47,19 +47,17 @@ class Config:
         0.0,
         "entropy temperature: tuned, or fixed",
         "AWAC's own scripts, and Nair 2018's DDPG has none; tuned on prior data, the bonus makes Q explode",
+        within=NOT_NEGATIVE,
     )
     target_entropy: float | None = setting(
-        None, "entropy that auto alpha aims at; none: -(action dimensions)", "SAC section 5"
+        None, "entropy that auto alpha aims at; none: -(action dimensions)", "SAC section 5", within=FINITE
     )
     policy_family: Literal["squashed", "gaussian"] = setting(
         "gaussian", "tanh-squashed normal, or normal around a tanh mean", "AWAC's own scripts; SAC: squashed"
     )
 
     def __post_init__(self) -> None:
-        if self.bc_weight < 0:
-            raise SettingError(f"bc_weight={self.bc_weight}: must not be negative")
-        if self.demo_batch < 1:
-            raise SettingError(f"demo_batch={self.demo_batch}: must be at least 1")
+        super().__post_init__()
         check_alpha(self.alpha, self.target_entropy)
 
 

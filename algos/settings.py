@@ -1,19 +1,23 @@
-"""Settings: frozen dataclasses whose every field says what it means and where its value comes from.
+"""Settings: frozen dataclasses whose every field says what it means, where its value comes from, and what it may be.
 
-`bench explain` prints what is written here, `--set name=value` is parsed by the types declared here, and an
-unknown name is answered with the nearest right one. Imports no torch.
+`bench explain` prints what is written here, `--set name=value` is parsed by the types declared here, a number outside
+the interval declared here is refused, and an unknown name is answered with the nearest right one. Imports no torch.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["Preset", "SettingError", "Value", "describe", "nearest", "parse", "setting", "with_values"]
+__all__ = [
+    "AT_LEAST_ONE", "FINITE", "FRACTION", "NOT_NEGATIVE", "POSITIVE", "POSITIVE_OR_INF", "Interval", "Preset",
+    "SettingError", "Settings", "Value", "allowed", "describe", "nearest", "parse", "setting", "with_values",
+]  # fmt: skip
 
 Value = bool | int | float | str | None | tuple[int, ...] | tuple[str, ...]
 C = TypeVar("C")
@@ -21,6 +25,56 @@ C = TypeVar("C")
 
 class SettingError(ValueError):
     """A name or value the user gave that cannot be used; the message says what would be right."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The numbers that a setting may have. An end in square brackets belongs to them, infinity like any other.
+
+    `ends` are the brackets in mathematical notation; `note` is a word more for whoever is refused.
+    """
+
+    low: float
+    high: float = math.inf
+    ends: Literal["[]", "[)", "(]", "()"] = "[)"
+    note: str = ""
+
+    def __contains__(self, number: float) -> bool:  # NaN is in none
+        above = number >= self.low if self.ends[0] == "[" else number > self.low
+        return above and (number <= self.high if self.ends[1] == "]" else number < self.high)
+
+    def __str__(self) -> str:
+        if self.high < math.inf:
+            return f"in {self.ends[0]}{self.low:g}, {self.high:g}{self.ends[1]}"
+        if self.low == -math.inf:
+            return "a number"
+        least = f"{'at least' if self.ends[0] == '[' else 'above'} {self.low:g}"
+        return f"{least}, up to inf" if self.ends[1] == "]" else least
+
+
+POSITIVE = Interval(0, math.inf, "()")
+POSITIVE_OR_INF = Interval(0, math.inf, "(]")  # where infinity says something: no cap, or plain cloning
+NOT_NEGATIVE = Interval(0)
+AT_LEAST_ONE = Interval(1)
+FRACTION = Interval(0, 1, "[]")
+FINITE = Interval(-math.inf, math.inf, "()")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every class of settings derives from: numbers outside the interval of their field are refused.
+
+    A `__post_init__` of its own, for what concerns several fields, begins with `super().__post_init__()`.
+    """
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            within, value = field.metadata.get("within"), getattr(self, field.name)
+            if within is None or value is None or isinstance(value, str):
+                continue
+            for number in value if isinstance(value, Iterable) else (value,):
+                if number not in within:
+                    raise SettingError(_refusal(type(self), field.name, value, number, within))
 
 
 @dataclass(frozen=True)
@@ -34,14 +88,23 @@ class Preset:
     settings: Mapping[str, Value]
 
 
-def setting(default: Any, meaning: str, source: str = "") -> Any:
-    """A dataclass field with its meaning and the source of its default (paper and place, or 'ours: reason')."""
-    return dataclasses.field(default=default, metadata={"meaning": meaning, "source": source})
+def setting(default: Any, meaning: str, source: str = "", within: Interval | None = None) -> Any:
+    """A field of a settings class: its meaning, and the source of its default (paper and place, or 'ours: reason').
+
+    A number, alone, in a tuple or beside none or words, lies `within` an interval.
+    """
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "source": source, "within": within})
 
 
 def describe(config: type[Any]) -> dict[str, tuple[str, str]]:
     """Field name -> (meaning, source) of a settings class."""
     return {f.name: (f.metadata.get("meaning", ""), f.metadata.get("source", "")) for f in dataclasses.fields(config)}
+
+
+def allowed(config: type[Any]) -> dict[str, str]:
+    """Field name -> the values it may have, in words."""
+    declared = get_type_hints(config)
+    return {f.name: _spell(declared[f.name], f.metadata.get("within")) for f in dataclasses.fields(config)}
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -66,6 +129,12 @@ def parse(config: type[Any], name: str, text: str) -> Any:
 def with_values(config: C, values: Mapping[str, Any]) -> C:
     """A copy of a settings object with some fields replaced; its own `__post_init__` checks it again."""
     return dataclasses.replace(config, **values)  # type: ignore[type-var]
+
+
+def _refusal(config: type[Any], name: str, value: Any, number: float, within: Interval) -> str:
+    finite = "" if math.isfinite(number) or math.inf in within else ", and finite"
+    note = f"; {within.note}" if within.note else ""
+    return f"{name}={value}: must be {allowed(config)[name]}{finite}{note}"
 
 
 def _read(declared: Any, text: str) -> Any:
@@ -107,14 +176,16 @@ def _read(declared: Any, text: str) -> Any:
     raise TypeError(f"settings of type {declared} cannot be read from the command line")
 
 
-def _spell(declared: Any) -> str:
+def _spell(declared: Any, within: Interval | None = None) -> str:
     origin, args = get_origin(declared), get_args(declared)
     if origin in (Union, types.UnionType):
-        return " or ".join(_spell(a) for a in args)
+        return " or ".join(_spell(a, within) for a in args)
     if origin is Literal:
         return " | ".join(str(a) for a in args)
     if origin is tuple:
-        return f"a comma-separated list of {_spell(args[0])}"
+        return f"{within} in every entry" if within else f"a comma-separated list of {_spell(args[0])}"
+    if within and declared in (int, float):
+        return str(within)
     names = {
         type(None): "none",
         bool: "true | false",

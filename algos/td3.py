@@ -9,17 +9,17 @@ offline they are references for what such protection is worth.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from algos.core import ENSEMBLE, Metrics, Needs, Step, bellman, row_mean
 from algos.nets import Dist, Nets
-from algos.settings import Preset, SettingError, setting
+from algos.settings import AT_LEAST_ONE, NOT_NEGATIVE, Interval, Preset, Settings, setting
 
 __all__ = [
-    "PRESETS", "Config", "actor_loss", "check_delays_and_noise", "needs", "smoothed_action", "smoothed_target",
-    "td_target",
+    "NOISE_CLIP", "PRESETS", "Config", "actor_loss", "needs", "smoothed_action", "smoothed_target", "td_target",
 ]  # fmt: skip
 
 PRESETS = {  # the original DDPG: hidden 400 and 300, policy_lr 1e-4, critic_lr 1e-3, batch 64, tau 1e-3
@@ -27,36 +27,29 @@ PRESETS = {  # the original DDPG: hidden 400 and 300, policy_lr 1e-4, critic_lr 
         "hidden": (256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none", "update_order": "post",
     })
 }  # fmt: skip
+NOISE_CLIP = Interval(0, math.inf, "(]", "target_noise=0 is no noise")
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of TD3."""
 
-    critics: int = setting(2, "critics, whose minimum the target takes; 1 is DDPG's", "TD3 Algorithm 1")
-    target_noise: float = setting(0.2, "standard deviation of the noise on target actions", "TD3 section 6.1")
-    target_noise_clip: float = setting(0.5, "largest noise on target actions", "TD3 section 6.1")
-    policy_every: int = setting(2, "updates between steps of the policy and of all targets", "TD3 section 6.1")
-    exploration_noise: float = setting(
-        0.1, "standard deviation of the noise on collected actions", "TD3 section 6.1; DDPG's own: Ornstein-Uhlenbeck"
+    critics: int = setting(
+        2, "critics, whose minimum the target takes; 1 is DDPG's", "TD3 Algorithm 1", within=AT_LEAST_ONE
     )
-
-    def __post_init__(self) -> None:
-        if self.critics < 1:
-            raise SettingError(f"critics={self.critics}: must be at least 1")
-        check_delays_and_noise(self.policy_every, self.target_noise, self.target_noise_clip, self.exploration_noise)
-
-
-def check_delays_and_noise(
-    policy_every: int, target_noise: float, target_noise_clip: float, exploration: float
-) -> None:
-    """Refuse values that mean nothing."""
-    if policy_every < 1:
-        raise SettingError(f"policy_every={policy_every}: must be at least 1")
-    if target_noise < 0 or exploration < 0:
-        raise SettingError("target_noise and exploration_noise must not be negative; 0 is none")
-    if target_noise_clip <= 0:
-        raise SettingError(f"target_noise_clip={target_noise_clip}: must be positive; target_noise=0 is no noise")
+    target_noise: float = setting(
+        0.2, "standard deviation of the noise on target actions", "TD3 section 6.1", within=NOT_NEGATIVE
+    )
+    target_noise_clip: float = setting(0.5, "largest noise on target actions", "TD3 section 6.1", within=NOISE_CLIP)
+    policy_every: int = setting(
+        2, "updates between steps of the policy and of all targets", "TD3 section 6.1", within=AT_LEAST_ONE
+    )
+    exploration_noise: float = setting(
+        0.1,
+        "standard deviation of the noise on collected actions",
+        "TD3 section 6.1; DDPG's own: Ornstein-Uhlenbeck",
+        within=NOT_NEGATIVE,
+    )
 
 
 def needs(cfg: Config) -> Needs:

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from algos.core import ENSEMBLE, SEED, Metrics, Needs, Phase, Step, row_mean
 from algos.nets import Dist, Nets
-from algos.settings import Preset, SettingError, setting
-from algos.td3 import check_delays_and_noise, smoothed_target
+from algos.settings import AT_LEAST_ONE, NOT_NEGATIVE, Interval, Preset, Settings, setting
+from algos.td3 import NOISE_CLIP, smoothed_target
 
 __all__ = [
-    "METRICS", "PRESETS", "Config", "actor_loss", "bc_decay", "check_decay", "inverse_scale", "needs", "on_phase",
-    "td_target",
+    "DECAY_FLOOR", "DECAY_UPDATES", "METRICS", "PRESETS", "Config", "actor_loss", "bc_decay", "inverse_scale", "needs",
+    "on_phase", "td_target",
 ]  # fmt: skip
 
 METRICS = {
@@ -36,41 +36,43 @@ PRESETS = {
         "q_scale": "policy",
     })
 }  # fmt: skip
+DECAY_FLOOR = Interval(0, 1, "[]", "1 is no decay")
+DECAY_UPDATES = Interval(1, note="bc_decay_floor=1 is no decay")
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of TD3+BC."""
 
-    q_weight: float = setting(2.5, "alpha: weight of Q beside cloning; 0 is cloning", "TD3+BC eq. 5")
+    q_weight: float = setting(
+        2.5, "alpha: weight of Q beside cloning; 0 is cloning", "TD3+BC eq. 5", within=NOT_NEGATIVE
+    )
     q_scale: Literal["data", "policy"] = setting(
         "data", "whose actions' mean |Q_1| is the scale of Q", "TD3+BC eq. 5: data; its code: policy"
     )
     normalise_obs: bool = setting(True, "standardise observations by the offline data", "TD3+BC eq. 4")
     bc_decay_floor: float = setting(
-        1.0, "share of the cloning term that is left when it has decayed online", "ours: 1, as the paper is offline"
+        1.0,
+        "share of the cloning term that is left when it has decayed online",
+        "ours: 1, as the paper is offline",
+        within=DECAY_FLOOR,
     )
     bc_decay_updates: int = setting(
-        1_000_000, "online updates in which it would decay to nothing, in a straight line", "CORL's ReBRAC"
+        1_000_000,
+        "online updates in which it would decay to nothing, in a straight line",
+        "CORL's ReBRAC",
+        within=DECAY_UPDATES,
     )
-    target_noise: float = setting(0.2, "standard deviation of the noise on target actions", "TD3 section 6.1")
-    target_noise_clip: float = setting(0.5, "largest noise on target actions", "TD3 section 6.1")
-    policy_every: int = setting(2, "updates between steps of the policy and of all targets", "TD3 section 6.1")
-    exploration_noise: float = setting(0.1, "standard deviation of the noise on collected actions", "TD3 section 6.1")
-
-    def __post_init__(self) -> None:
-        if self.q_weight < 0:
-            raise SettingError(f"q_weight={self.q_weight}: must not be negative")
-        check_decay(self.bc_decay_floor, self.bc_decay_updates)
-        check_delays_and_noise(self.policy_every, self.target_noise, self.target_noise_clip, self.exploration_noise)
-
-
-def check_decay(floor: float, updates: int) -> None:
-    """Refuse values that mean nothing."""
-    if not 0 <= floor <= 1:
-        raise SettingError(f"bc_decay_floor={floor}: must be in [0, 1]; 1 is no decay")
-    if updates < 1:
-        raise SettingError(f"bc_decay_updates={updates}: must be at least 1; bc_decay_floor=1 is no decay")
+    target_noise: float = setting(
+        0.2, "standard deviation of the noise on target actions", "TD3 section 6.1", within=NOT_NEGATIVE
+    )
+    target_noise_clip: float = setting(0.5, "largest noise on target actions", "TD3 section 6.1", within=NOISE_CLIP)
+    policy_every: int = setting(
+        2, "updates between steps of the policy and of all targets", "TD3 section 6.1", within=AT_LEAST_ONE
+    )
+    exploration_noise: float = setting(
+        0.1, "standard deviation of the noise on collected actions", "TD3 section 6.1", within=NOT_NEGATIVE
+    )
 
 
 def needs(cfg: Config) -> Needs:

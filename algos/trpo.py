@@ -23,7 +23,7 @@ from algos.dists import Comparable
 from algos.natural import as_vector, at, conjugate_gradient, fisher, kl, split
 from algos.nets import Nets, value_net
 from algos.on_policy import cloning_loss, estimates, one_step_then_value, value_losses
-from algos.settings import SettingError, setting
+from algos.settings import AT_LEAST_ONE, FRACTION, POSITIVE, Settings, setting
 from algos.trajectories import Trajectories, standardised
 
 __all__ = ["METRICS", "Config", "actor_loss", "auxiliary_losses", "needs", "policy_step", "prepare", "stages"]
@@ -36,29 +36,19 @@ METRICS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of TRPO."""
 
     start: Literal["clone", "scratch"] = setting(
         "clone", "policy cloned from prior data, or scratch", "ours: the comparison has prior data"
     )
-    max_kl: float = setting(0.01, "delta: largest mean KL of a step", "TRPO")
-    cg_iterations: int = setting(10, "of conjugate gradients", "TRPO's code")
-    damping: float = setting(0.1, "added to the Fisher matrix", "TRPO's code")
-    backtracks: int = setting(10, "times a step is halved before it is given up", "TRPO's code")
-    gae_lambda: float = setting(0.95, "trace of the advantages", "PPO")
-    value_passes: int = setting(5, "passes of V over each iteration's data", "ours")
-    value_batch: int = setting(64, "rows per update of V", "ours")
-
-    def __post_init__(self) -> None:
-        for name in ("max_kl", "damping"):
-            if getattr(self, name) <= 0:
-                raise SettingError(f"{name}={getattr(self, name)}: must be positive")
-        for name in ("cg_iterations", "backtracks", "value_passes", "value_batch"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name}={getattr(self, name)}: must be at least 1")
-        if not 0 <= self.gae_lambda <= 1:
-            raise SettingError(f"gae_lambda={self.gae_lambda}: must be in [0, 1]")
+    max_kl: float = setting(0.01, "delta: largest mean KL of a step", "TRPO", within=POSITIVE)
+    cg_iterations: int = setting(10, "of conjugate gradients", "TRPO's code", within=AT_LEAST_ONE)
+    damping: float = setting(0.1, "added to the Fisher matrix", "TRPO's code", within=POSITIVE)
+    backtracks: int = setting(10, "times a step is halved before it is given up", "TRPO's code", within=AT_LEAST_ONE)
+    gae_lambda: float = setting(0.95, "trace of the advantages", "PPO", within=FRACTION)
+    value_passes: int = setting(5, "passes of V over each iteration's data", "ours", within=AT_LEAST_ONE)
+    value_batch: int = setting(64, "rows per update of V", "ours", within=AT_LEAST_ONE)
 
 
 def needs(cfg: Config) -> Needs:

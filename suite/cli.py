@@ -122,7 +122,7 @@ def explain(
     env: Annotated[str, typer.Argument(help="A task.")],
     profile: Profile = "paper", preset: Preset = "paper", set_: Set = [], as_json: AsJson = False,  # noqa: B006
 ) -> None:  # fmt: skip
-    """Print every setting of an algorithm on a task: value, meaning, and where the value comes from."""
+    """Print every setting of an algorithm on a task: value, allowed values, meaning, where the value comes from."""
     from suite import commands
 
     print_rows(commands.explain(algo, env, profile, preset, set_), as_json)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import algos
-from algos.settings import SettingError, describe, nearest
+from algos.settings import SettingError, allowed, describe, nearest
 from envs import datasets, tasks
 from envs.outside import OutsideTaskError
 from suite import plan_commands
@@ -133,13 +133,15 @@ def _counts(option: str, text: str) -> list[int]:
 
 
 def explain(algo: str, env: str, profile: str, preset: str, overrides: Sequence[str]) -> list[dict[str, Any]]:
-    """Every setting with value, meaning and source."""
+    """Every setting with value, what else it may be, meaning and source."""
     experiment = resolve(algo, env, (0,), profile, overrides, preset=preset)
     unused([experiment], overrides, preset=preset)
-    meanings = {n: describe(owner)[n][0] for n, owner in setting_owners(experiment.objective).items()}
+    classes = list(dict.fromkeys(setting_owners(experiment.objective).values()))
+    meanings = {name: meaning for owner in classes for name, (meaning, _) in describe(owner).items()}
+    values = {name: words for owner in classes for name, words in allowed(owner).items()}
     return [
-        {"setting": name, "value": s["value"], "meaning": meanings[name], "source": s["source"]}
-        for name, s in experiment.settings.items()
+        {"setting": n, "value": s["value"], "allowed": values[n], "meaning": meanings[n], "source": s["source"]}
+        for n, s in experiment.settings.items()
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from algos.core import LearnerConfig, Needs, Objective
 from algos.hindsight import Hindsight
 from algos.replay import Layout
-from algos.settings import SettingError, setting
+from algos.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, SettingError, Settings, setting
 from envs.task import Task
 from suite.record import config_hash
 
@@ -19,67 +18,76 @@ __all__ = ["PROFILES", "Experiment", "Protocol", "without_meaning"]
 
 
 @dataclass(frozen=True)
-class Protocol:
+class Protocol(Settings):
     """The experiment: offline updates, then online iterations of collecting and updating, on one calendar."""
 
-    offline_updates: int = setting(25_000, "updates before the first environment step", "AWAC Table 2")
-    online_steps: int = setting(
-        1_000_000, "environment steps per seed after the switch", "AWAC Figure 4: 0.8 to 4 million"
+    offline_updates: int = setting(
+        25_000, "updates before the first environment step", "AWAC Table 2", within=NOT_NEGATIVE
     )
-    steps_per_iteration: int = setting(1000, "environment steps per seed between blocks of updates", "AWAC's code")
-    updates_per_step: float = setting(1.0, "updates per environment step", "AWAC Table 2")
+    online_steps: int = setting(
+        1_000_000, "environment steps per seed after the switch", "AWAC Figure 4: 0.8 to 4 million", within=NOT_NEGATIVE
+    )
+    steps_per_iteration: int = setting(
+        1000, "environment steps per seed between blocks of updates", "AWAC's code", within=AT_LEAST_ONE
+    )
+    updates_per_step: float = setting(1.0, "updates per environment step", "AWAC Table 2", within=NOT_NEGATIVE)
     warmup_steps: int = setting(
-        0, "environment steps before the first online update", "AWAC Algorithm 1: none; its code: 1000"
+        0,
+        "environment steps before the first online update",
+        "AWAC Algorithm 1: none; its code: 1000",
+        within=NOT_NEGATIVE,
     )
     buffer_size: int = setting(
-        1_000_000, "online transitions kept per seed; offline ones are never overwritten", "AWAC Table 2"
+        1_000_000,
+        "online transitions kept per seed; offline ones are never overwritten",
+        "AWAC Table 2",
+        within=AT_LEAST_ONE,
     )
     prior_data: bool = setting(True, "see the offline data at all; off: from scratch", "AWAC; off: AWR Table 1")
     keep_offline_data: bool = setting(True, "sample offline rows online as well", "AWAC Algorithm 1")
     offline_fraction: float | None = setting(
-        None, "fixed offline share of each online batch; none: uniform over all rows", "AWAC Algorithm 1: uniform"
+        None,
+        "fixed offline share of each online batch; none: uniform over all rows",
+        "AWAC Algorithm 1: uniform",
+        within=FRACTION,
     )
     her_future: float = setting(
         0.8,
         "share of sampled rows whose goal becomes one that their episode reached later",
         "rlkit's HER examples; AWAC's is not published",
+        within=FRACTION,
     )
     reset_at_switch: tuple[str, ...] = setting(
         (), "parts started anew at the switch: networks, targets, optimisers, duals", "AWAC: none"
     )
-    eval_every_offline: int = setting(5000, "updates between offline evaluations", "ours")
-    eval_every_online: int = setting(10_000, "environment steps between online evaluations", "ours")
+    eval_every_offline: int = setting(5000, "updates between offline evaluations", "ours", within=AT_LEAST_ONE)
+    eval_every_online: int = setting(
+        10_000, "environment steps between online evaluations", "ours", within=AT_LEAST_ONE
+    )
     eval_episodes: int = setting(
-        20, "evaluation episodes per seed, on the same initial states for all", "ours; AWAC's code: 5"
+        20,
+        "evaluation episodes per seed, on the same initial states for all",
+        "ours; AWAC's code: 5",
+        within=AT_LEAST_ONE,
     )
-    demonstrations: int = setting(25, "demonstrations of the task's default dataset", "AWAC section 5")
-    rollouts: int = setting(500, "rollouts of the clone in the task's default dataset", "AWAC section 5")
+    demonstrations: int = setting(
+        25, "demonstrations of the task's default dataset", "AWAC section 5", within=NOT_NEGATIVE
+    )
+    rollouts: int = setting(
+        500, "rollouts of the clone in the task's default dataset", "AWAC section 5", within=NOT_NEGATIVE
+    )
     dataset_steps: int = setting(
-        1_000_000, "transitions of each policy in datasets called random, medium, expert, ...", "D4RL"
+        1_000_000,
+        "transitions of each policy in datasets called random, medium, expert, ...",
+        "D4RL",
+        within=AT_LEAST_ONE,
     )
-    dataset_seed: int = setting(0, "seed of the default dataset, shared by all learner seeds", "ours")
+    dataset_seed: int = setting(
+        0, "seed of the default dataset, shared by all learner seeds", "ours", within=NOT_NEGATIVE
+    )
 
     def __post_init__(self) -> None:
-        for name in (
-            "steps_per_iteration",
-            "eval_every_offline",
-            "eval_every_online",
-            "eval_episodes",
-            "buffer_size",
-            "dataset_steps",
-        ):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name}={getattr(self, name)}: must be at least 1")
-        for name in (
-            "offline_updates",
-            "online_steps",
-            "warmup_steps",
-            "updates_per_step",
-            "demonstrations",
-            "rollouts",
-        ):
-            if getattr(self, name) < 0:
-                raise SettingError(f"{name}={getattr(self, name)}: must not be negative")
+        super().__post_init__()
         for name in ("online_steps", "eval_every_online"):
             if getattr(self, name) % self.steps_per_iteration:
                 near = max(1, round(getattr(self, name) / self.steps_per_iteration)) * self.steps_per_iteration
@@ -87,19 +95,12 @@ class Protocol:
                     f"{name}={getattr(self, name)} is not a multiple of steps_per_iteration="
                     f"{self.steps_per_iteration}; {near} would be"
                 )
-        if not math.isfinite(self.updates_per_step):
-            raise SettingError(f"updates_per_step={self.updates_per_step}: must be finite")
         if self.buffer_size < self.steps_per_iteration:
             raise SettingError(
                 f"buffer_size={self.buffer_size} holds less than one iteration ({self.steps_per_iteration})"
             )
-        if self.offline_fraction is not None:
-            if not 0 <= self.offline_fraction <= 1:
-                raise SettingError(f"offline_fraction={self.offline_fraction}: must be in [0, 1], or none")
-            if not self.keep_offline_data:
-                raise SettingError("offline_fraction contradicts keep_offline_data=false")
-        if not 0 <= self.her_future <= 1:
-            raise SettingError(f"her_future={self.her_future}: must be in [0, 1]")
+        if self.offline_fraction is not None and not self.keep_offline_data:
+            raise SettingError("offline_fraction contradicts keep_offline_data=false")
         if unknown := set(self.reset_at_switch) - {"networks", "targets", "optimisers", "duals"}:
             raise SettingError(f"reset_at_switch: unknown part {', '.join(sorted(unknown))}; "
                                "parts are networks, targets, optimisers, duals")  # fmt: skip

@@ -177,7 +177,7 @@ def test_each_loss_reaches_only_its_own_network() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"temperature": 0.0}, "temperature=0.0: must be positive"),
+        ({"temperature": 0.0}, "temperature=0.0: must be above 0"),
         ({"prior_samples": 0}, "prior_samples=0: must be at least 1"),
         ({"prior_samples": 1, "normalise": "state"}, "needs prior_samples of 2 or more"),
         ({"normalise": "state", "policy_weight": "step"}, "normalise=state contradicts policy_weight=step"),

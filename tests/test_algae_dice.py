@@ -229,12 +229,12 @@ def test_policy_targets_and_alpha_move_together() -> None:
     ("settings", "message"),
     [
         ({"exponent": 1.0}, "exponent=1.0: must be above 1"),
-        ({"dice_alpha": -0.1}, "dice_alpha=-0.1: must not be negative"),
-        ({"orthogonality": -1.0}, "orthogonality=-1.0: must not be negative"),
+        ({"dice_alpha": -0.1}, "dice_alpha=-0.1: must be at least 0"),
+        ({"orthogonality": -1.0}, "orthogonality=-1.0: must be at least 0"),
         ({"online_share": 1.5}, r"online_share=1.5: must be in \[0, 1\]"),
         ({"policy_every": 0}, "policy_every=0: must be at least 1"),
         ({"initial_batch": 0}, "initial_batch=0: must be at least 1"),
-        ({"alpha": -0.1}, "alpha=-0.1: must be auto or not negative"),
+        ({"alpha": -0.1}, "alpha=-0.1: must be auto or at least 0"),
         ({"alpha": 0.1, "target_entropy": -3.0}, "target_entropy contradicts a fixed alpha"),
     ],
 )

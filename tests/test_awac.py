@@ -306,9 +306,9 @@ def test_the_critics_values_of_the_batch_are_those_the_policy_sees(order: str) -
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"temperature": 0.0}, "temperature=0.0: must be positive"),
-        ({"exp_cap": -1.0}, "exp_cap=-1.0: must be positive"),
-        ({"z_samples": 0}, "must be at least 1"),
+        ({"temperature": 0.0}, "temperature=0.0: must be above 0"),
+        ({"exp_cap": -1.0}, "exp_cap=-1.0: must be above 0"),
+        ({"z_samples": 0}, "z_samples=0: must be at least 1"),
         ({"advantage_clip": 0.5, "z_estimator": "policy"}, "advantage_clip contradicts z_estimator"),
     ],
 )

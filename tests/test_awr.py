@@ -295,13 +295,13 @@ def test_the_policy_learns_the_action_that_is_paid_for_later(name: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"temperature": 0.0}, "temperature=0.0: must be positive"),
-        ({"weight_cap": -1.0}, "weight_cap=-1.0: must be positive"),
-        ({"policy_std": 0.0}, "policy_std=0.0: must be positive"),
+        ({"temperature": 0.0}, "temperature=0.0: must be above 0"),
+        ({"weight_cap": -1.0}, "weight_cap=-1.0: must be above 0"),
+        ({"policy_std": 0.0}, "policy_std=0.0: must be above 0"),
         ({"td_lambda": 1.5}, r"td_lambda=1.5: must be in \[0, 1\]"),
         ({"value_updates": 0}, "value_updates=0: must be at least 1"),
         ({"replay_size": 0}, "replay_size=0: must be at least 1"),
-        ({"momentum": 1.0}, r"momentum=1.0: must be in \[0, 1\), or none"),
+        ({"momentum": 1.0}, r"momentum=1.0: must be in \[0, 1\) or none"),
         ({"on_policy": True, "replay_size": 100}, "replay_size contradicts on_policy"),
     ],
 )

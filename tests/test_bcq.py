@@ -216,11 +216,11 @@ def test_a_run_leaves_no_policy_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"phi": -0.1}, "phi=-0.1: must not be negative"),
+        ({"phi": -0.1}, "phi=-0.1: must be at least 0"),
         ({"target_candidates": 0}, "target_candidates=0: must be at least 1"),
         ({"act_candidates": 0}, "act_candidates=0: must be at least 1"),
         ({"target_min_weight": -0.1}, "target_min_weight=-0.1: must be in"),
-        ({"vae_lr": 0.0}, "vae_lr=0.0: must be positive"),
+        ({"vae_lr": 0.0}, "vae_lr=0.0: must be above 0"),
     ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:

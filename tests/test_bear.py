@@ -369,12 +369,12 @@ def test_scores_are_of_the_best_of_a_fixed_spread_and_collection_is_of_single_sa
     [
         ({"eps_offline": 0.001}, "eps_offline=0.001: must be above 0.001"),
         ({"eps_online": 0.0}, "eps_online=0.0: must be above 0.001"),
-        ({"multiplier": -1.0}, "multiplier=-1.0: must be auto or not negative"),
-        ({"mmd_sigma": 0.0}, "mmd_sigma=0.0: must be positive"),
+        ({"multiplier": -1.0}, "multiplier=-1.0: must be auto or at least 0"),
+        ({"mmd_sigma": 0.0}, "mmd_sigma=0.0: must be above 0"),
         ({"mmd_samples": 0}, "mmd_samples=0: must be at least 1"),
         ({"mmd_samples": 1, "mmd_estimator": "u"}, "needs mmd_samples of 2 or more"),
-        ({"warm_start": -1}, "warm_start=-1: must not be negative"),
-        ({"noise_clip": 0.0}, "noise_clip=0.0: must be positive, or none"),
+        ({"warm_start": -1}, "warm_start=-1: must be at least 0"),
+        ({"noise_clip": 0.0}, "noise_clip=0.0: must be above 0 or none"),
         ({"target_min_weight": 1.5}, "target_min_weight=1.5: must be in"),
     ],
 )

@@ -267,12 +267,12 @@ def test_the_entries_of_the_registry() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"penalty_weight": -1.0}, "penalty_weight=-1.0: must be auto or not negative"),
-        ({"alpha": -0.1}, "alpha=-0.1: must be auto or not negative"),
-        ({"temperature": 0.0}, "temperature=0.0: must be positive"),
+        ({"penalty_weight": -1.0}, "penalty_weight=-1.0: must be auto or at least 0"),
+        ({"alpha": -0.1}, "alpha=-0.1: must be auto or at least 0"),
+        ({"temperature": 0.0}, "temperature=0.0: must be above 0"),
         ({"divergence_samples": 0}, "divergence_samples=0: must be at least 1"),
-        ({"value_penalty_max": 0.0}, "value_penalty_max=0.0: must be positive, or none"),
-        ({"warm_start": -1}, "warm_start=-1: must not be negative"),
+        ({"value_penalty_max": 0.0}, "value_penalty_max=0.0: must be above 0 or none"),
+        ({"warm_start": -1}, "warm_start=-1: must be at least 0"),
         ({"target_entropy": -3.0}, "target_entropy contradicts a fixed alpha"),
         ({"target_divergence": 0.1}, "target_divergence contradicts a fixed penalty_weight"),
         ({"mode": "reward_awac", "alpha": 0.1}, "alpha contradicts mode=reward_awac"),

@@ -196,14 +196,15 @@ def test_lists(what: str, word: str, bench: Bench) -> None:
     assert any(word in row.values() for row in found)
 
 
-def test_explain_prints_every_setting_with_value_meaning_and_source(bench: Bench) -> None:
+def test_explain_prints_every_setting_with_value_range_meaning_and_source(bench: Bench) -> None:
     said = bench("explain", "awac", "door-binary", "--set", "tau=0.1", "--json")
     found = {row["setting"]: row for row in json.loads(said.out)}
     assert found["temperature"]["value"] == 0.3
     assert found["temperature"]["source"] == "task door-binary-v0"
     assert (found["tau"]["value"], found["tau"]["source"]) == (0.1, "--set")
     assert found["batch_size"]["value"] == 1024
-    assert all(row["meaning"] and row["source"] for row in found.values())
+    assert all(row["meaning"] and row["source"] and row["allowed"] for row in found.values())
+    assert (found["tau"]["allowed"], found["q_bound"]["allowed"]) == ("in (0, 1]", "target | output | none")
     table = bench("explain", "awac", "door-binary").out
     assert len(table.splitlines()) == len(found) + 1
 

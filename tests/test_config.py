@@ -169,14 +169,14 @@ def test_what_cannot_be_read_is_answered_with_what_can(overrides: tuple[str, ...
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (("offline_updates=-1",), "offline_updates=-1: must not be negative"),
-        (("updates_per_step=inf",), "updates_per_step=inf: must be finite"),
+        (("offline_updates=-1",), "offline_updates=-1: must be at least 0"),
+        (("updates_per_step=inf",), "updates_per_step=inf: must be at least 0, and finite"),
         (("eval_episodes=0",), "eval_episodes=0: must be at least 1"),
         (("online_steps=1500",), "not a multiple of steps_per_iteration=1000; 2000 would be"),
         (("eval_every_online=1600",), "eval_every_online=1600 is not a multiple of steps_per_iteration=1000; 2000"),
         (("eval_every_online=10",), "1000 would be"),
         (("buffer_size=999",), "buffer_size=999 holds less than one iteration (1000)"),
-        (("offline_fraction=1.5",), "must be in [0, 1], or none"),
+        (("offline_fraction=1.5",), "must be in [0, 1] or none"),
         (("offline_fraction=0.5", "keep_offline_data=false"), "offline_fraction contradicts keep_offline_data=false"),
         (("reset_at_switch=networks,optimizers",), "reset_at_switch: unknown part optimizers; parts are networks"),
         (

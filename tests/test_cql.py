@@ -303,13 +303,13 @@ def test_an_update_draws_its_actions_once(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"conservative_weight": -1.0}, "conservative_weight=-1.0: must not be negative"),
-        ({"online_weight": -1.0}, "online_weight=-1.0: must not be negative"),
-        ({"policy_bc_steps": -1}, "policy_bc_steps=-1: must not be negative"),
+        ({"conservative_weight": -1.0}, "conservative_weight=-1.0: must be at least 0"),
+        ({"online_weight": -1.0}, "online_weight=-1.0: must be at least 0"),
+        ({"policy_bc_steps": -1}, "policy_bc_steps=-1: must be at least 0"),
         ({"conservative_samples": 0}, "conservative_samples=0: must be at least 1"),
         ({"backup_samples": 0}, "backup_samples=0: must be at least 1"),
         ({"backup_samples": 2, "backup_entropy": True}, "backup_entropy contradicts backup_samples > 1"),
-        ({"alpha": -0.1}, "alpha=-0.1: must be auto or not negative"),
+        ({"alpha": -0.1}, "alpha=-0.1: must be auto or at least 0"),
         ({"alpha": 0.1, "target_entropy": -3.0}, "target_entropy contradicts a fixed alpha"),
     ],
 )

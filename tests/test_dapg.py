@@ -189,9 +189,9 @@ def test_the_step_sees_all_fresh_rows_and_all_demonstrations_once() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"step_size": 0.0}, "step_size=0.0: must be positive"),
-        ({"damping": -1.0}, "damping=-1.0: must be positive"),
-        ({"demo_weight": -0.1}, "demo_weight=-0.1: must not be negative"),
+        ({"step_size": 0.0}, "step_size=0.0: must be above 0"),
+        ({"damping": -1.0}, "damping=-1.0: must be above 0"),
+        ({"demo_weight": -0.1}, "demo_weight=-0.1: must be at least 0"),
         ({"demo_decay": 1.1}, r"demo_decay=1.1: must be in \[0, 1\]"),
         ({"value_passes": 0}, "value_passes=0: must be at least 1"),
     ],

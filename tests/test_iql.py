@@ -144,9 +144,9 @@ def test_an_update_rates_the_data_once_and_the_policys_actions_once_for_the_reco
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"expectile": 1.0}, "expectile=1.0: must be between 0 and 1"),
-        ({"inverse_temperature": -1.0}, "inverse_temperature=-1.0: must not be negative"),
-        ({"weight_cap": 0.0}, "weight_cap=0.0: must be positive"),
+        ({"expectile": 1.0}, r"expectile=1.0: must be in \(0, 1\)"),
+        ({"inverse_temperature": -1.0}, "inverse_temperature=-1.0: must be at least 0"),
+        ({"weight_cap": 0.0}, "weight_cap=0.0: must be above 0"),
     ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -116,9 +116,9 @@ def test_the_scale_is_a_running_mean_of_squared_advantages() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"beta": -1.0}, "beta=-1.0: must not be negative"),
-        ({"scale_start": 0.0}, "scale_start=0.0: must be positive"),
-        ({"weight_cap": 0.0}, "weight_cap=0.0: must be positive"),
+        ({"beta": -1.0}, "beta=-1.0: must be at least 0"),
+        ({"scale_start": 0.0}, "scale_start=0.0: must be above 0"),
+        ({"weight_cap": 0.0}, "weight_cap=0.0: must be above 0"),
         ({"scale_rate": 2.0}, r"scale_rate=2.0: must be in \[0, 1\]"),
         ({"updates": 0}, "updates=0: must be at least 1"),
     ],

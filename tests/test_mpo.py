@@ -259,8 +259,8 @@ def test_duals_step_fast_and_never_pass_their_floor() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"temperature": 0.0}, "temperature=0.0: must be positive"),
-        ({"eps_std": 0.0}, "eps_std=0.0: must be positive"),
+        ({"temperature": 0.0}, "temperature=0.0: must be above 0"),
+        ({"eps_std": 0.0}, "eps_std=0.0: must be above 0"),
         ({"samples": 0, "weight": "advantage"}, "samples=0: must be at least 1"),
         ({"mode": "acme", "weight": "advantage"}, "weight=advantage contradicts mode=acme"),
     ],

@@ -162,8 +162,8 @@ def test_methods_of_fresh_data_improve_on_a_bandit(name: str, settings: dict[str
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"clip": 0.0}, "clip=0.0: must be positive"),
-        ({"max_grad_norm": -1.0}, "max_grad_norm=-1.0: must be positive"),
+        ({"clip": 0.0}, "clip=0.0: must be above 0"),
+        ({"max_grad_norm": -1.0}, "max_grad_norm=-1.0: must be above 0"),
         ({"passes": 0}, "passes=0: must be at least 1"),
         ({"minibatch": 0}, "minibatch=0: must be at least 1"),
         ({"gae_lambda": -0.1}, r"gae_lambda=-0.1: must be in \[0, 1\]"),

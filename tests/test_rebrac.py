@@ -174,9 +174,9 @@ def test_what_it_asks_for() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"actor_bc_weight": -0.1}, "actor_bc_weight=-0.1: must not be negative"),
-        ({"critic_bc_weight": -0.1}, "critic_bc_weight=-0.1: must not be negative"),
-        ({"online_critic_bc_weight": -0.1}, "online_critic_bc_weight=-0.1: must not be negative"),
+        ({"actor_bc_weight": -0.1}, "actor_bc_weight=-0.1: must be at least 0"),
+        ({"critic_bc_weight": -0.1}, "critic_bc_weight=-0.1: must be at least 0"),
+        ({"online_critic_bc_weight": -0.1}, "online_critic_bc_weight=-0.1: must be at least 0"),
         ({"bc_decay_floor": -0.1}, "bc_decay_floor=-0.1"),
         ({"target_noise_clip": 0.0}, "target_noise_clip=0.0"),
     ],

@@ -192,7 +192,7 @@ def test_q_is_bounded_only_where_it_holds_nothing_but_reward(name: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"alpha": -0.1}, "alpha=-0.1: must be auto or not negative"),
+        ({"alpha": -0.1}, "alpha=-0.1: must be auto or at least 0"),
         ({"alpha": 0.1, "target_entropy": -3.0}, "target_entropy contradicts a fixed alpha"),
     ],
 )

@@ -150,7 +150,7 @@ def test_what_it_asks_for() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"q_weight": -1.0}, "q_weight=-1.0: must not be negative"),
+        ({"q_weight": -1.0}, "q_weight=-1.0: must be at least 0"),
         ({"bc_decay_floor": 1.5}, r"bc_decay_floor=1.5: must be in \[0, 1\]; 1 is no decay"),
         ({"bc_decay_updates": 0}, "bc_decay_updates=0: must be at least 1"),
         ({"policy_every": 0}, "policy_every=0"),

@@ -158,8 +158,8 @@ def test_v_learns_the_returns_from_before_the_step() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_kl": 0.0}, "max_kl=0.0: must be positive"),
-        ({"damping": 0.0}, "damping=0.0: must be positive"),
+        ({"max_kl": 0.0}, "max_kl=0.0: must be above 0"),
+        ({"damping": 0.0}, "damping=0.0: must be above 0"),
         ({"cg_iterations": 0}, "cg_iterations=0: must be at least 1"),
         ({"backtracks": 0}, "backtracks=0: must be at least 1"),
         ({"gae_lambda": 2.0}, r"gae_lambda=2.0: must be in \[0, 1\]"),
