@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,9 +25,9 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda module, **options: module)
 
 
-def pair(name: str, **more: Any) -> tuple[ActorCritic, ActorCritic]:
+def pair(name: str, seeds: Sequence[int] = tiny.SEEDS, **more: Any) -> tuple[ActorCritic, ActorCritic]:
     """The same learner twice: eager and compiled."""
-    eager, compiled = tiny.learner(name, **more), tiny.learner(name, **more)
+    eager, compiled = (tiny.learner(name, seeds, **more) for _ in range(2))
     compiled.compiled = Compiled(compiled.update, compiled._moving)
     return eager, compiled
 
@@ -52,10 +52,13 @@ def count_programs(learner: ActorCritic) -> int:
     return len(learner.compiled._programs)
 
 
+LAST = dict(tiny.cases())  # the phase that each method ends in: tracing takes its second
+
+
 @pytest.mark.usefixtures("traced")
-@pytest.mark.parametrize(("name", "phase"), tiny.cases())
+@pytest.mark.parametrize(("name", "phase"), LAST.items())
 def test_every_method_learns_the_same(name: str, phase: Phase) -> None:
-    eager, compiled = pair(name, phase=phase)
+    eager, compiled = pair(name, (3,), phase=phase)
     natural = hasattr(eager.cfg, "cg_iterations") and phase == "online"
     updates = eager.sampler.iteration.updates or UPDATES
     for learner in (eager, compiled):
