@@ -20,7 +20,7 @@ import pytest
 import toy_run
 from command import Bench, Said
 
-from envs.vector import VectorEnv
+from envs.stepping.vector import VectorEnv
 from suite import new
 from suite.record import read_run
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from envs import adroit
 from envs.catalogue.sizes import SMALL
+from envs.rules import adroit
 from envs.task import DemoRecipe, Task
 
 __all__ = ["TASKS"]

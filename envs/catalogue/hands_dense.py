@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from envs import adroit, adroit_dense
 from envs.catalogue.sizes import SMALL
+from envs.rules import adroit, adroit_dense
 from envs.task import DemoRecipe, Task
 
 __all__ = ["TASKS"]
