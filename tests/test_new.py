@@ -234,6 +234,7 @@ def test_what_is_there_is_left_alone(kind: str, bench: Bench, tmp_path: Path) ->
 
 def test_the_name_of_an_installed_one_is_taken(installed: Path, bench: Bench) -> None:
     refused(bench("new", "algorithm", MODULE), f"there is an algorithm '{NAME}' already")
+    assert list(installed.parent.iterdir()) == [installed]
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
