@@ -25,7 +25,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from envs import datasets, imports, minari_store, packed, tasks
+from envs import tasks
+from envs.data import datasets, imports, minari_store, packed
 
 TASK = tasks.get("relocate-binary")
 

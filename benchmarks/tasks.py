@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from envs import minari_store, outside, tasks
+from envs import outside, tasks
+from envs.data import minari_store
 from envs.task import Task
 from suite import recipes
 from suite.hardware import versions

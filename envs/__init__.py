@@ -1,5 +1,15 @@
 """Where experience comes from: tasks, environments in worker processes, datasets. Never imports torch.
 
+    task        what a task is; `tasks` is the registry, `outside` the tasks of other packages
+    discrete    how choices become vectors, everywhere alike
+    catalogue   the entries of the registry, one module per family
+    rules       what a recorded observation says by itself: success and rewards
+    simulators  the worlds that are stepped
+    stepping    many environments in worker processes
+    data        datasets, from any source into the Minari store and out of it
+    verify      datasets beside what their environment gives
+    experts     small policies that data are generated from
+
 Importing this package registers its environments with gymnasium by name; a simulator is loaded only when one
 is made. `gymnasium.make("envs:pen-binary-v0")` does both.
 """
@@ -20,7 +30,7 @@ for _id, _class in {
     "relocate-binary-v0": "RelocateEnv",
     "hammer-binary-v0": "HammerEnv",
 }.items():
-    register(id=_id, entry_point=f"envs.hands:{_class}", max_episode_steps=HAND_STEPS)
+    register(id=_id, entry_point=f"envs.simulators.hands:{_class}", max_episode_steps=HAND_STEPS)
 
 for _id, _class, _steps in (
     ("pen-dense-v0", "PenDenseEnv", PEN_DENSE_STEPS),
@@ -28,7 +38,7 @@ for _id, _class, _steps in (
     ("relocate-dense-v0", "RelocateDenseEnv", HAND_STEPS),
     ("hammer-dense-v0", "HammerDenseEnv", HAND_STEPS),
 ):
-    register(id=_id, entry_point=f"envs.hands_dense:{_class}", max_episode_steps=_steps)
+    register(id=_id, entry_point=f"envs.simulators.hands_dense:{_class}", max_episode_steps=_steps)
 
 for _id, _class, _options in (
     ("halfcheetah-v5", "HalfCheetahEnv", {}),
@@ -39,20 +49,21 @@ for _id, _class, _options in (
     ("humanoid-v5", "HumanoidEnv", {"include_cfrc_ext_in_observation": False}),
 ):
     register(
-        id=_id, entry_point=f"envs.locomotion:{_class}", max_episode_steps=LOCOMOTION_STEPS, kwargs=_options
+        id=_id, entry_point=f"envs.simulators.locomotion:{_class}", max_episode_steps=LOCOMOTION_STEPS, kwargs=_options
     )  # fmt: skip
 
 for _maze in ("umaze", "medium", "large"):
     for _kind, _options in (("", {}), ("-anywhere", {"anywhere": True})):
         register(
-            id=f"antmaze-{_maze}{_kind}-v1", entry_point="envs.mazes:AntMazeEnv", max_episode_steps=MAZE_STEPS,
-            kwargs={"maze": _maze, **_options},
+            id=f"antmaze-{_maze}{_kind}-v1", entry_point="envs.simulators.mazes:AntMazeEnv",
+            max_episode_steps=MAZE_STEPS, kwargs={"maze": _maze, **_options},
         )  # fmt: skip
 
-register(id="point-reach-v0", entry_point="envs.point:PointReachEnv", max_episode_steps=POINT_STEPS)
-register(id="sawyer-push-v0", entry_point="envs.sawyer:SawyerPushEnv", max_episode_steps=PUSH_STEPS)
+register(id="point-reach-v0", entry_point="envs.simulators.point:PointReachEnv", max_episode_steps=POINT_STEPS)
+register(id="sawyer-push-v0", entry_point="envs.simulators.sawyer:SawyerPushEnv", max_episode_steps=PUSH_STEPS)
 
 for _id, _continuous in (("lunarlander-v3", False), ("lunarlander-continuous-v3", True)):
     register(
-        id=_id, entry_point="envs.lander:LanderEnv", max_episode_steps=LANDER_STEPS, kwargs={"continuous": _continuous}
+        id=_id, entry_point="envs.simulators.lander:LanderEnv", max_episode_steps=LANDER_STEPS,
+        kwargs={"continuous": _continuous},
     )  # fmt: skip

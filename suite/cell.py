@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 import torch
 
 from algos.settings import SettingError
-from envs.datasets import Dataset
+from envs.data.datasets import Dataset
+from envs.stepping.vector import VectorEnv
 from envs.task import AnyRecipe, Task
-from envs.vector import VectorEnv
 from suite import recipes
 from suite.estimate import check_space
 from suite.experiment import Experiment

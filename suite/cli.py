@@ -196,7 +196,7 @@ def main() -> None:
     except Exception as error:
         if _is_ours(error):
             _fail(str(error))
-        if _is(error, "envs.vector", "WorkerError"):  # nothing the command could say better
+        if _is(error, "envs.stepping.vector", "WorkerError"):  # nothing the command could say better
             _fail(str(error), code=1)
         raise
 
@@ -205,7 +205,7 @@ def _is_ours(error: Exception) -> bool:
     """Whether an error was written for the user; its class is looked up only where its module has been imported."""
     classes = {
         "algos.settings": "SettingError", "envs.tasks": "UnknownTaskError", "envs.outside": "OutsideTaskError",
-        "envs.task": "SimulatorError", "envs.minari_store": "DatasetError", "suite.record": "RecordError",
+        "envs.task": "SimulatorError", "envs.data.minari_store": "DatasetError", "suite.record": "RecordError",
     }  # fmt: skip
     return any(_is(error, module, name) for module, name in classes.items())
 

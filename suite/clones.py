@@ -16,8 +16,8 @@ import algos
 from algos.actor_critic import ActorCritic
 from algos.core import LearnerConfig
 from algos.replay import Layout, Replay
-from envs import datasets
-from envs.datasets import DatasetError, Episode
+from envs.data import datasets
+from envs.data.datasets import DatasetError, Episode
 from envs.task import Recipe, Task
 from suite.demonstrator import Progress
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import algos
 from algos.settings import SettingError, allowed, describe, nearest
-from envs import datasets, tasks
+from envs import tasks
+from envs.data import datasets
 from envs.outside import OutsideTaskError
 from suite import plan_commands
 from suite.cell import run_cell, run_folder

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import suite.distill
 import suite.worth
 from algos.settings import SettingError, nearest
-from envs import datasets, tasks
+from envs import tasks
+from envs.data import datasets
 from envs.task import DEFAULT, AnyRecipe, MixRecipe, Task
 from suite import recipes
 from suite.config import parse_list, parse_seeds

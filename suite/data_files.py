@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from envs import bundle, datasets, formats, imports, minari_store, tasks
-from envs.formats import write
-from envs.minari_store import OWN, DatasetError
+from envs import tasks
+from envs.data import bundle, datasets, formats, imports, minari_store
+from envs.data.formats import write
+from envs.data.minari_store import OWN, DatasetError
 from envs.task import Task
 from suite.lines import say, show
 

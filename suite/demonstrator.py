@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from envs.datasets import DatasetError, Episode
+from envs.data.datasets import DatasetError, Episode
 from envs.discrete import choices, one_hot
+from envs.stepping.vector import VectorEnv, VectorStep
 from envs.task import DemoRecipe, MixRecipe, NoiseRecipe, Recipe, Task
-from envs.vector import VectorEnv, VectorStep
 
 __all__ = ["Progress", "act", "demonstrations", "mixture", "noise", "play", "rollouts"]
 

@@ -15,11 +15,11 @@ from torch import nn
 from algos.core import LearnerConfig
 from algos.nets import GaussianPolicy
 from algos.policy_file import family_of, load_policy, save_policy
-from envs import datasets
-from envs.datasets import DatasetError
+from envs.data import datasets
+from envs.data.datasets import DatasetError
 from envs.discrete import choices, one_hot
+from envs.stepping.vector import default_workers
 from envs.task import Task
-from envs.vector import default_workers
 from suite.clones import always_the_same_numbers, cloned
 from suite.demonstrator import Progress, rollouts
 

@@ -13,7 +13,7 @@ import torch
 
 from algos.settings import SettingError
 from envs import tasks
-from envs.vector import VectorEnv
+from envs.stepping.vector import VectorEnv
 from suite.experiment import Experiment
 from suite.hardware import Hardware, prepare
 from suite.progress import duration

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.vector import VectorEnv
+from envs.stepping.vector import VectorEnv
 
 __all__ = ["EVAL_SEED", "Collected", "collect", "evaluate"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from algos.settings import SettingError
-from envs.vector import default_workers
+from envs.stepping.vector import default_workers
 
 __all__ = ["Hardware", "device_name", "prepare", "versions"]
 

@@ -1,7 +1,8 @@
 """The default data of the mazes: an ant that runs along +x, steered through them from waypoint to waypoint.
 
 As D4RL made its own (Fu et al. 2020): shortest ways over the cells, the next cell as subgoal, Gaussian noise on the
-actions. Instead of a policy trained to reach subgoals, the expert of ant-v5 is turned towards them (`envs.ant_turns`).
+actions. Instead of a policy trained to reach subgoals, the expert of ant-v5 is turned towards them
+(`envs.simulators.ant_turns`).
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from envs import ant_turns, maze_maps
-from envs.datasets import Episode
+from envs.data.datasets import Episode
+from envs.rules import maze_maps
+from envs.simulators import ant_turns
+from envs.stepping.vector import VectorEnv
 from envs.tasks import MazeRecipe, Task
-from envs.vector import VectorEnv
 from suite.demonstrator import Array, Progress, act
 
 __all__ = ["maze_episodes", "walk"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import algos
 from algos.settings import SettingError, nearest
 from envs import tasks
-from envs.minari_store import DatasetError
+from envs.data.minari_store import DatasetError
 from envs.outside import OutsideTaskError
 from envs.task import SimulatorError
 from envs.tasks import UnknownTaskError

@@ -23,8 +23,8 @@ from algos.actor_critic import ActorCritic
 from algos.nets import GaussianPolicy
 from algos.policy_file import family_of, save_policy
 from algos.replay import Replay
-from envs.datasets import Transitions
-from envs.vector import VectorEnv
+from envs.data.datasets import Transitions
+from envs.stepping.vector import VectorEnv
 from suite.checkpoint import Checkpoints
 from suite.evaluate import collect, evaluate
 from suite.experiment import Experiment

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from algos.policy_file import load_policy
-from envs import datasets
-from envs.datasets import Dataset, DatasetError, Episode
+from envs.data import datasets
+from envs.data.datasets import Dataset, DatasetError, Episode
+from envs.stepping.vector import default_workers
 from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, Recipe, Task
-from envs.vector import default_workers
 from suite.clones import always_the_same_numbers, clone
 from suite.demonstrator import Progress, demonstrations, mixture, noise, rollouts
 from suite.maze_data import maze_episodes

@@ -7,7 +7,7 @@ import torch
 
 from algos.replay import InitialStates, Layout
 from algos.returns import columns
-from envs.datasets import Transitions
+from envs.data.datasets import Transitions
 from suite.evaluate import Collected
 
 __all__ = ["collected_rows", "first_states", "offline_rows"]

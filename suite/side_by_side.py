@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from algos.settings import SettingError
-from envs import datasets
+from envs.data import datasets
 from envs.task import DEFAULT, AnyRecipe, Task
 from suite import recipes
 from suite.cell import run_folder, task_of

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import flop_registry
 
 from algos.actor_critic import ActorCritic
 from algos.replay import COLUMNS, InitialStates, Layout, Replay
-from envs.vector import VectorEnv
+from envs.stepping.vector import VectorEnv
 from suite.evaluate import collect, evaluate
 from suite.experiment import Experiment
 from suite.hardware import Hardware, prepare

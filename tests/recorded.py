@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from minari.data_collector.episode_buffer import EpisodeBuffer
 
-from envs import minari_write
+from envs.data import minari_write
 from envs.task import Task
 from envs.verify.rerun import simulator
 

@@ -11,7 +11,7 @@ import torch
 from algos.nets import SquashedPolicy
 from algos.policy_file import load_policy, save_policy
 from envs import tasks
-from envs.datasets import DatasetError
+from envs.data.datasets import DatasetError
 from suite import demonstrator, distill
 
 TASK = tasks.get("point-reach")

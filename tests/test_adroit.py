@@ -12,7 +12,8 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 
 import envs
-from envs import adroit, tasks
+from envs import tasks
+from envs.rules import adroit
 
 HANDS = ("pen", "door", "relocate", "hammer")
 

@@ -15,8 +15,8 @@ import pytest
 from brought import changed, columns, hdf5, npy, npz, paths, pickled
 from toy_data import Place, isolated, toy
 
-from envs import imports
-from envs.minari_store import DatasetError
+from envs.data import imports
+from envs.data.minari_store import DatasetError
 
 ID = "imported/toy-binary/a-v0"
 

@@ -14,8 +14,8 @@ import pytest
 from command import Bench
 from toy_data import Place, foreign, isolated, plain, some_episodes, toy
 
-from envs import bundle, datasets, minari_store
-from envs.minari_store import DatasetError
+from envs.data import bundle, datasets, minari_store
+from envs.data.minari_store import DatasetError
 from envs.tasks import TASKS
 
 IDS = ("lab/toy-v0", "awac-bench/toy-binary/other-v3", "elsewhere-v1")

@@ -22,10 +22,11 @@ from command import Bench
 import suite.cli
 import suite.launch
 from algos.actor_critic import ActorCritic
-from envs import datasets, tasks
-from envs.datasets import Episode
+from envs import tasks
+from envs.data import datasets
+from envs.data.datasets import Episode
+from envs.stepping.vector import VectorEnv, WorkerError
 from envs.tasks import Task
-from envs.vector import VectorEnv, WorkerError
 from suite import recipes
 from suite.demonstrator import Progress
 from suite.record import read_run

@@ -11,9 +11,9 @@ from command import Bench
 from file_server import Site, serving
 from toy_data import Place, isolated, toy
 
-from envs import d4rl_names, datasets, imports
-from envs.d4rl_names import FILES, File
-from envs.minari_store import DatasetError
+from envs.data import d4rl_names, datasets, imports
+from envs.data.d4rl_names import FILES, File
+from envs.data.minari_store import DatasetError
 
 NAME = "d4rl/toy-human-v1"
 

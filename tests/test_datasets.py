@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from toy_data import ID, Place, episode, foreign, isolated, message, plain, some_episodes, toy
 
-from envs import datasets, minari_store, tasks
-from envs.datasets import DatasetError, Episode
+from envs import tasks
+from envs.data import datasets, minari_store
+from envs.data.datasets import DatasetError, Episode
 
 
 @pytest.fixture(autouse=True)

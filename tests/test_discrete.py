@@ -20,11 +20,11 @@ from toy_env import HORIZON
 
 from algos.policy_file import load_policy
 from algos.settings import SettingError
-from envs import datasets, episodes, minari_store
-from envs.datasets import DatasetError, Episode
+from envs.data import datasets, episodes, minari_store
+from envs.data.datasets import DatasetError, Episode
 from envs.discrete import OneHotActions, boxed, choices, one_hot
+from envs.stepping.vector import VectorEnv
 from envs.tasks import TASKS, Recipe
-from envs.vector import VectorEnv
 from suite import distill
 from suite.config import resolve
 from suite.demonstrator import act

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from file_server import Site, serving
 
-from envs import downloads
-from envs.minari_store import DatasetError
+from envs.data import downloads
+from envs.data.minari_store import DatasetError
 
 CONTENT = bytes(range(256)) * 400  # 102,400 bytes
 SHA = hashlib.sha256(CONTENT).hexdigest()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from toy_env import HORIZON, POINT, SCRIPT
 
-from envs.vector import VectorEnv
+from envs.stepping.vector import VectorEnv
 from suite.evaluate import EVAL_SEED, Collected, collect, evaluate
 
 

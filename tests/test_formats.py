@@ -13,10 +13,10 @@ import pytest
 from brought import LENGTHS, columns, hdf5, npy, npz, paths, pickled
 from toy_data import Place, isolated, some_episodes, toy
 
-from envs import datasets, formats
-from envs.episodes import transitions
-from envs.formats import Content, write
-from envs.minari_store import DatasetError
+from envs.data import datasets, formats
+from envs.data.episodes import transitions
+from envs.data.formats import Content, write
+from envs.data.minari_store import DatasetError
 from envs.task import Task
 
 

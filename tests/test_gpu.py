@@ -42,15 +42,19 @@ def fed(gpu: ActorCritic, cpu: ActorCritic) -> None:
     gpu.draw = lambda: tiny.moved_to(*drawn.pop(0), device=str(gpu.device))  # type: ignore[method-assign]
 
 
-def runs_without_waiting(learner: ActorCritic) -> None:
-    """Updates during which asking the device anything is an error."""
+def moved_without_waiting(learner: ActorCritic) -> set[str]:
+    """Names of the parameters that updates moved while asking the device anything was an error."""
     learner.run(3)
+    before, asked = tiny.parameters(learner), torch.ones((), device=learner.device)
     torch.cuda.set_sync_debug_mode("error")
     try:
+        with pytest.raises(RuntimeError, match="synchronizing"):  # else the updates may wait unnoticed
+            asked.item()
         learner.run(3)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert learner.finite().all()
+    return tiny.changed(before, tiny.parameters(learner))
 
 
 @in_every_phase
@@ -126,7 +130,7 @@ def test_relabelled_rows_and_choices_are_replayed_as_carried_out_one_by_one(kind
 @pytest.mark.parametrize("kind", NEWER)
 def test_relabelled_rows_and_choices_never_wait_for_the_host(kind: str) -> None:
     learner = tiny.learner("awac", phase="online", device="cuda", capture=False, **NEWER[kind])
-    runs_without_waiting(learner)
+    assert moved_without_waiting(learner)
 
 
 @in_every_phase
@@ -138,7 +142,7 @@ def test_packed_seeds_equal_each_seed_alone(name: str, phase: Phase) -> None:
 @in_every_phase
 def test_no_update_waits_for_the_host(name: str, phase: Phase) -> None:
     learner = tiny.learner(name, phase=phase, device="cuda", q_max=0.0, offline_fraction=0.5, capture=False)
-    runs_without_waiting(learner)
+    assert moved_without_waiting(learner)
 
 
 @in_every_phase

@@ -12,8 +12,9 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from algos.policy_file import load_policy
-from envs import datasets, minari_write, tasks
-from envs.episodes import Episode, minari_buffer
+from envs import tasks
+from envs.data import datasets, minari_write
+from envs.data.episodes import Episode, minari_buffer
 from suite import demonstrator, recipes
 from suite.demonstrator import act
 

@@ -26,8 +26,26 @@ FORBIDDEN = {
     "algos/settings.py": ("torch", "numpy"),
     "algos/__init__.py": ("torch", "numpy"),
     "envs": ("torch", "algos", "suite", "reports"),
+    "envs/rules": ("gymnasium", "gymnasium_robotics", "mujoco", "minari"),
+    "envs/catalogue": ("gymnasium", "gymnasium_robotics", "mujoco", "minari"),
+    "envs/simulators": ("minari",),
+    "envs/stepping": ("gymnasium_robotics", "mujoco", "minari"),
+    "envs/data": ("gymnasium_robotics", "mujoco"),
     "suite/record.py": ("torch", "mujoco", "gymnasium", "pandas", "algos", "envs", "reports"),
     "reports": ("torch", "envs"),
+}
+# room or module of envs -> what else of envs it may import: none but what stands above it
+ROOMS: dict[str, tuple[str, ...]] = {
+    "task": (),
+    "discrete": (),
+    "outside": ("task",),
+    "rules": ("task",),
+    "catalogue": ("task", "rules"),
+    "tasks": ("task", "outside", "catalogue"),
+    "simulators": ("task", "discrete", "rules"),
+    "stepping": ("discrete", "outside"),
+    "data": ("task", "discrete", "outside", "tasks"),
+    "verify": ("task", "simulators", "data"),
 }
 REPORTS_MAY = {"suite.record", "suite.papers", "algos.settings"}  # of the house, besides reports itself
 
@@ -68,6 +86,21 @@ def test_the_arrows_between_packages_go_one_way(place: str) -> None:
     assert not {name: found for name, found in wrong.items() if found}
 
 
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_arrows_between_the_rooms_of_envs_go_one_way(room: str) -> None:
+    assert set(ROOMS[room]) <= set(list(ROOMS)[: list(ROOMS).index(room)])
+    files = sources(f"envs/{room}") or [ROOT / "envs" / f"{room}.py"]
+    for file in files:
+        inside = {name.split(".")[1] for name in imports(ast.parse(file.read_text())) if name.startswith("envs.")}
+        assert inside <= {room, *ROOMS[room]}, file.name
+
+
+def test_every_module_of_envs_stands_in_a_room() -> None:
+    places = {file.relative_to(ROOT / "envs").parts[0].removesuffix(".py") for file in sources("envs")}
+    assert places == {"__init__", *ROOMS}
+    assert set(imports(ast.parse((ROOT / "envs/__init__.py").read_text()))) == {"gymnasium.register"}
+
+
 def test_reports_read_run_folders_and_nothing_else_of_the_house() -> None:
     for file in sources("reports"):
         for name in imports(ast.parse(file.read_text())):
@@ -96,7 +129,7 @@ HEAVY = ("torch", "mujoco", "pandas", "matplotlib", "seaborn", "gymnasium", "min
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [("suite.cli", HEAVY), ("suite.record", HEAVY), ("algos", HEAVY), ("algos.settings", HEAVY),
-     ("envs.tasks", ("torch", "pandas", "matplotlib"))],
+     ("envs.tasks", tuple(name for name in HEAVY if name != "gymnasium"))],
 )  # fmt: skip
 def test_a_quick_start_loads_nothing_heavy(module: str, heavy: tuple[str, ...]) -> None:
     if importlib.util.find_spec(module) is None:

@@ -14,9 +14,10 @@ from brought import changed, columns, hdf5, npz
 from command import Bench
 from toy_data import Place, isolated, some_episodes, toy
 
-from envs import datasets, imports, minari_store, tasks
-from envs.formats import write
-from envs.minari_store import DatasetError
+from envs import tasks
+from envs.data import datasets, imports, minari_store
+from envs.data.formats import write
+from envs.data.minari_store import DatasetError
 
 ID = "imported/toy-binary/a-v0"
 

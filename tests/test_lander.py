@@ -20,13 +20,13 @@ from algos.policy_file import load_policy
 from envs import task as task_module
 from envs import tasks
 from envs.discrete import one_hot
+from envs.stepping.vector import VectorEnv
 from envs.tasks import SimulatorError
-from envs.vector import VectorEnv
 from suite import distill, doctor, recipes
 
 pytest.importorskip("Box2D", reason="the extra box2d is not installed")
 
-from envs import lander  # needs it
+from envs.simulators import lander  # needs it
 
 NAMES = ("lunarlander", "lunarlander-continuous")
 
@@ -144,7 +144,7 @@ def test_whoever_makes_the_environment_is_told_as_well(monkeypatch: pytest.Monke
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    for module in ("envs.lander", "gymnasium.envs.box2d.lunar_lander", "gymnasium.envs.box2d"):
+    for module in ("envs.simulators.lander", "gymnasium.envs.box2d.lunar_lander", "gymnasium.envs.box2d"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     with pytest.raises(SimulatorError, match=r"needs Box2D: pip install 'awac-bench\[box2d\]'"):
         gymnasium.make("lunarlander-v3")

@@ -23,10 +23,12 @@ import envs
 import reports
 from algos.nets import GaussianPolicy
 from algos.policy_file import load_policy
-from envs import datasets, locomotion, tasks
-from envs.datasets import DatasetError, Episode
+from envs import tasks
+from envs.data import datasets
+from envs.data.datasets import DatasetError, Episode
+from envs.simulators import locomotion
+from envs.stepping.vector import VectorEnv
 from envs.tasks import TASKS, Recipe, Task
-from envs.vector import VectorEnv
 from suite import demonstrator, distill, recipes
 from suite.config import resolve
 from suite.record import read_run

@@ -15,11 +15,14 @@ from gymnasium.utils.env_checker import check_env
 from minari.data_collector.episode_buffer import EpisodeBuffer
 
 from algos.policy_file import load_policy
-from envs import ant_turns, datasets, maze_maps, tasks
-from envs.adapt import adapted
-from envs.datasets import Episode
-from envs.mazes import AntMazeEnv
-from envs.minari_store import RawEpisode
+from envs import tasks
+from envs.data import datasets
+from envs.data.adapt import adapted
+from envs.data.datasets import Episode
+from envs.data.minari_store import RawEpisode
+from envs.rules import maze_maps
+from envs.simulators import ant_turns
+from envs.simulators.mazes import AntMazeEnv
 from suite import maze_data, recipes
 
 MAZES = ("umaze", "medium", "large")

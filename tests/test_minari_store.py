@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from toy_data import ID, Place, fake_download, foreign, isolated, message, plain, some_episodes, toy
 
-from envs import datasets, minari_store, minari_write
-from envs.datasets import DatasetError, Episode
+from envs.data import datasets, minari_store, minari_write
+from envs.data.datasets import DatasetError, Episode
 
 
 @pytest.fixture(autouse=True)

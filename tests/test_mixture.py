@@ -14,7 +14,8 @@ import toy_data
 
 from algos.policy_file import load_policy
 from algos.settings import SettingError
-from envs import datasets, tasks
+from envs import tasks
+from envs.data import datasets
 from envs.task import MixRecipe, Task
 from suite import data_commands, demonstrator, recipes
 

@@ -20,7 +20,7 @@ import pytest
 import toy_run
 from command import Bench, Said
 
-from envs.vector import VectorEnv
+from envs.stepping.vector import VectorEnv
 from suite import new
 from suite.record import read_run
 
@@ -234,6 +234,7 @@ def test_what_is_there_is_left_alone(kind: str, bench: Bench, tmp_path: Path) ->
 
 def test_the_name_of_an_installed_one_is_taken(installed: Path, bench: Bench) -> None:
     refused(bench("new", "algorithm", MODULE), f"there is an algorithm '{NAME}' already")
+    assert list(installed.parent.iterdir()) == [installed]
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from toy_data import ID, Place, foreign, isolated, message, plain, some_episodes, toy
 
-from envs import datasets, minari_store, packed
+from envs.data import datasets, minari_store, packed
 
 
 @pytest.fixture(autouse=True)

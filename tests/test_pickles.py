@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from envs.formats.pickles import read_pickle
-from envs.minari_store import DatasetError
+from envs.data.formats.pickles import read_pickle
+from envs.data.minari_store import DatasetError
 
 
 class Call:

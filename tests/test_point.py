@@ -11,7 +11,7 @@ import pytest
 import envs  # noqa: F401  # registers the task
 from algos.policy_file import load_policy
 from envs import tasks
-from envs.point import DRAG, HORIZON, PUSH, STEP, PointReachEnv, controller, record
+from envs.simulators.point import DRAG, HORIZON, PUSH, STEP, PointReachEnv, controller, record
 from suite import distill, recipes
 
 TASK = tasks.get("point-reach")

@@ -20,7 +20,7 @@ from algos.actor_critic import ActorCritic
 from algos.policy_file import load_policy
 from algos.replay import Layout, Replay
 from algos.settings import SettingError
-from envs.vector import VectorEnv
+from envs.stepping.vector import VectorEnv
 from suite.cell import run_cell, run_folder
 from suite.estimate import estimate
 from suite.evaluate import EVAL_SEED
@@ -143,7 +143,7 @@ def test_phases_and_data_of_every_update(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_the_learner_gets_the_datas_own_rows_demonstrations_first(tmp_path: Path) -> None:
     """Every offline row of the replay is one of the dataset's, and the first are its demonstrations."""
-    from envs import datasets
+    from envs.data import datasets
 
     data = datasets.load(TASK, toy_run.DATA).transitions
     shuffled = np.random.default_rng(0).permutation(len(data))
@@ -419,7 +419,7 @@ def test_refuses_before_training_when_the_disk_is_too_small(tmp_path: Path, monk
 
 
 def test_refuses_a_dataset_that_changed_under_a_run(tmp_path: Path) -> None:
-    from envs.minari_store import folder
+    from envs.data.minari_store import folder
 
     toy_run.store("toys/changing-v0")
     cell = experiment("awac", data="toys/changing-v0")
@@ -454,7 +454,7 @@ def test_a_run_goes_on_with_the_threads_it_began_with_and_on_the_same_device(tmp
 def test_demonstrations_are_asked_for_where_there_are_none(tmp_path: Path) -> None:
     from toy_data import episode
 
-    from envs import datasets
+    from envs.data import datasets
 
     rng = np.random.default_rng(0)
     datasets.store(TASK, "toys/no-demos-v0", [episode(rng, HORIZON)], {})

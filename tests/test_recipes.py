@@ -12,10 +12,11 @@ import torch
 
 from algos.nets import GaussianPolicy
 from algos.policy_file import load_policy, save_policy
-from envs import datasets, tasks
-from envs.datasets import DatasetError, Episode
+from envs import tasks
+from envs.data import datasets
+from envs.data.datasets import DatasetError, Episode
+from envs.stepping.vector import VectorEnv
 from envs.tasks import DemoRecipe, Task
-from envs.vector import VectorEnv
 from suite import clones, demonstrator, distill, recipes
 
 EXPERTS = {"pen": 0.75, "door": 0.9, "relocate": 0.9, "hammer": 0.9}  # least success that is good enough

@@ -11,8 +11,8 @@ from recorded import record
 
 import envs  # noqa: F401  # registers the tasks
 from envs import tasks
-from envs.episodes import Episode
-from envs.restore import Restorable
+from envs.data.episodes import Episode
+from envs.simulators.restore import Restorable
 from envs.verify.rerun import simulator
 from envs.verify.single_steps import SingleSteps, incomplete
 

@@ -16,11 +16,12 @@ from command import Bench
 
 import envs  # noqa: F401  # registers the task
 from algos.settings import SettingError
-from envs import datasets, tasks
-from envs.datasets import DatasetError
-from envs.sawyer import CONTACT, HAND_HIGH, HAND_LOW, SawyerPushEnv, controller
+from envs import tasks
+from envs.data import datasets
+from envs.data.datasets import DatasetError
+from envs.simulators.sawyer import CONTACT, HAND_HIGH, HAND_LOW, SawyerPushEnv, controller
+from envs.stepping.vector import VectorEnv
 from envs.tasks import DemoRecipe, NoiseRecipe, Task, UnknownTaskError
-from envs.vector import VectorEnv
 from suite import demonstrator, recipes
 from suite.cell import task_of
 from suite.config import resolve

@@ -9,8 +9,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from envs.vector import VectorEnv, VectorStep, WorkerError, default_workers
-from envs.worker import episode_seed
+from envs.stepping.vector import VectorEnv, VectorStep, WorkerError, default_workers
+from envs.stepping.worker import episode_seed
 
 
 class Toy(gymnasium.Env):
@@ -191,7 +191,7 @@ def test_death_of_a_worker_is_an_error_and_not_a_hang():
 PROGRAM = """
 import contextlib, multiprocessing, os, signal, sys, threading, time
 import numpy as np
-from envs.vector import VectorEnv
+from envs.stepping.vector import VectorEnv
 
 def interrupt_once_a_worker_exists():
     while not multiprocessing.active_children():

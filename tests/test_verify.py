@@ -14,8 +14,9 @@ import pytest
 from command import Bench
 from recorded import Parts, bare, early, late, record, save
 
-from envs import datasets, tasks, verify
-from envs.datasets import DatasetError, Episode
+from envs import tasks, verify
+from envs.data import datasets
+from envs.data.datasets import DatasetError, Episode
 from envs.task import Task
 from envs.verify import Report
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from toy_data import HORIZON, episode, toy
 
-from envs.episodes import Episode
-from envs.minari_store import RawEpisode
+from envs.data.episodes import Episode
+from envs.data.minari_store import RawEpisode
 from envs.verify.content import (
     Check,
     actions,

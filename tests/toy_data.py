@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from minari.data_collector.episode_buffer import EpisodeBuffer
 
-from envs import datasets, minari_store
-from envs.datasets import DatasetError, Episode
+from envs.data import datasets, minari_store
+from envs.data.datasets import DatasetError, Episode
 from envs.tasks import DemoRecipe, Task
 
 HORIZON = 6

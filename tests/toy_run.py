@@ -17,7 +17,7 @@ from toy_env import HORIZON, POINT, point_success
 import algos
 from algos.core import LearnerConfig
 from algos.settings import with_values
-from envs import datasets
+from envs.data import datasets
 from envs.tasks import TASKS, DemoRecipe, Task
 from suite.cell import run_cell
 from suite.config import resolve

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from envs import adroit
+from typing import Any
+
 from envs.catalogue.sizes import SMALL
+from envs.rules import adroit
 from envs.task import DemoRecipe, Task
 
 __all__ = ["TASKS"]
@@ -15,60 +17,61 @@ _HAND_SETTINGS = {
     "online_steps": 800_000, "rlpd.backup_entropy": False,
 }  # fmt: skip
 
+
+def _hand(name: str, **facts: Any) -> Task:
+    """A task whose expert and data at D4RL go by its own name."""
+    shared: dict[str, Any] = {
+        "id": f"{name}-binary-v0",
+        "expert": name,
+        "remote": {kind: f"D4RL/{name}/{kind}-v2" for kind in ("human", "cloned", "expert")},
+        "settings": _HAND_SETTINGS,
+    }
+    return Task(**{**shared, **facts})
+
+
 TASKS = (
-    Task(
-        id="pen-binary-v0",
+    _hand(
+        "pen",
         summary="spin a pen in the hand to a target orientation",
         obs_dim=45,
         action_dim=24,
         success_rule="pen within 0.075 m of the target and axes aligned (cosine >= 0.95)",
         success=adroit.pen_success,
-        expert="pen",
         anchors=(-200.0, -64.54),
         recipe=DemoRecipe(noise=1.0),
-        remote={k: f"D4RL/pen/{k}-v2" for k in ("human", "cloned", "expert")},
-        settings=_HAND_SETTINGS,
         profiles={"quick": SMALL | {"online_steps": 10_000}},
     ),
-    Task(
-        id="door-binary-v0",
+    _hand(
+        "door",
         summary="undo the latch and swing the door open",
         obs_dim=39,
         action_dim=28,
         success_rule="door angle > 1.4 rad",
         success=adroit.door_success,
-        expert="door",
         anchors=(-200.0, -54.61),
         recipe=DemoRecipe(lag=0.2, hold_probability=0.1),
-        remote={k: f"D4RL/door/{k}-v2" for k in ("human", "cloned", "expert")},
-        settings=_HAND_SETTINGS,
         profiles={"quick": SMALL},
     ),
-    Task(
-        id="relocate-binary-v0",
+    _hand(
+        "relocate",
         summary="grasp the ball and carry it to the target",
         obs_dim=39,
         action_dim=30,
         success_rule="ball within 0.1 m of the target",
         success=adroit.relocate_success,
-        expert="relocate",
         anchors=(-200.0, -48.27),
         recipe=DemoRecipe(lag=0.15, hold_probability=0.05),
-        remote={k: f"D4RL/relocate/{k}-v2" for k in ("human", "cloned", "expert")},
         settings=_HAND_SETTINGS | {"online_steps": 4_000_000},
         profiles={"quick": {"batch_size": 128}},
     ),
-    Task(
-        id="hammer-binary-v0",
+    _hand(
+        "hammer",
         summary="pick up the hammer and drive the nail in",
         obs_dim=46,
         action_dim=26,
         success_rule="nail within 0.01 m of fully driven",
         success=adroit.hammer_success,
-        expert="hammer",
         anchors=(-200.0, -39.95),
         recipe=DemoRecipe(lag=0.3, hold_probability=0.05),
-        remote={k: f"D4RL/hammer/{k}-v2" for k in ("human", "cloned", "expert")},
-        settings=_HAND_SETTINGS,
     ),
 )

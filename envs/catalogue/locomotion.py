@@ -51,76 +51,74 @@ _LOCOMOTION: dict[str, Any] = {
     },
 }
 
+
+def _runner(name: str, **facts: Any) -> Task:
+    """A task whose expert and datasets go by its own name, and that ends when the runner falls."""
+    shared = {
+        "id": f"{name}-v5",
+        "expert": name,
+        "recipes": _like_d4rl(name),
+        "remote": {f"minari-{kind}": f"mujoco/{name}/{kind}-v0" for kind in ("simple", "medium", "expert")},
+        "terminates": True,
+    }
+    return Task(**{**_LOCOMOTION, **shared, **facts})
+
+
 # presets: where AWR's code (awr_configs.py, commit 831442f) departs from its values for HalfCheetah
 TASKS = (
-    Task(
-        id="halfcheetah-v5",
+    _runner(
+        "halfcheetah",
         summary="run forward on two legs in the plane",
         obs_dim=17,
         action_dim=6,
-        expert="halfcheetah",
         anchors=(-267.71, 8622.42),
         d4rl_anchors=(-280.178953, 12135.0),
         recipe=Recipe(clone_updates=10_000),
         recipes=_like_d4rl("halfcheetah", 0.202, tuple(range(0, 120_001, 20_000))),
-        remote={f"minari-{k}": f"mujoco/halfcheetah/{k}-v0" for k in ("simple", "medium", "expert")},
-        **_LOCOMOTION,
+        terminates=False,
     ),
-    Task(
-        id="walker2d-v5",
+    _runner(
+        "walker2d",
         summary="walk on two legs in the plane without falling",
         obs_dim=17,
         action_dim=6,
-        expert="walker2d",
         anchors=(1.93, 5972.15),
         d4rl_anchors=(1.629008, 4592.3),
         recipe=Recipe(clone_updates=10_000),
-        recipes=_like_d4rl("walker2d"),
-        remote={f"minari-{k}": f"mujoco/walker2d/{k}-v0" for k in ("simple", "medium", "expert")},
-        terminates=True,
         presets={"official": {"awr.policy_lr": 2.5e-5}},
-        **_LOCOMOTION,
     ),
-    Task(
-        id="hopper-v5",
+    _runner(
+        "hopper",
         summary="hop on one leg in the plane without falling",
         obs_dim=11,
         action_dim=3,
-        expert="hopper",
         anchors=(17.04, 3639.51),
         d4rl_anchors=(-20.272305, 3234.3),
         recipe=Recipe(clone_updates=3000),
-        recipes=_like_d4rl("hopper"),
-        remote={f"minari-{k}": f"mujoco/hopper/{k}-v0" for k in ("simple", "medium", "expert")},
-        terminates=True,
         presets={"official": {"awr.policy_lr": 1e-4}},
-        **_LOCOMOTION,
     ),
-    Task(
-        id="ant-v5",
+    _runner(
+        "ant",
         summary="run on four legs without turning over",
-        obs_dim=27,  # no contact forces; Minari's `mujoco/ant` datasets have them
+        obs_dim=27,  # no contact forces
         action_dim=8,
-        expert="ant",
+        remote={},  # Minari's `mujoco/ant` datasets have contact forces
         anchors=(-47.46, 5338.18),
         d4rl_anchors=(-325.6, 3879.7),
         recipe=Recipe(clone_updates=500),
-        recipes=_like_d4rl("ant"),
-        terminates=True,
         presets={"official": {"awr.policy_std": 0.2}},
-        **_LOCOMOTION,
     ),
-    Task(
-        id="humanoid-v5",
+    _runner(
+        "humanoid",
         summary="run on two legs with arms and a trunk, without falling",
-        obs_dim=270,  # no contact forces; Minari's `mujoco/humanoid` datasets have them
+        obs_dim=270,  # no contact forces
         action_dim=17,
         expert="",
+        recipes={},
+        remote={},  # as of the ant
         # no anchors without an expert, and D4RL has none: random actions return 112 here; AWR's Table 1, on v2, has
         # AWR 4996, PPO 695, TRPO 552 and RWR 509
         recipe=Recipe(),
-        terminates=True,
         presets={"official": {"awr.policy_lr": 1e-5}},
-        **_LOCOMOTION,
     ),
 )

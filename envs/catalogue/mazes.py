@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from envs import maze_maps
+from envs.rules import maze_maps
 from envs.task import MazeRecipe, Task
 
 __all__ = ["TASKS"]

@@ -8,18 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.catalogue.sizes import SMALL
-from envs.task import Goal, NoiseRecipe, Task, minus_distance
+from envs.rules.sawyer import SUCCESS_DISTANCE, reward
+from envs.task import Goal, NoiseRecipe, Task
 
-__all__ = ["SUCCESS_DISTANCE", "TASKS", "UNIT", "reward"]
-
-UNIT = 0.1  # metres per unit of an observation
-SUCCESS_DISTANCE = 0.05  # metres
-
-
-def reward(achieved: Any, desired: Any) -> Any:
-    """-|achieved - desired| in metres, of goals [..., G] in units of an observation: [...]."""
-    return UNIT * minus_distance(achieved, desired)
-
+__all__ = ["TASKS"]
 
 _GOAL = Goal(achieved=(2, 3), desired=(4, 5), reward=reward)
 
@@ -41,8 +33,8 @@ TASKS = (
         horizon=50,
         reward_range=(-0.5, 0.0),
         goal=_GOAL,
-        # uniform random actions and envs.sawyer's scripted pusher, on the same 200 goals; 95 % intervals of the means
-        # (Student's t): 0.41 and 0.16 to either side
+        # uniform random actions and the scripted pusher of envs.simulators.sawyer, on the same 200 goals; 95 %
+        # intervals of the means (Student's t): 0.41 and 0.16 to either side
         anchors=(-6.62, -1.44),
         simulator=("mujoco",),
         # the paper says neither how long its runs are nor whether manipulation's temperature of 0.3, which fits rewards

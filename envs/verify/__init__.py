@@ -29,9 +29,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import datasets
-from envs.episodes import Episode, checked, fingerprint
-from envs.minari_store import RawEpisode
+from envs.data import datasets
+from envs.data.episodes import Episode, checked, fingerprint
+from envs.data.minari_store import RawEpisode
 from envs.task import Task
 from envs.verify import content, replay, rerun
 from envs.verify.content import Check, plural

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.episodes import Episode
-from envs.minari_store import RawEpisode
+from envs.data.episodes import Episode
+from envs.data.minari_store import RawEpisode
 from envs.task import Task
 
 __all__ = [

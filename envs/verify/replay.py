@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.episodes import Episode
-from envs.minari_store import RawEpisode
+from envs.data.episodes import Episode
+from envs.data.minari_store import RawEpisode
 from envs.task import Task
 from envs.verify.content import Check, alignment, plural
 from envs.verify.rerun import Rerun, Start, whole

@@ -15,7 +15,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.episodes import Episode
+from envs.data.episodes import Episode
 from envs.task import Task
 
 __all__ = [

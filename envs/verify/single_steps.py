@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.episodes import Episode
-from envs.restore import Restorable
+from envs.data.episodes import Episode
+from envs.simulators.restore import Restorable
 from envs.verify.rerun import MARGIN, Part, Played, Progress, Rerun, entry_spread, joined, motion_ratio, near
 
 __all__ = ["SingleSteps", "incomplete"]

@@ -1,0 +1,102 @@
+"""D4RL by name: which file holds `d4rl/halfcheetah-medium-v2`, and where it is had from.
+
+A file is looked for where the `d4rl` package keeps its downloads, and fetched to there. Names and files as in D4RL's
+own table (d4rl/infos.py): -v0, -v1 and -v2 of a name are different data.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from envs.data import downloads
+from envs.data.minari_store import DatasetError
+
+__all__ = ["FILES", "PREFIX", "File", "find", "folder", "get"]
+
+PREFIX = "d4rl/"
+MIRRORS = "BENCH_D4RL_MIRRORS"  # comma-separated base addresses, tried in their order
+DEFAULT_MIRRORS = tuple(f"{scheme}://rail.eecs.berkeley.edu/datasets/offline_rl" for scheme in ("https", "http"))
+
+
+@dataclass(frozen=True)
+class File:
+    """One of D4RL's files."""
+
+    path: str  # below a mirror
+    limit: int  # steps after which its episodes were cut off, where the file itself does not say
+    demos: bool = False  # all of it by people
+
+    @property
+    def name(self) -> str:
+        """File name, in the package's cache too."""
+        return self.path.rsplit("/", 1)[1]
+
+
+def _locomotion() -> dict[str, File]:
+    kinds = ("random", "medium", "expert", "medium-replay", "medium-expert")
+    found = {}
+    for robot in ("halfcheetah", "hopper", "walker2d", "ant"):
+        for kind in kinds:
+            stem = "mixed" if kind == "medium-replay" else kind.replace("-", "_")
+            found[f"{robot}-{kind}-v0"] = File(f"gym_mujoco/{robot}_{stem}.hdf5", 1000)
+        for version in ("v1", "v2"):
+            for kind in (*kinds, "full-replay"):
+                file = f"gym_mujoco_{version}/{robot}_{kind.replace('-', '_')}-{version}.hdf5"
+                found[f"{robot}-{kind}-{version}"] = File(file, 1000)
+    return found | {"walker2d-medium-replay-v0": File("gym_mujoco/walker_mixed.hdf5", 1000)}  # so called there
+
+
+def _hands() -> dict[str, File]:
+    stems = {"human": "{}-v0_demos_clipped", "cloned": "{}-demos-v0-bc-combined", "expert": "{}-v0_expert_clipped"}
+    found = {}
+    for hand, limit in {"pen": 100, "door": 200, "relocate": 200, "hammer": 200}.items():
+        for kind, stem in stems.items():
+            found[f"{hand}-{kind}-v0"] = File(f"hand_dapg/{stem.format(hand)}.hdf5", limit, kind == "human")
+            found[f"{hand}-{kind}-v1"] = File(f"hand_dapg_v1/{hand}-{kind}-v1.hdf5", limit, kind == "human")
+    return found
+
+
+FILES = {PREFIX + name: file for name, file in sorted((_locomotion() | _hands()).items())}
+
+
+def get(name: str) -> File:
+    """The file of a name such as d4rl/door-human-v1; raises `DatasetError` with the nearest name."""
+    if name in FILES:
+        return FILES[name]
+    close = difflib.get_close_matches(name, FILES, n=3, cutoff=0.6)
+    versions = [n for n in FILES if n.startswith(re.sub(r"v\d+$", "v", name))]
+    hint = f"did you mean {' or '.join(versions or close)}?" if versions or close else "known: " + ", ".join(FILES)
+    raise DatasetError(f"{name!r} is none of D4RL's datasets known here; {hint}")
+
+
+def folder() -> Path:
+    """Where the `d4rl` package keeps its files."""
+    return Path(os.environ.get("D4RL_DATASET_DIR") or Path.home() / ".d4rl" / "datasets")
+
+
+def find(name: str, say: downloads.Progress, offline: bool = False) -> Path:
+    """The file of a name, from the cache or fetched, with the checksum it had when it was first seen.
+
+    Raises `DatasetError`, saying which file is to be put where, when it is not there and cannot be fetched.
+    """
+    file = get(name)
+    path = folder() / file.name
+    if not path.exists():
+        bases = [b.strip().rstrip("/") for b in os.environ.get(MIRRORS, "").split(",") if b.strip()] or DEFAULT_MIRRORS
+        urls = [f"{base}/{file.path}" for base in bases]
+        put = f"put {file.name}, which is {urls[0]}, into {folder()}"
+        if offline or downloads.offline():
+            raise DatasetError(f"{name} is not at {path}, and this is offline: {put}")
+        say(f"{name}: fetching {file.name} into {folder()}")
+        try:
+            downloads.fetch(path, urls, say)
+        except DatasetError as error:
+            raise DatasetError(
+                f"{name} could not be fetched ({error}); {put}, or name other mirrors in {MIRRORS}"
+            ) from None
+    downloads.verify(path, say)
+    return path

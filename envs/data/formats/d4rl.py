@@ -1,0 +1,121 @@
+"""D4RL's layout: one HDF5 file of flat arrays, row i being step i.
+
+    observations [N, O]  actions [N, A]  rewards [N]  terminals [N]
+    timeouts [N]              optional: the episode was cut off after this step
+    next_observations [N, O]  optional
+    infos/NAME [N, ...]       optional: simulator states such as qpos and qvel, kept for replaying
+    metadata/...              ignored
+
+Files written by this suite have besides: `demonstrations` [N], `seeds` [E], `infos_final/NAME` [E, ...], the states
+after the last steps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from envs.data.formats.bounds import check_size
+from envs.data.formats.flat import Content, Flat, cut, numbers
+from envs.data.minari_store import DatasetError, first_line
+from envs.task import Task
+
+__all__ = ["LAYOUT", "from_columns", "read"]
+
+LAYOUT = {
+    "observations": "obs", "actions": "action", "rewards": "reward", "next_observations": "next_obs",
+    "terminals": "terminals", "timeouts": "timeouts", "demonstrations": "demos", "seeds": "seeds",
+    "episode_lengths": "lengths",
+}  # fmt: skip
+_NEEDED = ("observations", "actions")
+_ACTOR = "action_"  # of infos: what the policy thought, which no simulator needs
+
+
+def read(task: Task, path: Path, limit: int | None) -> Content:
+    """The episodes of a D4RL file; raises `DatasetError` where it is damaged or not of the task."""
+    where = str(path)
+    try:
+        with h5py.File(path, "r") as file:
+            columns = {key: _column(where, file, key) for key in file if key in LAYOUT}
+            infos = {k: v for k, v in _group(where, file, "infos").items() if not k.startswith(_ACTOR)}
+            return from_columns(where, task, columns, limit, infos, _group(where, file, "infos_final"))
+    except DatasetError:
+        raise
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{where}: damaged HDF5 ({first_line(error)}); fetch or save it again") from None
+
+
+def from_columns(
+    where: str, task: Task, columns: dict[str, Any], limit: int | None, infos: dict[str, Any], finals: dict[str, Any]
+) -> Content:
+    """Episodes of arrays under D4RL's names."""
+    missing = [key for key in _NEEDED if key not in columns]
+    if missing:
+        raise DatasetError(
+            f"{where}: has no {' and no '.join(missing)}; needed are observations, actions, terminals, "
+            "and rewards where the task has no rule for them"
+        )
+    if not {"terminals", "timeouts", "episode_lengths"} & columns.keys():
+        raise DatasetError(
+            f"{where}: nothing says where episodes end; terminals, timeouts or episode_lengths would, one per step "
+            "or one per episode"
+        )
+    for name, column in infos.items():
+        numbers(where, f"infos/{name}", column)
+    named = {LAYOUT[key]: _narrow(where, key, column, task.obs_dim) for key, column in columns.items()}
+    content = cut(where, task, Flat(**named, infos=infos, finals=finals), limit)
+    if isinstance(named["obs"], _Narrow):
+        beyond = columns["observations"].shape[1] - task.obs_dim
+        note = f"{beyond} columns of zeros left out behind the {task.obs_dim} observations of {task.id}"
+        return dataclasses.replace(content, notes=(*content.notes, note))
+    return content
+
+
+class _Narrow:
+    """The first columns of observations whose others are zero, as the contact forces of Ant-v2 were."""
+
+    def __init__(self, where: str, column: Any, width: int) -> None:
+        self.where, self.column, self.width = where, column, width
+        self.shape, self.dtype = (column.shape[0], width), column.dtype
+
+    def __getitem__(self, rows: slice) -> Any:
+        block = self.column[rows]
+        if block[:, self.width :].any():
+            raise DatasetError(
+                f"{self.where}: observations have shape {list(self.column.shape)}, and what lies beyond the first "
+                f"{self.width} columns is not all zero; --env names the task that the data are of"
+            )
+        return block[:, : self.width]
+
+
+def _narrow(where: str, key: str, column: Any, width: int) -> Any:
+    """Observations as wide as the task's where the rest of the first row is zero, all else as it is."""
+    wide = LAYOUT[key] in ("obs", "next_obs") and len(column.shape) == 2 and column.shape[1] > width
+    if not wide or not column.shape[0] or column.dtype.kind not in "biuf" or column[:1][0, width:].any():
+        return column
+    return _Narrow(where, column, width)
+
+
+def _group(where: str, group: h5py.Group, name: str, prefix: str = "") -> dict[str, h5py.Dataset]:
+    """The arrays of a group, if it is there, by path; values that are no arrays, as some of D4RL's, are left out."""
+    found: dict[str, h5py.Dataset] = {}
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink) or not isinstance(group[name], h5py.Group):
+        return found
+    for key, part in group[name].items():
+        if isinstance(part, h5py.Group):
+            found |= _group(where, group[name], key, f"{prefix}{key}/")
+        elif isinstance(part, h5py.Dataset) and part.shape:
+            found[prefix + key] = _column(where, group[name], key)
+    return found
+
+
+def _column(where: str, group: h5py.Group, key: str) -> h5py.Dataset:
+    """A dataset whose content lies in this file, and does not announce far more than the file holds."""
+    part = group[key] if isinstance(group.get(key, getlink=True), h5py.HardLink) else None
+    if not isinstance(part, h5py.Dataset) or part.is_virtual or part.external:
+        raise DatasetError(f"{where}: {key} is not an array in this file; save its values there")
+    check_size(where, key, part.size * part.dtype.itemsize, part.id.get_storage_size())
+    return part

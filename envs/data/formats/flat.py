@@ -1,0 +1,260 @@
+"""Steps laid end to end, as most files hold them, cut into episodes.
+
+A step whose successor no file holds cannot be learned from: it is dropped, counted, and said. Arrays are read in
+blocks, so that a file of doubles never lies in memory as doubles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.data.episodes import Episode
+from envs.data.minari_store import DatasetError
+from envs.task import Task
+
+__all__ = ["Content", "Flat", "cut", "flags", "numbers"]
+
+_BLOCK = 1 << 16  # rows read at once
+_SHUFFLED = 0.1  # share of rows not followed by their successor from which a file holds loose steps, not episodes
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file holds for a task."""
+
+    episodes: list[Episode]
+    notes: tuple[str, ...]  # what was dropped or assumed, for people
+    demos: bool | None = None  # whether all of it is demonstrations by its nature; None: as each episode says
+
+
+@dataclass(frozen=True)
+class Flat:
+    """N steps of E episodes. Arrays may be anything that has a shape and a dtype and gives rows by slices."""
+
+    obs: Any  # [N, O]
+    action: Any  # [N, A]
+    reward: Any = None  # [N] or [N, 1]
+    next_obs: Any = None  # [N, O]
+    terminals: Any = None  # [N] or [N, 1]: the task ended
+    timeouts: Any = None  # [N] or [N, 1]: the episode was cut off
+    lengths: Any = None  # [E] steps per episode, where the file says so instead
+    infos: Mapping[str, Any] = field(default_factory=dict)  # name -> [N, ...]
+    finals: Mapping[str, Any] = field(default_factory=dict)  # the same after an episode's last step: name -> [E, ...]
+    demos: Any = None  # [N]: belongs to a demonstration
+    seeds: Any = None  # [E] of the reset; negative where unknown
+
+
+def cut(where: str, task: Task, flat: Flat, limit: int | None = None) -> Content:
+    """Episodes of a task from flat steps; `where` names the file in messages.
+
+    `limit` is the number of steps after which episodes were cut off, for files that do not mark it; default: the
+    task's horizon. Raises `DatasetError` where the file does not fit.
+    """
+    rows = _rows(where, task, flat)
+    terminal, ends, notes = _ends(where, flat, rows, limit or task.horizon)
+    obs = _float32(where, "observations", flat.obs)
+    last = _successors(where, flat, obs, ends, notes)
+    stop = np.flatnonzero(ends) + 1  # [E]
+    start = np.concatenate(([0], stop[:-1]))
+    stands_in = terminal[stop - 1] & (task.terminates and not task.computes_reward)  # the state after it is not used
+    extra = np.ones(len(stop), np.bool_) if last is not None else stands_in  # episodes that get a last observation
+    steps = stop - start - ~extra
+    _count_dropped(where, steps, extra, stands_in if last is None else None, notes)
+    at = start + np.cumsum(extra) - extra  # [E] where each begins once those are put in
+    action, reward = _float32(where, "actions", flat.action), _reward(where, task, flat)
+    if (outside := float(np.mean(np.abs(action) > 1))) > 0:
+        notes.append(f"{outside:.1%} of action entries lie outside [-1, 1], to which they are clipped")
+    tail = obs[stop - 1] if last is None else last
+    obs = _insert(obs, stop, extra, tail)
+    states = {k: _insert(np.asarray(v[:]), stop, extra, _final(flat, k, v, len(stop))) for k, v in flat.infos.items()}
+    demo = None if flat.demos is None else flags(where, "demonstrations", flat.demos, rows)
+    same = flat.seeds is not None and len(flat.seeds) == len(stop)
+    episodes = [
+        Episode(
+            obs[a : a + n + 1], action[s : s + n],
+            demo=demo is not None and bool(demo[s]),
+            terminated=bool(terminal[s + n - 1]),
+            seed=int(flat.seeds[e]) if same and flat.seeds[e] >= 0 else None,
+            reward=None if reward is None else reward[s : s + n],
+            infos={k: v[a : a + n + 1] for k, v in states.items()},
+        )
+        for e, (a, s, n) in enumerate(zip(at.tolist(), start.tolist(), steps.tolist(), strict=True)) if n > 0
+    ]  # fmt: skip
+    return Content(episodes, tuple(notes))
+
+
+def numbers(where: str, what: str, column: Any) -> None:
+    """Refuse a column of anything but numbers."""
+    kind = getattr(getattr(column, "dtype", None), "kind", "O")
+    if kind not in "?biuf":
+        raise DatasetError(f"{where}: {what} are of type {getattr(column, 'dtype', 'object')}; numbers are needed")
+
+
+def flags(where: str, what: str, column: Any, rows: int) -> NDArray[np.bool_]:
+    """A column of zeros and ones, [N] or [N, 1], as bool [N]."""
+    numbers(where, what, column)
+    if column.shape not in ((rows,), (rows, 1)):
+        raise DatasetError(f"{where}: {what} have shape {list(column.shape)}, {rows} steps need [{rows}]")
+    values = np.asarray(column[:]).reshape(rows)
+    if values.dtype != np.bool_ and not np.isin(values, (0, 1)).all():
+        raise DatasetError(f"{where}: {what} hold other values than 0 and 1")
+    return values.astype(np.bool_)
+
+
+def _rows(where: str, task: Task, flat: Flat) -> int:
+    """N, once the shapes fit the task and each other."""
+    columns = {"observations": (flat.obs, task.obs_dim), "actions": (flat.action, task.action_dim)}
+    if flat.next_obs is not None:
+        columns["next_observations"] = (flat.next_obs, task.obs_dim)
+    for what, (column, width) in columns.items():
+        numbers(where, what, column)
+        if len(column.shape) != 2 or column.shape[1] != width:
+            raise DatasetError(
+                f"{where}: {what} have shape {list(column.shape)}, {task.id} needs [rows, {width}]; "
+                "--env names the task that the data are of"
+            )
+    rows = int(flat.action.shape[0])
+    lengths = {what: column.shape[0] for what, (column, _) in columns.items()}
+    lengths |= {f"infos/{k}": v.shape[0] for k, v in flat.infos.items()}
+    if set(lengths.values()) != {rows}:
+        raise DatasetError(f"{where}: {_counts(lengths)}; each step needs one of each: is the file cut off?")
+    if not rows:
+        raise DatasetError(f"{where}: holds no steps")
+    return rows
+
+
+def _counts(lengths: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {what}" for what, n in lengths.items())
+
+
+def _ends(where: str, flat: Flat, rows: int, limit: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_], list[str]]:
+    """Which steps are terminal and which end an episode, each [N], and what had to be assumed for it."""
+    notes: list[str] = []
+    terminal = np.zeros(rows, np.bool_)
+    if flat.terminals is not None:
+        terminal = flags(where, "terminals", flat.terminals, rows)
+    ends = terminal.copy()
+    if flat.lengths is not None:
+        numbers(where, "episode_lengths", flat.lengths)
+        steps = np.asarray(flat.lengths[:])
+        if steps.ndim != 1 or (steps < 1).any() or steps.sum() != rows:
+            raise DatasetError(
+                f"{where}: episode_lengths add up to {steps.sum():.0f} steps and are at least "
+                f"{steps.min(initial=0):.0f}; there are {rows} actions, and an episode has at least one"
+            )
+        ends[np.cumsum(steps.astype(np.int64)) - 1] = True
+    elif flat.timeouts is not None:
+        ends |= flags(where, "timeouts", flat.timeouts, rows)
+    else:
+        start = np.concatenate(([0], np.flatnonzero(terminal) + 1))
+        since = np.arange(rows) - np.repeat(start, np.diff([*start, rows]))
+        ends |= since % limit == limit - 1
+        notes.append(f"the file does not mark where episodes were cut off: taken to be after {limit} steps")
+    ends[-1] = True
+    return terminal, ends, notes
+
+
+def _successors(
+    where: str, flat: Flat, obs: NDArray[np.float32], ends: NDArray[np.bool_], notes: list[str]
+) -> NDArray[np.float32] | None:
+    """Observation after each episode's last step [E, O], None where there are none recorded.
+
+    An episode also ends, in place, where the next row does not begin where this one arrived.
+    """
+    if flat.next_obs is None:
+        return None
+    kept, breaks = [], 0
+    for first, block in _blocks(where, "next_observations", flat.next_obs):
+        here = ends[first : first + len(block)]
+        after = obs[first + 1 : first + 1 + len(block)]
+        apart = ~np.isclose(block[: len(after)], after, rtol=1e-4, atol=1e-4).all(axis=1) & ~here[: len(after)]
+        here[: len(after)] |= apart
+        breaks += int(apart.sum())
+        kept.append(block[here])
+    if breaks > _SHUFFLED * len(obs):
+        raise DatasetError(
+            f"{where}: after {breaks} of {len(obs)} steps the next row is not where the step arrived, so the file "
+            "holds loose steps; episodes are needed: rows in their order"
+        )
+    if breaks:
+        notes.append(f"{breaks} episodes cut where the next row is not where the step before arrived")
+    return np.concatenate(kept)
+
+
+def _count_dropped(
+    where: str, steps: NDArray[Any], extra: NDArray[np.bool_], stands_in: NDArray[np.bool_] | None, notes: list[str]
+) -> None:
+    """Note what cannot be used, and refuse a file of nothing else."""
+    if count := int((~extra).sum()):
+        notes.append(f"{count} steps dropped, the last of their episodes: no observation after them is recorded")
+    if empty := int((steps < 1).sum()):
+        notes.append(f"{empty} episodes dropped that had no other step")
+    if stands_in is not None and (count := int(stands_in.sum())):
+        notes.append(f"{count} terminal steps kept: the last observation stands in for the unrecorded one after it")
+    if empty == len(steps):
+        raise DatasetError(f"{where}: no step has an observation after it; next_observations would give them")
+
+
+def _blocks(where: str, what: str, column: Any) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """First row and rows, finite, as float32."""
+    for first in range(0, column.shape[0], _BLOCK):
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf and is reported below
+            block = np.asarray(column[first : first + _BLOCK]).astype(np.float32, copy=False)
+        if not np.isfinite(block).all():
+            bad = first + int(np.argmax(~np.isfinite(block.reshape(len(block), -1)).all(axis=1)))
+            raise DatasetError(
+                f"{where}: {what} hold NaN or infinity, first in row {bad}; mend or leave out its episode"
+            )
+        yield first, block
+
+
+def _float32(where: str, what: str, column: Any) -> NDArray[np.float32]:
+    """The whole column."""
+    if isinstance(column, np.ndarray) and column.dtype == np.float32:
+        for _ in _blocks(where, what, column):
+            pass
+        return column
+    out = np.empty(column.shape, np.float32)
+    for first, block in _blocks(where, what, column):
+        out[first : first + len(block)] = block
+    return out
+
+
+def _reward(where: str, task: Task, flat: Flat) -> NDArray[np.float32] | None:
+    """Recorded rewards [N], where the task has no rule that gives them."""
+    rows = int(flat.action.shape[0])
+    if task.computes_reward:
+        return None
+    if flat.reward is None:
+        raise DatasetError(f"{where}: has no rewards, and {task.id} has no rule that would give them")
+    numbers(where, "rewards", flat.reward)
+    if flat.reward.shape not in ((rows,), (rows, 1)):
+        raise DatasetError(f"{where}: rewards have shape {list(flat.reward.shape)}, {rows} steps need [{rows}]")
+    return _float32(where, "rewards", flat.reward).reshape(rows)
+
+
+def _final(flat: Flat, name: str, column: Any, episodes: int) -> Any:
+    """States after the last steps [E, ...]; NaN where they are not recorded."""
+    final = flat.finals.get(name)
+    if final is not None and final.shape == (episodes, *column.shape[1:]):
+        return final[:]
+    return np.full((episodes, *column.shape[1:]), np.nan)
+
+
+def _insert(rows: NDArray[Any], stop: NDArray[Any], extra: NDArray[np.bool_], tail: Any) -> NDArray[Any]:
+    """Rows [N, ...] with those of `tail` [E, ...] put in behind the episodes that get an extra one."""
+    if not extra.any():
+        return rows
+    tail = np.asarray(tail)[extra]
+    kind = rows.dtype if rows.dtype.kind == "f" else np.result_type(rows.dtype, tail.dtype)
+    out = np.empty((len(rows) + len(tail), *rows.shape[1:]), kind)
+    behind = stop[extra] + np.arange(len(tail))  # places of the extra rows
+    own = np.ones(len(out), np.bool_)
+    own[behind] = False
+    out[own], out[behind] = rows, tail
+    return out

@@ -1,0 +1,219 @@
+"""The local Minari store: where datasets lie, what they say of themselves, and their episodes as recorded.
+
+HDF5 files are read directly: no environment has to be built for it, and recorded infos are skipped. Writing
+is in `envs.data.minari_write`; the checks that a dataset must pass for a task are in `envs.data.episodes`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+from minari.dataset.minari_dataset import parse_dataset_id
+from minari.dataset.minari_storage import MinariStorage
+from numpy.typing import NDArray
+
+__all__ = [
+    "OWN", "DamagedError", "DatasetError", "LocalDataset", "RawEpisode",
+    "check_id", "damaged", "env_id", "episodes", "exists", "first_line", "folder", "local_datasets",
+    "metadata", "root",
+]  # fmt: skip
+
+OWN = "awac_bench"  # key of what this suite adds to a dataset's metadata
+
+
+class DatasetError(ValueError):
+    """A dataset that is missing, damaged, or not one of this task; the message says what would be right."""
+
+
+class DamagedError(DatasetError):
+    """Files of a dataset that were changed, cut off or lost."""
+
+
+class RawEpisode(NamedTuple):
+    """One episode as it lies in a Minari dataset, unchecked."""
+
+    obs: Any  # array [T+1, O]; a mapping for dict observations
+    action: Any  # array [T, A]
+    reward: Any  # array [T]; None where there is none
+    terminated: NDArray[np.bool_]  # [T]
+    seed: int | None  # of the environment's reset, where recorded
+    infos: Mapping[str, Any] | None = None  # what else was recorded, where asked for: name -> array [T+1, ...]
+    truncated: NDArray[np.bool_] | None = None  # [T]; None where nothing says
+
+
+@dataclass(frozen=True)
+class LocalDataset:
+    """One line of `bench list datasets`, from the metadata alone."""
+
+    id: str
+    path: Path
+    size: int  # bytes on disk
+    episodes: int
+    steps: int
+    env: str  # gymnasium id recorded in it; "" where there is none
+    broken: str  # why it cannot be read; "" when it looks sound
+
+
+def root() -> Path:
+    """The user's Minari store: `MINARI_DATASETS_PATH`, or ~/.minari/datasets. It need not exist."""
+    return Path(os.environ.get("MINARI_DATASETS_PATH") or Path.home() / ".minari" / "datasets")
+
+
+def check_id(dataset_id: str) -> None:
+    """Refuse what Minari would not accept: it leaves a folder behind that breaks its own listing."""
+    try:
+        parse_dataset_id(dataset_id)
+        valid = "//" not in dataset_id
+    except (ValueError, TypeError):  # TypeError: no version
+        valid = False
+    if not valid:
+        raise DatasetError(
+            f"{dataset_id!r} is not a dataset id: name-v0 or namespace/name-v0, "
+            "of letters, digits, '-', '_' and '/', with a version at the end"
+        )
+
+
+def folder(dataset_id: str) -> Path:
+    """Where the dataset lies, or would lie."""
+    check_id(dataset_id)
+    return root() / dataset_id
+
+
+def exists(dataset_id: str) -> bool:
+    """Whether the store holds a dataset of that id, sound or not."""
+    return (folder(dataset_id) / "data").is_dir()
+
+
+def damaged(dataset_id: str, reason: str) -> DamagedError:
+    """The error that says which folder to delete."""
+    path = folder(dataset_id)
+    return DamagedError(f"dataset {dataset_id} is damaged ({reason}); delete {path} and build or fetch it again")
+
+
+def first_line(error: BaseException) -> str:
+    """An exception as one short line."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.strerror}: {error.filename}"
+    text = str(error).strip(" \n'\"") or type(error).__name__  # a KeyError comes in quotes
+    return text.splitlines()[0][:200]
+
+
+def metadata(dataset_id: str) -> dict[str, Any]:
+    """The content of a dataset's metadata.json; raises `DatasetError` when it is not there or unreadable."""
+    try:
+        content: dict[str, Any] = MinariStorage.read_raw_metadata(folder(dataset_id) / "data")
+        if not all(isinstance(content[key], int) for key in ("total_episodes", "total_steps")):
+            raise TypeError("total_episodes and total_steps are not whole numbers")
+    except KeyError as error:
+        raise damaged(dataset_id, f"metadata.json has no {error}") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise damaged(dataset_id, f"metadata.json: {first_line(error)}") from None
+    return content
+
+
+def env_id(about: Mapping[str, Any]) -> str:
+    """The gymnasium id of the environment that a dataset's metadata names; "" where it names none."""
+    try:
+        return str(json.loads(about["env_spec"])["id"])
+    except (KeyError, TypeError, ValueError):
+        return ""
+
+
+def episodes(dataset_id: str, infos: bool = False) -> Iterator[RawEpisode]:
+    """The episodes of a local dataset in their order, unchecked; raises `DatasetError` when it is damaged.
+
+    `infos` reads what else was recorded too: simulator states can be larger than all the rest.
+    """
+    about = metadata(dataset_id)
+    data = folder(dataset_id) / "data"
+    read = _read_hdf5 if about.get("data_format", "hdf5") == "hdf5" else _read_any
+    try:
+        yield from read(data, about["total_episodes"], infos)
+    except ImportError as error:
+        raise DatasetError(f"dataset {dataset_id} is stored as {about['data_format']}: {first_line(error)}") from None
+    except (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError, MemoryError) as error:
+        raise damaged(dataset_id, first_line(error)) from None
+
+
+def _read_hdf5(data: Path, count: int, infos: bool = False) -> Iterator[RawEpisode]:
+    with h5py.File(data / "main_data.hdf5", "r") as file:
+        if len(file) != count:
+            raise ValueError(f"{len(file)} episodes where metadata.json says {count}")
+        for index in range(count):
+            group = file[f"episode_{index}"]
+            obs, action = (
+                _flat(part) if isinstance(part, h5py.Group) else part[()]
+                for part in (group["observations"], group["actions"])
+            )
+            seed = group.attrs.get("seed")
+            terminated = np.asarray(group["terminations"][()], np.bool_)
+            yield RawEpisode(
+                obs, action, group["rewards"][()], terminated, None if seed is None else int(seed),
+                _flat(group["infos"]) if infos and "infos" in group else None,
+                np.asarray(group["truncations"][()], np.bool_) if "truncations" in group else None,
+            )  # fmt: skip
+
+
+def _read_any(data: Path, count: int, infos: bool = False) -> Iterator[RawEpisode]:
+    """Any format Minari knows, by Minari's own and slower reader."""
+    storage = MinariStorage.read(data)
+    about = storage.get_episode_metadata(range(count))
+    for episode, extra in zip(storage.get_episodes(range(count)), about, strict=True):
+        terminated = np.asarray(episode["terminations"], np.bool_)
+        yield RawEpisode(
+            episode["observations"], episode["actions"], episode["rewards"], terminated, extra.get("seed"),
+            _flat(episode.get("infos") or {}) if infos else None,
+            np.asarray(episode["truncations"], np.bool_),
+        )  # fmt: skip
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The arrays of nested mappings, HDF5 groups too, by path: "state/qpos"."""
+    found: dict[str, Any] = {}
+    for name, part in tree.items():
+        nested = isinstance(part, Mapping)  # h5py registers its groups as mappings
+        found |= _flat(part, f"{prefix}{name}/") if nested else {prefix + name: np.asarray(part[()])}
+    return found
+
+
+def local_datasets() -> list[LocalDataset]:
+    """Every dataset of the store, sorted by id; broken ones are listed with the reason."""
+    found = []
+    for place, folders, _ in os.walk(root()):
+        if "data" in folders:
+            path = Path(place)
+            found.append(_describe(path.relative_to(root()).as_posix(), path))
+            folders.clear()
+        else:
+            folders[:] = [f for f in folders if not f.startswith(".")]
+    return sorted(found, key=lambda d: d.id)
+
+
+def _describe(dataset_id: str, path: Path) -> LocalDataset:
+    size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+    try:
+        check_id(dataset_id)
+    except DatasetError as error:
+        reason = f"{error}; Minari cannot list its store until {path} is deleted"
+        return LocalDataset(dataset_id, path, size, 0, 0, "", reason)
+    try:
+        about = metadata(dataset_id)
+    except DatasetError as error:
+        return LocalDataset(dataset_id, path, size, 0, 0, "", str(error))
+    reason = ""
+    if about.get("dataset_id") != dataset_id:
+        reason = f"its metadata names it {about.get('dataset_id')!r}; move {path} there or delete it"
+    elif about.get("data_format", "hdf5") == "hdf5" and not _has_content(path / "data" / "main_data.hdf5"):
+        reason = str(damaged(dataset_id, "main_data.hdf5 is missing or empty"))
+    return LocalDataset(dataset_id, path, size, about["total_episodes"], about["total_steps"], env_id(about), reason)
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0

@@ -1,0 +1,1 @@
+"""Many environments at once: `vector` is what others use, `worker` what runs in its processes."""
