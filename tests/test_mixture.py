@@ -123,9 +123,13 @@ def test_mixtures_by_d4rls_names_are_made_of_policies_that_are_there() -> None:
             assert isinstance(recipe, MixRecipe)
             made_of = recipes.sources(task, recipe)["policies"]
             assert len(made_of) == len({part for part, _ in recipe.parts if part}), name
-    replay = tasks.get("halfcheetah").recipes["medium-replay"]
+
+
+@pytest.mark.parametrize(("name", "steps"), [("halfcheetah", 202_000), ("walker2d", 302_000), ("hopper", 402_000)])
+def test_a_replay_is_as_long_as_d4rls(name: str, steps: int) -> None:
+    replay = tasks.get(name).recipes["medium-replay"]
     assert isinstance(replay, MixRecipe)
-    assert sum(round(share * replay.steps) for _, share in replay.parts) == pytest.approx(202_000, abs=5)
+    assert sum(round(share * replay.steps) for _, share in replay.parts) == pytest.approx(steps, abs=5)
 
 
 @pytest.mark.parametrize("task", with_medium(), ids=lambda t: t.short_name)

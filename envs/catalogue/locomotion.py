@@ -85,6 +85,7 @@ TASKS = (
         anchors=(1.93, 5972.15),
         d4rl_anchors=(1.629008, 4592.3),
         recipe=Recipe(clone_updates=10_000),
+        recipes=_like_d4rl("walker2d", 0.302, tuple(range(0, 160_001, 40_000))),
         presets={"official": {"awr.policy_lr": 2.5e-5}},
     ),
     _runner(
@@ -95,6 +96,7 @@ TASKS = (
         anchors=(17.04, 3639.51),
         d4rl_anchors=(-20.272305, 3234.3),
         recipe=Recipe(clone_updates=3000),
+        recipes=_like_d4rl("hopper", 0.402, tuple(range(0, 160_001, 40_000))),
         presets={"official": {"awr.policy_lr": 1e-4}},
     ),
     _runner(
