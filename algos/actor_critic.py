@@ -23,6 +23,7 @@ from algos.compiled import Compiled
 from algos.core import BATCH, ENSEMBLE, LearnerConfig, Metrics, Needs, Noise, Objective, Phase, Stage, Step, row_mean
 from algos.duals import Dual
 from algos.hindsight import Hindsight
+from algos.meter import Meter
 from algos.nets import DeterministicPolicy, GaussianPolicy, Linear, Nets, TwinQ
 from algos.optimisers import apply, clipped, gradients_of, make_optimiser
 from algos.policy_file import builder
@@ -94,6 +95,7 @@ class ActorCritic:
         self._age = torch.zeros((), dtype=torch.float64, device=self.device)  # updates of this phase
         self.nets = self._build(0)
         self.optimisers = self._optimisers(self.nets)
+        self.meter = Meter(self.needs.policy_every)
         self.updates = 0
         self.set_phase("offline")
 
@@ -135,10 +137,7 @@ class ActorCritic:
         self.cfg = self.objective.on_phase(self.base_cfg, phase)
         stages = self.objective.stages(self.cfg, phase, self.collected, self.learner)
         self.sampler.enter(phase, stages)
-        # of this phase, as another one may log other metrics; by stage, or by how often what is logged happens
-        self._sums: dict[str | int, Metrics] = {}
-        self._counts = {stage.name: 0 for stage in stages}
-        self._count = 0
+        self.meter.enter(stage.name for stage in stages)
         self._age.zero_()
         self._version += 1
 
@@ -176,36 +175,32 @@ class ActorCritic:
                 self.sampler.window(self.collected)
             n = min(updates, self.stage.updates - done)
             self._run(n)
-            self._counts[self.stage.name] += n
             iteration.advance(n)
             updates -= n
             self.stage = None
 
     def _run(self, updates: int) -> None:
-        counts = self.updates + updates, self._count + updates
-        kind = None if self.stage is None else self.stage.name
-        self.rounds.run(self.updates, updates, key=(self._version, self.sampler.mixes()), kind=kind)
-        self.updates, self._count = counts  # a replayed round does not count itself
+        done, stage = self.updates + updates, self._stage_name
+        self.rounds.run(self.updates, updates, key=(self._version, self.sampler.mixes()), kind=stage)
+        self.meter.count(done - self.updates, stage)  # what is replayed or compiled has not counted itself
+        self.updates = done
+
+    @property
+    def _stage_name(self) -> str | None:
+        return None if self.stage is None else self.stage.name
 
     def _round(self, turn: int) -> None:
         """Sampling and update; recorded, on CUDA."""
         if self.compiled is None:
             self.update(*self.draw(), turn)
         else:
-            kind = None if self.stage is None else self.stage.name
-            self.compiled.run(*self.draw(), turn, key=self._version, kind=kind)
+            self.compiled.run(*self.draw(), turn, key=self._version, kind=self._stage_name)
 
     def _moving(self) -> list[Tensor]:
         """Every tensor that an update changes in place, as far as it exists."""
         slots = [value for o in self.optimisers.values() for state in o.state.values() for value in state.values()]
-        sums = [total for sums in self._sums.values() for total in sums.values()]
-        return [
-            *self.nets.parameters(),
-            *filter(torch.is_tensor, slots),
-            *sums,
-            self._age,
-            self.sampler.iteration.cursor,
-        ]
+        moments = filter(torch.is_tensor, slots)
+        return [*self.nets.parameters(), *moments, *self.meter.tensors(), self._age, self.sampler.iteration.cursor]
 
     def take_failure(self) -> str:
         """Why updates could not be compiled, or captured on CUDA, told once: a line, or empty where nothing failed."""
@@ -232,9 +227,7 @@ class ActorCritic:
         """One gradient step of every network of every seed; what is delayed moves in turn 0 only."""
         turn = self.updates % self.needs.policy_every if turn is None else turn
         nets, learner, stage = self.nets, self.learner, self.stage
-        step = Step(
-            batch, noise, learner, nets.policy(batch.obs), age=self._age, stage=None if stage is None else stage.name
-        )
+        step = Step(batch, noise, learner, nets.policy(batch.obs), age=self._age, stage=self._stage_name)
         metrics: Metrics = {}
         gradients: dict[str, Sequence[Tensor]] = {}
         if nets.critic is not None:
@@ -246,14 +239,14 @@ class ActorCritic:
         if turn == 0 and (stage is None or "policy" in stage.trains):
             loss, logged = self.objective.actor_loss(self.cfg, nets, step)
             gradients["policy"] = gradients_of(loss, nets.policy, retain=True)
-            self._log({"actor_loss": loss, **logged}, self.needs.policy_every)
+            self.meter.add({"actor_loss": loss, **logged}, step.stage, self.needs.policy_every)
         if turn % self.needs.modules_every == 0 and (stage is None or {*stage.trains} - {"policy"}):
             losses, logged = self.objective.auxiliary_losses(self.cfg, nets, step)
-            self._log(logged, self.needs.modules_every)
+            self.meter.add(logged, step.stage, self.needs.modules_every)
             for name, loss in losses.items():
                 gradients[name] = gradients_of(loss, nets.extra[name])
         if "policy" in gradients and (own := self.objective.policy_step(self.cfg, nets, step, gradients["policy"])):
-            self._log(own[1])
+            self.meter.add(own[1], step.stage)
             with torch.no_grad():
                 torch._foreach_add_(list(nets.policy.parameters()), list(own[0]))
             del gradients["policy"]
@@ -264,11 +257,11 @@ class ActorCritic:
                 torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), learner.tau)
         if stage is None or "policy" in stage.trains:
             metrics |= self._common_metrics(step)
-        self._log(metrics)
+        self.meter.add(metrics, step.stage)
         self.sampler.iteration.cursor += 1
         self._age += 1
         self.updates += 1
-        self._count += 1
+        self.meter.count(1, step.stage)
 
     def _critic_gradients(self, step: Step, metrics: Metrics) -> Sequence[Tensor]:
         nets, batch = self.nets, step.batch
@@ -303,17 +296,6 @@ class ActorCritic:
             metrics["q_gap"] = row_mean(step.q_data.amax(ENSEMBLE) - step.q_data.amin(ENSEMBLE))
         return metrics
 
-    @torch.no_grad()
-    def _log(self, metrics: Metrics, every: int = 1) -> None:
-        """Add to the sums of this stage, or of what happens in every so many updates of a cycle."""
-        sums = self._sums.setdefault(every if self.stage is None else self.stage.name, {})
-        for name, value in metrics.items():
-            value = value.detach()
-            if name in sums:
-                sums[name] += value
-            else:
-                sums[name] = value.clone()
-
     # what others read
 
     def read_metrics(self) -> dict[str, NDArray[np.float32]]:
@@ -322,15 +304,7 @@ class ActorCritic:
         What is delayed, or belongs to one stage, is averaged over the updates in which it happened, and missing where
         it did not.
         """
-        turns = np.arange(self.updates - self._count, self.updates) % self.needs.policy_every
-        out: dict[str, NDArray[np.float32]] = {}
-        for when, sums in self._sums.items():
-            times = self._counts[when] if isinstance(when, str) else int(np.count_nonzero(turns % when == 0))
-            out |= {name: (total / times).cpu().numpy() for name, total in sums.items() if times}
-            for total in sums.values():
-                total.zero_()  # in place, where a recorded round adds to it
-        self._count, self._counts = 0, dict.fromkeys(self._counts, 0)
-        return dict(sorted(out.items()))
+        return self.meter.read(self.updates)
 
     @torch.no_grad()
     def act(self, obs: NDArray[np.float32], noise: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
@@ -381,9 +355,7 @@ class ActorCritic:
             "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
             "generators": [g.get_state() for g in self.generators],
             "updates": self.updates,
-            "sums": self._sums,
-            "count": self._count,
-            "counts": self._counts,
+            **self.meter.state(),
             "iteration": self.sampler.iteration.state(),
             "phase": self.phase,
             "age": self._age.clone(),
@@ -397,14 +369,10 @@ class ActorCritic:
         for generator, saved in zip(self.generators, state["generators"], strict=True):
             generator.set_state(saved.cpu())
         self.set_phase(state["phase"])
-        self.updates, self._count = state["updates"], state["count"]
-        self._counts = dict(state["counts"])
+        self.updates = state["updates"]
+        self.meter.load_state(state, self.device)
         self.sampler.iteration.load_state(state["iteration"])
         self._age.copy_(state["age"])
-        self._sums = {
-            every: {name: total.to(self.device, copy=True) for name, total in sums.items()}
-            for every, sums in state["sums"].items()
-        }
 
 
 def _turns(needs: Needs) -> tuple[int, ...]:

@@ -88,8 +88,9 @@ def _traced(update: Callable[[Any, Any], None], batch: Any, noise: Any) -> Progr
         return ()
 
     traced = make_fx(flat)(*drawn)
-    graph, held = traced.graph, []
+    graph = traced.graph
     # what the update finds in place, such as weights, becomes an argument: a compiler would take it for constant
+    held: list[Tensor] = []
     named: dict[str, fx.Node] = {}
     first = next(iter(graph.nodes))
     for node in list(graph.nodes):

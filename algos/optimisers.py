@@ -25,7 +25,7 @@ def make_optimiser(
 def apply(optimiser: torch.optim.Optimizer, gradients: Sequence[Tensor]) -> None:
     """One step; while an update is traced (`algos.compiled`), of operations that a compiler can join with others."""
     parameters = optimiser.param_groups[0]["params"]
-    if get_proxy_mode() is not None:  # type: ignore[no-untyped-call]
+    if get_proxy_mode() is not None:
         for p, g in zip(parameters, gradients, strict=True):
             _step(optimiser, p, g)
         return

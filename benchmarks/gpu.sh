@@ -25,8 +25,10 @@ bench() { # NAME OPTIONS...: one measurement, one file
   "$python" -m pytest -q -m gpu tests/test_gpu.py || status=1
   bench captured --packs 1,3,5,10,20
   bench eager --packs 1,5,20 --eager --rounds 3
+  bench compiled --packs 1,5,20 --set compile=true --rounds 3
   bench tf32 --packs 1,5,20 --set tf32=true
   bench quick --profile quick --packs 1,5,20
+  bench quick-compiled --profile quick --packs 1,5,20 --set compile=true
   bench others --algo sac,sac-bc,bc,iql,cql,rlpd,awr,ppo,trpo --packs 5 --rounds 3
   for batch in 256 4096; do
     bench "batch-$batch" --packs 5 --set batch_size=$batch --rounds 3

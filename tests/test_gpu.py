@@ -11,6 +11,7 @@ import torch
 
 from algos.actor_critic import ActorCritic
 from algos.capture import WARMUP
+from algos.compiled import Compiled
 from algos.core import Objective, Phase
 from algos.hindsight import Hindsight
 
@@ -105,6 +106,20 @@ def test_a_graph_samples_rows_that_were_collected_after_it_was_recorded() -> Non
         learner.replay.append(torch.stack([tiny.rows(16, seed=200 + s) for s in tiny.SEEDS]))
         learner.run(20)
     assert tiny.largest_difference(tiny.parameters(eager), tiny.parameters(replayed)) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["awac", "td3", "awr"])
+@pytest.mark.parametrize("capture", [False, True])
+def test_compiled_updates_equal_eager_ones(name: str, capture: bool) -> None:
+    """With stages and delays, too; a graph then replays what was compiled."""
+    eager, compiled = (tiny.learner(name, phase="online", device="cuda", capture=c) for c in (False, capture))
+    compiled.compiled = Compiled(compiled.update, compiled._moving)
+    updates = 2 * eager.sampler.iteration.updates or 50
+    for learner in (eager, compiled):
+        learner.run(updates)
+    assert not compiled.compiled.failed, compiled.take_failure()
+    assert compiled.rounds.captured == capture, compiled.take_failure()
+    assert tiny.largest_difference(tiny.parameters(eager), tiny.parameters(compiled)) < 1e-4
 
 
 # goals that are exchanged in what is sampled, and one-hot actions sampled by the largest of noisy logits

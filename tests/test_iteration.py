@@ -99,14 +99,14 @@ def test_the_switch_begins_a_new_iteration() -> None:
 def test_metrics_of_a_stage_are_means_over_its_own_updates() -> None:
     learner = tiny.learner("awr", settings=TWO_AND_THREE)
     losses: dict[str, list[Tensor]] = {"actor_loss": [], "value_loss": []}
-    log = learner._log
+    add = learner.meter.add
 
-    def told(metrics: Any, every: int = 1) -> None:
-        log(metrics, every)
+    def told(metrics: Any, stage: str | None, every: int = 1) -> None:
+        add(metrics, stage, every)
         for name in losses.keys() & metrics.keys():
             losses[name].append(metrics[name].detach())
 
-    learner._log = told  # type: ignore[method-assign]
+    learner.meter.add = told  # type: ignore[method-assign]
     learner.run(7)
     assert {name: len(values) for name, values in losses.items()} == {"actor_loss": 3, "value_loss": 4}
     metrics = learner.read_metrics()
