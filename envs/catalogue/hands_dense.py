@@ -35,7 +35,6 @@ TASKS = (
     _dense(
         _pen,
         highest=61.0,
-        success_rule="pen within 0.075 m of the target and axes aligned (cosine > 0.95)",
         anchors=(-140.59, 3026.30),
         d4rl_anchors=(96.262799, 3076.8331),  # of episodes that end when the pen is dropped
         horizon=100,
