@@ -125,7 +125,9 @@ def test_mixtures_by_d4rls_names_are_made_of_policies_that_are_there() -> None:
             assert len(made_of) == len({part for part, _ in recipe.parts if part}), name
 
 
-@pytest.mark.parametrize(("name", "steps"), [("halfcheetah", 202_000), ("walker2d", 302_000), ("hopper", 402_000)])
+@pytest.mark.parametrize(
+    ("name", "steps"), [("halfcheetah", 202_000), ("walker2d", 302_000), ("hopper", 402_000), ("ant", 302_000)]
+)
 def test_a_replay_is_as_long_as_d4rls(name: str, steps: int) -> None:
     replay = tasks.get(name).recipes["medium-replay"]
     assert isinstance(replay, MixRecipe)
@@ -134,13 +136,16 @@ def test_a_replay_is_as_long_as_d4rls(name: str, steps: int) -> None:
 
 @pytest.mark.parametrize("task", with_medium(), ids=lambda t: t.short_name)
 def test_what_is_called_medium_is_halfway(task: Task) -> None:
-    """Between a fifth and three fifths of the expert, sampled, and better than what came before it."""
+    """Sampled, between a fifth and three quarters of the expert, and better than what came before it.
+
+    D4RL's own are at .42 (half cheetah), .44 (hopper), .62 (walker) and .80 (ant) of theirs.
+    """
     recipe = task.recipes["medium-replay"]
     assert isinstance(recipe, MixRecipe)
     metas = [load_policy([recipes.policy_file(task, name)])[1] for name, _ in recipe.parts]
     low, high = task.anchors or (0.0, 0.0)
     shares = [(meta["return"] - low) / (high - low) for meta in metas]
-    assert 0.2 < shares[-1] < 0.6
+    assert 0.2 < shares[-1] < 0.75
     assert shares[-1] == max(shares)
     assert all(meta["task"] == task.id for meta in metas)
 

@@ -108,6 +108,7 @@ TASKS = (
         anchors=(-47.46, 5338.18),
         d4rl_anchors=(-325.6, 3879.7),
         recipe=Recipe(clone_updates=500),
+        recipes=_like_d4rl("ant", 0.302, tuple(range(0, 60_001, 20_000))),
         presets={"official": {"awr.policy_std": 0.2}},
     ),
     _runner(
