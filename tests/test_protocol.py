@@ -17,6 +17,7 @@ from toy_run import HORIZON, TASK, experiment, train
 import suite.evaluate
 import suite.protocol
 from algos.actor_critic import ActorCritic
+from algos.meter import Meter
 from algos.policy_file import load_policy
 from algos.replay import Layout, Replay
 from algos.settings import SettingError
@@ -107,14 +108,14 @@ def test_the_normalised_score_where_a_task_has_anchors(tmp_path: Path) -> None:
 
 def test_the_learning_metrics_are_means_since_the_row_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     each: list[np.ndarray[Any, Any]] = []
-    real = ActorCritic._log
+    real = Meter.add
 
-    def log(self: ActorCritic, metrics: Any, every: int = 1) -> None:
-        real(self, metrics, every)
+    def add(self: Meter, metrics: Any, stage: str | None, every: int = 1) -> None:
+        real(self, metrics, stage, every)
         if "actor_loss" in metrics:
             each.append(metrics["actor_loss"].detach().numpy().copy())
 
-    monkeypatch.setattr(ActorCritic, "_log", log)
+    monkeypatch.setattr(Meter, "add", add)
     found = rows(experiment("bc"), tmp_path)
     for seed in (0, 1):
         v = values(found, seed)

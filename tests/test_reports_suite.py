@@ -85,9 +85,9 @@ def test_a_suite_of_the_package_is_resolved_for_the_report() -> None:
     suite = suite_of("awac-fig8-d4rl", "smoke")
     assert (suite.place, suite.metric, len(suite.cells)) == ("AWAC Figure 8", "normalized_score", 24)
     medium = {(c.algo, c.task): c for c in suite.cells if c.dataset == "medium"}
-    assert medium["bear", "halfcheetah-v5"].settings["online_steps"] == 0
-    assert medium["bear", "hopper-v5"].settings is None
-    assert "no 'medium' data" in medium["bear", "hopper-v5"].why_not
+    for task in ("halfcheetah-v5", "hopper-v5", "walker2d-v5"):
+        assert medium["bear", task].settings["online_steps"] == 0
+        assert not medium["bear", task].why_not
 
 
 def number(at: str = "final", value: float = 0.98, **more: Any) -> Printed:
