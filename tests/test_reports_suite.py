@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,18 @@ def test_a_suite_of_the_package_is_resolved_for_the_report() -> None:
     for task in ("halfcheetah-v5", "hopper-v5", "walker2d-v5"):
         assert medium["bear", task].settings["online_steps"] == 0
         assert not medium["bear", task].why_not
+
+
+def test_a_cell_that_cannot_be_is_in_the_suite_with_the_reason(tmp_path: Path) -> None:
+    plan = tmp_path / "mine.toml"
+    plan.write_text(
+        'title = "t"\nseeds = { value = 2, source = "ours" }\n'
+        '[[grid]]\nalgos = ["bc"]\nenvs = ["humanoid", "hopper"]\ndatasets = ["medium"]\n'
+    )
+    possible = {c.task: c for c in suite_of(str(plan), "smoke").cells}
+    assert possible["humanoid-v5"].settings is None
+    assert "'medium'" in possible["humanoid-v5"].why_not
+    assert possible["hopper-v5"].settings is not None
 
 
 def number(at: str = "final", value: float = 0.98, **more: Any) -> Printed:
