@@ -51,7 +51,7 @@ class Compiled:
             self._update(batch, noise, turn)
         else:
             with torch.no_grad():
-                self._programs[kind, turn](*_tensors(batch), *_tensors(noise))
+                self._programs[kind, turn](*_tensors((batch, noise)))
 
     def _prepare(self, batch: Any, noise: Any, turn: int, kind: str | None) -> None:
         """Compile without carrying anything out; where that fails, updates stay eager."""
@@ -60,7 +60,7 @@ class Compiled:
             self._update(batch, noise, turn)  # makes what a program must find in place: optimiser state, metric sums
             program = _traced(lambda b, n: self._update(b, n, turn), batch, noise)
             with torch.no_grad():
-                program(*_tensors(batch), *_tensors(noise))
+                program(*_tensors((batch, noise)))
             self._programs[kind, turn] = program
         except RuntimeError as error:
             self.failed, self._failure = True, f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
@@ -80,14 +80,13 @@ class Compiled:
 
 def _traced(update: Callable[[Any, Any], None], batch: Any, noise: Any) -> Program:
     """The compiled update as a function of the tensors in batch and noise."""
-    drawn = [*_tensors(batch), *_tensors(noise)]
 
     def flat(*tensors: Tensor) -> tuple[()]:
         given = iter(tensors)
         update(_filled(batch, given), _filled(noise, given))
         return ()
 
-    traced = make_fx(flat)(*drawn)
+    traced = make_fx(flat)(*_tensors((batch, noise)))
     graph = traced.graph
     # what the update finds in place, such as weights, becomes an argument: a compiler would take it for constant
     held: list[Tensor] = []
@@ -107,11 +106,11 @@ def _traced(update: Callable[[Any, Any], None], batch: Any, noise: Any) -> Progr
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
-    """All tensors in nested dataclasses and mappings, in order."""
+    """All tensors in nested dataclasses, mappings and pairs, in order."""
     if isinstance(value, Tensor):
         yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
+    elif isinstance(value, Mapping | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
             yield from _tensors(part)
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):

@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -48,19 +49,17 @@ def steps_per_second(task: Task) -> float:
 
 def builds(task: Task, name: str, count: int, keep: bool) -> dict[str, Any]:
     """Seconds, processor seconds, size and fingerprints of `count` builds of a dataset."""
-    own = os.environ.get("MINARI_DATASETS_PATH")
     seconds, cpu, found, size, info = [], [], set(), 0, None
     for number in range(count):
         with tempfile.TemporaryDirectory() as store:
-            os.environ["MINARI_DATASETS_PATH"] = store
-            start, used = time.perf_counter(), processor_seconds()
-            info = recipes.build(task, 0, name=name).info
-            seconds.append(round(time.perf_counter() - start, 1))
-            cpu.append(round(processor_seconds() - used, 1))
+            with mock.patch.dict(os.environ, MINARI_DATASETS_PATH=store):
+                start, used = time.perf_counter(), processor_seconds()
+                info = recipes.build(task, 0, name=name).info
+                seconds.append(round(time.perf_counter() - start, 1))
+                cpu.append(round(processor_seconds() - used, 1))
+                built = minari_store.folder(info.id)
             found.add(info.fingerprint)
-            built = minari_store.folder(info.id)
             size = sum(f.stat().st_size for f in built.rglob("*") if f.is_file())
-            os.environ.pop("MINARI_DATASETS_PATH") if own is None else os.environ.update(MINARI_DATASETS_PATH=own)
             if keep and number == count - 1:
                 shutil.copytree(built, minari_store.folder(info.id), dirs_exist_ok=True)
     if info is None:
