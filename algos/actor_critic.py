@@ -9,7 +9,6 @@ rounds of sampling and update are replayed as a graph (`algos.capture`).
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -18,13 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from algos.actors import acting
 from algos.capture import Rounds
 from algos.compiled import Compiled
 from algos.core import BATCH, ENSEMBLE, LearnerConfig, Metrics, Needs, Noise, Objective, Phase, Stage, Step, row_mean
 from algos.duals import Dual
 from algos.hindsight import Hindsight
 from algos.meter import Meter
-from algos.nets import DeterministicPolicy, GaussianPolicy, Linear, Nets, TwinQ
+from algos.nets import DeterministicPolicy, GaussianPolicy, Nets, TwinQ
 from algos.optimisers import apply, clipped, gradients_of, make_optimiser
 from algos.policy_file import builder
 from algos.replay import Layout, Replay
@@ -313,17 +313,11 @@ class ActorCritic:
         draws = None if noise is None else torch.from_numpy(noise).to(self.device)
         return np.asarray(self.objective.act(self.cfg, self.nets, states, draws).cpu().numpy())
 
-    def final_policy(self) -> nn.Module:
-        """The policy network for observations as they are: a standardisation goes into its first layer, exactly."""
+    def actor(self) -> nn.Module:
+        """What acts, as `algos.actors` saves it, on observations as they are."""
         mean, std = self.sampler.obs_mean, self.sampler.obs_std
-        if mean is None or std is None:
-            return self.nets.policy
-        policy = copy.deepcopy(self.nets.policy)
-        first = next(m for m in policy.modules() if isinstance(m, Linear))
-        with torch.no_grad():
-            first.weight.div_(std[:, None])
-            first.bias.sub_((mean[:, None] * first.weight).sum(-2, keepdim=True))
-        return policy
+        scale = None if mean is None or std is None else (mean, std)
+        return acting(self.objective, self.cfg, self.nets, self.layout.obs_dim, scale)
 
     @torch.no_grad()
     def behaviour_log_prob(self, source: Literal["offline", "online"]) -> NDArray[np.float64] | None:

@@ -329,6 +329,11 @@ class Objective:
     presets: Mapping[str, Preset] = field(default_factory=dict)
 
     @property
+    def acts_by_policy(self) -> bool:
+        """Whether its policy alone says how it acts."""
+        return self.act is _act
+
+    @property
     def default_needs(self) -> Needs:
         """What the registry entry asks for as it stands."""
         return self.needs(with_values(self.Config(), self.settings))

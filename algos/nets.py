@@ -96,9 +96,11 @@ class MLP(nn.Module):
 class GaussianPolicy(nn.Module):
     """tanh mean, state-independent log-std squashed into `log_std_range` (AWAC's code: start at -3, std 0.05)."""
 
+    LOG_STD_RANGE = (-6.0, 0.0)
+
     def __init__(
         self, seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int],
-        log_std_range: tuple[float, float] = (-6.0, 0.0),
+        log_std_range: tuple[float, float] = LOG_STD_RANGE,
     ) -> None:  # fmt: skip
         super().__init__()
         self.mean = MLP((seeds,), (obs_dim, *hidden, action_dim), last_scale=1e-3)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from algos.core import Builder, Family
 from algos.nets import CategoricalPolicy, DeterministicPolicy, GaussianPolicy, SquashedPolicy
 from algos.settings import SettingError
 
-__all__ = ["POLICIES", "builder", "family_of", "load_policy", "save_policy"]
+__all__ = ["POLICIES", "builder", "family_of", "load_policy", "load_stacked", "read_policy", "save_policy"]
 
 POLICIES: dict[
     str, type[GaussianPolicy] | type[SquashedPolicy] | type[DeterministicPolicy] | type[CategoricalPolicy]
@@ -65,27 +65,42 @@ def load_policy(paths: Sequence[Path]) -> tuple[nn.Module, dict[str, Any]]:
 
     Raises `SettingError` when a file is missing, damaged, or not a policy.
     """
-    read = [_read(path) for path in paths]
+    return load_stacked(paths, _policy, ("family", "obs_dim", "action_dim", "hidden", "log_std_range"))
+
+
+def _policy(meta: dict[str, Any], seeds: int) -> nn.Module:
+    policy = POLICIES[meta["family"]](seeds, meta["obs_dim"], meta["action_dim"], tuple(meta["hidden"]))
+    if isinstance(policy, GaussianPolicy) and meta.get("log_std_range"):
+        policy.low, policy.high = meta["log_std_range"]
+    return policy
+
+
+def load_stacked(
+    paths: Sequence[Path], make: Callable[[dict[str, Any], int], nn.Module], shape: Sequence[str]
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The module that `make` builds from the first file's meta and the number of files, with all files' weights.
+
+    `shape` are the entries of meta in which all files must agree. Raises `SettingError` as `load_policy` does.
+    """
+    read = [read_policy(path) for path in paths]
     meta = read[0][0]
-    shape = ("family", "obs_dim", "action_dim", "hidden", "log_std_range")
     try:
-        policy = POLICIES[meta["family"]](len(paths), meta["obs_dim"], meta["action_dim"], tuple(meta["hidden"]))
+        module = make(meta, len(paths))
         if any(m.get(key) != meta.get(key) for m, _ in read for key in shape):
             raise SettingError(f"{', '.join(map(str, paths))}: policies of different shapes cannot be stacked")
-        if isinstance(policy, GaussianPolicy) and meta.get("log_std_range"):
-            policy.low, policy.high = meta["log_std_range"]
         with torch.no_grad():
-            for name, p in policy.named_parameters():
+            for name, p in module.named_parameters():
                 stacked = torch.stack([torch.from_numpy(arrays[name].astype(np.float32)) for _, arrays in read])
                 if stacked.shape != p.shape:  # copy_ would broadcast
                     raise RuntimeError(f"{name} is {tuple(stacked.shape[1:])}, expected {tuple(p.shape[1:])}")
                 p.copy_(stacked)
     except (KeyError, TypeError, RuntimeError) as error:
         raise SettingError(f"{paths[0]}: not a policy file of this suite ({error})") from None
-    return policy, meta
+    return module, meta
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+def read_policy(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    """A file's meta and arrays; raises `SettingError` as `load_policy` does."""
     try:
         with path.open("rb") as f, np.load(f, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

@@ -202,6 +202,12 @@ class Task:
                 package = f"awac-bench[{self.extra}]" if self.extra else "awac-bench"
                 raise SimulatorError(f"{self.short_name} needs {name}: pip install '{package}'") from None
 
+    def normalized(self, returns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Returns placed between the anchors, which the task must have: 0 to 100."""
+        assert self.anchors is not None, self.id
+        low, high = self.anchors
+        return 100.0 * (returns - low) / (high - low)
+
     def reward(self, next_obs: NDArray[Any]) -> NDArray[np.float32]:
         """The paper's reward of arriving in `next_obs` [..., O]: that of the goal, or 0 on success, else -1.
 

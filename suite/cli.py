@@ -10,6 +10,7 @@ import typer
 
 from suite import cli_data_files  # noqa: F401 - adds its commands to `bench data`
 from suite.cli_data import data_app
+from suite.cli_policies import policies_app
 from suite.cli_suite import suite_app
 from suite.options import (
     Algo,
@@ -35,6 +36,7 @@ app = typer.Typer(
     help="Which algorithm makes best use of prior data and then keeps improving online?",
     no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None,
 )  # fmt: skip
+app.add_typer(policies_app)  # nameless: its commands are ours
 app.add_typer(data_app, name="data")
 app.add_typer(suite_app, name="suite")
 new_app = typer.Typer(help="Packages of your own: algorithms, tasks.", no_args_is_help=True, rich_markup_mode=None)

@@ -61,7 +61,7 @@ def cloned(
             progress(f"cloning {min(done + _REPORT_EVERY, updates)}/{updates} updates")
     if not actor_critic.finite().all():
         raise DatasetError("cloning diverged: the policy is not finite")
-    return actor_critic.final_policy()
+    return actor_critic.actor()
 
 
 @contextlib.contextmanager

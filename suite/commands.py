@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import errno
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from suite.estimate import estimate
 from suite.experiment import PROFILES, Experiment
 from suite.hardware import Hardware, device_name, versions
 from suite.lines import say, show
+from suite.outputs import check_writable
 from suite.presets import PAPER, departures
 from suite.protocol import Diverged
 from suite.record import find_runs, read_run, write_json
@@ -100,7 +99,7 @@ def speed(
         "workers": hardware.worker_count(), "load_before": round(os.getloadavg()[0], 2), "versions": versions(),
     }  # fmt: skip
     if out is not None:
-        _check_writable(out)
+        check_writable(out)
     rows = []
     for e in experiments:
         say(f"{e.cell}, {len(e.seeds)} packed seeds, profile {profile}")
@@ -108,18 +107,6 @@ def speed(
     if out is not None:
         write_json(out, {**facts, "overrides": list(overrides), "rounds": rounds, "seconds": seconds, "rows": rows})
     return rows
-
-
-def _check_writable(out: Path) -> None:
-    """Raises `SettingError` where a file cannot be written; its folder is made."""
-    try:
-        if out.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out.parent):
-            pass
-    except OSError as error:
-        raise SettingError(f"--out {out}: {error.strerror}; name a file in a folder you can write to") from None
 
 
 def _counts(option: str, text: str) -> list[int]:

@@ -19,7 +19,7 @@ from envs import tasks
 from suite.experiment import PROFILES, Experiment, Protocol, without_meaning
 from suite.presets import PAPER, chosen
 
-__all__ = ["own_overrides", "parse_list", "parse_seeds", "resolve", "setting_owners", "unused"]
+__all__ = ["own_overrides", "parse_list", "parse_seeds", "resolve", "seed_list", "setting_owners", "unused"]
 
 C = TypeVar("C")
 
@@ -33,18 +33,24 @@ def parse_list(text: str) -> list[str]:
 
 def parse_seeds(text: str) -> tuple[int, ...]:
     """'5' -> 0..4; '3,7,9' -> those; '4-6' -> 4, 5, 6."""
+    if not text.strip().isdigit():
+        return seed_list(text, "a count (5), a list (3,7,9) or a range (4-6)")
+    if not int(text):
+        raise SettingError(f"--seeds {text}: names no seed")
+    return tuple(range(int(text)))
+
+
+def seed_list(text: str, forms: str = "a seed (3), a list (3,7,9) or a range (4-6)") -> tuple[int, ...]:
+    """'3' -> that one; '3,7,9' -> those; '4-6' -> 4, 5, 6; `forms` are what the option takes, for its refusal."""
+    seeds: list[int] = []
     try:
-        if text.strip().isdigit():
-            seeds = list(range(int(text)))
-        else:
-            seeds = []
-            for part in parse_list(text):
-                first, dash, last = part.partition("-")
-                seeds += range(int(first), int(last if dash else first) + 1)
+        for part in parse_list(text):
+            first, dash, last = part.partition("-")
+            seeds += range(int(first), int(last if dash else first) + 1)
     except ValueError:
-        raise SettingError(f"--seeds {text}: give a count (5), a list (3,7,9) or a range (4-6)") from None
+        raise SettingError(f"--seeds {text}: give {forms}") from None
     if not seeds or len(set(seeds)) != len(seeds):
-        raise SettingError(f"--seeds {text}: names {'no seed' if not seeds else 'a seed twice'}")
+        raise SettingError(f"--seeds {text}: names {'a seed twice' if seeds else 'no seed'}")
     return tuple(seeds)
 
 

@@ -29,7 +29,17 @@ class Check:
 
 def examine() -> list[Check]:
     """Run all checks; each catches its own failure, so that one broken package does not hide the rest."""
-    checks: tuple[Callable[[], Check], ...] = (_python, _torch, _cuda, _pandas, _simulator, _minari, _disk, _network)
+    checks: tuple[Callable[[], Check], ...] = (
+        _python,
+        _torch,
+        _cuda,
+        _pandas,
+        _simulator,
+        _drawing,
+        _minari,
+        _disk,
+        _network,
+    )
     out = []
     for check in checks:
         try:
@@ -94,6 +104,15 @@ def _simulator() -> Check:
     if missing:
         return Check("simulator", "warn", "; ".join((found, *missing)), " and ".join(dict.fromkeys(missing.values())))
     return Check("simulator", "ok", found)
+
+
+def _drawing() -> Check:
+    from suite.film import REPAIR, way_of_drawing
+
+    way = way_of_drawing()
+    if way is None:
+        return Check("drawing", "warn", "no OpenGL: `bench video` shows only tasks that draw themselves", REPAIR)
+    return Check("drawing", "ok", f"MuJoCo draws without a display through {way}")
 
 
 def _minari() -> Check:

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from envs.stepping.vector import VectorEnv
 
-__all__ = ["EVAL_SEED", "Collected", "collect", "evaluate"]
+__all__ = ["EVAL_SEED", "FRESH_SEED", "Act", "Collected", "collect", "episode_scores", "evaluate"]
 
 EVAL_SEED = 1_000_000  # initial state of evaluation episode e: reset(seed=EVAL_SEED + e)
+FRESH_SEED = 2_000_000  # the same for policies scored afterwards, in states that no run was judged in
 SUCCESS_SCORES = ("success", "success_any", "success_steps")
-_RESET, _NOISE = 11, 12  # names of random streams
+_RESET, _NOISE, _EPISODE_NOISE = 11, 12, 13  # names of random streams
 
 Act = Callable[[NDArray[np.float32], "NDArray[np.float32] | None"], NDArray[np.float32]]
 
@@ -88,24 +89,41 @@ def evaluate(
     `success` is whether the task has a success rule, without which there are no such scores; `goal` whether it has
     goals, where the last step's reward says how close an episode came to its own.
     """
+    scores = episode_scores(env, act, seeds, episodes, horizon, success=success, goal=goal)
+    return {name: values.mean(axis=1) for name, values in scores.items()}
+
+
+def episode_scores(
+    env: VectorEnv, act: Act, seeds: int, episodes: int, horizon: int, first: int = EVAL_SEED, sample: bool = False,
+    success: bool = True, goal: bool = False,
+) -> dict[str, NDArray[np.float64]]:  # fmt: skip
+    """What `evaluate` averages, each [S, episodes]; episode e starts from reset(seed=first + e).
+
+    `sample` acts by samples instead of modes. Their noise follows from the episode's reset seed, so that neither the
+    number of environments nor that of episodes changes an episode.
+    """
     lanes = env.count // seeds
-    waves = -(-episodes // lanes)
-    scores = [_wave(env, act, seeds, EVAL_SEED + w * lanes, horizon) for w in range(waves)]
+    waves = range(first, first + episodes, lanes)
+    scores = [_wave(env, act, seeds, start, horizon, sample) for start in waves]
     joined = {name: np.concatenate([w[name] for w in scores], axis=1)[:, :episodes] for name in scores[0]}
     unwanted = {*(() if success else SUCCESS_SCORES), *(() if goal else ("final_reward",))}
-    return {name: values.mean(axis=1) for name, values in joined.items() if name not in unwanted}
+    return {name: values for name, values in joined.items() if name not in unwanted}
 
 
-def _wave(env: VectorEnv, act: Act, seeds: int, first: int, horizon: int) -> dict[str, NDArray[np.float64]]:
+def _wave(
+    env: VectorEnv, act: Act, seeds: int, first: int, horizon: int, sample: bool
+) -> dict[str, NDArray[np.float64]]:
     """One episode in every lane: [S, lanes] per score."""
     lanes = env.count // seeds
-    obs = env.reset([first + lane for _ in range(seeds) for lane in range(lanes)])
+    resets = range(first, first + lanes)
+    noise = _episode_noise(resets, horizon, env.action_space.shape[0]) if sample else None
+    obs = env.reset([*resets] * seeds)
     running = np.ones(env.count, bool)
     last = np.zeros(env.count, bool)
     ever = np.zeros(env.count, bool)
     total, hits, length, reward = np.zeros((4, env.count))
-    for _ in range(horizon):
-        action = act(obs.reshape(seeds, lanes, -1), None)
+    for t in range(horizon):
+        action = act(obs.reshape(seeds, lanes, -1), None if noise is None else np.stack([noise[t]] * seeds))
         step = env.step(action.reshape(env.count, -1))
         total += np.where(running, step.reward, 0.0)
         reward = np.where(running, step.reward, reward)
@@ -122,3 +140,10 @@ def _wave(env: VectorEnv, act: Act, seeds: int, first: int, horizon: int) -> dic
         "final_reward": reward,
     }  # fmt: skip
     return {name: values.astype(np.float64).reshape(seeds, lanes) for name, values in out.items()}
+
+
+def _episode_noise(resets: range, horizon: int, action_dim: int) -> NDArray[np.float32]:
+    """Standard normal noise [T, lanes, A], one stream per episode."""
+    draws = [np.random.default_rng([_EPISODE_NOISE, seed]).standard_normal((horizon, action_dim), np.float32)
+             for seed in resets]  # fmt: skip
+    return np.stack(draws, axis=1)

@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 from algos.actor_critic import ActorCritic
-from algos.nets import GaussianPolicy
-from algos.policy_file import family_of, save_policy
+from algos.actors import meta_of
+from algos.policy_file import save_policy
 from algos.replay import Replay
 from envs.data.datasets import Transitions
 from envs.stepping.vector import VectorEnv
@@ -218,8 +218,7 @@ class Runner:
                 task.success is not None, task.goal is not None,
             )  # fmt: skip
         if task.anchors is not None:
-            low, high = task.anchors
-            scores["normalized_score"] = 100.0 * (scores["return"] - low) / (high - low)
+            scores["normalized_score"] = task.normalized(scores["return"])
         self.at.final = scores
         self._record(scores)
         self.at.evaluated = point
@@ -273,23 +272,19 @@ class Runner:
         self.checkpoints.drop_chunks()
 
     def _save_policies(self, folder: Path) -> None:
-        """One file per finite seed, where the method has a policy of its own: some act by further networks."""
-        if not isinstance(self.needs.policy, str):
-            return
+        """One file per finite seed, of what acts."""
         folder.mkdir(exist_ok=True, parents=True)
-        e, policy = self.experiment, self.learner.final_policy()
+        e, actor = self.experiment, self.learner.actor()
         meta: dict[str, Any] = {
-            "family": family_of(policy), "obs_dim": self.layout.obs_dim, "action_dim": self.layout.action_dim,
+            **meta_of(actor), "obs_dim": self.layout.obs_dim, "action_dim": self.layout.action_dim,
             "hidden": e.learner.hidden, "task": e.task.id, "algo": e.algo, "profile": e.profile,
         }  # fmt: skip
-        if self.needs.log_std_range is not None and isinstance(policy, GaussianPolicy):
-            meta["log_std_range"] = self.needs.log_std_range
         kept = {}
         for k, seed in enumerate(e.seeds):
             if self.at.diverged[k]:
                 continue
             scores = {name: float(v[k]) for name, v in self.at.final.items()}
-            save_policy(folder / f"seed-{seed}.npz", policy, k, {**meta, "seed": seed, **scores})
+            save_policy(folder / f"seed-{seed}.npz", actor, k, {**meta, "seed": seed, **scores})
             kept[f"seed-{seed}.npz"] = scores
         write_json(folder / "policy.json", {**meta, "files": kept})
 

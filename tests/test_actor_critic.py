@@ -251,7 +251,7 @@ def test_without_prior_data_nothing_is_standardised(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_final_policy_acts_on_observations_as_they_are(family: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_actor_acts_on_observations_as_they_are(family: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same actions as the learner's own, to the last digits of float64."""
     learner = standardising(monkeypatch, family)
     assert learner.sampler.obs_mean is not None
@@ -266,7 +266,7 @@ def test_the_final_policy_acts_on_observations_as_they_are(family: Any, monkeypa
             p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(0)))
     before = {name: p.clone() for name, p in learner.nets.policy.named_parameters()}
     obs = far_off(40, seed=5)[:, :OBS].double().expand(S, -1, -1)
-    final = learner.final_policy()
+    final = learner.actor()
     ours, theirs = learner.nets.policy(learner.sampler.scaled(obs)), final(obs)
     torch.testing.assert_close(theirs.mode, ours.mode, rtol=0, atol=1e-11)
     torch.testing.assert_close(theirs.std, ours.std, rtol=1e-11, atol=0)
@@ -276,6 +276,6 @@ def test_the_final_policy_acts_on_observations_as_they_are(family: Any, monkeypa
     torch.testing.assert_close(theirs.mode, expected, rtol=0, atol=1e-11)
 
 
-def test_the_final_policy_is_the_policy_where_nothing_is_standardised() -> None:
+def test_the_actor_is_the_policy_where_nothing_is_standardised() -> None:
     learner = tiny.learner("td3")
-    assert learner.final_policy() is learner.nets.policy
+    assert learner.actor() is learner.nets.policy

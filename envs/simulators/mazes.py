@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 
 import farama_notifications  # type: ignore[import-untyped]
 import gymnasium
+import mujoco
 import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
@@ -48,6 +49,7 @@ class AntMazeEnv(gymnasium.Env[Obs, Action]):
             render_mode=render_mode,
             maze_map=maze_maps.cells(maze, anywhere),
             include_cfrc_ext_in_observation=False,  # as in ant-v5 here
+            default_camera_config=_above(maze),
         )
         Path(self._maze.tmp_xml_file_path).unlink(missing_ok=True)  # read by now, and otherwise never removed
         self.render_mode = render_mode
@@ -67,6 +69,13 @@ class AntMazeEnv(gymnasium.Env[Obs, Action]):
 
     def close(self) -> None:
         self._maze.close()
+
+
+def _above(maze: str) -> dict[str, Any]:
+    """A camera that sees the whole maze, whose cells are four metres wide, from above."""
+    rows = maze_maps.MAPS[maze]
+    distance = 5.0 * max(len(rows), *map(len, rows))
+    return {"type": mujoco.mjtCamera.mjCAMERA_FREE, "lookat": np.zeros(3), "distance": distance, "elevation": -90.0}
 
 
 def _flat(parts: dict[str, Obs]) -> Obs:

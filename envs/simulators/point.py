@@ -30,15 +30,18 @@ STEP = 0.05  # seconds
 PUSH, DRAG = 4.0, 1.0  # acceleration of a full push; deceleration per unit of velocity
 STIFFNESS, DAMPING = 6.0, 3.0  # of the controller
 EPISODES, HORIZON, NOISE, SEED = 60, 100, 0.2, 700  # of a recording
+PIXELS = 240  # sides of a picture
 
 
 class PointReachEnv(gymnasium.Env[Array, NDArray[np.float32]]):
     """See the module; episodes are cut by gymnasium's time limit and never end otherwise."""
 
+    metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / STEP)}  # noqa: RUF012 - as gymnasium declares it
     observation_space = Box(-np.inf, np.inf, (6,), np.float64)
     action_space = Box(-1.0, 1.0, (2,), np.float32)
 
-    def __init__(self) -> None:
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
         self.position, self.velocity, self.goal = np.zeros(2), np.zeros(2), np.zeros(2)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
@@ -54,6 +57,18 @@ class PointReachEnv(gymnasium.Env[Array, NDArray[np.float32]]):
         self.position = np.clip(moved, -1.0, 1.0)
         self.velocity = np.where(moved == self.position, self.velocity, 0.0)
         return self._observation(), -float(np.linalg.norm(self.goal - self.position)), False, False, {}
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """The box with the goal in green and the point in blue [240, 240, 3], where `render_mode` is "rgb_array"."""
+        if self.render_mode is None:
+            return None
+        axis = np.linspace(-1.05, 1.05, PIXELS)
+        across, up = np.meshgrid(axis, axis[::-1])
+        picture = np.full((PIXELS, PIXELS, 3), 255, np.uint8)
+        picture[np.maximum(abs(across), abs(up)) > 1] = 200
+        for centre, radius, colour in ((self.goal, 0.08, (90, 180, 110)), (self.position, 0.05, (0, 90, 180))):
+            picture[np.hypot(across - centre[0], up - centre[1]) < radius] = colour
+        return picture
 
     def missing(self, obs: Array, state: Mapping[str, Any]) -> str:
         return ""

@@ -1,0 +1,64 @@
+"""`bench eval`, `video` and `export`: parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from suite.options import AsJson, Workers, print_rows
+
+policies_app = typer.Typer(rich_markup_mode=None)
+
+Runs = Annotated[list[Path], typer.Argument(help="Run folders, folders of them, or policy files (.npz).")]
+Seeds = Annotated[str | None, typer.Option(help="Which seeds, e.g. 0 or 0,2 or 0-4; default: all.")]
+At = Annotated[
+    str, typer.Option(help="final, all, or the steps of evaluations whose policies were kept, e.g. --at=-5000,0,final.")
+]
+
+
+@policies_app.command("eval")
+def eval_(
+    runs: Runs,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes of each policy.")] = 100,
+    seeds: Seeds = None, at: At = "final",
+    sample: Annotated[bool, typer.Option("--sample", help="Sampled actions instead of the policy's mode.")] = False,
+    own_states: Annotated[
+        bool, typer.Option("--own-states", help="Start where the run's own evaluations did, to repeat them.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="CSV to write for `bench report --input`.")] = None,
+    workers: Workers = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Score the policies of finished runs once more, in states that chose nothing, with intervals."""
+    from suite import policy_commands
+
+    print_rows(policy_commands.evaluate(runs, episodes, seeds, at, sample, own_states, out, workers), as_json)
+
+
+@policies_app.command()
+def video(
+    runs: Runs,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes, one after the other.")] = 3,
+    seeds: Annotated[str | None, typer.Option(help="Which seeds, e.g. 0-4; default: the first of every run.")] = None,
+    at: At = "final",
+    out: Annotated[Path, typer.Option(help="File: .webp, .gif, or .mp4 (extra `video`).")] = Path("video.webp"),
+) -> None:  # fmt: skip
+    """Film policies side by side on the same initial states; needs no display."""
+    from suite import policy_commands
+
+    typer.echo(policy_commands.video(runs, episodes, seeds, at, out))
+
+
+@policies_app.command()
+def export(
+    runs: Runs,
+    to: Annotated[str, typer.Option(help="onnx (extra `export`) or torch (an exported program, .pt2).")] = "onnx",
+    seeds: Seeds = None, at: At = "final",
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("exported"),
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Write policies for other programs, compared with the originals, each with a text on how to feed it."""
+    from suite import policy_commands
+
+    print_rows(policy_commands.export(runs, to, seeds, at, out), as_json)

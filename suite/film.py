@@ -1,0 +1,194 @@
+"""Policies at work, side by side on the same initial states, as a video; drawn without a display."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from algos.settings import SettingError
+from envs import outside
+from envs.discrete import boxed
+from envs.task import SimulatorError, Task
+from suite.demonstrator import act
+from suite.evaluate import FRESH_SEED
+from suite.lines import say
+from suite.outputs import replacing
+from suite.trained import Trained
+
+__all__ = ["FORMATS", "REPAIR", "film", "way_of_drawing"]
+
+FORMATS = (".mp4", ".webp", ".gif")
+FPS = 25  # at most: simulators of 100 steps per second are shown in every fourth
+PAUSE = 0.6  # seconds that an episode's last picture stays
+SAY_STEPS = 250  # between signs of life: without a GPU a step takes up to a second
+BAR = 22  # pixels above each panel for its label
+SIZES = {1: 480, 2: 400, 4: 320}  # up to so many panels -> height of one; else the smallest
+SMALLEST, MOST = 240, 16
+REPAIR = "apt install libegl1 libgl1-mesa-dri, or set MUJOCO_GL to egl, osmesa or glfw"
+_WAYS = ("egl", "osmesa", "glfw")
+_PROBE = (
+    "import mujoco; m = mujoco.MjModel.from_xml_string('<mujoco><worldbody><geom size=\".1\"/></worldbody></mujoco>')\n"
+    "d = mujoco.MjData(m); mujoco.mj_forward(m, d); r = mujoco.Renderer(m, 32, 32); r.update_scene(d); r.render()"
+)
+_INK, _GOOD, _PAPER = (30, 30, 30), (0, 120, 60), (255, 255, 255)
+
+
+def way_of_drawing() -> str | None:
+    """The MUJOCO_GL by which MuJoCo draws here without a display: the one that is set, or the first that works.
+
+    Each is tried in a process of its own, because a driver that fails can take its process with it.
+    """
+    chosen = os.environ.get("MUJOCO_GL")
+    for way in (chosen,) if chosen else _WAYS:
+        tried = subprocess.run(
+            [sys.executable, "-c", _PROBE], env={**os.environ, "MUJOCO_GL": way}, capture_output=True, check=False
+        )
+        if tried.returncode == 0:
+            return way
+    return None
+
+
+def _can_draw(task: Task) -> bool:
+    """Whether the task's environment makes pictures."""
+    with contextlib.closing(outside.make(task.id)) as env:
+        return "rgb_array" in (env.metadata.get("render_modes") or ())
+
+
+def film(shown: Sequence[Trained], episodes: int, out: Path) -> None:
+    """Write a video of every policy in `shown`, all seeds, in `episodes` common initial states.
+
+    The suffix of `out` is one of `FORMATS`. Raises `SettingError` where there is nothing to draw or too much,
+    `SimulatorError` where this machine cannot draw.
+    """
+    tasks = {one.task.id: one.task for one in shown}
+    if len(tasks) > 1:
+        raise SettingError(f"one video shows one task, and these are of {', '.join(tasks)}: name the runs of one")
+    (task,) = tasks.values()
+    players = [(one, k) for one in shown for k in range(len(one.seeds))]
+    if len(players) > MOST:
+        raise SettingError(f"{len(players)} policies in one picture; up to {MOST} fit: choose by --seeds or --at")
+    task.check_simulator()
+    if "mujoco" in task.simulator:
+        way = way_of_drawing()
+        if way is None:
+            raise SimulatorError(f"no OpenGL here to draw with: {REPAIR}")
+        os.environ["MUJOCO_GL"] = way  # before anything imports mujoco
+    if not _can_draw(task):
+        raise SettingError(f"{task.id} draws no pictures: its environment has no render mode rgb_array")
+    panels = [_Panel(one, k, task) for one, k in players]
+    try:
+        every = max(1, math.ceil(panels[0].rate / FPS))
+        _write(_pictures(panels, episodes, every, task.horizon), out, panels[0].rate / every)
+    finally:
+        for panel in panels:
+            panel.env.close()
+
+
+class _Panel:
+    """One policy in its environment."""
+
+    def __init__(self, trained: Trained, k: int, task: Task) -> None:
+        self.env: gymnasium.Env[Any, Any] = boxed(outside.make(task.id, render_mode="rgb_array"))
+        self.task = task
+        self.rate = float(self.env.metadata.get("render_fps") or FPS)
+        self.policy = trained.alone(k)
+        moment = "" if trained.at == "final" else f" at {int(trained.at):,}"
+        self.label = f"{trained.algo}, seed {trained.seeds[k]}{moment}"
+        self.obs = np.zeros(task.obs_dim, np.float32)
+        self.total, self.ended, self.success = 0.0, False, False
+
+    def reset(self, seed: int) -> None:
+        obs, _ = self.env.reset(seed=seed)
+        self.obs = np.asarray(obs, np.float32)
+        self.total, self.ended, self.success = 0.0, False, False
+
+    def step(self) -> None:
+        if self.ended:
+            return
+        action = act(self.policy, self.obs[None])[0]
+        obs, reward, terminated, truncated, _ = self.env.step(np.clip(action, -1.0, 1.0))
+        self.obs = np.asarray(obs, np.float32)
+        self.total += float(reward)
+        self.success = self.task.success is not None and bool(self.task.success(self.obs))
+        self.ended = bool(terminated or truncated)
+
+    def draw(self, height: int) -> Image.Image:
+        """The scene under a bar with label and return, which is green while the episode counts as a success."""
+        scene = Image.fromarray(np.asarray(self.env.render(), np.uint8))
+        scene = scene.resize((round(scene.width * height / scene.height), height), Image.Resampling.LANCZOS)
+        panel = Image.new("RGB", (scene.width, height + BAR), _PAPER)
+        panel.paste(scene, (0, BAR))
+        pen, ink = ImageDraw.Draw(panel), _GOOD if self.success else _INK
+        font = ImageFont.load_default(13)
+        pen.text((6, 3), self.label, ink, font)
+        score = f"{'success, ' if self.success else ''}return {self.total:.0f}"
+        pen.text((scene.width - 6, 3), score, ink, font, anchor="ra")
+        return panel
+
+
+def _pictures(panels: Sequence[_Panel], episodes: int, every: int, horizon: int) -> Iterator[Image.Image]:
+    """Each `every`-th step of all panels, episode after episode; an ended one keeps its last picture."""
+    height = next((size for most, size in SIZES.items() if len(panels) <= most), SMALLEST)
+    for episode in range(episodes):
+        say(f"episode {episode + 1}/{episodes}, of up to {horizon:,} steps")
+        for panel in panels:
+            panel.reset(FRESH_SEED + episode)
+        picture = _grid([p.draw(height) for p in panels])
+        yield picture
+        for t in range(1, horizon + 1):
+            if t % SAY_STEPS == 0:
+                say(f"step {t:,}/{horizon:,}")
+            for panel in panels:
+                panel.step()
+            over = all(p.ended for p in panels)
+            if t % every == 0 or over:
+                picture = _grid([p.draw(height) for p in panels])
+                yield picture
+            if over:
+                break
+        for _ in range(round(PAUSE * panels[0].rate / every)):
+            yield picture
+
+
+def _grid(panels: Sequence[Image.Image]) -> Image.Image:
+    """Panels row by row; sides are even, as video codecs want them."""
+    columns = math.ceil(math.sqrt(len(panels)))
+    rows = -(-len(panels) // columns)
+    width, height = panels[0].size
+    whole = Image.new("RGB", (width * columns // 2 * 2, height * rows // 2 * 2), _PAPER)
+    for n, panel in enumerate(panels):
+        whole.paste(panel, (n % columns * width, n // columns * height))
+    return whole
+
+
+def _write(pictures: Iterator[Image.Image], out: Path, rate: float) -> None:
+    first = next(pictures)
+    with replacing(out) as new:
+        if out.suffix == ".mp4":
+            _mp4(first, pictures, new, rate)
+        else:
+            how: dict[str, Any] = {"quality": 80, "method": 2} if out.suffix == ".webp" else {}
+            first.save(new, save_all=True, append_images=pictures, duration=round(1000 / rate), loop=0, **how)
+
+
+def _mp4(first: Image.Image, rest: Iterator[Image.Image], path: Path, rate: float) -> None:
+    from imageio_ffmpeg import write_frames
+
+    sink = write_frames(str(path), first.size, fps=rate, macro_block_size=2, quality=7)
+    sink.send(None)  # starts ffmpeg
+    try:
+        for picture in itertools.chain((first,), rest):
+            sink.send(np.ascontiguousarray(picture))
+    finally:
+        sink.close()

@@ -1,0 +1,65 @@
+"""What `bench eval`, `video` and `export` do with the policies of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from algos.settings import SettingError
+from suite import export as exporting
+from suite import film
+from suite import rescore as rescoring
+from suite.config import seed_list
+from suite.hardware import Hardware
+from suite.lines import say
+from suite.outputs import check_writable
+from suite.trained import find
+
+__all__ = ["evaluate", "export", "video"]
+
+
+def evaluate(
+    runs: Sequence[Path], episodes: int, seeds: str | None, at: str, sample: bool, own_states: bool, out: Path | None,
+    workers: int | None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """One row per policy; `out` gets the means as a CSV for `bench report --input`."""
+    found = find(runs, at, _wanted(seeds))
+    if out is not None:
+        if alone := [str(one.where) for one in found if one.run is None]:
+            raise SettingError(f"--out: {alone[0]} is a file of its own, and only scores of runs have a step")
+        check_writable(out)
+    count, done = Hardware(workers=workers).worker_count(), []
+    for one in found:
+        say(f"{one.algo} on {one.task.short_name}, {one.name}, {one.at}: {episodes} episodes")
+        done.append(rescoring.rescore(one, episodes, sample, own_states, count))
+    if out is not None:
+        rescoring.tidy(out, done)
+    return rescoring.table(done)
+
+
+def video(runs: Sequence[Path], episodes: int, seeds: str | None, at: str, out: Path) -> Path:
+    """Film policies side by side; of every run the first seed unless `seeds` are given."""
+    if out.suffix not in film.FORMATS:
+        raise SettingError(f"--out {out}: a video's name ends in {', '.join(film.FORMATS)}")
+    if out.suffix == ".mp4" and find_spec("imageio_ffmpeg") is None:
+        raise SettingError(f"--out {out}: mp4 needs ffmpeg: pip install 'awac-bench[video]', or name a .webp or .gif")
+    check_writable(out)
+    film.film(find(runs, at, _wanted(seeds), first_only=seeds is None), episodes, out)
+    return out
+
+
+def export(runs: Sequence[Path], kind: str, seeds: str | None, at: str, out: Path) -> list[dict[str, Any]]:
+    """Write policies for other programs into the folder `out`; one row per file.
+
+    Raises `SettingError` at the first policy that the format cannot hold; files written before it stay.
+    """
+    exporting.check_kind(kind)
+    found = find(runs, at, _wanted(seeds))
+    check_writable(out / "x")
+    return [exporting.export(one, k, kind, out) for one in found for k in range(len(one.seeds))]
+
+
+def _wanted(seeds: str | None) -> tuple[int, ...] | None:
+    return None if seeds is None else seed_list(seeds)

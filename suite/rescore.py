@@ -1,0 +1,95 @@
+"""Policies scored once more: over as many episodes as one likes, in states that chose nothing."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.stepping.vector import VectorEnv
+from suite.evaluate import EVAL_SEED, FRESH_SEED, episode_scores
+from suite.outputs import replacing
+from suite.record import COLUMNS, SCORE_UNITS, Row, read_run
+from suite.trained import FINAL, Trained, act_of
+from suite.worth import interval
+
+__all__ = ["Rescored", "rescore", "table", "tidy"]
+
+MOST_LANES = 20  # environments per seed
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """Policies with their scores [S, episodes] by name."""
+
+    trained: Trained
+    scores: dict[str, NDArray[np.float64]]
+    sampled: bool
+
+
+def rescore(trained: Trained, episodes: int, sample: bool, own_states: bool, workers: int) -> Rescored:
+    """Play `episodes` from states of `bench eval`'s own, or from those of the run's evaluations.
+
+    Every policy of a task sees the same states; neither their number nor `workers` changes an episode.
+    """
+    task, seeds = trained.task, len(trained.seeds)
+    first = EVAL_SEED if own_states else FRESH_SEED
+    with VectorEnv(task.id, seeds * min(episodes, MOST_LANES), workers) as env:
+        scores = episode_scores(
+            env, act_of(trained.actor), seeds, episodes, task.horizon, first, sample,
+            task.success is not None, task.goal is not None,
+        )  # fmt: skip
+    if task.anchors is not None:
+        scores["normalized_score"] = task.normalized(scores["return"])
+    return Rescored(trained, scores, sample)
+
+
+def table(rescored: Sequence[Rescored]) -> list[dict[str, Any]]:
+    """One row per policy: its headline score with a 95 % interval over episodes, and what its run recorded."""
+    return [_row(one, k) for one in rescored for k in range(len(one.trained.seeds))]
+
+
+def _row(one: Rescored, k: int) -> dict[str, Any]:
+    trained, metric = one.trained, one.trained.task.headline
+    values = one.scores[metric][k]
+    share = metric == "success"
+    spread = float(values.std(ddof=1)) if len(values) > 1 else math.nan
+    low, high = interval(float(values.mean()), spread, len(values), share)
+    digits = 2 if share else 0
+    recorded = trained.metas[k].get(metric)
+    row = {
+        "task": trained.task.short_name, "algo": trained.algo, "run": trained.name, "seed": trained.seeds[k],
+        "at": trained.at, "actions": "sample" if one.sampled else "mode", "episodes": len(values), "metric": metric,
+        "score": round(float(values.mean()), digits + 1),
+        "95 %": f"{low:.{digits}f} to {high:.{digits}f}" if math.isfinite(low) else "-",
+        "recorded": "-" if recorded is None else round(recorded, digits + 1),
+    }  # fmt: skip
+    others = (name for name in SCORE_UNITS if name in one.scores and name != metric)
+    return row | {name: round(float(one.scores[name][k].mean()), 3) for name in others}
+
+
+def tidy(path: Path, rescored: Iterable[Rescored]) -> None:
+    """Write the means as `bench report --input` reads them; of runs, whose place on the calendar is known."""
+    with replacing(path) as new, new.open("w", newline="") as f:
+        out = csv.writer(f, lineterminator="\n")
+        out.writerow(("algo", "env", *COLUMNS))
+        for one in rescored:
+            phase, env_step, update = _moment(one.trained)
+            for k, seed in enumerate(one.trained.seeds):
+                for name, values in one.scores.items():
+                    row = Row(seed, phase, env_step, update, name, float(values[k].mean()))
+                    out.writerow((one.trained.algo, one.trained.task.id, *row.line().rstrip().split(",")))
+
+
+def _moment(trained: Trained) -> tuple[str, int, int]:
+    """Phase, step and update of the evaluation that the policies are of."""
+    assert trained.run is not None
+    rows = read_run(trained.where).rows
+    wanted = rows[-1].env_step if trained.at == FINAL else int(trained.at)
+    return next((r.phase, r.env_step, r.update) for r in reversed(rows) if r.env_step == wanted)

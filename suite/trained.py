@@ -1,0 +1,131 @@
+"""Policies that runs have left, found and loaded: what `bench eval`, `video` and `export` work on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from algos.actors import load_actor
+from algos.policy_file import read_policy
+from algos.settings import SettingError, nearest
+from envs import tasks
+from envs.task import Task
+from suite.config import parse_list
+from suite.lines import say
+from suite.record import RecordError, Run, find_runs, read_facts
+
+__all__ = ["FINAL", "Trained", "act_of", "find"]
+
+FINAL = "final"
+EVERY = "all"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Policies of one run at one evaluation, or one policy from a file of its own, stacked by seed."""
+
+    where: Path  # the run's folder, or the file
+    algo: str
+    task: Task
+    at: str  # "final", or the step of the evaluation after which `bench run --keep-policies` kept them
+    seeds: tuple[int, ...]
+    files: tuple[Path, ...]
+    actor: nn.Module  # obs [S, B, O] -> what has `mode` and `sample`
+    metas: tuple[dict[str, Any], ...]  # of each file, the scores of its own evaluation in it
+    run: Run | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the run folder, or of the file."""
+        return self.where.stem if self.run is None else self.where.name
+
+    def alone(self, k: int) -> nn.Module:
+        """The policy of seed number k by itself."""
+        return load_actor([self.files[k]])[0]
+
+
+def find(
+    places: Sequence[Path], at: str = FINAL, seeds: Sequence[int] | None = None, first_only: bool = False
+) -> list[Trained]:
+    """The policies of every run below `places`, and of policy files among them; `at` are steps, "final" or "all".
+
+    They are those of `seeds`, None: of all that a run has; or with `first_only`, of the first of them.
+
+    What has none to show is said on stderr: unfinished runs, seeds that diverged. Raises `RecordError` when nothing
+    is left, `SettingError` when a file holds no policy.
+    """
+    found: list[Trained] = []
+    for place in places:
+        if place.suffix == ".npz":
+            found.append(_file(place))
+            continue
+        for folder in find_runs(place):
+            found += _of_run(read_facts(folder), at, seeds, first_only)
+    if not found:
+        raise RecordError(f"{', '.join(map(str, places))}: no policies; a run leaves them when it has finished")
+    return found
+
+
+def _file(path: Path) -> Trained:
+    actor, meta = load_actor([path])
+    task = tasks.get(str(meta.get("task")))
+    seed = int(meta.get("seed", 0))
+    return Trained(path, str(meta.get("algo", path.stem)), task, FINAL, (seed,), (path,), actor, (meta,))
+
+
+def _of_run(run: Run, at: str, wanted: Sequence[int] | None, first_only: bool) -> list[Trained]:
+    task = tasks.get(run.task)
+    rule = run.run.get("success_rule", task.success_rule)
+    if rule != task.success_rule:
+        raise RecordError(f"{run.path}: was judged by the rule {rule!r}, and {task.id} now has {task.success_rule!r}")
+    seeds = [s for s in run.seeds if wanted is None or s in wanted]
+    if not seeds:
+        say(f"{run.path}: none of these seeds; it has {', '.join(map(str, run.seeds))}")
+        return []
+    out = []
+    for moment, folder in _moments(run, at):
+        files = {seed: folder / f"seed-{seed}.npz" for seed in seeds}
+        here = {seed: path for seed, path in files.items() if path.is_file()}
+        if absent := sorted(files.keys() - here.keys()):
+            why = "diverged" if here or run.finished else f"no policy yet, the run is {run.status.get('state')}"
+            say(f"{run.path}, {moment}: seed {', '.join(map(str, absent))}: {why}")
+        if first_only:
+            here = dict(list(here.items())[:1])
+        if here:
+            actor, _ = load_actor([*here.values()])
+            metas = tuple(read_policy(path)[0] for path in here.values())
+            out.append(Trained(run.path, run.algo, task, moment, tuple(here), tuple(here.values()), actor, metas, run))
+    return out
+
+
+def _moments(run: Run, at: str) -> list[tuple[str, Path]]:
+    """Names and folders of the evaluations that are asked for; all that were kept hold the final one."""
+    folder = run.path / "policy"
+    kept = {p.name.removeprefix("at").removeprefix("+"): p for p in folder.glob("at*") if p.is_dir()}
+    steps = sorted(kept, key=int)
+    known, places = [*steps, FINAL], {**kept, FINAL: folder}
+    names = (steps or [FINAL]) if at == EVERY else [part.removeprefix("+") for part in parse_list(at)]
+    for name in names:
+        if name not in places:
+            more = "" if kept else " (`bench run --keep-policies` keeps those of every evaluation)"
+            raise SettingError(f"--at {name}: {run.path} has no policies of that step; {nearest(name, known)}{more}")
+    return [(name, places[name]) for name in names]
+
+
+def act_of(actor: nn.Module) -> Callable[[NDArray[np.float32], NDArray[np.float32] | None], NDArray[np.float32]]:
+    """As `ActorCritic.act`: obs [S, n, O] and noise [S, n, A], or None for modes -> actions [S, n, A]."""
+
+    @torch.no_grad()
+    def act(obs: NDArray[np.float32], noise: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        dist = actor(torch.from_numpy(obs))
+        action = dist.mode if noise is None else dist.sample(torch.from_numpy(noise))[0]
+        return np.asarray(action.numpy())
+
+    return act
