@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from envs.stepping.vector import VectorEnv
 from suite.evaluate import EVAL_SEED, FRESH_SEED, episode_scores
 from suite.outputs import replacing
+from suite.protocol import MOST_LANES
 from suite.record import COLUMNS, SCORE_UNITS, Row, read_run
 from suite.trained import FINAL, Trained, act_of
 from suite.worth import interval
 
 __all__ = ["Rescored", "rescore", "table", "tidy"]
-
-MOST_LANES = 20  # environments per seed
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ def rescore(trained: Trained, episodes: int, sample: bool, own_states: bool, wor
     Every policy of a task sees the same states; neither their number nor `workers` changes an episode.
     """
     task, seeds = trained.task, len(trained.seeds)
+    task.check_simulator()
     first = EVAL_SEED if own_states else FRESH_SEED
     with VectorEnv(task.id, seeds * min(episodes, MOST_LANES), workers) as env:
         scores = episode_scores(
@@ -74,17 +74,26 @@ def _row(one: Rescored, k: int) -> dict[str, Any]:
     return row | {name: round(float(one.scores[name][k].mean()), 3) for name in others}
 
 
-def tidy(path: Path, rescored: Iterable[Rescored]) -> None:
-    """Write the means as `bench report --input` reads them; of runs, whose place on the calendar is known."""
+def tidy(path: Path, rescored: Sequence[Rescored]) -> None:
+    """Write the means as `bench report --input` reads them; of runs, whose place on the calendar is known.
+
+    Runs of one algorithm on one task are told apart by their names.
+    """
+    runs: dict[tuple[str, str], set[Path]] = {}
+    for one in rescored:
+        runs.setdefault((one.trained.algo, one.trained.task.id), set()).add(one.trained.where)
     with replacing(path) as new, new.open("w", newline="") as f:
         out = csv.writer(f, lineterminator="\n")
         out.writerow(("algo", "env", *COLUMNS))
         for one in rescored:
-            phase, env_step, update = _moment(one.trained)
-            for k, seed in enumerate(one.trained.seeds):
+            trained = one.trained
+            alone = len(runs[trained.algo, trained.task.id]) == 1
+            label = trained.algo if alone else f"{trained.algo} [{trained.name}]"
+            phase, env_step, update = _moment(trained)
+            for k, seed in enumerate(trained.seeds):
                 for name, values in one.scores.items():
                     row = Row(seed, phase, env_step, update, name, float(values[k].mean()))
-                    out.writerow((one.trained.algo, one.trained.task.id, *row.line().rstrip().split(",")))
+                    out.writerow((label, trained.task.id, *row.line().rstrip().split(",")))
 
 
 def _moment(trained: Trained) -> tuple[str, int, int]:

@@ -202,6 +202,14 @@ def test_eval_prints_a_row_per_policy_and_writes_what_a_report_reads(bench: Benc
     }
 
 
+def test_runs_of_one_algorithm_are_told_apart_in_the_csv(bench: Bench, tmp_path: Path) -> None:
+    for settings in ({}, {"temperature": 2.0}):
+        run_cell(experiment("awac", **settings), tmp_path, ONE_THREAD)
+    assert bench("eval", str(tmp_path), "--episodes", "1", "--workers", "0", "--out", "x.csv").code == 0
+    names = {folder.name for folder in (tmp_path / TASK.id / "awac").iterdir()}
+    assert set(read_tidy(Path("x.csv"))) == {(f"awac [{name}]", TASK.id) for name in names}
+
+
 def test_eval_of_a_file_of_its_own(bench: Bench) -> None:
     expert = str(Path(algos.__file__).parent.parent / "envs" / "experts" / "point.npz")
     said = bench("eval", expert, "--episodes", "5", "--workers", "0", "--json")
