@@ -86,8 +86,11 @@ def film(shown: Sequence[Trained], episodes: int, out: Path) -> None:
         os.environ["MUJOCO_GL"] = way  # before anything imports mujoco
     if not _can_draw(task):
         raise SettingError(f"{task.id} draws no pictures: its environment has no render mode rgb_array")
-    panels = [_Panel(one, k, task) for one, k in players]
+    panels: list[_Panel] = []
     try:
+        for one, k in players:
+            alike = sum(other.algo == one.algo and other.at == one.at for other in shown) > 1
+            panels.append(_Panel(one, k, f"{one.algo} [{one.name}]" if alike else one.algo))
         every = max(1, math.ceil(panels[0].rate / FPS))
         _write(_pictures(panels, episodes, every, task.horizon), out, panels[0].rate / every)
     finally:
@@ -98,20 +101,24 @@ def film(shown: Sequence[Trained], episodes: int, out: Path) -> None:
 class _Panel:
     """One policy in its environment."""
 
-    def __init__(self, trained: Trained, k: int, task: Task) -> None:
-        self.env: gymnasium.Env[Any, Any] = boxed(outside.make(task.id, render_mode="rgb_array"))
-        self.task = task
+    def __init__(self, trained: Trained, k: int, name: str) -> None:
+        self.task = trained.task
+        self.env: gymnasium.Env[Any, Any] = boxed(outside.make(self.task.id, render_mode="rgb_array"))
         self.rate = float(self.env.metadata.get("render_fps") or FPS)
         self.policy = trained.alone(k)
         moment = "" if trained.at == "final" else f" at {int(trained.at):,}"
-        self.label = f"{trained.algo}, seed {trained.seeds[k]}{moment}"
-        self.obs = np.zeros(task.obs_dim, np.float32)
+        self.label = f"{name}, seed {trained.seeds[k]}{moment}"
+        self.obs = np.zeros(self.task.obs_dim, np.float32)
+        self._begin()
+
+    def _begin(self) -> None:
         self.total, self.ended, self.success = 0.0, False, False
+        self.last: Image.Image | None = None  # of an ended episode
 
     def reset(self, seed: int) -> None:
         obs, _ = self.env.reset(seed=seed)
         self.obs = np.asarray(obs, np.float32)
-        self.total, self.ended, self.success = 0.0, False, False
+        self._begin()
 
     def step(self) -> None:
         if self.ended:
@@ -125,6 +132,8 @@ class _Panel:
 
     def draw(self, height: int) -> Image.Image:
         """The scene under a bar with label and return, which is green while the episode counts as a success."""
+        if self.last is not None:
+            return self.last
         scene = Image.fromarray(np.asarray(self.env.render(), np.uint8))
         scene = scene.resize((round(scene.width * height / scene.height), height), Image.Resampling.LANCZOS)
         panel = Image.new("RGB", (scene.width, height + BAR), _PAPER)
@@ -134,6 +143,7 @@ class _Panel:
         pen.text((6, 3), self.label, ink, font)
         score = f"{'success, ' if self.success else ''}return {self.total:.0f}"
         pen.text((scene.width - 6, 3), score, ink, font, anchor="ra")
+        self.last = panel if self.ended else None
         return panel
 
 

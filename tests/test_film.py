@@ -129,7 +129,7 @@ def where(panel: np.ndarray) -> tuple[float, float]:
 
 @pytest.mark.parametrize(("count", "size"), [(2, (100, 72)), (3, (80, 124)), (5, (90, 104))])
 def test_panels_stand_in_a_grid(count: int, size: tuple[int, int], tmp_path: Path) -> None:
-    panels = [suite.film._Panel(one, 0, tasks.get("point-reach")) for one in players(count, tmp_path)]
+    panels = [suite.film._Panel(one, 0, one.algo) for one in players(count, tmp_path)]
     picture = next(suite.film._pictures(panels, 1, 1, 1))
     assert picture.size == size
     assert all(side % 2 == 0 for side in picture.size)
@@ -180,7 +180,7 @@ def test_mujoco_draws_a_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         pytest.skip("no OpenGL here")
     monkeypatch.setenv("MUJOCO_GL", str(way_of_drawing()))
     (trained,) = find([EXPERTS / "pen.npz"])
-    panel = suite.film._Panel(trained, 0, trained.task)
+    panel = suite.film._Panel(trained, 0, "expert")
     panel.reset(FRESH_SEED)
     before = np.asarray(panel.draw(120), int)
     for _ in range(3):
