@@ -11,7 +11,10 @@ from suite.options import AsJson, Workers, print_rows
 
 policies_app = typer.Typer(rich_markup_mode=None)
 
-Runs = Annotated[list[Path], typer.Argument(help="Run folders, folders of them, or policy files (.npz).")]
+Runs = Annotated[
+    list[Path] | None, typer.Argument(help="Run folders, folders of them, or policy files (.npz); default: runs.")
+]
+RUNS = [Path("runs")]
 Seeds = Annotated[str | None, typer.Option(help="Which seeds, e.g. 0 or 0,2 or 0-4; default: all.")]
 At = Annotated[
     str, typer.Option(help="final, all, or the steps of evaluations whose policies were kept, e.g. --at=-5000,0,final.")
@@ -20,7 +23,7 @@ At = Annotated[
 
 @policies_app.command("eval")
 def eval_(
-    runs: Runs,
+    runs: Runs = None,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes of each policy.")] = 100,
     seeds: Seeds = None, at: At = "final",
     sample: Annotated[bool, typer.Option("--sample", help="Sampled actions instead of the policy's mode.")] = False,
@@ -33,12 +36,12 @@ def eval_(
     """Score the policies of finished runs once more, in states that chose nothing, with intervals."""
     from suite import policy_commands
 
-    print_rows(policy_commands.evaluate(runs, episodes, seeds, at, sample, own_states, out, workers), as_json)
+    print_rows(policy_commands.evaluate(runs or RUNS, episodes, seeds, at, sample, own_states, out, workers), as_json)
 
 
 @policies_app.command()
 def video(
-    runs: Runs,
+    runs: Runs = None,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes, one after the other.")] = 3,
     seeds: Annotated[str | None, typer.Option(help="Which seeds, e.g. 0-4; default: the first of every run.")] = None,
     at: At = "final",
@@ -47,12 +50,12 @@ def video(
     """Film policies side by side on the same initial states; needs no display."""
     from suite import policy_commands
 
-    typer.echo(policy_commands.video(runs, episodes, seeds, at, out))
+    typer.echo(policy_commands.video(runs or RUNS, episodes, seeds, at, out))
 
 
 @policies_app.command()
 def export(
-    runs: Runs,
+    runs: Runs = None,
     to: Annotated[str, typer.Option(help="onnx (extra `export`) or torch (an exported program, .pt2).")] = "onnx",
     seeds: Seeds = None, at: At = "final",
     out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("exported"),
@@ -61,4 +64,4 @@ def export(
     """Write policies for other programs, compared with the originals, each with a text on how to feed it."""
     from suite import policy_commands
 
-    print_rows(policy_commands.export(runs, to, seeds, at, out), as_json)
+    print_rows(policy_commands.export(runs or RUNS, to, seeds, at, out), as_json)
