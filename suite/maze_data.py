@@ -8,9 +8,11 @@ actions. Instead of a policy trained to reach subgoals, the expert of ant-v5 is 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from algos.dists import Deterministic
 from envs.data.datasets import Episode
 from envs.rules import maze_maps
 from envs.simulators import ant_turns
@@ -18,7 +20,7 @@ from envs.stepping.vector import VectorEnv
 from envs.tasks import MazeRecipe, Task
 from suite.demonstrator import Array, Progress, act
 
-__all__ = ["maze_episodes", "walk"]
+__all__ = ["Steered", "maze_episodes", "walk"]
 
 _YAW = -0.6  # rad to its course, at which the expert runs once it is up to speed
 _DRIFT = 0.15  # rad by which it runs to the left of its course
@@ -49,6 +51,18 @@ def walk(expert: nn.Module, maze: str, obs: Array) -> NDArray[np.float64]:
     turns = ant_turns.quarter_turns(ant, heading, _YAW)
     wish = act(expert, ant_turns.turned(ant, heading, turns).astype(np.float32))
     return ant_turns.legs_back(wish, turns)
+
+
+class Steered(nn.Module):
+    """The expert as a policy of a maze: obs [1, n, 31] -> its actions there, without noise."""
+
+    def __init__(self, expert: nn.Module, maze: str) -> None:
+        super().__init__()
+        self.expert, self.maze = expert, maze
+
+    def forward(self, obs: torch.Tensor) -> Deterministic:
+        action = np.clip(walk(self.expert, self.maze, obs[0].numpy()), -1, 1).astype(np.float32)
+        return Deterministic(torch.from_numpy(action)[None], 0.0)
 
 
 def _walked(

@@ -16,6 +16,8 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from torch import nn
+
 from algos.policy_file import load_policy
 from envs.data import datasets
 from envs.data.datasets import Dataset, DatasetError, Episode
@@ -23,9 +25,9 @@ from envs.stepping.vector import default_workers
 from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, Recipe, Task
 from suite.clones import always_the_same_numbers, clone
 from suite.demonstrator import Progress, demonstrations, mixture, noise, rollouts
-from suite.maze_data import maze_episodes
+from suite.maze_data import Steered, maze_episodes
 
-__all__ = ["build", "built_id", "dataset", "expert_file", "policy_file", "sources"]
+__all__ = ["build", "built_id", "dataset", "expert_file", "expert_of", "policy_file", "sources"]
 
 FORMAT = 1  # of the recipe: count up when the same recipe gives other data
 
@@ -119,6 +121,12 @@ def built_id(task: Task, seed: int = 0, name: str = DEFAULT) -> str:
     text = json.dumps(_provenance(task, seed, task.recipe_of(name)), sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     return f"{datasets.NAMESPACE}{task.short_name}/{name}-s{seed}-{digest}-v0"
+
+
+def expert_of(task: Task) -> nn.Module:
+    """The expert as it plays the task, one seed; raises `DatasetError` where it has none."""
+    policy, _ = load_policy([expert_file(task)])
+    return Steered(policy, task.recipe.maze) if isinstance(task.recipe, MazeRecipe) else policy
 
 
 def expert_file(task: Task) -> Path:

@@ -46,8 +46,7 @@ def table(
         say(f"{task.short_name}: random actions and expert")
         rows.append(_row(task, "random actions", None, None, episodes, hardware))
         if task.expert:
-            expert, _ = load_policy([recipes.expert_file(task)])
-            rows.append(_row(task, "expert", None, expert, episodes, hardware))
+            rows.append(_row(task, "expert", None, recipes.expert_of(task), episodes, hardware))
         for algo in CLONES:
             if algo not in _clones(task):
                 rows.append({**_empty(task, algo, None), "score": "no demonstrations"})

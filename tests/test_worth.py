@@ -16,7 +16,7 @@ from scipy import stats
 import algos
 from algos.policy_file import load_policy
 from envs import tasks
-from suite import distill
+from suite import distill, recipes
 from suite.papers import printed
 from suite.worth import interval
 
@@ -82,3 +82,16 @@ def test_without_demonstrations_the_other_rows_are_left(bench: Bench) -> None:
     assert [(r["what"], r["seed"]) for r in rows] == [("random actions", "-"), ("bc-demos", "-"), ("bc", 0)]
     assert rows[1]["score"] == "no demonstrations"
     assert 0 <= rows[2]["score"] <= 1
+
+
+def test_the_expert_of_a_maze_is_the_one_that_is_steered_through_it() -> None:
+    """It arrives, in about the time that the task's upper anchor says; the bare one runs into a wall."""
+    task = tasks.get("antmaze-umaze")
+    assert task.anchors is not None
+    found = distill.scores(task, recipes.expert_of(task), 3, 5, workers=0)
+    assert found["success"] == 1
+    assert found["return"] == pytest.approx(task.anchors[1], rel=0.2)
+    assert (
+        recipes.expert_of(tasks.get("ant")).state_dict().keys()
+        == load_policy([recipes.expert_file(task)])[0].state_dict().keys()
+    )
