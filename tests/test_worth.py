@@ -14,6 +14,7 @@ from command import Bench
 from scipy import stats
 
 import algos
+from algos.nets import GaussianPolicy
 from algos.policy_file import load_policy
 from envs import tasks
 from suite import distill, recipes
@@ -91,7 +92,4 @@ def test_the_expert_of_a_maze_is_the_one_that_is_steered_through_it() -> None:
     found = distill.scores(task, recipes.expert_of(task), 3, 5, workers=0)
     assert found["success"] == 1
     assert found["return"] == pytest.approx(task.anchors[1], rel=0.2)
-    assert (
-        recipes.expert_of(tasks.get("ant")).state_dict().keys()
-        == load_policy([recipes.expert_file(task)])[0].state_dict().keys()
-    )
+    assert isinstance(recipes.expert_of(tasks.get("ant")), GaussianPolicy)
