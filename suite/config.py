@@ -33,7 +33,7 @@ def parse_list(text: str) -> list[str]:
 
 def parse_seeds(text: str) -> tuple[int, ...]:
     """'5' -> 0..4; '3,7,9' -> those; '4-6' -> 4, 5, 6."""
-    if not text.strip().isdigit():
+    if not text.strip().isdecimal():
         return seed_list(text, "a count (5), a list (3,7,9) or a range (4-6)")
     if not int(text):
         raise SettingError(f"--seeds {text}: names no seed")
