@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from algos import bcq
 from algos.core import Noise, Step
 from algos.nets import Nets, TwinQ
+from algos.policy_file import read_policy
 from algos.settings import SettingError
 from algos.vae import VAE
-from suite.record import read_run
 
 CFG = bcq.Config(target_candidates=3, act_candidates=100)
 
@@ -205,12 +205,13 @@ def test_the_perturbation_counts_when_it_acts() -> None:
     torch.testing.assert_close(most, torch.full_like(most, math.tanh(1.3) + 0.05), atol=1e-4, rtol=0)
 
 
-def test_a_run_leaves_no_policy_file(tmp_path: Path) -> None:
+def test_a_run_leaves_all_networks_that_it_acts_by(tmp_path: Path) -> None:
     """The perturbation alone does not act."""
     with toy_run.registered():
-        left = toy_run.train(toy_run.experiment("bcq", (0,)), tmp_path)
-    assert list(left) == ["metrics.csv"]
-    assert read_run(next(tmp_path.rglob("run.json")).parent).finished
+        toy_run.train(toy_run.experiment("bcq", (0,)), tmp_path)
+    meta, arrays = read_policy(next(tmp_path.rglob("seed-0.npz")))
+    assert meta["family"] == "networks"
+    assert {name.split(".")[1] for name in arrays if name.startswith("nets.")} == {"policy", "critic", "extra"}
 
 
 @pytest.mark.parametrize(
