@@ -27,6 +27,7 @@ from suite.options import (
     Profile,
     Seeds,
     Set,
+    Slurm,
     Threads,
     Workers,
     print_rows,
@@ -48,8 +49,8 @@ def run(
     algo: Algo, env: Env, seeds: Seeds = "3", profile: Profile = "quick", preset: Preset = "paper",
     set_: Set = [],  # noqa: B006 - typer's way
     out: Out = Path("runs"), name: Name = None, dataset: DatasetName = None, device: Device = "auto",
-    threads: Threads = None, workers: Workers = None, jobs: Jobs = 1, dry_run: DryRun = False,
-    keep_policies: KeepPolicies = False,
+    threads: Threads = None, workers: Workers = None, jobs: Jobs = None, dry_run: DryRun = False,
+    keep_policies: KeepPolicies = False, slurm: Slurm = [],  # noqa: B006
 ) -> None:  # fmt: skip
     """Train algorithms on tasks, offline then online, and record the scores. The same command resumes."""
     from suite import commands
@@ -57,7 +58,7 @@ def run(
     raise typer.Exit(commands.run(
         algo=algo, env=env, seeds=seeds, profile=profile, preset=preset, overrides=set_, out=out, name=name,
         dataset=dataset, device=device, threads=threads, workers=workers, jobs=jobs, dry_run=dry_run,
-        keep_policies=keep_policies,
+        keep_policies=keep_policies, slurm_options=slurm,
     ))  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from suite.options import AsJson, Device, DryRun, Jobs, Out, Profile, Threads, Workers, print_rows
+from suite.options import AsJson, Device, DryRun, Jobs, Out, Profile, Slurm, Threads, Workers, print_rows
 
 __all__ = ["suite_app"]
 
@@ -43,13 +43,13 @@ def show(name: Suite, as_json: AsJson = False) -> None:
 def run(
     name: Suite, profile: Profile = "quick", seeds: SuiteSeeds = None, only: Only = [],  # noqa: B006 - typer's way
     out: Out = Path("runs"), device: Device = "auto", threads: Threads = None, workers: Workers = None,
-    jobs: Jobs = 1, dry_run: DryRun = False,
+    jobs: Jobs = None, dry_run: DryRun = False, slurm: Slurm = [],  # noqa: B006
 ) -> None:  # fmt: skip
     """Run a suite's cells; finished ones are left alone, failed and stopped ones go on."""
     from suite import plan_commands
 
     raise typer.Exit(
-        plan_commands.run(name, profile, seeds, only, out, device, threads, workers, jobs, dry_run)
+        plan_commands.run(name, profile, seeds, only, out, device, threads, workers, jobs, dry_run, slurm)
     )  # fmt: skip
 
 

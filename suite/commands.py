@@ -13,7 +13,7 @@ from algos.settings import SettingError, allowed, describe, nearest
 from envs import tasks
 from envs.data import datasets
 from envs.outside import OutsideTaskError
-from suite import plan_commands
+from suite import plan_commands, slurm
 from suite.cell import run_cell, run_folder
 from suite.config import own_overrides, parse_list, parse_seeds, resolve, setting_owners, unused
 from suite.estimate import estimate
@@ -33,8 +33,8 @@ __all__ = ["explain", "listing", "run", "speed"]
 
 def run(
     algo: str, env: str, seeds: str, profile: str, preset: str, overrides: Sequence[str], out: Path, name: str | None,
-    dataset: str | None, device: str, threads: int | None, workers: int | None, jobs: int, dry_run: bool,
-    keep_policies: bool = False,
+    dataset: str | None, device: str, threads: int | None, workers: int | None, jobs: int | None, dry_run: bool,
+    keep_policies: bool = False, slurm_options: Sequence[str] = (),
 ) -> int:  # fmt: skip
     """Resolve every cell first, so that a bad name trains nothing; then run them. Returns the exit code."""
     experiments = [
@@ -45,17 +45,19 @@ def run(
         raise SettingError("--algo and --env must each name at least one")
     for message in unused(experiments, overrides, dataset, preset):
         say(message)
+    cluster = slurm.parse_options(slurm_options)
     hardware = Hardware(device, threads, workers)
-    hardware.torch_device()
+    if not cluster:  # whose machines are not this one
+        hardware.torch_device()
     if dry_run:
         for experiment in experiments:
             _show_plan(experiment, out, hardware)
         return 0
     for experiment in experiments:
         check_means(experiment)
-    if jobs > 1 and len(experiments) > 1:
+    if cluster or ((jobs or 1) > 1 and len(experiments) > 1):
         sets = [own_overrides(e, overrides) for e in experiments]
-        return run_side_by_side(experiments, sets, out, hardware, jobs, keep_policies)
+        return run_side_by_side(experiments, sets, out, hardware, jobs, keep_policies, cluster)
     code = 0
     for experiment in experiments:
         try:

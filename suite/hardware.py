@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +35,15 @@ class Hardware:
         if self.device == "cuda" and not torch.cuda.is_available():
             raise SettingError("--device cuda: torch sees no CUDA device; `bench doctor` says more")
         return torch.device("cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+    def gpus(self) -> list[str]:
+        """The CUDA devices to choose from, as CUDA_VISIBLE_DEVICES names them; none where training is on the CPU."""
+        if self.torch_device().type != "cuda":
+            return []
+        named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        return [name.strip() for name in named.split(",") if name.strip()] or [
+            str(number) for number in range(torch.cuda.device_count())
+        ]
 
     def thread_count(self) -> int:
         """Threads of torch: the recorded choice, else all cores."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from envs.stepping.worker import STOP_SIGNALS
 
 __all__ = ["Cell", "run_all"]
 
@@ -23,14 +26,16 @@ class Cell:
     command: Sequence[str]
 
 
-def run_all(cells: Sequence[Cell], jobs: int) -> dict[str, int]:
-    """Run every cell, `jobs` at a time; name -> exit code. Ctrl-C and SIGTERM stop all of them cleanly.
+def run_all(cells: Sequence[Cell], jobs: int, gpus: Sequence[str] = ()) -> dict[str, int]:
+    """Run every cell, `jobs` at a time; name -> exit code. A stop signal stops all of them cleanly.
 
-    A cell that fails does not keep the others from running. A cell that was never started has code -1.
+    A cell that fails does not keep the others from running. A cell that was never started has code -1. With `gpus`, as
+    CUDA_VISIBLE_DEVICES names them, every process sees one of them, and they are shared out evenly.
     """
     codes = {cell.name: -1 for cell in cells}
     waiting = list(cells)
     running: dict[str, subprocess.Popen[str]] = {}
+    places: dict[str, int] = {}  # of what runs; a place that is free again goes to the next
     passing: list[threading.Thread] = []
     stopping = False
 
@@ -38,12 +43,13 @@ def run_all(cells: Sequence[Cell], jobs: int) -> dict[str, int]:
         nonlocal stopping
         stopping = True
 
-    before = {s: signal.signal(s, stop) for s in (signal.SIGTERM, signal.SIGINT)}
+    before = {s: signal.signal(s, stop) for s in STOP_SIGNALS}
     try:
         while running or (waiting and not stopping):
             while waiting and len(running) < jobs and not stopping:
                 cell = waiting.pop(0)
-                running[cell.name] = process = _start(cell)
+                place = places[cell.name] = min({*range(jobs)} - {*places.values()})
+                running[cell.name] = process = _start(cell, gpus[place % len(gpus)] if gpus else None)
                 passing.append(threading.Thread(target=_pass_on, args=(process,), daemon=True))
                 passing[-1].start()
             if stopping:
@@ -51,7 +57,7 @@ def run_all(cells: Sequence[Cell], jobs: int) -> dict[str, int]:
             for name, process in list(running.items()):
                 if process.poll() is not None:
                     codes[name] = process.returncode
-                    del running[name]
+                    del running[name], places[name]
             time.sleep(0.1)
     finally:
         for s, handler in before.items():
@@ -61,11 +67,11 @@ def run_all(cells: Sequence[Cell], jobs: int) -> dict[str, int]:
     return codes
 
 
-def _start(cell: Cell) -> subprocess.Popen[str]:
+def _start(cell: Cell, gpu: str | None) -> subprocess.Popen[str]:
     """Its own process group, so that Ctrl-C reaches it through us only, once."""
     return subprocess.Popen(
         cell.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
-        start_new_session=True,
+        start_new_session=True, env=None if gpu is None else {**os.environ, "CUDA_VISIBLE_DEVICES": gpu},
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import typer
 
 __all__ = [
     "Algo", "AsJson", "DatasetName", "Device", "DryRun", "Env", "Jobs", "KeepPolicies", "Name", "Out", "Preset",
-    "Profile", "Seeds", "Set", "Threads", "Workers", "print_rows",
+    "Profile", "Seeds", "Set", "Slurm", "Threads", "Workers", "print_rows",
 ]  # fmt: skip
 
 Algo = Annotated[str, typer.Option(help="Algorithms, e.g. awac or awac,sac,bc; `bench list algos` names them.")]
@@ -35,7 +35,11 @@ DatasetName = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of torch; default: all cores, shared by the jobs.")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Environment processes; default: one per core. 0: none.")]
-Jobs = Annotated[int, typer.Option(min=1, help="Cells trained side by side, each in its own process.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Cells trained side by side; default: 1, on a cluster all.")]
+Slurm = Annotated[
+    list[str],
+    typer.Option(help="Submit to SLURM with this option of sbatch: time=8:00:00, partition=gpu, ... Repeatable."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings and an estimate; train nothing.")]
 KeepPolicies = Annotated[
     bool, typer.Option("--keep-policies", help="Keep the policies of every evaluation, under policy/at+STEP.")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from algos.settings import SettingError
 from suite import plan as plans
+from suite import slurm
 from suite.cell import run_folder
 from suite.config import parse_seeds
 from suite.estimate import estimate
@@ -50,12 +51,14 @@ def show_plan(name: str) -> list[dict[str, Any]]:
 
 def run(
     name: str, profile: str, seeds: str | None, only: Sequence[str], out: Path, device: str, threads: int | None,
-    workers: int | None, jobs: int, dry_run: bool,
+    workers: int | None, jobs: int | None, dry_run: bool, slurm_options: Sequence[str] = (),
 ) -> int:  # fmt: skip
     """Run what is not finished yet, a process per cell; the worst exit code. Dry: print commands with their time."""
     plan, cells = _cells(name, profile, seeds, only)
+    cluster = slurm.parse_options(slurm_options)
     hardware = Hardware(device, threads, workers)
-    hardware.torch_device()
+    if not cluster:  # whose machines are not this one
+        hardware.torch_device()
     for cell in cells:
         if cell.experiment is None:
             say(f"left out, {cell.entry.cell}: {cell.why_not}")
@@ -66,11 +69,12 @@ def run(
     left = [(cell, e) for cell, e in possible if states[cell.entry] != "finished"]
     say(f"{plan.name}: {len(possible)} cells, {len(possible) - len(left)} finished, {len(left)} to run")
     if dry_run:
-        _dry_run(left, out, hardware, jobs)
+        _dry_run(left, out, hardware, jobs or 1)
         return 0
     if not left:
         return 0
-    return run_side_by_side([e for _, e in left], [cell.sets for cell, _ in left], out, hardware, jobs)
+    sets = [cell.sets for cell, _ in left]
+    return run_side_by_side([e for _, e in left], sets, out, hardware, jobs, cluster=cluster)
 
 
 def _dry_run(left: Sequence[tuple[Planned, Experiment]], out: Path, hardware: Hardware, jobs: int) -> None:
@@ -88,14 +92,15 @@ def _dry_run(left: Sequence[tuple[Planned, Experiment]], out: Path, hardware: Ha
 def status(name: str, profile: str, seeds: str | None, only: Sequence[str], out: Path) -> list[dict[str, Any]]:
     """The grid: one row per cell with its state, and a line that counts them."""
     plan, cells = _cells(name, profile, seeds, only)
-    rows = [_state(cell, out) for cell in cells]
+    waiting = slurm.queued(out)
+    rows = [_state(cell, out, waiting) for cell in cells]
     counts = Counter(row["state"].partition(":")[0] for row in rows)
     parts = ", ".join(f"{count} {state}" for state, count in counts.items())
     say(f"{plan.name}, profile {profile}, seeds {seeds or plan.seeds}: {parts}")
     return rows
 
 
-def _state(cell: Planned, out: Path) -> dict[str, Any]:
+def _state(cell: Planned, out: Path, waiting: Mapping[str, str]) -> dict[str, Any]:
     entry = cell.entry
     row = {"algo": entry.algo, "env": entry.env, "data": entry.dataset or "default", "name": entry.name or "-"}
     if cell.experiment is None:
@@ -103,9 +108,12 @@ def _state(cell: Planned, out: Path) -> dict[str, Any]:
     folder = run_folder(cell.experiment, out)
     found = read_status(folder)
     message = f": {found['message']}" if found.get("message") else ""
+    state = found.get("state", "missing") + message
+    if str(folder) in waiting and found.get("state") != "running":
+        state = f"queued: job {waiting[str(folder)]}"
     at = found.get("env_step" if found.get("phase") == "online" else "update", "-")
     step = f"{at:,} {'steps' if found.get('phase') == 'online' else 'updates'}" if isinstance(at, int) else "-"
-    return {**row, "state": found.get("state", "missing") + message, "step": step, "folder": str(folder)}
+    return {**row, "state": state, "step": step, "folder": str(folder)}
 
 
 def _cells(name: str, profile: str, seeds: str | None, only: Sequence[str]) -> tuple[Plan, list[Planned]]:

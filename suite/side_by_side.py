@@ -1,21 +1,22 @@
-"""Several cells at once: what each needs is checked and built first, then one `bench run` process trains each."""
+"""Several cells at once: what each needs is checked and built first, then a `bench run` of its own trains each."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from algos.settings import SettingError
 from envs.data import datasets
+from envs.stepping.vector import default_workers
 from envs.task import DEFAULT, AnyRecipe, Task
-from suite import recipes
+from suite import recipes, slurm
 from suite.cell import run_folder, task_of
 from suite.experiment import Experiment
 from suite.hardware import Hardware
 from suite.launch import Cell, run_all
 from suite.lines import about, say, show
+from suite.record import read_status
 
 __all__ = ["check_means", "command", "run_side_by_side"]
 
@@ -51,15 +52,21 @@ def _spelled(seeds: Sequence[int]) -> str:
 
 
 def run_side_by_side(
-    experiments: Sequence[Experiment], sets: Sequence[Sequence[str]], out: Path, hardware: Hardware, jobs: int,
-    keep_policies: bool = False,
+    experiments: Sequence[Experiment], sets: Sequence[Sequence[str]], out: Path, hardware: Hardware, jobs: int | None,
+    keep_policies: bool = False, cluster: Mapping[str, str] | None = None,
 ) -> int:  # fmt: skip
-    """One process per cell, `jobs` at a time; the cores are shared out among them. Returns the worst exit code."""
-    jobs = min(jobs, len(experiments))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = hardware.threads or max(1, cores // jobs)
+    """One process per cell, `jobs` at a time; the cores and GPUs are shared out among them. The worst exit code.
+
+    With sbatch's options for `cluster`, cells become SLURM jobs instead, and the command ends when it has submitted
+    them. What is in the queue already is left there. Datasets are built here, before.
+    """
+    waiting = slurm.queued(out) if cluster else {}
+    here = default_workers()
+    side_by_side = min(jobs or 1, len(experiments))
+    cores = slurm.cores(cluster) if cluster else max(1, here // side_by_side)
+    threads = hardware.threads or cores
     workers = hardware.workers if hardware.workers is not None else (threads if threads > 1 else 0)
-    failed = _build_datasets(experiments, hardware, jobs, workers)
+    failed = _build_datasets(experiments, hardware, side_by_side, workers)
     means = ["--out", str(out), "--device", hardware.device, "--threads", str(threads), "--workers", str(workers)]
     means += ["--keep-policies"] if keep_policies else []
     cells, codes = [], {}
@@ -68,13 +75,29 @@ def run_side_by_side(
         if _built_here(e) and (why := failed.get(_built_id(e))):
             say(f"{folder}: no dataset: {why}")
             codes[folder] = -1
+        elif cluster and read_status(Path(folder)).get("state") == "finished":
+            say(f"{folder}: finished already")
+        elif folder in waiting:
+            say(f"{folder}: in the queue already, job {waiting[folder]}")
         else:
             cells.append(Cell(folder, [sys.executable, "-m", "suite.cli", *command(e, own), *means]))
-    codes |= run_all(cells, jobs)
+    if cluster:
+        codes |= _submit(cells, cluster, jobs, out)
+    else:
+        codes |= run_all(cells, side_by_side, hardware.gpus())
     for folder, code in codes.items():
         if code == 0:
             show(folder)
     return _worst(codes)
+
+
+def _submit(cells: Sequence[Cell], cluster: Mapping[str, str], jobs: int | None, out: Path) -> dict[str, int]:
+    submitted = slurm.submit(cells, cluster, jobs, out) if cells else {}
+    for folder, job in submitted.items():
+        say(f"{folder}: submitted as job {job}")
+    if submitted:
+        say(f"logs are in {out / 'slurm'}; the same command submits again what has failed or was cancelled")
+    return {}
 
 
 def _worst(codes: Mapping[str, int]) -> int:

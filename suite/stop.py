@@ -7,6 +7,8 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
+from envs.stepping.worker import STOP_SIGNALS
+
 __all__ = ["StopRequest", "Stopped"]
 
 
@@ -19,7 +21,7 @@ class Stopped(Exception):  # noqa: N818 - not an error: the run can go on
 
 
 class StopRequest:
-    """While entered, SIGTERM and Ctrl-C ask for a stop instead of ending the process; a second Ctrl-C interrupts."""
+    """While entered, stop signals ask for a stop instead of ending the process; a second Ctrl-C interrupts."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.number: int | None = None  # of the signal that asked
@@ -32,7 +34,7 @@ class StopRequest:
         return "" if self.number is None else signal.Signals(self.number).name
 
     def __enter__(self) -> StopRequest:
-        self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGTERM, signal.SIGINT)}
+        self._before = {s: signal.signal(s, self._ask) for s in STOP_SIGNALS}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:

@@ -181,7 +181,7 @@ def test_killed_in_the_last_iteration(case: str, uninterrupted: Any, tmp_path: P
     assert start(case, tmp_path / "out") == uninterrupted(case)[1]
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2])
 def test_a_stop_signal_ends_the_run_at_a_checkpoint(signal_number: int, uninterrupted: Any, tmp_path: Path) -> None:
     """Asked to stop in an update of the second iteration, it saves and says so; the same command goes on."""
     whole = uninterrupted("awac")[1]  # before anything is counted: it may have to be run first

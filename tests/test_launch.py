@@ -11,7 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from envs.stepping.worker import STOP_SIGNALS
+from suite.hardware import Hardware
 from suite.launch import Cell, run_all
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -107,9 +110,9 @@ def test_the_last_words_of_a_failed_cell_are_passed_on(monkeypatch: pytest.Monke
     assert terminal.getvalue() == "one\ntwo\nthis is why\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_stop_signal_reaches_every_child_and_starts_no_more(number: int, tmp_path: Path) -> None:
-    handlers = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
+    handlers = [signal.getsignal(s) for s in STOP_SIGNALS]
     names = ("a", "b", "c")
     stopper = signal_once([tmp_path / "a", tmp_path / "b"], number)
     begun = time.monotonic()
@@ -119,7 +122,7 @@ def test_a_stop_signal_reaches_every_child_and_starts_no_more(number: int, tmp_p
     assert time.monotonic() - begun < 20
     assert sorted(p.name for p in tmp_path.glob("*.tidied")) == ["a.tidied", "b.tidied"]
     assert not (tmp_path / "c").exists()
-    assert [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)] == handlers
+    assert [signal.getsignal(s) for s in STOP_SIGNALS] == handlers
 
 
 def test_a_child_that_will_not_stop_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,6 +143,45 @@ def test_output_larger_than_a_pipe_does_not_block(capsys: pytest.CaptureFixture[
     program = "import sys; [sys.stderr.write('x' * 99 + '\\n') for _ in range(2000)]; sys.stdout.write('y' * 200_000)"
     assert run_all([cell("a", program)], 1) == {"a": 0}
     assert len(capsys.readouterr().err) == 200_000
+
+
+def test_gpus_are_shared_out_evenly(tmp_path: Path) -> None:
+    """Of three cells at a time on two GPUs, and one more that takes the place of the first to end."""
+    program = """
+import os, pathlib, sys, time
+folder, mine, until = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+(folder / mine).write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+end = time.monotonic() + 20
+while not (folder / until).exists() and time.monotonic() < end:
+    time.sleep(0.01)
+"""
+    waits = {"a": "d", "b": "c", "c": "d", "d": "d"}  # b is the first to end
+    run_all([cell(name, program, tmp_path, name, other) for name, other in waits.items()], 3, ["GPU-x", "GPU-y"])
+    assert {name: (tmp_path / name).read_text() for name in waits} == {
+        "a": "GPU-x", "b": "GPU-y", "c": "GPU-x", "d": "GPU-y",
+    }  # fmt: skip
+
+
+def test_without_gpus_the_environment_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    program = "import os, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(os.environ['CUDA_VISIBLE_DEVICES'])"
+    run_all([cell("a", program, tmp_path / "a")], 1)
+    assert (tmp_path / "a").read_text() == "7"
+
+
+@pytest.mark.parametrize(
+    ("named", "gpus"), [(None, ["0", "1", "2"]), ("", ["0", "1", "2"]), ("3, 5", ["3", "5"]), ("GPU-x", ["GPU-x"])]
+)
+def test_gpus_are_those_that_this_process_may_see(
+    named: str | None, gpus: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if named is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert Hardware().gpus() == gpus
+    assert Hardware("cpu").gpus() == []
 
 
 def test_nothing_to_run() -> None:

@@ -209,11 +209,24 @@ def main():
     with VectorEnv("Pendulum-v1", 4, 2) as env:
         env.reset([1, 2, 3, 4])
         print("ready", flush=True)
-        while True:
+        while not asked:
             env.step(np.zeros((4, 1)))
+        for _ in range(100):  # as far as the next checkpoint
+            env.step(np.zeros((4, 1)))
+        print("stopped at a checkpoint")
 
+def forget():
+    global env
+    env = VectorEnv("Pendulum-v1", 4, 2)
+    print("ready", flush=True)
+
+asked = []
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, lambda number, frame: asked.append(number))
+    if sys.argv[1:] == ["forget"]:
+        sys.exit(forget())
     for name in sys.argv[1:]:
         threading.Thread(target=globals()[name], daemon=True).start()
     try:
@@ -235,6 +248,25 @@ def test_ctrl_c_is_the_parents_alone(tmp_path):
 def test_ctrl_c_between_two_starts(tmp_path):
     with start_program(tmp_path, "interrupt_once_a_worker_exists") as program:
         assert program.communicate(timeout=20) == ("stopped\n", "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals to a process group")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_stop_signal_to_all_is_the_parents_alone(tmp_path, number):
+    """As a cluster or a service manager sends them; the parent goes on stepping until it has come to a good place."""
+    with start_program(tmp_path) as program:
+        assert program.stdout.readline() == "ready\n"
+        os.killpg(program.pid, number)
+        assert program.communicate(timeout=20) == ("stopped at a checkpoint\n", "")
+
+
+def test_workers_of_an_environment_that_nobody_closed_go_with_the_program(tmp_path):
+    with start_program(tmp_path, "forget") as program:
+        try:
+            assert program.communicate(timeout=20) == ("ready\n", "")
+        except subprocess.TimeoutExpired:
+            os.killpg(program.pid, signal.SIGKILL)
+            raise
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills a process")

@@ -13,6 +13,7 @@ import signal
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -114,8 +115,7 @@ class VectorEnv:
         if self._share is not None:
             self._share.close()
             self._share = None
-        for pipe in self._pipes:
-            pipe.close()  # which tells the worker to go
+        _close_all(self._pipes)  # which tells the workers to go
         for process in self._processes:
             process.join(JOIN_SECONDS)
             if process.is_alive():
@@ -130,6 +130,8 @@ class VectorEnv:
         self.close()
 
     def _start(self, memory: Any, layout: worker.Layout) -> None:
+        # at exit, before multiprocessing asks its processes to terminate, which workers do not hear, and waits for them
+        Finalize(self, _close_all, (self._pipes,), exitpriority=1)
         bounds = [self.count * w // self.workers for w in range(self.workers + 1)]
         self._rows = [slice(first, last) for first, last in itertools.pairwise(bounds)]
         context = multiprocessing.get_context("spawn")
@@ -188,6 +190,11 @@ class VectorEnv:
         else:
             how = f"ended with exit status {code}"
         return WorkerError(f"{self._name(w)} {how}")
+
+
+def _close_all(pipes: Sequence[Connection]) -> None:
+    for pipe in pipes:
+        pipe.close()
 
 
 def _spaces(env_id: str) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]:

@@ -25,6 +25,7 @@ __all__ = [
     "DONE",
     "RESET",
     "STEP",
+    "STOP_SIGNALS",
     "Layout",
     "Share",
     "carve",
@@ -38,6 +39,10 @@ __all__ = [
 Layout = Mapping[str, tuple[tuple[int, ...], str]]  # name -> shape, dtype
 
 RESET, STEP, DONE = b"r", b"s", b"."
+# Asking a run to stop: Ctrl-C, a shutdown, and the warning that a cluster gives before a job's time is up.
+STOP_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
+)
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -94,7 +99,8 @@ def work(
     pipe: Connection, env_id: str, memory: Any, shapes: Layout, rows: slice, max_episode_steps: int | None = None
 ) -> None:
     """The life of a worker: make the environments, report, then carry out commands until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes the pipe
+    for number in STOP_SIGNALS:  # they reach every process of a group, but are for the parent, which closes the pipe
+        signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(EOFError, OSError):  # the parent has closed the pipe or is gone
         try:
             share = Share(env_id, carve(memory, shapes), rows, max_episode_steps)
@@ -112,11 +118,11 @@ def work(
 
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
-    """Processes started in here compute in one thread, and no Ctrl-C reaches them before they ignore it."""
+    """Processes started in here compute in one thread, and no stop signal reaches them before they ignore it."""
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))  # here, as numpy reads them on import
     try:
-        with _interrupt_later(), _interrupt_blocked():
+        with _interrupt_later(), _stops_blocked():
             yield
     finally:
         for name, value in before.items():
@@ -144,15 +150,15 @@ def _interrupt_later() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _interrupt_blocked() -> Iterator[None]:
-    """Block SIGINT in this thread, and so in the processes it starts."""
+def _stops_blocked() -> Iterator[None]:
+    """Block stop signals in this thread, and so in the processes it starts."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     from multiprocessing import resource_tracker
 
     resource_tracker.ensure_running()  # otherwise the first start() starts it, and that unblocks SIGINT
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
     finally:
