@@ -24,7 +24,7 @@ import numpy as np
 from envs import outside, tasks
 from envs.data import minari_store
 from envs.task import Task
-from suite import recipes
+from suite.data import recipes
 from suite.hardware import versions
 
 SECONDS = 3.0

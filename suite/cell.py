@@ -20,7 +20,7 @@ from algos.settings import SettingError
 from envs.data.datasets import Dataset
 from envs.stepping.vector import VectorEnv
 from envs.task import AnyRecipe, Task
-from suite import recipes
+from suite.data import recipes
 from suite.estimate import check_space
 from suite.experiment import Experiment
 from suite.hardware import Hardware, device_name, prepare, versions

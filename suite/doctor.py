@@ -107,7 +107,7 @@ def _simulator() -> Check:
 
 
 def _drawing() -> Check:
-    from suite.film import REPAIR, way_of_drawing
+    from suite.policies.film import REPAIR, way_of_drawing
 
     way = way_of_drawing()
     if way is None:

@@ -14,8 +14,8 @@ from envs.task import SimulatorError
 from envs.tasks import UnknownTaskError
 from suite.config import resolve, setting_owners
 from suite.experiment import PROFILES, Experiment
+from suite.launch.side_by_side import check_means
 from suite.plan import Entry, Plan
-from suite.side_by_side import check_means
 
 __all__ = ["KEYS", "Planned", "planned"]
 

@@ -26,11 +26,11 @@ from algos.replay import Replay
 from envs.data.datasets import Transitions
 from envs.stepping.vector import VectorEnv
 from suite.checkpoint import Checkpoints
+from suite.data.rows import collected_rows, first_states, offline_rows
 from suite.evaluate import collect, evaluate
 from suite.experiment import Experiment
 from suite.progress import Progress
 from suite.record import RecordError, Row, RunWriter, write_json
-from suite.rows import collected_rows, first_states, offline_rows
 from suite.run_state import RunState
 from suite.stop import Stopped, StopRequest
 

@@ -11,9 +11,9 @@ from torch import nn
 
 from algos.policy_file import load_policy
 from envs.task import Task
-from suite import distill, recipes
 from suite.cell import run_cell
 from suite.config import resolve
+from suite.data import distill, recipes
 from suite.hardware import Hardware
 from suite.papers import printed
 from suite.presets import PAPER

@@ -12,7 +12,7 @@ from algos.nets import SquashedPolicy
 from algos.policy_file import load_policy, save_policy
 from envs import tasks
 from envs.data.datasets import DatasetError
-from suite import demonstrator, distill
+from suite.data import demonstrator, distill
 
 TASK = tasks.get("point-reach")
 

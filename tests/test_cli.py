@@ -20,15 +20,15 @@ import toy_run
 from command import Bench
 
 import suite.cli
-import suite.launch
+import suite.launch.processes
 from algos.actor_critic import ActorCritic
 from envs import tasks
 from envs.data import datasets
 from envs.data.datasets import Episode
 from envs.stepping.vector import VectorEnv, WorkerError
 from envs.tasks import Task
-from suite import recipes
-from suite.demonstrator import Progress
+from suite.data import recipes
+from suite.data.demonstrator import Progress
 from suite.record import read_run
 
 DOOR_DATA = "tests/door-v0"
@@ -156,9 +156,9 @@ def test_where_nothing_can_be_written(bench: Bench, tmp_path: Path) -> None:
 
 def test_an_error_of_ours_is_not_dressed_up_as_the_users(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug keeps its traceback."""
-    from suite import commands
+    from suite.commands import runs
 
-    monkeypatch.setattr(commands, "listing", lambda *_: 1 / 0)
+    monkeypatch.setattr(runs, "listing", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         bench("list", "algos")
 
@@ -311,12 +311,12 @@ def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.M
     commands: dict[str, list[str]] = {}
     built: list[tuple[str, int]] = []
 
-    def run_all(cells: list[suite.launch.Cell], jobs: int) -> dict[str, int]:
+    def run_all(cells: list[suite.launch.processes.Cell], jobs: int, gpus: object = ()) -> dict[str, int]:
         assert jobs == 3
         commands.update({cell.name: list(cell.command) for cell in cells})
         return {name: 2 if "sac-bc" in name else 0 for name in commands}
 
-    monkeypatch.setattr("suite.side_by_side.run_all", run_all)
+    monkeypatch.setattr("suite.launch.side_by_side.run_all", run_all)
 
     def build(task: Task, seed: int, workers: int, progress: Progress, name: str) -> None:
         built.append((task.id, task.recipe.rollouts))
@@ -347,13 +347,13 @@ def test_jobs_build_several_datasets_side_by_side(bench: Bench, monkeypatch: pyt
     calls: list[list[list[str]]] = []
     built: list[str] = []
 
-    def run_all(cells: list[suite.launch.Cell], jobs: int) -> dict[str, int]:
+    def run_all(cells: list[suite.launch.processes.Cell], jobs: int, gpus: object = ()) -> dict[str, int]:
         assert jobs == 2
         calls.append([list(cell.command)[3:] for cell in cells])
         builds = cells[0].command[3] == "data"
         return {cell.name: 2 if fails and builds and "pen" in cell.name else 0 for cell in cells}
 
-    monkeypatch.setattr("suite.side_by_side.run_all", run_all)
+    monkeypatch.setattr("suite.launch.side_by_side.run_all", run_all)
     monkeypatch.setattr(recipes, "build", lambda task, *rest: built.append(task.id))
     said = bench(*run("--jobs", "2", "--profile", "quick", "--set", "dataset_seed=7", algo="awac,bc",
                       env="door-binary,pen-binary"))  # fmt: skip

@@ -25,9 +25,9 @@ from envs.data.datasets import DatasetError, Episode
 from envs.discrete import OneHotActions, boxed, choices, one_hot
 from envs.stepping.vector import VectorEnv
 from envs.tasks import TASKS, Recipe
-from suite import distill
 from suite.config import resolve
-from suite.demonstrator import act
+from suite.data import distill
+from suite.data.demonstrator import act
 from suite.record import read_run
 
 LINE = "toy_env:line-v0"

@@ -16,7 +16,7 @@ import toy_run
 from command import Bench
 from toy_run import ONE_THREAD, TASK, experiment
 
-import suite.export
+import suite.policies.export
 from algos.actors import load_actor
 from envs import tasks
 from suite.cell import run_cell
@@ -110,7 +110,7 @@ def test_networks_go_into_a_program_of_torch_and_onnx_says_that_it_cannot(bench:
 
 
 def test_a_file_that_acts_otherwise_is_not_kept(bench: Bench, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(suite.export.KINDS, "torch", _off_by_a_little)
+    monkeypatch.setitem(suite.policies.export.KINDS, "torch", _off_by_a_little)
     said = bench("export", str(runs / TASK.id / "awac"), "--to", "torch", "--out", "files")
     assert said.code == 2
     assert "as torch its actions differ by 0.01" in said.err

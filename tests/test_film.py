@@ -16,12 +16,12 @@ from command import Bench
 from PIL import Image
 from toy_run import ONE_THREAD, TASK, experiment
 
-import suite.film
+import suite.policies.film
 from envs import outside, tasks
 from suite.cell import run_cell
 from suite.evaluate import FRESH_SEED
-from suite.film import FORMATS, film, way_of_drawing
-from suite.trained import Trained, find
+from suite.policies.film import FORMATS, film, way_of_drawing
+from suite.policies.trained import Trained, find
 
 EXPERTS = Path(tasks.__file__).parent / "experts"
 POINT = EXPERTS / "point.npz"
@@ -32,9 +32,9 @@ STEPS = 12  # of an episode here
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suite.film, "PAUSE", 0.1)
-    monkeypatch.setattr(suite.film, "SIZES", {1: 60, 2: 50, 4: 40})
-    monkeypatch.setattr(suite.film, "SMALLEST", 30)
+    monkeypatch.setattr(suite.policies.film, "PAUSE", 0.1)
+    monkeypatch.setattr(suite.policies.film, "SIZES", {1: 60, 2: 50, 4: 40})
+    monkeypatch.setattr(suite.policies.film, "SMALLEST", 30)
 
 
 def players(count: int, tmp_path: Path) -> list[Trained]:
@@ -58,7 +58,7 @@ def test_a_video_has_every_step_of_every_episode(suffix: str, tmp_path: Path) ->
     out = tmp_path / f"x{suffix}"
     film(players(1, tmp_path), 2, out)
     with Image.open(out) as whole:
-        assert whole.size == (60, 60 + suite.film.BAR)
+        assert whole.size == (60, 60 + suite.policies.film.BAR)
         total = 0
         for n in range(whole.n_frames):  # type: ignore[attr-defined]
             whole.seek(n)
@@ -79,7 +79,7 @@ def test_mp4_has_every_step(tmp_path: Path) -> None:
 
 
 def test_mp4_without_its_package_says_how_to_get_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("suite.policy_commands.find_spec", lambda name: None)
+    monkeypatch.setattr("suite.commands.policies.find_spec", lambda name: None)
     said = bench("video", str(POINT), "--out", "x.mp4")
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert "pip install 'awac-bench[video]', or name a .webp or .gif" in said.err
@@ -89,7 +89,7 @@ def test_all_policies_begin_in_the_same_states_and_play_their_own_episodes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The right of two panels shows a still policy: its point stays while the left one's moves."""
-    monkeypatch.setattr(suite.film, "act", lambda policy, obs: (policy if callable(policy) else still)(obs))
+    monkeypatch.setattr(suite.policies.film, "act", lambda policy, obs: (policy if callable(policy) else still)(obs))
     seen: list[int] = []
     real = outside.make
 
@@ -113,7 +113,7 @@ def test_all_policies_begin_in_the_same_states_and_play_their_own_episodes(
     assert seen == [FRESH_SEED, FRESH_SEED, FRESH_SEED + 1, FRESH_SEED + 1]
     first, *_, last = pictures(tmp_path / "x.gif")
     begin, end = np.asarray(first, int), np.asarray(last, int)
-    scene = slice(suite.film.BAR, None)
+    scene = slice(suite.policies.film.BAR, None)
     half = begin.shape[1] // 2
     blue = [where(p[scene, side]) for p in (begin, end) for side in (slice(0, half), slice(half, None))]
     assert blue[0] == pytest.approx(blue[1], abs=2)
@@ -129,8 +129,8 @@ def where(panel: np.ndarray) -> tuple[float, float]:
 
 @pytest.mark.parametrize(("count", "size"), [(2, (100, 72)), (3, (80, 124)), (5, (90, 104))])
 def test_panels_stand_in_a_grid(count: int, size: tuple[int, int], tmp_path: Path) -> None:
-    panels = [suite.film._Panel(one, 0, one.algo) for one in players(count, tmp_path)]
-    picture = next(suite.film._pictures(panels, 1, 1, 1))
+    panels = [suite.policies.film._Panel(one, 0, one.algo) for one in players(count, tmp_path)]
+    picture = next(suite.policies.film._pictures(panels, 1, 1, 1))
     assert picture.size == size
     assert all(side % 2 == 0 for side in picture.size)
 
@@ -167,7 +167,9 @@ def test_the_first_seed_of_each_run_is_shown_unless_others_are_named(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[tuple[int, ...]] = []
-    monkeypatch.setattr(suite.film, "film", lambda found, episodes, out: shown.extend(one.seeds for one in found))
+    monkeypatch.setattr(
+        suite.policies.film, "film", lambda found, episodes, out: shown.extend(one.seeds for one in found)
+    )
     with toy_run.registered():
         run_cell(experiment("bc"), Path("runs"), ONE_THREAD)
         assert bench("video", "runs").out == "video.webp\n"
@@ -180,13 +182,13 @@ def test_mujoco_draws_a_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         pytest.skip("no OpenGL here")
     monkeypatch.setenv("MUJOCO_GL", str(way_of_drawing()))
     (trained,) = find([EXPERTS / "pen.npz"])
-    panel = suite.film._Panel(trained, 0, "expert")
+    panel = suite.policies.film._Panel(trained, 0, "expert")
     panel.reset(FRESH_SEED)
     before = np.asarray(panel.draw(120), int)
     for _ in range(3):
         panel.step()
     after = np.asarray(panel.draw(120), int)
     panel.env.close()
-    assert before.shape == (120 + suite.film.BAR, 120, 3)
-    assert before[suite.film.BAR :].std() > 10
-    assert np.abs(after - before)[suite.film.BAR :].max() > 50
+    assert before.shape == (120 + suite.policies.film.BAR, 120, 3)
+    assert before[suite.policies.film.BAR :].std() > 10
+    assert np.abs(after - before)[suite.policies.film.BAR :].max() > 50

@@ -15,8 +15,8 @@ from algos.policy_file import load_policy
 from envs import tasks
 from envs.data import datasets, minari_write
 from envs.data.episodes import Episode, minari_buffer
-from suite import demonstrator, recipes
-from suite.demonstrator import act
+from suite.data import demonstrator, recipes
+from suite.data.demonstrator import act
 
 HANDS = ("pen", "door", "relocate", "hammer")
 SLIPPED = ("door", "relocate", "hammer")

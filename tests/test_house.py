@@ -31,6 +31,10 @@ FORBIDDEN = {
     "envs/simulators": ("minari",),
     "envs/stepping": ("gymnasium_robotics", "mujoco", "minari"),
     "envs/data": ("gymnasium_robotics", "mujoco"),
+    "suite/data": ("suite.cell", "suite.protocol", "suite.policies", "suite.launch", "suite.commands", "suite.cli"),
+    "suite/policies": ("suite.launch", "suite.commands", "suite.cli"),
+    "suite/launch": ("suite.policies", "suite.commands", "suite.cli"),
+    "suite/commands": ("suite.cli",),
     "suite/record.py": ("torch", "mujoco", "gymnasium", "pandas", "algos", "envs", "reports"),
     "reports": ("torch", "envs"),
 }

@@ -22,7 +22,8 @@ from envs import tasks
 from envs.discrete import one_hot
 from envs.stepping.vector import VectorEnv
 from envs.tasks import SimulatorError
-from suite import distill, doctor, recipes
+from suite import doctor
+from suite.data import distill, recipes
 
 pytest.importorskip("Box2D", reason="the extra box2d is not installed")
 

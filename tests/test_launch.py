@@ -15,7 +15,7 @@ import torch
 
 from envs.stepping.worker import STOP_SIGNALS
 from suite.hardware import Hardware
-from suite.launch import Cell, run_all
+from suite.launch.processes import Cell, run_all
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -126,7 +126,7 @@ def test_a_stop_signal_reaches_every_child_and_starts_no_more(number: int, tmp_p
 
 
 def test_a_child_that_will_not_stop_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("suite.launch.TERM_SECONDS", 0.3)
+    monkeypatch.setattr("suite.launch.processes.TERM_SECONDS", 0.3)
     stopper = signal_once([tmp_path / "a"], signal.SIGTERM)
     assert run_all([cell("a", STUBBORN, tmp_path, "a")], 1) == {"a": -9}
     stopper.join()

@@ -29,8 +29,8 @@ from envs.data.datasets import DatasetError, Episode
 from envs.simulators import locomotion
 from envs.stepping.vector import VectorEnv
 from envs.tasks import TASKS, Recipe, Task
-from suite import demonstrator, distill, recipes
 from suite.config import resolve
+from suite.data import demonstrator, distill, recipes
 from suite.record import read_run
 
 # least mean return that is good enough

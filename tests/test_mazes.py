@@ -23,7 +23,7 @@ from envs.data.minari_store import RawEpisode
 from envs.rules import maze_maps
 from envs.simulators import ant_turns
 from envs.simulators.mazes import AntMazeEnv
-from suite import maze_data, recipes
+from suite.data import maze_data, recipes
 
 MAZES = ("umaze", "medium", "large")
 TASK = tasks.get("antmaze-umaze")

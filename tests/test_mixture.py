@@ -17,7 +17,8 @@ from algos.settings import SettingError
 from envs import tasks
 from envs.data import datasets
 from envs.task import MixRecipe, Task
-from suite import data_commands, demonstrator, recipes
+from suite.commands import data
+from suite.data import demonstrator, recipes
 
 STEPS = 250
 MIX = MixRecipe(((MixRecipe.RANDOM, 0.5), ("point", 1.0)), steps=STEPS)
@@ -86,14 +87,14 @@ def test_the_id_changes_with_policies_and_steps() -> None:
 
 def test_a_dataset_is_built_by_its_name(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(tasks.TASKS, "point-reach-v0", point())
-    data_commands.build("point-reach", "mix", 120, 0, 0)
+    data.build("point-reach", "mix", 120, 0, 0)
     assert "3 episodes, 180 steps" in capsys.readouterr().out
     with pytest.raises(SettingError, match=r"no recipe for a dataset 'mixx'; did you mean 'mix'\?"):
-        data_commands.build("point-reach", "mixx", None, 0, 0)
+        data.build("point-reach", "mixx", None, 0, 0)
     with pytest.raises(SettingError, match="--steps: the default dataset of point-reach-v0 is counted in episodes"):
-        data_commands.build("point-reach", "default", 10, 0, 0)
+        data.build("point-reach", "default", 10, 0, 0)
     with pytest.raises(SettingError, match="not built yet: `bench data build --env point-reach --dataset mix`"):
-        data_commands.info("point-reach", "mix", 5)
+        data.info("point-reach", "mix", 5)
     with pytest.raises(datasets.DatasetError, match=r"no expert gone\.npz"):
         recipes.build(point(mix=MixRecipe((("gone", 1.0),))), name="mix")
 

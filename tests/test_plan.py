@@ -12,7 +12,7 @@ import toy_run
 from command import Bench
 
 import algos
-import suite.launch
+import suite.launch.processes
 from algos.settings import SettingError
 from envs.task import DEFAULT
 from suite import plan as plans
@@ -203,11 +203,11 @@ def test_run_leaves_out_the_impossible_and_skips_the_finished(
     """What the processes would run is run here, by the same words."""
     commands: list[list[str]] = []
 
-    def run_all(cells: list[suite.launch.Cell], jobs: int) -> dict[str, int]:
+    def run_all(cells: list[suite.launch.processes.Cell], jobs: int, gpus: object = ()) -> dict[str, int]:
         commands.extend(list(cell.command)[3:] for cell in cells)
         return {cell.name: 0 for cell in cells}
 
-    monkeypatch.setattr("suite.side_by_side.run_all", run_all)
+    monkeypatch.setattr("suite.launch.side_by_side.run_all", run_all)
     out = tmp_path / "runs"
     words = ("suite", "run", toy, "--out", str(out), "--device", "cpu", "--threads", "1", "--workers", "0")
     with toy_run.registered():
@@ -242,7 +242,7 @@ def test_status_and_dry_run(toy: str, tmp_path: Path, bench: Bench) -> None:
 
 def test_the_printed_command_is_the_planned_cell(toy: str) -> None:
     """What a plan resolves to and what its `bench run` line resolves to is one run folder."""
-    from suite.side_by_side import command
+    from suite.launch.side_by_side import command
 
     for cell in planned(plans.load("awr-fig4-ablations"), "quick", parse_seeds("3"), ["env=hopper"]):
         words = command(cell.experiment, cell.sets)

@@ -12,7 +12,7 @@ import envs  # noqa: F401  # registers the task
 from algos.policy_file import load_policy
 from envs import tasks
 from envs.simulators.point import DRAG, HORIZON, PUSH, STEP, PointReachEnv, controller, record
-from suite import distill, recipes
+from suite.data import distill, recipes
 
 TASK = tasks.get("point-reach")
 

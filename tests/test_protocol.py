@@ -23,13 +23,13 @@ from algos.replay import Layout, Replay
 from algos.settings import SettingError
 from envs.stepping.vector import VectorEnv
 from suite.cell import run_cell, run_folder
+from suite.data.rows import offline_rows
 from suite.estimate import estimate
 from suite.evaluate import EVAL_SEED
 from suite.experiment import Experiment
 from suite.hardware import Hardware
 from suite.protocol import Diverged, Runner
 from suite.record import RecordError, Row, read_run
-from suite.rows import offline_rows
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -17,7 +17,7 @@ from envs.data import datasets
 from envs.data.datasets import DatasetError, Episode
 from envs.stepping.vector import VectorEnv
 from envs.tasks import DemoRecipe, Task
-from suite import clones, demonstrator, distill, recipes
+from suite.data import clones, demonstrator, distill, recipes
 
 EXPERTS = {"pen": 0.75, "door": 0.9, "relocate": 0.9, "hammer": 0.9}  # least success that is good enough
 TINY = DemoRecipe(

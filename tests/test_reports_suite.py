@@ -13,8 +13,8 @@ import pytest
 from reports.beside import beside, beside_table
 from reports.collect import Cell, Curve, Source
 from reports.wanted import Suite, Wanted
+from suite.commands.reports import suite_of
 from suite.papers import Printed, printed
-from suite.report_commands import suite_of
 
 SETTINGS = {"temperature": {"value": 0.3}, "hidden": {"value": [256, 256]}, "online_steps": {"value": 300}}
 

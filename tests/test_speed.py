@@ -16,7 +16,8 @@ from toy_run import ONE_THREAD, TASK, experiment
 
 import algos
 from algos.settings import SettingError
-from suite import commands, speed
+from suite import speed
+from suite.commands import runs
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +106,7 @@ def measured(**options: Any) -> list[dict[str, Any]]:
             f"{k}={v}" for k, v in toy_run.SIZES.items()
         ], "device": "cpu", "threads": 1, "workers": 0, "rounds": 1, "seconds": 0.01, "eager": False, "out": None,
     }  # fmt: skip
-    return commands.speed(**(given | options))
+    return runs.speed(**(given | options))
 
 
 def test_a_file_tells_device_and_versions_beside_the_rows(tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_where_nothing_can_be_written_is_said_before_anything_is_measured(
 ) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "folder").mkdir()
-    monkeypatch.setattr("suite.commands.measure", lambda *_, **__: pytest.fail("measured"))
+    monkeypatch.setattr("suite.commands.runs.measure", lambda *_, **__: pytest.fail("measured"))
     said = bench("speed", "--env", TASK.id, "--profile", "smoke", "--packs", "1", "--device", "cpu", "--out", where)
     assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
     assert f"--out {where}: " in said.err

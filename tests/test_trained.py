@@ -26,11 +26,11 @@ from algos.settings import SettingError
 from envs.stepping.vector import VectorEnv
 from envs.tasks import get
 from suite.cell import run_cell
-from suite.demonstrator import act
+from suite.data.demonstrator import act
 from suite.evaluate import EVAL_SEED, FRESH_SEED, episode_scores, evaluate
+from suite.policies.rescore import rescore, table
+from suite.policies.trained import act_of, find
 from suite.record import RecordError, read_run, read_tidy
-from suite.rescore import rescore, table
-from suite.trained import act_of, find
 
 
 @pytest.fixture(scope="module", autouse=True)

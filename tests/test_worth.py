@@ -17,7 +17,7 @@ import algos
 from algos.nets import GaussianPolicy
 from algos.policy_file import load_policy
 from envs import tasks
-from suite import distill, recipes
+from suite.data import distill, recipes
 from suite.papers import printed
 from suite.worth import interval
 

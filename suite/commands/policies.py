@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from algos.settings import SettingError
-from suite import export as exporting
-from suite import film
-from suite import rescore as rescoring
 from suite.config import seed_list
 from suite.hardware import Hardware
 from suite.lines import say
 from suite.outputs import check_writable
-from suite.trained import find
+from suite.policies import export as exporting
+from suite.policies import film
+from suite.policies import rescore as rescoring
+from suite.policies.trained import find
 
 __all__ = ["evaluate", "export", "video"]
 

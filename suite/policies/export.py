@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from algos.settings import SettingError
 from suite.hardware import versions
 from suite.outputs import replacing
+from suite.policies.trained import Trained
 from suite.record import write_json
-from suite.trained import Trained
 
 __all__ = ["KINDS", "check_kind", "export"]
 

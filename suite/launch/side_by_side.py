@@ -10,11 +10,12 @@ from algos.settings import SettingError
 from envs.data import datasets
 from envs.stepping.vector import default_workers
 from envs.task import DEFAULT, AnyRecipe, Task
-from suite import recipes, slurm
 from suite.cell import run_folder, task_of
+from suite.data import recipes
 from suite.experiment import Experiment
 from suite.hardware import Hardware
-from suite.launch import Cell, run_all
+from suite.launch import slurm
+from suite.launch.processes import Cell, run_all
 from suite.lines import about, say, show
 from suite.record import read_status
 

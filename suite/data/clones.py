@@ -19,7 +19,7 @@ from algos.replay import Layout, Replay
 from envs.data import datasets
 from envs.data.datasets import DatasetError, Episode
 from envs.task import Recipe, Task
-from suite.demonstrator import Progress
+from suite.data.demonstrator import Progress
 
 __all__ = ["always_the_same_numbers", "clone", "cloned"]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from suite.options import AsJson, Device, DryRun, Jobs, Out, Profile, Slurm, Threads, Workers, print_rows
+from suite.cli.options import AsJson, Device, DryRun, Jobs, Out, Profile, Slurm, Threads, Workers, print_rows
 
 __all__ = ["suite_app"]
 
@@ -26,17 +26,17 @@ Only = Annotated[
 @suite_app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the suites, each with its place in the papers."""
-    from suite import plan_commands
+    from suite.commands import plans
 
-    print_rows(plan_commands.listing(), as_json)
+    print_rows(plans.listing(), as_json)
 
 
 @suite_app.command()
 def show(name: Suite, as_json: AsJson = False) -> None:
     """Show a suite's cells, with what they depart from the defaults by and the source of it."""
-    from suite import plan_commands
+    from suite.commands import plans
 
-    print_rows(plan_commands.show_plan(name), as_json)
+    print_rows(plans.show_plan(name), as_json)
 
 
 @suite_app.command()
@@ -46,10 +46,10 @@ def run(
     jobs: Jobs = None, dry_run: DryRun = False, slurm: Slurm = [],  # noqa: B006
 ) -> None:  # fmt: skip
     """Run a suite's cells; finished ones are left alone, failed and stopped ones go on."""
-    from suite import plan_commands
+    from suite.commands import plans
 
     raise typer.Exit(
-        plan_commands.run(name, profile, seeds, only, out, device, threads, workers, jobs, dry_run, slurm)
+        plans.run(name, profile, seeds, only, out, device, threads, workers, jobs, dry_run, slurm)
     )  # fmt: skip
 
 
@@ -59,6 +59,6 @@ def status(
     out: Out = Path("runs"), as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show how far each cell of a suite is."""
-    from suite import plan_commands
+    from suite.commands import plans
 
-    print_rows(plan_commands.status(name, profile, seeds, only, out), as_json)
+    print_rows(plans.status(name, profile, seeds, only, out), as_json)

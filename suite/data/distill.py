@@ -20,8 +20,8 @@ from envs.data.datasets import DatasetError
 from envs.discrete import choices, one_hot
 from envs.stepping.vector import default_workers
 from envs.task import Task
-from suite.clones import always_the_same_numbers, cloned
-from suite.demonstrator import Progress, rollouts
+from suite.data.clones import always_the_same_numbers, cloned
+from suite.data.demonstrator import Progress, rollouts
 
 __all__ = ["adopt", "distill", "scores"]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from suite.options import AsJson, Workers, print_rows
+from suite.cli.options import AsJson, Workers, print_rows
 
 policies_app = typer.Typer(rich_markup_mode=None)
 
@@ -34,9 +34,9 @@ def eval_(
     workers: Workers = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Score the policies of finished runs once more, in states that chose nothing, with intervals."""
-    from suite import policy_commands
+    from suite.commands import policies
 
-    print_rows(policy_commands.evaluate(runs or RUNS, episodes, seeds, at, sample, own_states, out, workers), as_json)
+    print_rows(policies.evaluate(runs or RUNS, episodes, seeds, at, sample, own_states, out, workers), as_json)
 
 
 @policies_app.command()
@@ -48,9 +48,9 @@ def video(
     out: Annotated[Path, typer.Option(help="File: .webp, .gif, or .mp4 (extra `video`).")] = Path("video.webp"),
 ) -> None:  # fmt: skip
     """Film policies side by side on the same initial states; needs no display."""
-    from suite import policy_commands
+    from suite.commands import policies
 
-    typer.echo(policy_commands.video(runs or RUNS, episodes, seeds, at, out))
+    typer.echo(policies.video(runs or RUNS, episodes, seeds, at, out))
 
 
 @policies_app.command()
@@ -62,6 +62,6 @@ def export(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Write policies for other programs, compared with the originals, each with a text on how to feed it."""
-    from suite import policy_commands
+    from suite.commands import policies
 
-    print_rows(policy_commands.export(runs or RUNS, to, seeds, at, out), as_json)
+    print_rows(policies.export(runs or RUNS, to, seeds, at, out), as_json)

@@ -8,11 +8,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from suite import cli_data_files  # noqa: F401 - adds its commands to `bench data`
-from suite.cli_data import data_app
-from suite.cli_policies import policies_app
-from suite.cli_suite import suite_app
-from suite.options import (
+from suite.cli import data_files  # noqa: F401 - adds its commands to `bench data`
+from suite.cli.data import data_app
+from suite.cli.options import (
     Algo,
     AsJson,
     DatasetName,
@@ -32,6 +30,8 @@ from suite.options import (
     Workers,
     print_rows,
 )  # fmt: skip
+from suite.cli.policies import policies_app
+from suite.cli.suites import suite_app
 
 app = typer.Typer(
     help="Which algorithm makes best use of prior data and then keeps improving online?",
@@ -53,9 +53,9 @@ def run(
     keep_policies: KeepPolicies = False, slurm: Slurm = [],  # noqa: B006
 ) -> None:  # fmt: skip
     """Train algorithms on tasks, offline then online, and record the scores. The same command resumes."""
-    from suite import commands
+    from suite.commands import runs
 
-    raise typer.Exit(commands.run(
+    raise typer.Exit(runs.run(
         algo=algo, env=env, seeds=seeds, profile=profile, preset=preset, overrides=set_, out=out, name=name,
         dataset=dataset, device=device, threads=threads, workers=workers, jobs=jobs, dry_run=dry_run,
         keep_policies=keep_policies, slurm_options=slurm,
@@ -101,7 +101,7 @@ def report(
         return
     chosen = None
     if suite is not None:
-        from suite.report_commands import suite_of
+        from suite.commands.reports import suite_of
 
         chosen = suite_of(suite, profile or "quick")
     roots = runs or [Path("runs")]
@@ -114,9 +114,9 @@ def list_(
     out: Out = Path("runs"), as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """List what there is."""
-    from suite import commands
+    from suite.commands import runs
 
-    print_rows(commands.listing(what, out), as_json)
+    print_rows(runs.listing(what, out), as_json)
 
 
 @app.command()
@@ -126,9 +126,9 @@ def explain(
     profile: Profile = "paper", preset: Preset = "paper", set_: Set = [], as_json: AsJson = False,  # noqa: B006
 ) -> None:  # fmt: skip
     """Print every setting of an algorithm on a task: value, allowed values, meaning, where the value comes from."""
-    from suite import commands
+    from suite.commands import runs
 
-    print_rows(commands.explain(algo, env, profile, preset, set_), as_json)
+    print_rows(runs.explain(algo, env, profile, preset, set_), as_json)
 
 
 @app.command()
@@ -144,10 +144,10 @@ def speed(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Measure updates, environment steps and the whole protocol per second, beside the arithmetic floor."""
-    from suite import commands
+    from suite.commands import runs
     from suite.speed import table
 
-    rows = commands.speed(algo, env, profile, packs, set_, device, threads, workers, rounds, seconds, eager, out)
+    rows = runs.speed(algo, env, profile, packs, set_, device, threads, workers, rounds, seconds, eager, out)
     print_rows(rows if as_json else table(rows), as_json)
 
 
@@ -215,7 +215,3 @@ def _is_ours(error: Exception) -> bool:
 
 def _is(error: Exception, module: str, name: str) -> bool:
     return module in sys.modules and isinstance(error, getattr(sys.modules[module], name))
-
-
-if __name__ == "__main__":
-    main()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from algos.settings import SettingError
-from suite.launch import TERM_SECONDS, Cell
+from suite.launch.processes import TERM_SECONDS, Cell
 
 __all__ = ["cores", "parse_options", "queued", "submit"]
 

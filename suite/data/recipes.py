@@ -3,7 +3,7 @@
 Default ones are the AWAC paper's (section 5): demonstrations by an expert, a policy cloned from them, rollouts of the
 clone, with a hampered expert in place of the human one on the hand. Others mix policies as D4RL does. A dataset is
 built on first use and then lies in the Minari store under an id that holds a hash of all it was made from.
-`suite.distill` makes the experts in `envs/experts`.
+`suite.data.distill` makes the experts in `envs/experts`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from envs.data import datasets
 from envs.data.datasets import Dataset, DatasetError, Episode
 from envs.stepping.vector import default_workers
 from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, Recipe, Task
-from suite.clones import always_the_same_numbers, clone
-from suite.demonstrator import Progress, demonstrations, mixture, noise, rollouts
-from suite.maze_data import Steered, maze_episodes
+from suite.data.clones import always_the_same_numbers, clone
+from suite.data.demonstrator import Progress, demonstrations, mixture, noise, rollouts
+from suite.data.maze_data import Steered, maze_episodes
 
 __all__ = ["build", "built_id", "dataset", "expert_file", "expert_of", "policy_file", "sources"]
 

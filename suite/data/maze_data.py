@@ -18,7 +18,7 @@ from envs.rules import maze_maps
 from envs.simulators import ant_turns
 from envs.stepping.vector import VectorEnv
 from envs.tasks import MazeRecipe, Task
-from suite.demonstrator import Array, Progress, act
+from suite.data.demonstrator import Array, Progress, act
 
 __all__ = ["Steered", "maze_episodes", "walk"]
 

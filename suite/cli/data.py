@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from suite.options import AsJson, DatasetName, Env, Profile, Threads, Workers, print_rows
+from suite.cli.options import AsJson, DatasetName, Env, Profile, Threads, Workers, print_rows
 
 __all__ = ["data_app"]
 
@@ -27,9 +27,9 @@ def build(
     workers: Workers = None,
 ) -> None:
     """Build datasets of tasks, where they are not there yet."""
-    from suite import data_commands
+    from suite.commands import data
 
-    data_commands.build(env, dataset, steps, seed, workers)
+    data.build(env, dataset, steps, seed, workers)
 
 
 @data_app.command()
@@ -37,9 +37,9 @@ def info(
     env: Env, dataset: DatasetName = None, seed: Annotated[int, typer.Option(min=0)] = 0, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """What a task's dataset holds: sizes, successes, fingerprint, how it was made."""
-    from suite import data_commands
+    from suite.commands import data
 
-    print_rows(data_commands.info(env, dataset, seed), as_json)
+    print_rows(data.info(env, dataset, seed), as_json)
 
 
 @data_app.command()
@@ -54,9 +54,9 @@ def distill(
     ] = False,
 ) -> None:
     """Distil recorded rollouts of an expert into a small policy that demonstrations can be generated from."""
-    from suite import data_commands
+    from suite.commands import data
 
-    print_rows([data_commands.distill(env, rollouts, out, seed, updates, normalise)], False)
+    print_rows([data.distill(env, rollouts, out, seed, updates, normalise)], False)
 
 
 @data_app.command()
@@ -67,9 +67,9 @@ def adopt(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the episodes that it is scored on.")] = 0,
 ) -> None:
     """Make a small policy that data can be generated from out of one that a run has kept."""
-    from suite import data_commands
+    from suite.commands import data
 
-    print_rows([data_commands.adopt(env, policy, out, seed)], False)
+    print_rows([data.adopt(env, policy, out, seed)], False)
 
 
 @data_app.command()
@@ -81,9 +81,9 @@ def worth(
     threads: Threads = None, workers: Workers = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """The AWAC paper's Table 3: random actions, the expert, clones of the demonstrations and of all data."""
-    from suite import data_commands
+    from suite.commands import data
 
-    print_rows(data_commands.worth(env, profile, seeds, episodes, out, threads, workers), as_json)
+    print_rows(data.worth(env, profile, seeds, episodes, out, threads, workers), as_json)
 
 
 @data_app.command()
@@ -96,9 +96,9 @@ def verify(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Replay a dataset and report where it and the environment disagree; exit code 1: do not train on it."""
-    from suite import data_commands
+    from suite.commands import data
 
-    report = data_commands.verify(env, dataset, seed, episodes)
+    report = data.verify(env, dataset, seed, episodes)
     if as_json:
         checks = [vars(c) for c in report.checks]
         print_rows([{**vars(report), "checks": checks, "verdict": report.verdict}], True)

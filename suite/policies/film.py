@@ -20,11 +20,11 @@ from algos.settings import SettingError
 from envs import outside
 from envs.discrete import boxed
 from envs.task import SimulatorError, Task
-from suite.demonstrator import act
+from suite.data.demonstrator import act
 from suite.evaluate import FRESH_SEED
 from suite.lines import say
 from suite.outputs import replacing
-from suite.trained import Trained
+from suite.policies.trained import Trained
 
 __all__ = ["FORMATS", "REPAIR", "film", "way_of_drawing"]
 

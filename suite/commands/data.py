@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import suite.distill
+import suite.data.distill
 import suite.worth
 from algos.settings import SettingError, nearest
 from envs import tasks
 from envs.data import datasets
 from envs.task import DEFAULT, AnyRecipe, MixRecipe, Task
-from suite import recipes
 from suite.config import parse_list, parse_seeds
+from suite.data import recipes
 from suite.hardware import Hardware
 from suite.lines import about, say, show
 
@@ -59,7 +59,7 @@ def info(env: str, dataset: str | None, seed: int) -> list[dict[str, Any]]:
 
 def distill(env: str, rollouts: Path, out: Path, seed: int, updates: int, normalise: bool) -> dict[str, Any]:
     """Distil an expert from recorded rollouts; returns what its file says of it."""
-    return suite.distill.distill(tasks.get(env), rollouts, out, updates, seed, normalise=normalise, progress=say)
+    return suite.data.distill.distill(tasks.get(env), rollouts, out, updates, seed, normalise=normalise, progress=say)
 
 
 def worth(
@@ -74,7 +74,7 @@ def worth(
 
 def adopt(env: str, policy: Path, out: Path, seed: int) -> dict[str, Any]:
     """Store a run's policy among the experts; returns what its file says of it."""
-    return suite.distill.adopt(tasks.get(env), policy, out, seed=seed)
+    return suite.data.distill.adopt(tasks.get(env), policy, out, seed=seed)
 
 
 def verify(env: str, dataset: str | None, seed: int, episodes: str) -> Report:

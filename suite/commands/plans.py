@@ -10,18 +10,18 @@ from typing import Any
 
 from algos.settings import SettingError
 from suite import plan as plans
-from suite import slurm
 from suite.cell import run_folder
 from suite.config import parse_seeds
 from suite.estimate import estimate
 from suite.experiment import Experiment
 from suite.hardware import Hardware
+from suite.launch import slurm
+from suite.launch.side_by_side import command, run_side_by_side
 from suite.lines import say, show
 from suite.plan import Plan
 from suite.planned import Planned, planned
 from suite.progress import duration
 from suite.record import read_status
-from suite.side_by_side import command, run_side_by_side
 
 __all__ = ["listing", "run", "show_plan", "status"]
 

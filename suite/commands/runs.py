@@ -13,18 +13,19 @@ from algos.settings import SettingError, allowed, describe, nearest
 from envs import tasks
 from envs.data import datasets
 from envs.outside import OutsideTaskError
-from suite import plan_commands, slurm
 from suite.cell import run_cell, run_folder
+from suite.commands import plans
 from suite.config import own_overrides, parse_list, parse_seeds, resolve, setting_owners, unused
 from suite.estimate import estimate
 from suite.experiment import PROFILES, Experiment
 from suite.hardware import Hardware, device_name, versions
+from suite.launch import slurm
+from suite.launch.side_by_side import check_means, run_side_by_side
 from suite.lines import say, show
 from suite.outputs import check_writable
 from suite.presets import PAPER, departures
 from suite.protocol import Diverged
 from suite.record import find_runs, read_run, write_json
-from suite.side_by_side import check_means, run_side_by_side
 from suite.speed import measure
 from suite.stop import Stopped
 
@@ -144,7 +145,7 @@ def listing(what: str, out: Path) -> list[dict[str, Any]]:
         "presets": _presets,
         "profiles": _profiles,
         "runs": lambda: _runs(out),
-        "suites": plan_commands.listing,
+        "suites": plans.listing,
     }
     if what not in lists:
         raise SettingError(f"cannot list {what!r}; {nearest(what, lists)}")

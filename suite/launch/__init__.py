@@ -1,0 +1,1 @@
+"""Several cells at once: as processes on this machine, or as jobs of a SLURM cluster."""

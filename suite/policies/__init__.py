@@ -1,0 +1,1 @@
+"""What runs leave behind, used: policies found, scored once more, filmed, exported."""
