@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,14 @@ from suite.cell import run_cell
 from suite.config import resolve
 from suite.data import distill, recipes
 from suite.hardware import Hardware
+from suite.intervals import of_mean, of_share
 from suite.papers import printed
 from suite.presets import PAPER
 
-__all__ = ["CLONES", "interval", "table"]
+__all__ = ["CLONES", "table"]
 
 PLACE = "AWAC Table 3"
 CLONES = ("bc-demos", "bc")  # BC(1), BC(2): of the demonstrations, of everything
-_Z = 1.96  # normal quantile of 95 %
 _NUMBERS = {"random actions": 11, "expert": 12, "bc-demos": 13, "bc": 13}  # dataset seeds of the episodes scored
 
 
@@ -72,8 +71,9 @@ def _row(
     workers = hardware.worker_count()
     found = distill.scores(task, policy, episodes, _NUMBERS[what], workers, sample=policy is None)
     score = found[task.headline]
-    low, high = interval(score, found["return_std"], episodes, share=task.headline == "success")
-    digits = 2 if task.headline == "success" else 0
+    share = task.headline == "success"
+    low, high = of_share(score, episodes) if share else of_mean(score, found["return_std"], episodes)
+    digits = 2 if share else 0
     return {
         **_empty(task, what, seed), "score": round(score, digits + 1),
         "95 %": f"{low:.{digits}f} to {high:.{digits}f}", "episodes": episodes,
@@ -90,14 +90,3 @@ def _empty(task: Task, what: str, seed: int | None) -> dict[str, Any]:
         "score": "-", "95 %": "-", "episodes": "-", "length": "-",
         "paper": f"{paper[0]:g}" if paper else "-", "D4RL": d4rl if isinstance(d4rl, str) else f"{d4rl:g}",
     }  # fmt: skip
-
-
-def interval(mean: float, std: float, count: int, share: bool) -> tuple[float, float]:
-    """95 % interval of a mean of `count` values: Wilson's of a share, else the normal one of that deviation."""
-    if share:
-        z2 = _Z * _Z
-        middle = (mean + z2 / (2 * count)) / (1 + z2 / count)
-        half = _Z / (1 + z2 / count) * math.sqrt(mean * (1 - mean) / count + z2 / (4 * count * count))
-        return max(0.0, middle - half), min(1.0, middle + half)
-    half = _Z * std / math.sqrt(count)
-    return mean - half, mean + half

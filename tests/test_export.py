@@ -107,6 +107,10 @@ def test_networks_go_into_a_program_of_torch_and_onnx_says_that_it_cannot(bench:
     assert said.code == 2
     assert said.err == f"bench: {source}: ONNX has no words for how it acts; --to torch has\n"
     assert not list(Path("more").iterdir())
+    said = bench("export", place, str(runs / TASK.id / "awac"), "--out", "more", "--seeds", "0")
+    assert said.code == 1, "what can be exported is, and the rest is said"
+    assert f"not exported: {source}: ONNX has no words for how it acts; --to torch has\n" in said.err
+    assert [path.name.split("-test-")[0] for path in Path("more").glob("*.onnx")] == [f"{TASK.short_name}-awac"]
 
 
 def test_a_file_that_acts_otherwise_is_not_kept(bench: Bench, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,15 +12,14 @@ from pathlib import Path
 import pytest
 import toy_data
 from command import Bench
-from scipy import stats
 
 import algos
 from algos.nets import GaussianPolicy
 from algos.policy_file import load_policy
 from envs import tasks
 from suite.data import distill, recipes
+from suite.intervals import of_mean, of_share
 from suite.papers import printed
-from suite.worth import interval
 
 
 @pytest.fixture(autouse=True)
@@ -30,13 +30,22 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 20), (3, 20), (20, 20), (50, 100)])
 def test_the_interval_of_a_share_is_wilsons(hits: int, count: int) -> None:
-    expected = stats.binomtest(hits, count).proportion_ci(0.95, method="wilson")
-    assert interval(hits / count, 0.0, count, share=True) == pytest.approx((expected.low, expected.high), abs=1e-4)
+    """Its limits are the shares whose own deviation puts what was seen 1.96 deviations away (Wilson 1927)."""
+    share = hits / count
+    for limit in of_share(share, count):
+        away = abs(share - limit) / max(1e-12, math.sqrt(limit * (1 - limit) / count))
+        assert away == pytest.approx(1.96, abs=1e-3) or limit == pytest.approx(share, abs=1e-9)
 
 
-def test_the_interval_of_a_mean_is_the_normal_one() -> None:
-    expected = stats.norm.interval(0.95, loc=-3.0, scale=2.0 / 10)
-    assert interval(-3.0, 2.0, 100, share=False) == pytest.approx(expected, abs=1e-4)
+@pytest.mark.parametrize(("count", "quantile"), [(2, 12.706), (5, 2.776), (50, 2.0096), (100_000, 1.96)])
+def test_the_interval_of_a_mean_is_students(count: int, quantile: float) -> None:
+    """Quantiles as printed in tables of t."""
+    half = quantile * 2.0 / math.sqrt(count)
+    assert of_mean(-3.0, 2.0, count) == pytest.approx((-3.0 - half, -3.0 + half), rel=1e-3)
+
+
+def test_one_value_has_no_interval() -> None:
+    assert all(math.isnan(limit) for limit in of_mean(1.0, 0.0, 1))
 
 
 def test_printed_numbers_are_of_our_tasks_and_metrics() -> None:

@@ -64,4 +64,6 @@ def export(
     """Write policies for other programs, compared with the originals, each with a text on how to feed it."""
     from suite.commands import policies
 
-    print_rows(policies.export(runs or RUNS, to, seeds, at, out), as_json)
+    rows, code = policies.export(runs or RUNS, to, seeds, at, out)
+    print_rows(rows, as_json)
+    raise typer.Exit(code)

@@ -50,15 +50,27 @@ def video(runs: Sequence[Path], episodes: int, seeds: str | None, at: str, out: 
     return out
 
 
-def export(runs: Sequence[Path], kind: str, seeds: str | None, at: str, out: Path) -> list[dict[str, Any]]:
-    """Write policies for other programs into the folder `out`; one row per file.
+def export(runs: Sequence[Path], kind: str, seeds: str | None, at: str, out: Path) -> tuple[list[dict[str, Any]], int]:
+    """Write policies for other programs into the folder `out`; one row per file, and the exit code.
 
-    Raises `SettingError` at the first policy that the format cannot hold; files written before it stay.
+    What the format cannot hold is said, and the code is 1 then. Raises `SettingError` where that is all there is.
     """
     exporting.check_kind(kind)
     found = find(runs, at, _wanted(seeds))
     check_writable(out / "x")
-    return [exporting.export(one, k, kind, out) for one in found for k in range(len(one.seeds))]
+    rows: list[dict[str, Any]] = []
+    refused: list[str] = []
+    for one in found:
+        for k in range(len(one.seeds)):
+            try:
+                rows.append(exporting.export(one, k, kind, out))
+            except SettingError as error:
+                refused.append(str(error))
+    if not rows:
+        raise SettingError(refused[0])
+    for why in refused:
+        say(f"not exported: {why}")
+    return rows, int(bool(refused))
 
 
 def _wanted(seeds: str | None) -> tuple[int, ...] | None:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from envs.stepping.vector import VectorEnv
 from suite.evaluate import EVAL_SEED, FRESH_SEED, episode_scores
+from suite.intervals import of_mean, of_share
 from suite.outputs import replacing
 from suite.policies.trained import FINAL, Trained, act_of
 from suite.protocol import MOST_LANES
 from suite.record import COLUMNS, SCORE_UNITS, Row, read_run
-from suite.worth import interval
 
 __all__ = ["Rescored", "rescore", "table", "tidy"]
 
@@ -59,8 +59,8 @@ def _row(one: Rescored, k: int) -> dict[str, Any]:
     trained, metric = one.trained, one.trained.task.headline
     values = one.scores[metric][k]
     share = metric == "success"
-    spread = float(values.std(ddof=1)) if len(values) > 1 else math.nan
-    low, high = interval(float(values.mean()), spread, len(values), share)
+    mean, spread = float(values.mean()), float(values.std(ddof=min(1, len(values) - 1)))
+    low, high = of_share(mean, len(values)) if share else of_mean(mean, spread, len(values))
     digits = 2 if share else 0
     recorded = trained.metas[k].get(metric)
     row = {
