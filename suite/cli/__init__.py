@@ -46,15 +46,30 @@ app.add_typer(new_app, name="new")
 
 @app.command()
 def run(
-    algo: Algo, env: Env, seeds: Seeds = "3", profile: Profile = "quick", preset: Preset = "paper",
+    context: typer.Context, algo: Algo = "", env: Env = "", seeds: Seeds = "3", profile: Profile = "quick",
+    preset: Preset = "paper",
     set_: Set = [],  # noqa: B006 - typer's way
     out: Out = Path("runs"), name: Name = None, dataset: DatasetName = None, device: Device = "auto",
     threads: Threads = None, workers: Workers = None, jobs: Jobs = None, dry_run: DryRun = False,
     keep_policies: KeepPolicies = False, slurm: Slurm = [],  # noqa: B006
+    like: Annotated[
+        Path | None,
+        typer.Option(help="A run folder: do what it did, whatever the defaults are now; --seeds and --set go first."),
+    ] = None,
 ) -> None:  # fmt: skip
     """Train algorithms on tasks, offline then online, and record the scores. The same command resumes."""
     from suite.commands import runs
 
+    if like is not None:
+        from suite.again import repeat
+
+        given = {n for n in context.params if (s := context.get_parameter_source(n)) and s.name == "COMMANDLINE"}
+        again = repeat(like, given)
+        algo, env, profile, preset, dataset = again.algo, again.env, again.profile, again.preset, again.dataset
+        seeds, name = (seeds if "seeds" in given else again.seeds), name or again.name
+        set_, threads = [*again.overrides, *set_], threads or again.threads
+    elif not (algo and env):
+        _fail("name what to train, e.g. --algo awac --env pen-binary, or a run folder to repeat: --like FOLDER")
     raise typer.Exit(runs.run(
         algo=algo, env=env, seeds=seeds, profile=profile, preset=preset, overrides=set_, out=out, name=name,
         dataset=dataset, device=device, threads=threads, workers=workers, jobs=jobs, dry_run=dry_run,
