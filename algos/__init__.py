@@ -29,7 +29,7 @@ class Entry:
     module: str  # import path of the objective module
     summary: str
     settings: Mapping[str, Any] = field(default_factory=dict)  # departures from the module's Config
-    protocol: Mapping[str, Any] = field(default_factory=dict)  # of the experiment, where the method has its own
+    protocol: Mapping[str, Any] = field(default_factory=dict)  # of experiment and learner, where the method has its own
     presets: str = "PRESETS"  # the module's table of this entry's presets, by name
     # profile -> what it sets for this entry alone, of either kind: sizes and rates that its own for all do not suit
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -164,7 +164,11 @@ ALGOS: dict[str, Entry] = {
     "sac-scratch": Entry("algos.sac", "SAC that never sees prior data", {"start": "scratch"}),
     "sac-bc": Entry("algos.sac_bc", "SAC with a cloning term on demonstrations in the policy loss"),
     "td3": Entry("algos.td3", "TD3: deterministic policy, twin critics, delayed; unprotected offline"),
-    "td3-bc": Entry("algos.td3_bc", "TD3+BC: TD3 that stays near the data's actions"),
+    "td3-bc": Entry(
+        "algos.td3_bc",
+        "TD3+BC: TD3 that stays near the data's actions",
+        protocol={"normalise_obs": True},  # its eq. 4
+    ),
     "trpo": Entry(
         "algos.trpo",
         "TRPO from a cloned policy: natural gradient steps within a bound on the divergence",

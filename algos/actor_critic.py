@@ -87,6 +87,7 @@ class ActorCritic:
             self.generators,
             self.device,
             hindsight,
+            learner.normalise_obs,
         )
         self.stage: Stage | None = None  # of the update that is being made
         self.compiled = Compiled(self.update, self._moving) if learner.compile else None

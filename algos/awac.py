@@ -31,10 +31,19 @@ PRESETS = {  # both update offline with batches of 128, and use 90 % of the data
     "official-mujoco": Preset("rlkit's examples/awac/mujoco/awac1.py", {  # its critics have two layers of 256
         "temperature": 2.0, "q_bound": "none", "copy_targets": False, "offline_updates": 50_000, "warmup_steps": 1000,
     }),
+    "corl": Preset("CORL's algorithms/finetune/awac.py", {
+        "hidden": (256, 256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none",
+        "normalise_obs": True, "update_order": "post", "temperature": 1.0, "weight_norm": "exp",
+        "offline_updates": 1_000_000,
+    }),
+    "d3rlpy": Preset("d3rlpy's AWACConfig", {
+        "hidden": (256, 256), "policy_weight_decay": 0.0, "q_bound": "none", "update_order": "post", "temperature": 1.0,
+    }),
 }  # fmt: skip
 Z_PRESETS = {  # a clipped advantage is not what Z(s) normalises
     name: Preset(preset.source, {k: v for k, v in preset.settings.items() if k != "advantage_clip"})
     for name, preset in PRESETS.items()
+    if name.startswith("official")
 }
 
 

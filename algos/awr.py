@@ -109,7 +109,6 @@ class Config(Settings):
     policy_std: float | None = setting(
         None, "fixed deviation of the policy; none: learned", "AWR's code: 0.4; Ant 0.2", within=POSITIVE
     )
-    normalise_obs: bool = setting(False, "standardise observations by the offline data", "AWR's code: running mean")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -127,7 +126,6 @@ def needs(cfg: Config) -> Needs:
         columns=("ends",),
         window="iteration" if cfg.on_policy else cfg.replay_size,
         log_std_range=spread,
-        normalise_obs=cfg.normalise_obs,
         momentum=momentum,
         modules={"value": value_net} if _has_value(cfg) else {},
         module_lr={} if cfg.value_lr is None else {"value": cfg.value_lr},

@@ -87,6 +87,11 @@ class LearnerConfig(Settings):
     bootstrap_through_terminals: bool = setting(
         False, "ignore terminations in the target", "AWAC's hand scripts: true; no hand task terminates here"
     )
+    normalise_obs: bool = setting(
+        False,
+        "standardise observations by the offline data's mean and deviation, frozen; the policy's file holds them",
+        "AWAC and its code: as they are; TD3+BC eq. 4 and all of CORL: standardised",
+    )
     copy_targets: bool = setting(True, "target critics start as copies", "ours: AWAC's code starts them at random")
     tf32: bool = setting(False, "allow TF32 matrix products on CUDA", "ours: exact by default")
     compile: bool = setting(
@@ -192,7 +197,6 @@ class Needs:
     modules_every: int = 1  # updates between steps of `modules`: 1, or policy_every as in RLPD
     target_policy: bool = False  # a slow copy of the policy, moved with the target critics; their a' is its
     exploration_noise: float = 0.0  # standard deviation of what a deterministic policy adds when it collects
-    normalise_obs: bool = False  # observations standardised by the offline rows' mean and deviation
     columns: tuple[str, ...] = ()  # of `algos.replay.COLUMNS`, beside the transition itself
     initial_batch: int = 0  # rows of a batch of initial states
     demo_batch: int = 0  # rows of a second batch from demonstrations

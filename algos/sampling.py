@@ -28,13 +28,14 @@ class Sampler:
     def __init__(
         self, needs: Needs, batch_size: int, layout: Layout, replay: Replay | None, offline_fraction: float | None,
         generators: list[torch.Generator], device: torch.device, hindsight: Hindsight | None = None,
+        normalise_obs: bool = False,
     ) -> None:  # fmt: skip
         if hindsight is not None and not needs.single_rows:
             raise ValueError("goals cannot be exchanged in rows that carry returns or are looked at as trajectories")
         self.relabeller = None if hindsight is None else Relabeller(hindsight, layout, device)
         self.needs, self.batch_size, self.layout, self.replay = needs, batch_size, layout, replay
         self.offline_fraction, self.generators, self.device = offline_fraction, generators, device
-        self.obs_mean, self.obs_std = self._obs_scale()
+        self.obs_mean, self.obs_std = self._obs_scale() if normalise_obs else (None, None)
         self.phase: Phase = "offline"
         self.enter("offline", ())
 
@@ -146,9 +147,9 @@ class Sampler:
         return dataclasses.replace(batch, obs=self.scaled(batch.obs), next_obs=self.scaled(batch.next_obs))
 
     def _obs_scale(self) -> tuple[Tensor | None, Tensor | None]:
-        """Mean and deviation of the offline rows' observations [O], where the objective standardises them."""
+        """Mean and deviation of the offline rows' observations [O], where there are any."""
         replay = self.replay
-        if not self.needs.normalise_obs or replay is None or not replay.offline:
+        if replay is None or not replay.offline:
             return None, None
         obs = replay.rows[: replay.offline, : self.layout.obs_dim]
         return obs.mean(0), obs.std(0, correction=0) + 1e-3  # as in TD3+BC's code

@@ -50,7 +50,6 @@ class Config(Settings):
     q_scale: Literal["data", "policy"] = setting(
         "data", "whose actions' mean |Q_1| is the scale of Q", "TD3+BC eq. 5: data; its code: policy"
     )
-    normalise_obs: bool = setting(True, "standardise observations by the offline data", "TD3+BC eq. 4")
     bc_decay_floor: float = setting(
         1.0,
         "share of the cloning term that is left when it has decayed online",
@@ -84,7 +83,6 @@ def needs(cfg: Config) -> Needs:
         targets_every=cfg.policy_every,
         target_policy=True,
         exploration_noise=cfg.exploration_noise,
-        normalise_obs=cfg.normalise_obs,
     )
 
 

@@ -226,14 +226,16 @@ def _check_actions(experiment: Experiment) -> None:
 
 
 def _check_from_scratch(experiment: Experiment) -> None:
-    """Raises `SettingError` where prior data are withheld from a method that cannot do without."""
+    """Raises `SettingError` where there are no prior data and a method or setting cannot do without."""
     needs = experiment.needs
     if experiment.protocol.prior_data:
+        if experiment.learner.normalise_obs and not needs.offline_data:
+            raise SettingError(f"normalise_obs contradicts {experiment.algo}, which never sees offline data")
         return
     if needs.offline_only or needs.demo_batch or needs.demos:
         what = "demonstrations" if needs.demos else "offline data"
         raise SettingError(f"prior_data=false contradicts {experiment.algo}, which cannot do without {what}")
-    if needs.normalise_obs:
+    if experiment.learner.normalise_obs:
         raise SettingError(
             "prior_data=false contradicts normalise_obs, whose statistics are those of the offline data; "
             "set normalise_obs=false as well"

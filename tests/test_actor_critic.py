@@ -204,7 +204,8 @@ FAMILIES = ["gaussian", "squashed", "deterministic"]
 
 
 def standardising(monkeypatch: pytest.MonkeyPatch, family: Any = "gaussian", **asked: Any) -> ActorCritic:
-    return asking("bc", monkeypatch, normalise_obs=True, policy=family, **asked)(offline=far_off(), device="cpu")
+    makes = asking("bc", monkeypatch, policy=family, **asked)
+    return makes(offline=far_off(), common={"normalise_obs": True})
 
 
 def test_batches_are_standardised_by_the_offline_rows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +237,7 @@ def test_batches_are_standardised_by_the_offline_rows(monkeypatch: pytest.Monkey
 
 
 def test_the_scale_stays_as_it_is_online() -> None:
-    learner = tiny.learner("td3-bc", offline=far_off())
+    learner = tiny.learner("td3-bc", offline=far_off(), common={"normalise_obs": True})
     assert learner.sampler.obs_mean is not None
     before = learner.sampler.obs_mean.clone()
     tiny.switch(learner)
@@ -244,8 +245,8 @@ def test_the_scale_stays_as_it_is_online() -> None:
     assert torch.equal(learner.sampler.obs_mean, before)
 
 
-def test_without_prior_data_nothing_is_standardised(monkeypatch: pytest.MonkeyPatch) -> None:
-    learner = asking("sac", monkeypatch, normalise_obs=True)(phase="online", offline=tiny.rows(0, seed=1))
+def test_without_prior_data_nothing_is_standardised() -> None:
+    learner = tiny.learner("sac", phase="online", offline=tiny.rows(0, seed=1), common={"normalise_obs": True})
     assert learner.sampler.obs_mean is None
     learner.run(1)
 

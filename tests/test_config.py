@@ -130,7 +130,7 @@ def test_profiles_change_sizes_and_rates_only() -> None:
 @pytest.mark.parametrize("algo", list(algos.names()))
 def test_what_an_entry_sets_beside_its_own_settings_exists_and_in_a_profile_is_a_size_or_rate(algo: str) -> None:
     entry = algos.get(algo)
-    assert entry.protocol.keys() <= describe(Protocol).keys()
+    assert entry.protocol.keys() <= describe(Protocol).keys() | describe(LearnerConfig).keys()
     for name, settings in entry.profiles.items():
         assert name in PROFILES
         assert settings.keys() <= setting_owners(algos.load(algo)).keys()
@@ -339,6 +339,7 @@ def test_without_prior_data_a_method_starts_from_scratch() -> None:
         ("bc", (), "contradicts bc, which cannot do without offline data"),
         ("sac-bc", (), "contradicts sac-bc, which cannot do without demonstrations"),
         ("awr", ("normalise_obs=true",), "set normalise_obs=false as well"),
+        ("td3-bc", (), "set normalise_obs=false as well"),
         ("sac-scratch", (), "--set prior_data: sac-scratch never sees prior data"),
     ],
 )

@@ -160,12 +160,14 @@ def test_a_ring_that_wraps_never_gives_a_row_the_goal_of_another_episode() -> No
 # the sampler
 
 
-def sampler(share: float | None, seeds: tuple[int, ...] = (3, 7), batch: int = 64, **needs: Any) -> Sampler:
+def sampler(
+    share: float | None, seeds: tuple[int, ...] = (3, 7), batch: int = 64, normalise_obs: bool = False, **needs: Any
+) -> Sampler:
     offline = episodes(*((n, 1 + n % 6) for n in range(1, 60)))
     generators = [torch.Generator().manual_seed(s) for s in seeds]
     return Sampler(
         Needs(action_samples=1, **needs), batch, LAYOUT, replay(offline, len(seeds)), None, generators, CPU,
-        None if share is None else hindsight(share),
+        None if share is None else hindsight(share), normalise_obs,
     )  # fmt: skip
 
 

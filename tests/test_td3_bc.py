@@ -15,6 +15,7 @@ from algos import td3, td3_bc
 from algos.core import Step
 from algos.nets import DeterministicPolicy
 from algos.settings import SettingError
+from suite.config import resolve
 
 EITHER = pytest.mark.parametrize("q_scale", ["data", "policy"])
 
@@ -142,9 +143,9 @@ def test_the_decay_counts_online_updates_only() -> None:
         assert learner.read_metrics()["bc_coef"] == pytest.approx(expected)
 
 
-def test_what_it_asks_for() -> None:
-    assert td3_bc.needs(td3_bc.Config()).normalise_obs
-    assert not td3_bc.needs(td3_bc.Config(normalise_obs=False)).normalise_obs
+def test_observations_are_standardised_unless_one_says_otherwise() -> None:
+    assert resolve("td3-bc", "door-binary", (0,)).learner.normalise_obs
+    assert not resolve("td3-bc", "door-binary", (0,), overrides=["normalise_obs=false"]).learner.normalise_obs
 
 
 @pytest.mark.parametrize(

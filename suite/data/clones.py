@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
@@ -41,14 +40,13 @@ def clone(
 
 def cloned(
     task: Task, obs: Array, action: Array, loss: str, learner: LearnerConfig, seeds: Sequence[int], updates: int,
-    progress: Progress | None, normalise: bool = False,
+    progress: Progress | None,
 ) -> nn.Module:  # fmt: skip
     """Policies of several seeds, cloned from obs [N, O] and actions [N, A] with this suite's own BC.
 
     They take observations as they are, also where the training saw them standardised.
     """
-    bc = algos.load("bc")
-    objective = dataclasses.replace(bc, needs=lambda cfg: dataclasses.replace(bc.needs(cfg), normalise_obs=normalise))
+    objective = algos.load("bc")
     layout = Layout(task.obs_dim, task.action_dim, discrete=task.discrete)
     o, a, zeros = torch.from_numpy(obs), torch.from_numpy(action), torch.zeros(len(obs))
     rows = layout.pack(o, a, zeros, o, zeros)  # BC looks at neither rewards nor successors

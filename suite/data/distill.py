@@ -57,7 +57,7 @@ def distill(
     Raises `DatasetError` if the file does not fit the task.
     """
     recorded = _read_rollouts(task, source)
-    learner = LearnerConfig(hidden=hidden, batch_size=256, policy_weight_decay=0.0)
+    learner = LearnerConfig(hidden=hidden, batch_size=256, policy_weight_decay=0.0, normalise_obs=normalise)
     count = default_workers() if workers is None else workers
     command = f"bench data distill {task.id} --rollouts {source.name} --out {out.name} --updates {updates}"
     meta: dict[str, Any] = {
@@ -68,7 +68,7 @@ def distill(
     seeds = range(seed, seed + candidates)
     best = -np.inf
     with always_the_same_numbers():
-        policies = _imitations(task, recorded, learner, seeds, updates, progress, normalise)
+        policies = _imitations(task, recorded, learner, seeds, updates, progress)
         meta["family"] = family_of(policies)
         for index, number in enumerate(seeds):
             trial = out.with_name(f".{out.name}.{number}")
@@ -114,13 +114,13 @@ def adopt(
 
 def _imitations(
     task: Task, recorded: tuple[Array, Array, Array | None], learner: LearnerConfig, seeds: Sequence[int], updates: int,
-    progress: Progress | None, normalise: bool,
+    progress: Progress | None,
 ) -> nn.Module:  # fmt: skip
     """Policies of several seeds: an expert's means with the scale of its noise, or the likeliest of its choices."""
     obs, wish, noise_std = recorded
     if noise_std is None:
-        return cloned(task, obs, wish, "nll", learner, seeds, updates, progress, normalise)
-    policies = cloned(task, obs, wish, "mse", learner, seeds, updates, progress, normalise)
+        return cloned(task, obs, wish, "nll", learner, seeds, updates, progress)
+    policies = cloned(task, obs, wish, "mse", learner, seeds, updates, progress)
     _set_std(policies, noise_std)
     return policies
 
