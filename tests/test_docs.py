@@ -64,8 +64,8 @@ def test_a_command_in_the_documents_is_understood(command: str) -> None:
     if path == "run" and given and not given["like"]:
         seeds, sizes = parse_seeds(given["seeds"]), (given["profile"], given["set_"])
         cells = [(algo, env) for algo in parse_list(given["algo"]) for env in parse_list(given["env"])]
-        unused([resolve(*cell, seeds, *sizes, None, given["dataset"], given["preset"]) for cell in cells], given["set_"],
-               given["dataset"], given["preset"])  # fmt: skip
+        whose = (given["dataset"], given["preset"])
+        unused([resolve(*cell, seeds, *sizes, None, *whose) for cell in cells], given["set_"], *whose)
     if path.startswith("suite") and "name" in given and not given["name"].endswith(".toml"):
         load(given["name"])
 
