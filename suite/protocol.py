@@ -10,7 +10,7 @@ Everything written to metrics.csv follows from run.json alone: a run killed anyw
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from suite.stop import Stopped, StopRequest
 __all__ = ["Diverged", "Runner", "lanes", "online_capacity"]
 
 BLOCK = 50  # updates between looks at the clock and at stop signals
+FEW_ROWS = 0.01  # of a batch: less and a few rows decide what is imitated
 MOST_LANES = 20  # environments per seed: each takes memory of its own
 CHECKPOINT_SECONDS = 120.0  # between checkpoints where evaluations are further apart
 
@@ -96,6 +97,7 @@ class Runner:
         self.saved_at = time.monotonic()
         self.stop = StopRequest(progress.say)
         self.update_rate = 0.0  # per second
+        self.told: set[str] = set()  # phases of which it was said that a few rows decide
 
     # the protocol
 
@@ -258,6 +260,7 @@ class Runner:
             values: dict[str, NDArray[Any]] = {**scores, **self.at.collected, **learning}
             rows += [Row(seed, phase, step, updates, name, float(v[k])) for name, v in values.items()]
         self.at.diverged |= newly
+        self._mind_weights(phase, learning)
         self.at.collected = {}
         self.at.metrics_bytes = self.writer.append(rows)
 
@@ -358,6 +361,19 @@ class Runner:
             "seconds": {k: round(v, 1) for k, v in self.at.seconds.items()},
             "updates_per_second": round(self.update_rate, 1),
         })  # fmt: skip
+
+    def _mind_weights(self, phase: str, learning: Mapping[str, NDArray[Any]]) -> None:
+        """Say once per phase where weights lie on next to nothing: the temperature is low for the scale of Q."""
+        if "weight_ess" not in learning or phase in self.told:
+            return
+        share = float(np.nanmin(learning["weight_ess"][~self.at.diverged], initial=1.0))
+        if share < FEW_ROWS:
+            self.told.add(phase)
+            message = (
+                f"imitation weights lie on {100 * share:.1g} % of a batch (weight_ess, {phase}): a few rows decide"
+            )
+            self.progress.say(message)
+            self.writer.log(message)
 
     def summary(self) -> str:
         """Where the time went, for the end of a run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -272,6 +273,18 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
 
 
 # divergence
+
+
+@pytest.mark.parametrize(("temperature", "told"), [("1e-7", ["offline", "online"]), ("1", [])])
+def test_weights_on_next_to_nothing_are_told_once_per_phase(
+    temperature: str, told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One row in 500 has nearly all the weight where the temperature is next to nothing."""
+    cell = experiment("awac", temperature=temperature, batch_size=500)
+    rows(cell, tmp_path)
+    line = r"imitation weights lie on 0\.\d % of a batch \(weight_ess, (\w+)\): a few rows decide"
+    assert re.findall(line, capsys.readouterr().err) == told
+    assert re.findall(line, (run_folder(cell, tmp_path) / "log.txt").read_text()) == told
 
 
 @pytest.mark.parametrize("algo", ["awac", "sac"])
