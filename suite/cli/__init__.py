@@ -123,6 +123,23 @@ def report(
     typer.echo(build(roots, out, input_, metric, suite=chosen, window=dip_window, threshold=threshold))
 
 
+@app.command()
+def mirror(
+    runs: Annotated[list[Path] | None, typer.Argument(help="Folders of run folders; default: runs.")] = None,
+    to: Annotated[str, typer.Option(help="tensorboard or wandb (the extras of these names).")] = "tensorboard",
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("mirror"),
+    project: Annotated[str, typer.Option(help="Project at Weights & Biases.")] = "awac-bench",
+    every: Annotated[
+        float | None, typer.Option(min=1.0, help="Look again every so many seconds, until all runs have finished.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Pass records on to TensorBoard or Weights & Biases; run again, what is new."""
+    from suite.commands import runs as commands
+
+    print_rows(commands.mirror(runs or [Path("runs")], to, out, project, every), as_json)
+
+
 @app.command("list")
 def list_(
     what: Annotated[str, typer.Argument(help="algos, envs, datasets, presets, profiles, runs or suites.")],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,11 @@ from suite.lines import say, show
 from suite.outputs import check_writable
 from suite.presets import PAPER, departures
 from suite.protocol import Diverged
-from suite.record import find_runs, read_run, write_json
+from suite.record import find_runs, read_run, read_status, write_json
 from suite.speed import measure
 from suite.stop import Stopped
 
-__all__ = ["explain", "listing", "run", "speed"]
+__all__ = ["explain", "listing", "mirror", "run", "speed"]
 
 
 def run(
@@ -110,6 +111,19 @@ def speed(
     if out is not None:
         write_json(out, {**facts, "overrides": list(overrides), "rounds": rounds, "seconds": seconds, "rows": rows})
     return rows
+
+
+def mirror(runs: Sequence[Path], to: str, out: Path, project: str, every: float | None) -> list[dict[str, Any]]:
+    """Pass on records once, or `every` so many seconds as long as a run is going on; the rows of the last time."""
+    from suite.mirror import mirror as passed_on
+
+    while True:
+        rows = passed_on(runs, to, out, project)
+        states = [read_status(folder).get("state") for place in runs for folder in find_runs(place)]
+        if every is None or "running" not in states:
+            return rows
+        say(f"{sum(row['new'] for row in rows)} new evaluations; {states.count('running')} runs are going on")
+        time.sleep(every)
 
 
 def _counts(option: str, text: str) -> list[int]:
