@@ -122,7 +122,7 @@ def mirror(runs: Sequence[Path], to: str, out: Path, project: str, every: float 
         states = [read_status(folder).get("state") for place in runs for folder in find_runs(place)]
         if every is None or "running" not in states:
             return rows
-        say(f"{sum(row['new'] for row in rows)} new evaluations; {states.count('running')} runs are going on")
+        say(f"{sum(row['new'] for row in rows)} new evaluations; runs going on: {states.count('running')}")
         time.sleep(every)
 
 
