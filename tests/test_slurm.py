@@ -79,6 +79,7 @@ def test_what_is_in_the_queue_is_left_there(bench: Bench, cluster: Path) -> None
     assert bench("run", *BOTH, "--slurm", "time=60").code == 0
     assert (cluster / "times").read_text() == "x\nx\n", "nothing was left to submit"
     assert sorted(queued(Path("runs")).values()) == ["12", "12_1"]
+    assert queued(Path("runs").resolve()).keys() == {str(Path(folder).resolve()) for folder in queued(Path("runs"))}
     (cluster / "queue").write_text("")
     assert queued(Path("runs")) == {}
 
@@ -141,7 +142,7 @@ def test_cores_are_a_number() -> None:
 def test_time_limits_as_sbatch_reads_them(text: str, minutes: int, cluster: Path, tmp_path: Path) -> None:
     from suite.launch.processes import Cell
 
-    submit([Cell("a", ["true"])], parse_options([f"time={text}"]), None, tmp_path)
+    submit([Cell(str(tmp_path / "a"), ["true"])], parse_options([f"time={text}"]), None, tmp_path)
     assert asked(cluster)["time"] == str(minutes)
 
 

@@ -1,6 +1,6 @@
 """Cells as jobs of a SLURM cluster, by way of submitit: submitted once, queued again when their time is up.
 
-`OUT/slurm/` holds what submitit leaves, logs among it, and `jobs.csv`: which job trains which run folder.
+`OUT/slurm/` holds what submitit leaves, logs among it, and `jobs.csv`: which job trains which run folder below OUT.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def cores(options: Mapping[str, str]) -> int:
 
 
 def submit(cells: Sequence[Cell], options: Mapping[str, str], jobs: int | None, out: Path) -> dict[str, str]:
-    """Submit every cell, as one job array of which at most `jobs` run at a time; cell's name -> job.
+    """Submit every cell, named by its run folder in `out`, as one job array; its name -> job.
+
+    At most `jobs` of them run at a time.
 
     Raises `SettingError` where there is no submitit or no SLURM, or where sbatch says no.
     """
@@ -82,12 +84,12 @@ def submit(cells: Sequence[Cell], options: Mapping[str, str], jobs: int | None, 
         raise SettingError(f"--slurm: {_reason(str(error))}") from None
     ids = {cell.name: str(job.job_id) for cell, job in zip(cells, submitted, strict=True)}
     with (folder / "jobs.csv").open("a", newline="") as file:
-        csv.writer(file).writerows((job, name) for name, job in ids.items())
+        csv.writer(file).writerows((job, Path(name).relative_to(out)) for name, job in ids.items())
     return ids
 
 
 def queued(out: Path) -> dict[str, str]:
-    """Which cells submitted from this folder are waiting or running: name -> job."""
+    """Which run folders in `out` have a job that is waiting or running: folder -> job."""
     known = out / "slurm" / "jobs.csv"
     if not known.exists() or shutil.which("squeue") is None:
         return {}
@@ -99,7 +101,7 @@ def queued(out: Path) -> dict[str, str]:
         raise SettingError(f"squeue does not say what is in the queue: {_reason(asked.stderr)}")
     alive = set(asked.stdout.split())
     with known.open(newline="") as file:
-        return {name: job for job, name in csv.reader(file) if job in alive}
+        return {str(out / name): job for job, name in csv.reader(file) if job in alive}
 
 
 class Job:
