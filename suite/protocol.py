@@ -369,9 +369,8 @@ class Runner:
         share = float(np.nanmin(learning["weight_ess"][~self.at.diverged], initial=1.0))
         if share < FEW_ROWS:
             self.told.add(phase)
-            message = (
-                f"imitation weights lie on {100 * share:.1g} % of a batch (weight_ess, {phase}): a few rows decide"
-            )
+            where = f"{100 * share:.1g} % of a batch (weight_ess, {phase})"
+            message = f"imitation weights lie on {where}: a few rows decide; a softer temperature spreads them"
             self.progress.say(message)
             self.writer.log(message)
 

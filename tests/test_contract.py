@@ -395,6 +395,39 @@ def test_acting_is_per_seed_and_follows_mode_or_noise(name: str) -> None:
     assert np.array_equal(learner.act(obs, noise)[[0, 2]], sampled[[0, 2]])
 
 
+def standardised(name: str) -> Any:
+    """A learner whose observations, far from standard, are standardised; None where it sees no data to do it by."""
+    needs = tiny.objective_and_config(name)[0].needs(tiny.objective_and_config(name)[1])
+    if not needs.offline_data:
+        return None
+    layout = dataclasses.replace(tiny.LAYOUT, columns=tuple(needs.columns))
+    rows = tiny.rows(tiny.OFFLINE, seed=1, layout=layout)
+    width = layout.obs_dim
+    for first in (0, layout.offset("next_obs")):
+        rows[:, first : first + width] = 30 * rows[:, first : first + width] + 100
+    return tiny.learner(name, phase=tiny.phases(name)[-1], offline=rows, common={"normalise_obs": True})
+
+
+@of_every_algorithm
+def test_standardised_observations_are_part_of_what_acts(name: str) -> None:
+    """What is saved takes them as they are, and does with them what the learner does."""
+    learner = standardised(name)
+    if learner is None:
+        return
+    learner.run(max(2, learner.sampler.iteration.updates))
+    assert learner.finite().all()
+    draws = np.random.default_rng(0).standard_normal((2, len(tiny.SEEDS), 4, tiny.LAYOUT.obs_dim)).astype(np.float32)
+    obs, noise = 100 + 30 * draws[0], draws[1, ..., : tiny.LAYOUT.action_dim]
+    actor = learner.actor()
+    with torch.no_grad():
+        found = actor(torch.from_numpy(obs))
+        mode, sampled = found.mode.numpy(), found.sample(torch.from_numpy(noise))[0].numpy()
+        raw = learner.objective.act(learner.cfg, learner.nets, torch.from_numpy(obs), None).numpy()
+    np.testing.assert_allclose(mode, learner.act(obs), atol=2e-5)
+    np.testing.assert_allclose(sampled, learner.act(obs, noise), atol=2e-5)
+    assert np.abs(raw - mode).max() > 1e-3, "and not what the networks do with them unscaled"
+
+
 @of_every_algorithm
 @pytest.mark.parametrize("part", ["networks", "targets", "optimisers", "duals"])
 def test_parts_are_reset_alone(name: str, part: str) -> None:
