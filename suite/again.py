@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import algos
 from algos.settings import SettingError
 from suite.config import SET, resolve, setting_owners
 from suite.experiment import Experiment
@@ -16,6 +17,7 @@ from suite.record import read_facts
 __all__ = ["Repeat", "repeat"]
 
 _ITS_OWN = ("algo", "env", "profile", "preset", "dataset")  # options
+_NONE = object()  # what says nothing here today
 
 
 @dataclass(frozen=True)
@@ -43,31 +45,40 @@ def repeat(folder: Path, given: Collection[str] = ()) -> Repeat:
         if option in given:
             raise SettingError(f"--like says what a run's --{option} is: leave one of them out")
     run = read_facts(folder)
-    facts = run.run
+    facts, recorded = run.run, run.run["settings"]
+    known = setting_owners(algos.load(run.algo))
+    for name, setting in recorded.items():
+        if name not in known:
+            raise SettingError(
+                f"--like {folder}: was run with {name}={_text(setting['value'])}, a setting that is no more"
+            )
     seeds = ",".join(map(str, run.seeds)) if len(run.seeds) > 1 else f"{run.seeds[0]}-{run.seeds[0]}"
-    dataset = facts["dataset"]["asked"]
-    now = resolve(run.algo, run.task, run.seeds, facts["profile"], (), facts["name"], dataset, facts["preset"])
-    moved = tuple(_moved(now, facts["settings"], folder))
+    profile, name, dataset, preset = facts["profile"], facts["name"], facts["dataset"]["asked"], facts["preset"]
+    by_hand = {
+        name: _override(name, setting) for name, setting in recorded.items() if setting["source"].startswith(SET)
+    }
+    now = resolve(run.algo, run.task, run.seeds, profile, by_hand.values(), name, dataset, preset)
+    moved = _moved(now, {name: setting for name, setting in recorded.items() if name not in by_hand}, folder.name)
     return Repeat(
-        run.algo, run.task, seeds, facts["profile"], facts["preset"], facts["name"], dataset, moved,
+        run.algo, run.task, seeds, profile, preset, name, dataset, (*by_hand.values(), *moved),
         facts["device"]["threads"],
     )  # fmt: skip
 
 
-def _moved(now: Experiment, recorded: dict[str, dict[str, Any]], folder: Path) -> list[str]:
-    out = []
-    today = now.settings
-    for name, setting in recorded.items():
-        value, source = setting["value"], setting["source"]
-        if name not in setting_owners(now.objective):
-            raise SettingError(f"--like {folder}: was run with {name}={_text(value)}, a setting that is no more")
-        by_hand = source.startswith(SET)
-        if now.sources[name].startswith("stages"):  # follows from other settings
-            continue
-        if by_hand or name not in today or today[name]["value"] != value:
-            why = source.removeprefix(SET).removeprefix(":").strip() if by_hand else f"as in {folder.name}: {source}"
-            out.append(f"{name}={_text(value)}" + (f" # {why}" if why else ""))
-    return out
+def _override(name: str, setting: Mapping[str, Any]) -> str:
+    """The `--set` text of what was set by hand, with its reason."""
+    why = setting["source"].removeprefix(SET).removeprefix(":").strip()
+    return f"{name}={_text(setting['value'])}" + (f" # {why}" if why else "")
+
+
+def _moved(now: Experiment, recorded: Mapping[str, Mapping[str, Any]], run: str) -> list[str]:
+    """`--set` texts of what has another value today, but for what follows from other settings."""
+    today = {name: setting["value"] for name, setting in now.settings.items()}
+    return [
+        f"{name}={_text(setting['value'])} # as in {run}: {setting['source']}"
+        for name, setting in recorded.items()
+        if today.get(name, _NONE) != setting["value"] and not now.sources[name].startswith("stages")
+    ]
 
 
 def _text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -12,6 +13,7 @@ from command import Bench
 
 import algos
 from algos.settings import SettingError
+from envs import tasks
 from suite.again import repeat
 from suite.config import resolve
 from suite.experiment import PROFILES, Experiment
@@ -81,6 +83,17 @@ def test_numbers_without_end_and_nothing_at_all_are_spelled_as_set_reads_them(tm
     experiment = resolve("awac", "door-binary", (0, 5), "smoke", ["temperature=inf", "offline_fraction=none"])
     assert repeat(recorded(experiment, tmp_path)).overrides == ("offline_fraction=none", "temperature=inf")
     assert repeat(tmp_path).seeds == "0,5"
+
+
+def test_what_only_works_as_it_was_set_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Collection takes whole episodes, and of this task's only what was set by hand is a multiple."""
+    task = dataclasses.replace(tasks.get("door-binary"), horizon=150)
+    monkeypatch.setattr(tasks, "get", lambda name: task)
+    with pytest.raises(SettingError, match="steps_per_iteration"):
+        resolve("awac", "door-binary", (0,))
+    sets = ["steps_per_iteration=300", "online_steps=3000", "eval_every_online=600"]
+    experiment = resolve("awac", "door-binary", (0,), "quick", sets)
+    assert again(recorded(experiment, tmp_path / "r")).hash == experiment.hash
 
 
 def test_a_setting_that_is_no_more_is_named(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def run(
     keep_policies: KeepPolicies = False, slurm: Slurm = [],  # noqa: B006
     like: Annotated[
         Path | None,
-        typer.Option(help="A run folder: do what it did, whatever the defaults are now; --seeds and --set go first."),
+        typer.Option(help="A run folder: do what it did, whatever the defaults are now. --seeds, --set: in part."),
     ] = None,
 ) -> None:  # fmt: skip
     """Train algorithms on tasks, offline then online, and record the scores. The same command resumes."""

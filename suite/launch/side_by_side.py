@@ -61,14 +61,16 @@ def run_side_by_side(
     With sbatch's options for `cluster`, cells become SLURM jobs instead, and the command ends when it has submitted
     them. What is in the queue already is left there. Datasets are built here, before.
     """
-    waiting = slurm.queued(out) if cluster else {}
-    here = default_workers()
+    waiting: Mapping[str, str] = {}
+    if cluster:
+        slurm.check()
+        waiting = slurm.queued(out)
     side_by_side = min(jobs or 1, len(experiments))
-    cores = slurm.cores(cluster) if cluster else max(1, here // side_by_side)
-    threads = hardware.threads or cores
-    workers = hardware.workers if hardware.workers is not None else (threads if threads > 1 else 0)
-    failed = _build_datasets(experiments, hardware, side_by_side, workers)
-    means = ["--out", str(out), "--device", hardware.device, "--threads", str(threads), "--workers", str(workers)]
+    share = max(1, default_workers() // side_by_side)  # of this machine's cores
+    failed = _build_datasets(experiments, hardware, side_by_side, _workers(hardware, share))
+    threads = hardware.threads or (slurm.cores(cluster) if cluster else share)
+    means = ["--out", str(out), "--device", hardware.device, "--threads", str(threads)]
+    means += ["--workers", str(_workers(hardware, threads))]
     means += ["--keep-policies"] if keep_policies else []
     cells, codes = [], {}
     for e, own in zip(experiments, sets, strict=True):
@@ -83,7 +85,7 @@ def run_side_by_side(
         else:
             cells.append(Cell(folder, [sys.executable, "-m", "suite.cli", *command(e, own), *means]))
     if cluster:
-        codes |= _submit(cells, cluster, jobs, out)
+        _submit(cells, cluster, jobs, out)
     else:
         codes |= run_all(cells, side_by_side, hardware.gpus())
     for folder, code in codes.items():
@@ -92,13 +94,17 @@ def run_side_by_side(
     return _worst(codes)
 
 
-def _submit(cells: Sequence[Cell], cluster: Mapping[str, str], jobs: int | None, out: Path) -> dict[str, int]:
+def _workers(hardware: Hardware, cores: int) -> int:
+    """Environment processes where these cores are to be had: those asked for, else one per core where several."""
+    return hardware.workers if hardware.workers is not None else (cores if cores > 1 else 0)
+
+
+def _submit(cells: Sequence[Cell], cluster: Mapping[str, str], jobs: int | None, out: Path) -> None:
     submitted = slurm.submit(cells, cluster, jobs, out) if cells else {}
     for folder, job in submitted.items():
         say(f"{folder}: submitted as job {job}")
     if submitted:
         say(f"logs are in {out / 'slurm'}; the same command submits again what has failed or was cancelled")
-    return {}
 
 
 def _worst(codes: Mapping[str, int]) -> int:

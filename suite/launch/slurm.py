@@ -15,13 +15,14 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from algos.settings import SettingError
 from suite.launch.processes import TERM_SECONDS, Cell
 
-__all__ = ["cores", "parse_options", "queued", "submit"]
+__all__ = ["check", "cores", "parse_options", "queued", "submit"]
 
 _OURS = ("array", "signal", "output", "error", "open-mode")  # what submitit writes itself
 _EXAMPLE = "--slurm time=8:00:00"
@@ -56,19 +57,21 @@ def cores(options: Mapping[str, str]) -> int:
     raise SettingError(f"--slurm cpus-per-task={options['cpus-per-task']}: give a number of cores")
 
 
+def check() -> None:
+    """Raises `SettingError` where there is no submitit or no SLURM."""
+    if find_spec("submitit") is None:
+        raise SettingError("--slurm needs submitit: pip install 'awac-bench[slurm]'")
+    if shutil.which("sbatch") is None or shutil.which("srun") is None:
+        raise SettingError("--slurm: no sbatch and srun here; submit where SLURM's commands are, or leave --slurm out")
+
+
 def submit(cells: Sequence[Cell], options: Mapping[str, str], jobs: int | None, out: Path) -> dict[str, str]:
     """Submit every cell, named by its run folder in `out`, as one job array; its name -> job.
 
-    At most `jobs` of them run at a time.
-
-    Raises `SettingError` where there is no submitit or no SLURM, or where sbatch says no.
+    At most `jobs` of them run at a time. Raises `SettingError` where sbatch says no.
     """
-    try:
-        import submitit
-    except ImportError:
-        raise SettingError("--slurm needs submitit: pip install 'awac-bench[slurm]'") from None
-    if shutil.which("sbatch") is None or shutil.which("srun") is None:
-        raise SettingError("--slurm: no sbatch and srun here; submit where SLURM's commands are, or leave --slurm out")
+    import submitit
+
     folder = out / "slurm"
     executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=_TIMEOUTS)
     more = {name: value for name, value in options.items() if name not in ("time", "cpus-per-task", "job-name")}
