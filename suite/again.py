@@ -10,14 +10,13 @@ from typing import Any
 
 import algos
 from algos.settings import SettingError
-from suite.config import SET, resolve, setting_owners
+from suite.config import SET, resolve, setting_owners, spell_seeds
 from suite.experiment import Experiment
 from suite.record import read_facts
 
 __all__ = ["Repeat", "repeat"]
 
 _ITS_OWN = ("algo", "env", "profile", "preset", "dataset")  # options
-_NONE = object()  # what says nothing here today
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,6 @@ def repeat(folder: Path, given: Collection[str] = ()) -> Repeat:
             raise SettingError(
                 f"--like {folder}: was run with {name}={_text(setting['value'])}, a setting that is no more"
             )
-    seeds = ",".join(map(str, run.seeds)) if len(run.seeds) > 1 else f"{run.seeds[0]}-{run.seeds[0]}"
     profile, name, dataset, preset = facts["profile"], facts["name"], facts["dataset"]["asked"], facts["preset"]
     by_hand = {
         name: _override(name, setting) for name, setting in recorded.items() if setting["source"].startswith(SET)
@@ -60,7 +58,7 @@ def repeat(folder: Path, given: Collection[str] = ()) -> Repeat:
     now = resolve(run.algo, run.task, run.seeds, profile, by_hand.values(), name, dataset, preset)
     moved = _moved(now, {name: setting for name, setting in recorded.items() if name not in by_hand}, folder.name)
     return Repeat(
-        run.algo, run.task, seeds, profile, preset, name, dataset, (*by_hand.values(), *moved),
+        run.algo, run.task, spell_seeds(run.seeds), profile, preset, name, dataset, (*by_hand.values(), *moved),
         facts["device"]["threads"],
     )  # fmt: skip
 
@@ -77,7 +75,7 @@ def _moved(now: Experiment, recorded: Mapping[str, Mapping[str, Any]], run: str)
     return [
         f"{name}={_text(setting['value'])} # as in {run}: {setting['source']}"
         for name, setting in recorded.items()
-        if today.get(name, _NONE) != setting["value"] and not now.sources[name].startswith("stages")
+        if (name not in today or today[name] != setting["value"]) and not now.sources[name].startswith("stages")
     ]
 
 

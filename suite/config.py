@@ -19,7 +19,16 @@ from envs import tasks
 from suite.experiment import PROFILES, Experiment, Protocol, without_meaning
 from suite.presets import PAPER, chosen
 
-__all__ = ["own_overrides", "parse_list", "parse_seeds", "resolve", "seed_list", "setting_owners", "unused"]
+__all__ = [
+    "own_overrides",
+    "parse_list",
+    "parse_seeds",
+    "resolve",
+    "seed_list",
+    "setting_owners",
+    "spell_seeds",
+    "unused",
+]
 
 C = TypeVar("C")
 
@@ -52,6 +61,13 @@ def seed_list(text: str, forms: str = "a seed (3), a list (3,7,9) or a range (4-
     if not seeds or len(set(seeds)) != len(seeds):
         raise SettingError(f"--seeds {text}: names {'a seed twice' if seeds else 'no seed'}")
     return tuple(seeds)
+
+
+def spell_seeds(seeds: Sequence[int]) -> str:
+    """As `parse_seeds` reads them: 5 for 0 to 4, and a list for others."""
+    if list(seeds) == list(range(len(seeds))):
+        return str(len(seeds))
+    return f"{seeds[0]}-{seeds[0]}" if len(seeds) == 1 else ",".join(map(str, seeds))
 
 
 def setting_owners(objective: Objective) -> dict[str, type[Any]]:

@@ -49,11 +49,12 @@ class Hardware:
         """Threads of torch: the recorded choice, else all cores."""
         return self.threads or default_workers()
 
-    def worker_count(self) -> int:
-        """Environment processes: the recorded choice, else one per core where there are several."""
+    def worker_count(self, cores: int | None = None) -> int:
+        """Environment processes: the recorded choice, else one per core, of these or all, where there are several."""
         if self.workers is not None:
             return self.workers
-        return cores if (cores := default_workers()) > 1 else 0
+        cores = default_workers() if cores is None else cores
+        return cores if cores > 1 else 0
 
 
 def prepare(threads: int, tf32: bool) -> None:

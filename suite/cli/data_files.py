@@ -32,9 +32,9 @@ def import_(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Bring a file into the Minari store: D4RL's HDF5, npz, AWAC's npy, DAPG's pickle; nothing in it is executed."""
-    from suite.data import files
+    from suite.commands import data_files
 
-    print_rows(files.import_(source, env, as_, format, demos, limit, offline), as_json)
+    print_rows(data_files.import_(source, env, as_, format, demos, limit, offline), as_json)
 
 
 @data_app.command()
@@ -45,9 +45,9 @@ def convert(
     format: Format = None, demos: Demos = None, limit: Limit = None,
 ) -> None:  # fmt: skip
     """Write a dataset as a file for other programs."""
-    from suite.data import files
+    from suite.commands import data_files
 
-    files.convert(source, target, env, format, demos, limit)
+    data_files.convert(source, target, env, format, demos, limit)
 
 
 @data_app.command()
@@ -56,14 +56,14 @@ def bundle(
     out: Annotated[Path, typer.Option(help="Zip to write.")],
 ) -> None:
     """Put datasets into one zip with checksums, to carry to a machine without a network."""
-    from suite.data import files
+    from suite.commands import data_files
 
-    files.pack(ids, out)
+    data_files.pack(ids, out)
 
 
 @data_app.command()
 def add(path: Annotated[Path, typer.Argument(metavar="FILE.zip", help="What `bench data bundle` wrote.")]) -> None:
     """Store the datasets of a bundle, once everything in it has been checked."""
-    from suite.data import files
+    from suite.commands import data_files
 
-    files.add(path)
+    data_files.add(path)

@@ -23,6 +23,7 @@ from suite.hardware import Hardware, device_name, versions
 from suite.launch import slurm
 from suite.launch.side_by_side import check_means, run_side_by_side
 from suite.lines import say, show
+from suite.mirror import mirror as pass_on
 from suite.outputs import check_writable
 from suite.presets import PAPER, departures
 from suite.protocol import Diverged
@@ -115,12 +116,12 @@ def speed(
 
 def mirror(runs: Sequence[Path], to: str, out: Path, project: str, every: float | None) -> list[dict[str, Any]]:
     """Pass on records once, or `every` so many seconds as long as a run is going on; the rows of the last time."""
-    from suite.mirror import mirror as passed_on
-
     while True:
-        rows = passed_on(runs, to, out, project)
+        rows = pass_on(runs, to, out, project)
+        if every is None:
+            return rows
         states = [read_status(folder).get("state") for place in runs for folder in find_runs(place)]
-        if every is None or "running" not in states:
+        if "running" not in states:
             return rows
         say(f"{sum(row['new'] for row in rows)} new evaluations; runs going on: {states.count('running')}")
         time.sleep(every)

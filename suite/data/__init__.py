@@ -1,1 +1,1 @@
-"""The tasks' own datasets: recipes, whoever carries them out, experts, and what the data are worth."""
+"""The tasks' own datasets: recipes, whoever carries them out, and how experts are made."""

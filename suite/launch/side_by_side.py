@@ -11,6 +11,7 @@ from envs.data import datasets
 from envs.stepping.vector import default_workers
 from envs.task import DEFAULT, AnyRecipe, Task
 from suite.cell import run_folder, task_of
+from suite.config import spell_seeds
 from suite.data import recipes
 from suite.experiment import Experiment
 from suite.hardware import Hardware
@@ -37,19 +38,12 @@ def check_means(experiment: Experiment) -> None:
 def command(experiment: Experiment, sets: Iterable[str]) -> list[str]:
     """The words after `bench` that run this cell alone; `sets` are its `--set` texts."""
     e = experiment
-    words = ["run", "--algo", e.algo, "--env", e.task.short_name, "--seeds", _spelled(e.seeds)]
+    words = ["run", "--algo", e.algo, "--env", e.task.short_name, "--seeds", spell_seeds(e.seeds)]
     words += ["--profile", e.profile, "--preset", e.preset, "--name", e.name]
     words += ["--dataset", e.dataset] if e.dataset else []
     for text in sets:
         words += ["--set", text]
     return words
-
-
-def _spelled(seeds: Sequence[int]) -> str:
-    """5 for 0 to 4, and a list for others."""
-    if list(seeds) == list(range(len(seeds))):
-        return str(len(seeds))
-    return f"{seeds[0]}-{seeds[0]}" if len(seeds) == 1 else ",".join(map(str, seeds))
 
 
 def run_side_by_side(
@@ -67,10 +61,10 @@ def run_side_by_side(
         waiting = slurm.queued(out)
     side_by_side = min(jobs or 1, len(experiments))
     share = max(1, default_workers() // side_by_side)  # of this machine's cores
-    failed = _build_datasets(experiments, hardware, side_by_side, _workers(hardware, share))
+    failed = _build_datasets(experiments, hardware, side_by_side, hardware.worker_count(share))
     threads = hardware.threads or (slurm.cores(cluster) if cluster else share)
     means = ["--out", str(out), "--device", hardware.device, "--threads", str(threads)]
-    means += ["--workers", str(_workers(hardware, threads))]
+    means += ["--workers", str(hardware.worker_count(threads))]
     means += ["--keep-policies"] if keep_policies else []
     cells, codes = [], {}
     for e, own in zip(experiments, sets, strict=True):
@@ -92,11 +86,6 @@ def run_side_by_side(
         if code == 0:
             show(folder)
     return _worst(codes)
-
-
-def _workers(hardware: Hardware, cores: int) -> int:
-    """Environment processes where these cores are to be had: those asked for, else one per core where several."""
-    return hardware.workers if hardware.workers is not None else (cores if cores > 1 else 0)
 
 
 def _submit(cells: Sequence[Cell], cluster: Mapping[str, str], jobs: int | None, out: Path) -> None:
