@@ -8,6 +8,7 @@ the matrix products. Its rounding is its own, so this is a setting (`compile`), 
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
@@ -59,11 +60,12 @@ class Compiled:
         try:
             self._update(batch, noise, turn)  # makes what a program must find in place: optimiser state, metric sums
             program = _traced(lambda b, n: self._update(b, n, turn), batch, noise)
-            with torch.no_grad():
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "TensorFloat32 tensor cores")  # off unless the setting `tf32` says so
                 program(*_tensors((batch, noise)))
             self._programs[kind, turn] = program
         except RuntimeError as error:
-            self.failed, self._failure = True, f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+            self.failed, self._failure = True, _line(error)
         finally:
             self._restore(before)
 
@@ -76,6 +78,12 @@ class Compiled:
         for tensor in self._moving():
             if id(tensor) not in known:
                 tensor.zero_()
+
+
+def _line(error: RuntimeError) -> str:
+    """The error in one line; where a compiler wraps what went wrong inside, that."""
+    inner = getattr(error, "inner_exception", error)
+    return f"{type(inner).__name__}: {str(inner).strip().partition(chr(10))[0]}"
 
 
 def _traced(update: Callable[[Any, Any], None], batch: Any, noise: Any) -> Program:

@@ -119,9 +119,18 @@ def test_what_changes_the_update_is_traced_anew(change: Callable[[ActorCritic], 
     assert_alike(compiled, eager)
 
 
-def test_where_compiling_fails_updates_are_eager_and_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+class Wrapped(RuntimeError):
+    """As torch's compiler passes on what failed inside it."""
+
+    inner_exception = RuntimeError("no compiler here")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no compiler here\nwith a long story"), Wrapped("backend raised:\n")])
+def test_where_compiling_fails_updates_are_eager_and_one_line_says_so(
+    monkeypatch: pytest.MonkeyPatch, error: RuntimeError
+) -> None:
     def broken(module: Any, **options: Any) -> Any:
-        raise RuntimeError("no compiler here\nwith a long story")
+        raise error
 
     monkeypatch.setattr(torch, "compile", broken)
     eager, compiled = pair("awac")
