@@ -119,13 +119,15 @@ def test_what_changes_the_update_is_traced_anew(change: Callable[[ActorCritic], 
     assert_alike(compiled, eager)
 
 
-class Wrapped(RuntimeError):
+class WrappedError(RuntimeError):
     """As torch's compiler passes on what failed inside it."""
 
     inner_exception = RuntimeError("no compiler here")
 
 
-@pytest.mark.parametrize("error", [RuntimeError("no compiler here\nwith a long story"), Wrapped("backend raised:\n")])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("no compiler here\nwith a long story"), WrappedError("backend raised:\n")]
+)
 def test_where_compiling_fails_updates_are_eager_and_one_line_says_so(
     monkeypatch: pytest.MonkeyPatch, error: RuntimeError
 ) -> None:
