@@ -128,6 +128,7 @@ class ActorCritic:
             out["critic"] = make_optimiser(nets.critic, learner.critic_lr)
         for name, module in nets.extra.items():
             rate = needs.module_lr.get(name, learner.policy_lr)
+            rate = learner.critic_lr if rate == "critic" else rate
             own_decay = decay if name in needs.module_decay else 0.0
             out[name] = make_optimiser(module, rate, own_decay, momentum(name))
         return out
@@ -228,19 +229,20 @@ class ActorCritic:
         """One gradient step of every network of every seed; what is delayed moves in turn 0 only."""
         turn = self.updates % self.needs.policy_every if turn is None else turn
         nets, learner, stage = self.nets, self.learner, self.stage
-        step = Step(batch, noise, learner, nets.policy(batch.obs), age=self._age, stage=self._stage_name)
-        metrics: Metrics = {}
+        step = Step(batch, noise, learner, nets.policy, age=self._age, stage=self._stage_name)
         gradients: dict[str, Sequence[Tensor]] = {}
         if nets.critic is not None:
-            gradients["critic"] = self._critic_gradients(step, metrics)
+            gradients["critic"], logged = self._critic_gradients(step)
             if learner.update_order == "post":
                 self._apply("critic", gradients.pop("critic"))
                 with torch.no_grad():
                     step.q_data = nets.q(batch.obs, batch.action)
+            self.meter.add({**logged, **_ratings(step)}, step.stage)
         if turn == 0 and (stage is None or "policy" in stage.trains):
             loss, logged = self.objective.actor_loss(self.cfg, nets, step)
             gradients["policy"] = gradients_of(loss, nets.policy, retain=True)
-            self.meter.add({"actor_loss": loss, **logged}, step.stage, self.needs.policy_every)
+            std = step.dist.std.mean(dim=(1, 2))
+            self.meter.add({"actor_loss": loss, "policy_std": std, **logged}, step.stage, self.needs.policy_every)
         if turn % self.needs.modules_every == 0 and (stage is None or {*stage.trains} - {"policy"}):
             losses, logged = self.objective.auxiliary_losses(self.cfg, nets, step)
             self.meter.add(logged, step.stage, self.needs.modules_every)
@@ -256,15 +258,12 @@ class ActorCritic:
         for online, target in nets.targets() if turn % self.needs.targets_every == 0 else ():
             with torch.no_grad():
                 torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), learner.tau)
-        if stage is None or "policy" in stage.trains:
-            metrics |= self._common_metrics(step)
-        self.meter.add(metrics, step.stage)
         self.sampler.iteration.cursor += 1
         self._age += 1
         self.updates += 1
         self.meter.count(1, step.stage)
 
-    def _critic_gradients(self, step: Step, metrics: Metrics) -> Sequence[Tensor]:
+    def _critic_gradients(self, step: Step) -> tuple[Sequence[Tensor], Metrics]:
         nets, batch = self.nets, step.batch
         assert nets.critic is not None
         with torch.no_grad():
@@ -274,12 +273,11 @@ class ActorCritic:
                 target = target.clamp_max(self.q_max)
         q = nets.q(batch.obs, batch.action)  # [S, E, B]
         td_loss, logged = self.objective.critic_loss(self.cfg, nets, step, q, target, ahead)  # [S]
-        penalty = self.objective.critic_penalty(self.cfg, nets, step, q)
-        loss = td_loss if penalty is None else td_loss + penalty[0]
+        penalty, more = self.objective.critic_penalty(self.cfg, nets, step, q) or (None, {})
+        loss = td_loss if penalty is None else td_loss + penalty
         step.q_data = q.detach()
-        metrics |= {"critic_loss": td_loss.detach(), "td_target": row_mean(target), **logged}
-        metrics |= {} if penalty is None else penalty[1]
-        return gradients_of(loss, nets.critic)
+        metrics = {"critic_loss": td_loss, "td_target": row_mean(target), **logged, **more}
+        return gradients_of(loss, nets.critic), metrics
 
     def _apply(self, name: str, gradients: Sequence[Tensor]) -> None:
         optimiser = self.optimisers[name]
@@ -288,14 +286,6 @@ class ActorCritic:
         apply(optimiser, gradients)
         if name in self.nets.extra and isinstance(module := self.nets.extra[name], Dual):
             module.project()
-
-    @torch.no_grad()
-    def _common_metrics(self, step: Step) -> Metrics:
-        metrics = {"policy_std": step.dist.std.mean(dim=(1, 2))}
-        if step.q_data is not None:
-            metrics["q_data"] = row_mean(step.q_data.amin(ENSEMBLE))
-            metrics["q_gap"] = row_mean(step.q_data.amax(ENSEMBLE) - step.q_data.amin(ENSEMBLE))
-        return metrics
 
     # what others read
 
@@ -368,6 +358,13 @@ class ActorCritic:
         self.meter.load_state(state, self.device)
         self.sampler.iteration.load_state(state["iteration"])
         self._age.copy_(state["age"])
+
+
+def _ratings(step: Step) -> Metrics:
+    """What the critics say of the batch's actions, and how far they are apart; each [S]."""
+    assert step.q_data is not None
+    low, high = step.q_data.aminmax(dim=ENSEMBLE)
+    return {"q_data": row_mean(low), "q_gap": row_mean(high - low)}
 
 
 def _turns(needs: Needs) -> tuple[int, ...]:

@@ -85,7 +85,7 @@ class Config(Settings):
         "divide weights by Z(s), actions drawn from the policy or a behaviour model",
         "AWAC Table 1; text: policy, derivation: behaviour",
     )
-    z_samples: int = setting(10, "actions per state of the Z(s) estimate", "ours", within=AT_LEAST_ONE)
+    z_samples: int = setting(10, "actions per state of the Z(s) estimate", "AWAC: K = 10", within=AT_LEAST_ONE)
 
     def __post_init__(self) -> None:
         super().__post_init__()

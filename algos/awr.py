@@ -52,7 +52,7 @@ __all__ = [
 
 METRICS = {
     "value": "V of the batch's states",
-    "value_loss": "squared error of V, in the units V is learned in",
+    "value_loss": "half the squared error of V, in the units V is learned in",
     "weight_capped": "share of imitation weights at their cap",
 }
 _SIZES: dict[str, Value] = {
@@ -190,11 +190,11 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
-    """V's squared error against the prepared returns; [S]."""
+    """Half of V's squared error against the prepared returns, as in AWR's code, whose SGD minds the half; [S]."""
     if step.stage != "value":
         return {}, {}
     v = nets.extra["value"](step.batch.obs)
-    loss = row_mean((v - step.batch.columns["target"]).square())
+    loss = 0.5 * row_mean((v - step.batch.columns["target"]).square())
     scale = 1.0 - step.learner.discount if cfg.scale_values else 1.0
     return {"value": loss}, {"value": row_mean(v) / scale, "value_loss": loss.detach()}
 

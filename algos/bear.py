@@ -135,6 +135,7 @@ def needs(cfg: Config) -> Needs:
         "vae": lambda seeds, obs_dim, action_dim, hidden: vae.VAE(seeds, obs_dim, action_dim, cfg.vae_hidden)
     }
     if cfg.multiplier == "auto":
+        # BEAR's code draws where the multiplier starts; from 1 every seed has the same start
         modules["log_multiplier"] = lambda seeds, *sizes: Dual(seeds, 0.0, *_LOG_MULTIPLIER)
     return Needs(
         policy="squashed",

@@ -148,7 +148,7 @@ class Step:
     batch: Batch
     noise: Noise
     learner: LearnerConfig
-    dist: Dist  # policy at batch.obs, with gradient
+    policy: Callable[[Tensor], Dist]
     q_data: Tensor | None = None  # [S, E, B] critics at (obs, action), without gradient
     age: Tensor | None = None  # [], updates since the phase began, on the device
     stage: str | None = None  # of the iteration, for objectives that have any in this phase
@@ -162,10 +162,17 @@ class Step:
         return known
 
     @cached_property
+    def dist(self) -> Dist:
+        """The policy at `batch.obs`, with gradient whoever asks first; not every update asks."""
+        with torch.enable_grad():
+            return self.policy(self.batch.obs)
+
+    @cached_property
     def sampled(self) -> tuple[Tensor, Tensor]:
         """One reparameterised policy action per state [S, B, A] and its log-probability [S, B], with gradient."""
         assert self.noise.action is not None
-        return self.dist.sample(self.noise.action[:, 0])
+        with torch.enable_grad():
+            return self.dist.sample(self.noise.action[:, 0])
 
 
 @dataclass(frozen=True)
@@ -211,7 +218,8 @@ class Needs:
     max_grad_norm: float | None = None  # of each network and seed
     momentum: Mapping[str, float] = field(default_factory=dict)  # of "policy" and modules stepped by SGD, not Adam
     modules: Mapping[str, Builder | Family] = field(default_factory=dict)  # a family: a network like the policy
-    module_lr: Mapping[str, float] = field(default_factory=dict)  # Adam step sizes of modules, where not the policy's
+    # Adam step sizes of modules, or whose it is; where not the policy's
+    module_lr: Mapping[str, float | Literal["critic"]] = field(default_factory=dict)
     module_decay: tuple[str, ...] = ()  # modules that share the policy's weight decay
 
     @property

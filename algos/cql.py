@@ -5,8 +5,9 @@ are pushed down at sampled actions and up at the data's.
     policy:  minimise E[alpha log pi(a|s) - min_i Q_i(s,a)], a ~ pi reparameterised
 
 with as many actions a_k from the uniform distribution as from pi(s) and from pi(s'), all rated at s. The target counts
-no entropy. With `lagrange_gap` the weight is multiplied by a dual variable that holds the gap there. Cal-QL
-(`calibrate`) counts a policy action no lower than the data's return-to-go, so that Q is not pushed below it.
+no entropy. With `lagrange_gap` the weight is multiplied by a dual variable that holds the gap there, as in Cal-QL's
+code; CQL's holds the weighted gap at `lagrange_thresh`. Cal-QL (`calibrate`) counts a policy action no lower than the
+data's return-to-go, so that Q is not pushed below it.
 
 In the first `policy_bc_steps` updates the policy's loss is alpha log pi(a|s) - log pi(data action|s), as in CQL's code;
 here they end with the offline phase at the latest. Cal-QL's code turns the hand tasks' rewards of -1 and 0 into -5 and
@@ -58,9 +59,9 @@ PRESETS = {
     })
 }  # fmt: skip
 CAL_QL_PRESETS = {  # its critics have a third layer
-    "official": Preset("Cal-QL's run_adroit.sh, its weight of 1 for rewards ten times as large", {
+    "official": Preset("Cal-QL's run_adroit.sh", {
         "hidden": (512, 512), "batch_size": 256, "policy_lr": 1e-4, "policy_weight_decay": 0.0, "q_bound": "none",
-        "offline_updates": 20_000, "conservative_weight": 0.1,
+        "offline_updates": 20_000,
     })
 }  # fmt: skip
 
@@ -74,7 +75,7 @@ class Config(Settings):
     conservative_weight: float = setting(
         5.0,
         "weight of the gap beside each critic's TD loss",
-        "CQL's README: 5 or 10; Cal-QL: 1 hand tasks, 5 AntMaze",
+        "CQL's README: 5 or 10; Cal-QL: 1 hand tasks, 5 AntMaze, its rewards ten times ours",
         within=NOT_NEGATIVE,
     )
     online_weight: float | None = setting(
@@ -86,7 +87,7 @@ class Config(Settings):
     lagrange_gap: float | None = setting(
         None,
         "gap that a dual variable aims at; none: no dual",
-        "CQL: 5 or 10, README off; Cal-QL: 0.8 on AntMaze",
+        "CQL's lagrange_thresh / weight: 1 or 2, README off; Cal-QL: 0.8 on AntMaze, its rewards ten times ours",
         within=NOT_NEGATIVE,
     )
     conservative_samples: int = setting(
@@ -130,6 +131,7 @@ def needs(cfg: Config) -> Needs:
         columns=("return_to_go",) if cfg.calibrate else (),
         bounded_q=cfg.alpha == 0 or not cfg.backup_entropy,
         modules={**alpha_modules(cfg.alpha), **(dual if cfg.lagrange_gap is not None else {})},
+        module_lr={"log_multiplier": "critic"},
     )
 
 

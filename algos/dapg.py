@@ -5,7 +5,9 @@
     theta += sqrt(step_size / (g' F^-1 g)) F^-1 g,  F from the on-policy data
 
 The policy is cloned from the demonstrations first, and prior data other than those are never seen (AWAC section 5 gives
-it only them). Advantages are standardised, so `max A` is in deviations; the authors' code leaves it out.
+it only them). Advantages are standardised, so `max A` is in deviations; the authors' code leaves it out. Theirs differs
+in more: cloning is 5 epochs of squared error on standardised inputs and outputs, V sees the time besides, has layers of
+128 and learns plain returns with nothing behind a time limit, and an iteration has 200 trajectories.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ METRICS = {
     "kl_step": "KL(old || new) of the policy's step on its batch",
 }
 PRESETS = {
-    "official": Preset("hand_dapg's relocate example, but for the tanh of its layers", {
+    "official": Preset("hand_dapg's relocate example: sizes of its policy, discount, and step of its cloning", {
         "hidden": (32, 32), "discount": 0.995, "policy_lr": 1e-3, "policy_weight_decay": 0.0,
     })
 }  # fmt: skip

@@ -34,7 +34,8 @@ PRESETS = {
     })
 }  # fmt: skip
 
-_SAFE_EXPONENT = 80.0  # exp of more leaves float32
+# Of an uncapped weight: Adam squares gradients, and a second moment that leaves float32 stops its parameter for good.
+_SAFE_EXPONENT = 30.0
 
 
 @dataclass(frozen=True)

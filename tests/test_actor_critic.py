@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ import torch
 from torch import Tensor
 
 from algos.actor_critic import ActorCritic
-from algos.core import Metrics
+from algos.core import Metrics, Phase, Step
+from algos.nets import GaussianPolicy
 from algos.replay import COLUMNS
 
 OBS, ACT = tiny.LAYOUT.obs_dim, tiny.LAYOUT.action_dim
@@ -139,6 +141,39 @@ def test_a_delay_goes_on_over_the_switch_and_after_a_resume() -> None:
         assert not steps  # the fourth update of a delay of two
         one.run(1)
         assert len(steps) == 1
+
+
+@pytest.mark.parametrize(("name", "phase"), [("awr", "offline"), ("trpo", "online"), ("rlpd", "online")])
+def test_updates_that_move_no_policy_evaluate_none_at_the_batch(
+    name: str, phase: Phase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = tiny.learner(name, phase=phase)
+    moved: list[bool] = []
+    asked: list[int] = []
+    update, at_the_batch = learner.update, Step.__dict__["dist"].func
+
+    def noted(*args: Any) -> None:
+        before = tiny.parameters(learner)
+        update(*args)
+        changed = tiny.changed(before, tiny.parameters(learner))
+        moved.append(any(parameter.startswith("policy.") for parameter in changed))
+
+    dist = cached_property(lambda step: (asked.append(len(moved)), at_the_batch(step))[1])
+    dist.__set_name__(Step, "dist")
+    monkeypatch.setattr(Step, "dist", dist)
+    monkeypatch.setattr(learner, "update", noted)
+    learner.run(learner.sampler.iteration.updates or 2 * learner.needs.policy_every)
+    assert 0 < sum(moved) < len(moved)
+    assert asked == [number for number, it_moved in enumerate(moved) if it_moved]
+
+
+def test_what_is_first_asked_for_without_gradient_has_one_all_the_same() -> None:
+    nets = tiny.random_nets(GaussianPolicy)
+    step = tiny.random_step(nets.policy, nets)
+    with torch.no_grad():
+        _ = step.sampled
+    assert step.sampled[0].requires_grad
+    assert step.dist.log_prob(step.batch.action).requires_grad
 
 
 @pytest.mark.parametrize("slow", [True, False])

@@ -210,7 +210,7 @@ def test_v_learns_returns_times_one_minus_the_discount(trace: float, scaled: boo
     _, _, step = problem(cfg, "policy")
     torch.testing.assert_close(step.batch.columns["advantage"], returns - value)
     losses, metrics = awr.auxiliary_losses(cfg, nets, problem(cfg, "value")[2])
-    torch.testing.assert_close(losses["value"], (scale * (value - returns)).square().mean(1))
+    torch.testing.assert_close(losses["value"], 0.5 * (scale * (value - returns)).square().mean(1))
     torch.testing.assert_close(metrics["value"], value.mean(1))
 
 

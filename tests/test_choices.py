@@ -141,7 +141,7 @@ def bandit(policy: nn.Module) -> tuple[Nets, Step]:
     nets = tiny.stub_nets(policy, Table())
     batch = Batch(obs, action, zero, obs.clone(), zero.clone())
     draws = Noise(None, noise.expand(-1, -1, action.shape[1], -1))
-    return nets, Step(batch, draws, LearnerConfig(), policy(obs), nets.q(obs, action).detach())
+    return nets, Step(batch, draws, LearnerConfig(), policy, nets.q(obs, action).detach())
 
 
 @torch.no_grad()

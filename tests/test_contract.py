@@ -35,7 +35,7 @@ def step_of(learner: Any, batch: Batch, noise: Noise) -> Step:
     """What the losses are given in the first update of a phase."""
     age = torch.zeros((), dtype=torch.float64, device=batch.obs.device)
     q_data = learner.nets.q(batch.obs, batch.action).detach() if learner.needs.critics else None
-    return Step(batch, noise, learner.learner, learner.nets.policy(batch.obs), q_data, age)
+    return Step(batch, noise, learner.learner, learner.nets.policy, q_data, age)
 
 
 def trained_next(learner: Any) -> tuple[bool, set[str]]:
@@ -184,6 +184,8 @@ def test_extreme_inputs_leave_everything_finite(name: str, phase: Phase, reward:
     learner = tiny.learner(name, phase=phase, settings=settings, offline=offline)
     learner.run(5)
     assert learner.finite().all()
+    for moment in learner._moving():  # an infinite second moment would hold its parameter still for good
+        assert moment.isfinite().all()
     for metric, values in learner.read_metrics().items():
         assert np.isfinite(values).all(), metric
 

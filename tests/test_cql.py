@@ -273,6 +273,13 @@ def test_the_multiplier_grows_while_the_gap_is_too_large(aim: float, way: float)
     assert learner.read_metrics()["conservative_coef"] == pytest.approx(5 * math.exp(float(moved[0])), rel=1e-6)
 
 
+def test_the_multiplier_learns_at_the_critics_rate() -> None:
+    learner = tiny.learner("cql", settings={"lagrange_gap": 1.0}, common={"policy_lr": 1e-5, "critic_lr": 1e-2})
+    learner.run(1)
+    first_step = learner.nets.extra["log_multiplier"]().abs()  # Adam's is as long as its rate
+    torch.testing.assert_close(first_step, torch.full_like(first_step, 1e-2), rtol=1e-3, atol=0)
+
+
 def test_the_multiplier_by_hand() -> None:
     """The critics' loss is m w (gap_1 + gap_2 - 2 aim); the multiplier's has the opposite sign and reaches it alone."""
     cfg = cql.Config(**FIXED, conservative_weight=3.0, lagrange_gap=2.0)

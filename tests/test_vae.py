@@ -20,7 +20,7 @@ DECODER_STD = math.sqrt(1 / 8)
 def step_on(obs: Tensor, action: Tensor) -> Step:
     zero = torch.zeros_like(action[..., 0])
     dist = Gaussian(action, action[:, :1])  # not looked at
-    return Step(Batch(obs, action, zero, obs, zero), Noise(None, None), LearnerConfig(), dist)
+    return Step(Batch(obs, action, zero, obs, zero), Noise(None, None), LearnerConfig(), lambda _: dist)
 
 
 @torch.no_grad()

@@ -265,7 +265,7 @@ def bandit_step(policy: nn.Module, nets: Nets, action: Tensor, noise: Tensor | N
     zero = torch.zeros_like(action[..., 0])
     batch = Batch(state, action, zero, state.clone(), zero.clone())
     draws = Noise(torch.zeros_like(action), None if noise is None else noise[None, ..., None].expand(seeds, -1, -1, -1))
-    return Step(batch, draws, LearnerConfig(), policy(state), nets.q(state, action).detach(), torch.zeros(()))
+    return Step(batch, draws, LearnerConfig(), policy, nets.q(state, action).detach(), torch.zeros(()))
 
 
 def random_step(
@@ -281,7 +281,7 @@ def random_step(
     )
     batch = LAYOUT.batch(packed, LAYOUT.batch(demo))
     q_data = nets.q(batch.obs, batch.action).detach()
-    return Step(batch, noise, LearnerConfig(), family(batch.obs), q_data, torch.zeros(()))
+    return Step(batch, noise, LearnerConfig(), family, q_data, torch.zeros(()))
 
 
 def staged(step: Step, stage: str, **columns: Tensor) -> Step:

@@ -9,11 +9,12 @@ from envs.task import MazeRecipe, Task
 
 __all__ = ["TASKS"]
 
-# IQL's paper, Cal-QL's run_antmaze.sh, RLPD's README; online they run for 300,000 to 1,000,000 steps, and none of them
-# decays weights. AWAC's temperature is ours: at 1, and with its weight decay, the quick profile's policy never arrives.
+# IQL's paper, Cal-QL's run_antmaze.sh (its gap of 0.8 is for rewards ten times as large), RLPD's README; online they
+# run for 300,000 to 1,000,000 steps, and none of them decays weights. AWAC's temperature is ours: at 1, and with its
+# weight decay, the quick profile's policy never arrives.
 _SETTINGS = {
     "iql.expectile": 0.9, "iql.inverse_temperature": 10.0,
-    "cql.lagrange_gap": 0.8, "rlpd.backup_entropy": False, "rlpd.subset": 1,
+    "cql.lagrange_gap": 0.08, "rlpd.backup_entropy": False, "rlpd.subset": 1,
     "awac.temperature": 3.0, "policy_weight_decay": 0.0,
     "rollouts": 300,  # of the recipe
 }  # fmt: skip
