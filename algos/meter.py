@@ -36,12 +36,10 @@ class Meter:
     def add(self, metrics: Metrics, stage: str | None, every: int = 1) -> None:
         """Add to the sums of a stage, or of what happens in every so many updates."""
         sums = self._sums.setdefault(every if stage is None else stage, {})
-        for name, value in metrics.items():
-            value = value.detach()
-            if name in sums:
-                sums[name] += value
-            else:
-                sums[name] = value.clone()
+        known = [name for name in metrics if name in sums]
+        if known:  # in one kernel
+            torch._foreach_add_([sums[name] for name in known], [metrics[name] for name in known])
+        sums |= {name: value.detach().clone() for name, value in metrics.items() if name not in sums}
 
     def count(self, updates: int, stage: str | None) -> None:
         """Say how many more updates have been made."""
