@@ -117,7 +117,7 @@ def verify(
     checks = (
         *_content(own, episodes),
         numbers,
-        content.actions(raw),
+        content.actions(task, raw),
         content.lengths(task, episodes),
         _flags(task, raw, episodes, sound, done),
         content.duplicates(episodes),
