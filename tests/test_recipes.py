@@ -214,6 +214,18 @@ def test_the_noise_scale_is_found_although_actions_are_clipped() -> None:
     np.testing.assert_allclose(distill._noise_std(mean.astype("f4"), sent.astype("f4")), scale, rtol=0.04)
 
 
+def test_an_action_without_noise_gets_the_least_that_a_policy_has() -> None:
+    rng = np.random.default_rng(0)
+    mean = rng.uniform(-0.9, 0.9, (1000, 2)).astype("f4")
+    sent = mean + np.array([0.0, 0.1], "f4") * rng.standard_normal(mean.shape).astype("f4")
+    std = distill._noise_std(mean, sent)
+    assert std[0] == 0
+    policy = constant([0.0, 0.0], 3)
+    distill._set_std(policy, std)
+    found = policy(torch.zeros(1, 1, 3)).std.flatten().tolist()
+    assert found == [pytest.approx(np.exp(policy.low), rel=0.02), pytest.approx(0.1, rel=0.1)]
+
+
 def recording(path: Path, succeeds: bool = True) -> Path:
     """Door episodes in which the expert wishes for 0.5 when the angle is recorded as open, else for -0.5."""
     rng = np.random.default_rng(0)
