@@ -223,6 +223,13 @@ def test_a_round_trip_through_a_file_is_bit_exact(has_rule: bool, extension: str
         write.write(task, episodes, path)
 
 
+def test_an_npz_holds_nothing_but_its_arrays_by_numpy_1_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: dict[str, Any] = {}
+    monkeypatch.setattr(np, "savez", lambda path, **arrays: kept.update(arrays) or path.touch())  # of 1.26: no options
+    write.write(toy(), some_episodes(), tmp_path / "a.npz")
+    assert {type(values) for values in kept.values()} == {np.ndarray}
+
+
 def test_what_is_written_is_d4rls_layout(tmp_path: Path) -> None:
     write.write(toy(), some_episodes(), tmp_path / "a.hdf5")
     with h5py.File(tmp_path / "a.hdf5") as file:

@@ -53,7 +53,7 @@ def _write_hdf5(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
 
 
 def _write_npz(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    np.savez(path, allow_pickle=False, **arrays)
+    np.savez(path, **arrays)  # type: ignore[arg-type]
 
 
 _WRITERS: dict[str, Callable[[Path, dict[str, NDArray[Any]]], None]] = {
