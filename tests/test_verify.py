@@ -266,7 +266,7 @@ def test_the_exit_code_is_the_verdict(bench: Bench, good: Mapping[str, list[Part
     for episodes in ("0", "-2", "some"):
         said = bench("data", "verify", "--env", "point-reach", "--dataset", name, "--episodes", episodes)
         assert (said.code, said.out) == (2, "")
-        assert said.err == f"bench: --episodes {episodes}: give a number from 1 on, or all\n"
+        assert said.err == f"bench: --episodes {episodes}: give auto, all, or a number from 1 on\n"
     assert bench("data", "verify", "--env", "point-reach").err.startswith(
         "bench: the default dataset of point-reach-v0"
     )
