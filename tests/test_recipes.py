@@ -44,7 +44,7 @@ def constant(action: list[float], obs_dim: int, std: float = 0.05) -> GaussianPo
 def commands(steps: int = 300, attempts: int = 1, std: float = 0.05, **recipe: Any) -> Any:
     """What the demonstrator sends when its expert wishes for 0.5 throughout: [T, n, A]."""
     policy = constant([0.5, 0.5], 3, std)
-    streams = demonstrator._streams(0, 0, range(attempts))
+    streams = demonstrator.random_streams(0, 0, range(attempts))
     sender = demonstrator._Hampered(policy, DemoRecipe(demo_steps=steps, **recipe), 2, streams)
     return np.stack([sender(t, np.zeros((attempts, 3), np.float32)) for t in range(steps)])
 
