@@ -17,7 +17,7 @@ from envs.data.datasets import Episode
 from envs.rules import maze_maps
 from envs.simulators import ant_turns
 from envs.stepping.vector import VectorEnv
-from envs.tasks import MazeRecipe, Task
+from envs.task import MazeRecipe, Task
 from suite.data.demonstrator import STREAMS, Array, Progress, act, env_seed, random_streams
 
 __all__ = ["Steered", "maze_episodes", "walk"]
