@@ -128,7 +128,7 @@ def _batches(
     task: Task, count: int, seed: int, workers: int, stream: str,
     actions: Callable[[Sequence[np.random.Generator]], Callable[[int, Array], Array]], progress: Progress | None,
 ) -> list[Episode]:  # fmt: skip
-    """`count` episodes over the horizon, so many at once, acted in as `actions` makes of their random streams."""
+    """`count` full episodes in batches; `actions(streams)` builds the batch's action function."""
     episodes: list[Episode] = []
     at_once = max(1, min(count, _ROLLOUTS_AT_ONCE))
     with VectorEnv(task.id, at_once, workers, task.horizon) as env:
