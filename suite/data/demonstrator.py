@@ -74,7 +74,8 @@ def _hampered(
     if len(found) < recipe.demonstrations:
         raise DatasetError(
             f"{task.id}: only {len(found)} of {limit} attempts of the hampered expert succeeded, "
-            f"{recipe.demonstrations} are needed; raise lag, or lower noise or hold_probability, in its DemoRecipe"
+            f"{recipe.demonstrations} are needed; raise lag (1 is none), or lower noise or hold_probability, in its "
+            "DemoRecipe"
         )
     return found[: recipe.demonstrations]
 
