@@ -13,11 +13,10 @@ import re
 
 from envs import outside
 from envs.catalogue import hands, hands_dense, lander, locomotion, mazes, point, sawyer
-from envs.task import DemoRecipe, Goal, MazeRecipe, MixRecipe, NoiseRecipe, Recipe, SimulatorError, Task
+from envs.task import DemoRecipe, Goal, NoiseRecipe, Recipe, SimulatorError, Task
 
 __all__ = [
-    "TASKS", "DemoRecipe", "Goal", "MazeRecipe", "MixRecipe", "NoiseRecipe", "Recipe", "SimulatorError", "Task",
-    "UnknownTaskError", "get", "ids",
+    "TASKS", "DemoRecipe", "Goal", "NoiseRecipe", "Recipe", "SimulatorError", "Task", "UnknownTaskError", "get", "ids",
 ]  # fmt: skip
 
 _FAMILIES = (hands, hands_dense, point, sawyer, lander, locomotion, mazes)

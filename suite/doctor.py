@@ -85,7 +85,8 @@ def _simulator() -> Check:
     import gymnasium
 
     import envs  # noqa: F401 - registers the tasks
-    from envs.tasks import TASKS, SimulatorError
+    from envs.task import SimulatorError
+    from envs.tasks import TASKS
 
     missing: dict[str, str] = {}  # message -> what installs it
     done = 0

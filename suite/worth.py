@@ -22,7 +22,8 @@ __all__ = ["CLONES", "table"]
 
 PLACE = "AWAC Table 3"
 CLONES = ("bc-demos", "bc")  # BC(1), BC(2): of the demonstrations, of everything
-_NUMBERS = {"random actions": 11, "expert": 12, "bc-demos": 13, "bc": 13}  # dataset seeds of the episodes scored
+# dataset seeds of the episodes scored; the tables in benchmarks/README.md were made with these
+_NUMBERS = {"random actions": 11, "expert": 12, "bc-demos": 13, "bc": 13}
 
 
 def table(
@@ -31,8 +32,9 @@ def table(
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Rows (task, what is scored, score, 95 % interval over episodes, ...), one per training seed of a clone.
 
-    Clones are runs of `bc-demos` and `bc` in `out`, which go on where they stopped. Every score is of the mode, over
-    `episodes` episodes that chose nothing; of the expert and the clones the same ones per seed of training.
+    Clones are runs of `bc-demos` and `bc` in `out`, which go on where they stopped. Scores are over `episodes` episodes
+    that chose nothing: of all clones by their mode on the same ones, of the expert by its mode and of random actions on
+    their own.
     """
     # evaluations of the runs themselves would choose nothing and cost time
     few = ["eval_episodes=1"]

@@ -20,6 +20,7 @@ from toy_env import HORIZON
 
 from algos.policy_file import load_policy
 from algos.settings import SettingError
+from envs import verify
 from envs.data import datasets, episodes, minari_store
 from envs.data.datasets import DatasetError, Episode
 from envs.discrete import OneHotActions, boxed, choices, one_hot
@@ -27,7 +28,7 @@ from envs.stepping.vector import VectorEnv
 from envs.tasks import TASKS, Recipe
 from suite.config import resolve
 from suite.data import distill
-from suite.data.demonstrator import act
+from suite.data.demonstrator import act, rollouts
 from suite.record import read_run
 
 LINE = "toy_env:line-v0"
@@ -138,6 +139,18 @@ def test_foreign_data_with_choices_are_loaded() -> None:
     spaces = {"observation_space": gymnasium.spaces.Box(-9, 9, (3,)), "action_space": gymnasium.spaces.Discrete(3)}
     foreign("lab/line-v0", [part | {"terminations": ends, "truncations": ends}], env=None, **spaces)
     assert choices(datasets.load(TASK, "lab/line-v0").transitions.action).tolist() == [0, 1, 2, 1]
+
+
+def test_data_of_choices_are_verified() -> None:
+    played = rollouts(TASK, None, 4, 0, 0)
+    datasets.store(TASK, "toys/played-v0", played, {})
+    found = {c.name: c for c in verify.verify(TASK, "toys/played-v0").checks}
+    assert {c.state for c in found.values()} <= {"ok", "skipped"}
+    assert (found["actions"].found, found["replay"].state, found["reward"].state) == ("choices", "ok", "ok")
+    others = [dataclasses.replace(e, action=np.roll(e.action, 1, axis=1)) for e in played]
+    datasets.store(TASK, "toys/others-v0", others, {})
+    found = {c.name: c for c in verify.verify(TASK, "toys/others-v0").checks}
+    assert "4 episodes leave the recorded course" in found["replay"].found
 
 
 @pytest.mark.parametrize("algo", ["awac", "abm", "ppo"])

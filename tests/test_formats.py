@@ -144,6 +144,23 @@ def test_every_layout_of_npz_gives_the_same_steps(layout: str, tmp_path: Path) -
     assert datasets.fingerprint(formats.read(dense(), npz(tmp_path / "a.npz", made)).episodes) == want
 
 
+@pytest.mark.parametrize("successors", [True, False])
+@pytest.mark.parametrize("flags", [("terminals",), ("timeouts",), ("terminals", "timeouts")])
+def test_flags_of_stacked_episodes_end_them_early_and_join_none(
+    flags: tuple[str, ...], successors: bool, tmp_path: Path
+) -> None:
+    made = columns((4, 4, 4))
+    after, made["timeouts"] = made.pop("next_observations"), np.zeros(12, np.bool_)
+    made["terminals" if "terminals" in flags else "timeouts"][5] = True
+    made = {k: v.reshape(3, 4, *v.shape[1:]) for k, v in made.items() if k not in {"terminals", "timeouts"} - {*flags}}
+    if successors:
+        made["observations"] = np.concatenate((made["observations"], after.reshape(3, 4, 3)[:, -1:]), axis=1)
+    content = formats.read(dense(), npz(tmp_path / "a.npz", made))
+    assert lengths(content) == ([4, 2, 2, 4] if successors else [3, 1, 1, 3])
+    assert [e.obs[0, 1] for e in content.episodes] == [0, 4, 6, 8]
+    assert not any("taken to be" in note for note in content.notes)
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_awacs_npy_is_read_flat_and_as_dictionaries(nested: bool, tmp_path: Path) -> None:
     want = formats.read(dense(), hdf5(tmp_path / "a.hdf5", columns())).episodes
@@ -204,6 +221,13 @@ def test_a_round_trip_through_a_file_is_bit_exact(has_rule: bool, extension: str
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
     with pytest.raises(DatasetError, match="is there already"):
         write.write(task, episodes, path)
+
+
+def test_an_npz_holds_nothing_but_its_arrays_by_numpy_1_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: dict[str, Any] = {}
+    monkeypatch.setattr(np, "savez", lambda path, **arrays: kept.update(arrays) or path.touch())  # of 1.26: no options
+    write.write(toy(), some_episodes(), tmp_path / "a.npz")
+    assert {type(values) for values in kept.values()} == {np.ndarray}
 
 
 def test_what_is_written_is_d4rls_layout(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "simulators": ("task", "discrete", "rules"),
     "stepping": ("discrete", "outside"),
     "data": ("task", "discrete", "outside", "tasks"),
-    "verify": ("task", "simulators", "data"),
+    "verify": ("task", "discrete", "outside", "simulators", "data"),
 }
 REPORTS_MAY = {"suite.record", "suite.papers", "algos.settings"}  # of the house, besides reports itself
 

@@ -18,12 +18,14 @@ from command import Bench
 import envs
 from algos.policy_file import load_policy
 from envs import task as task_module
-from envs import tasks
+from envs import tasks, verify
+from envs.data import datasets
 from envs.discrete import one_hot
 from envs.stepping.vector import VectorEnv
 from envs.tasks import SimulatorError
 from suite import doctor
 from suite.data import distill, recipes
+from suite.data.demonstrator import rollouts
 
 pytest.importorskip("Box2D", reason="the extra box2d is not installed")
 
@@ -93,6 +95,16 @@ def test_a_recording_is_what_distilling_reads(
     assert share > 0.9 if continuous else 0 < share < 3 * lander.NOISE
     second, _ = env.reset(seed=lander.SEED + 1)
     np.testing.assert_array_equal(second, obs[40])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_played_is_verified(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    task = tasks.get(name)
+    datasets.store(task, "lab/played-v0", rollouts(task, None, 2, 0, 0), {})
+    report = verify.verify(task, "lab/played-v0")
+    assert report.verdict == "sound"
+    assert {c.name: c.found for c in report.checks}["replay"].endswith("every observation is equal bit for bit")
 
 
 @pytest.mark.parametrize("name", NAMES)

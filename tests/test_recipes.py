@@ -44,7 +44,7 @@ def constant(action: list[float], obs_dim: int, std: float = 0.05) -> GaussianPo
 def commands(steps: int = 300, attempts: int = 1, std: float = 0.05, **recipe: Any) -> Any:
     """What the demonstrator sends when its expert wishes for 0.5 throughout: [T, n, A]."""
     policy = constant([0.5, 0.5], 3, std)
-    streams = demonstrator._streams(0, 0, range(attempts))
+    streams = demonstrator.random_streams(0, 0, range(attempts))
     sender = demonstrator._Hampered(policy, DemoRecipe(demo_steps=steps, **recipe), 2, streams)
     return np.stack([sender(t, np.zeros((attempts, 3), np.float32)) for t in range(steps)])
 
@@ -108,7 +108,7 @@ def test_a_demonstration_ends_some_steps_after_its_first_success_and_successful(
 
 def test_demonstrations_that_are_not_to_be_had_are_one_clear_error() -> None:
     task = dataclasses.replace(tiny(demonstrations=1, demo_steps=2))
-    with pytest.raises(DatasetError, match=r"door-binary-v0: only 0 of 40 attempts .* 1 are needed; raise lag"):
+    with pytest.raises(DatasetError, match=r"door-binary-v0: only 0 of 40 .* 1 are needed; raise lag \(1 is none\)"):
         demonstrator.demonstrations(task, task.recipe, constant([0.1] * 28, 39), 0, 0)
 
 
@@ -212,6 +212,18 @@ def test_the_noise_scale_is_found_although_actions_are_clipped() -> None:
     mean = rng.uniform(-0.95, 0.95, (40_000, 3))
     sent = (mean + scale * rng.standard_normal(mean.shape)).clip(-1, 1)
     np.testing.assert_allclose(distill._noise_std(mean.astype("f4"), sent.astype("f4")), scale, rtol=0.04)
+
+
+def test_an_action_without_noise_gets_the_least_that_a_policy_has() -> None:
+    rng = np.random.default_rng(0)
+    mean = rng.uniform(-0.9, 0.9, (1000, 2)).astype("f4")
+    sent = mean + np.array([0.0, 0.1], "f4") * rng.standard_normal(mean.shape).astype("f4")
+    std = distill._noise_std(mean, sent)
+    assert std[0] == 0
+    policy = constant([0.0, 0.0], 3)
+    distill._set_std(policy, std)
+    found = policy(torch.zeros(1, 1, 3)).std.flatten().tolist()
+    assert found == [pytest.approx(np.exp(policy.low), rel=0.02), pytest.approx(0.1, rel=0.1)]
 
 
 def recording(path: Path, succeeds: bool = True) -> Path:

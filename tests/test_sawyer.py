@@ -302,9 +302,9 @@ def test_the_default_dataset_is_clipped_noise_and_does_not_depend_on_workers(mon
     away = np.linalg.norm(rows.next_obs[:, 2:4] - rows.next_obs[:, 4:], axis=1)
     assert rows.reward == pytest.approx(-0.1 * away, rel=1e-5)
     assert not rows.terminated.any()
-    streams = demonstrator._streams(0, 1, range(4))
+    streams = demonstrator.random_streams(0, 1, range(4))
     for e, rng in zip(datasets.load_episodes(TASK, data.info.id), streams, strict=True):
-        assert e.seed == demonstrator._env_seed(rng)
+        assert e.seed == demonstrator.env_seed(rng)
         walk = demonstrator._walk(NoiseRecipe(sigma=1.5), (50, 2), rng)
         np.testing.assert_array_equal(e.action, walk.clip(-1, 1))
     again = demonstrator.noise(TASK, NoiseRecipe(rollouts=4, sigma=1.5), 0, 2)

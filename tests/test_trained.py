@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -219,6 +220,18 @@ def test_eval_of_a_file_of_its_own(bench: Bench) -> None:
     said = bench("eval", expert, "--out", "x.csv")
     assert said.code == 2
     assert "is a file of its own" in said.err
+
+
+@pytest.mark.parametrize(
+    ("chosen", "named"),
+    [({"seeds": (0,)}, "--seeds"), ({"at": "0"}, "--at"), ({"at": "all", "seeds": (0,)}, "--seeds and --at")],
+)
+def test_nothing_is_chosen_from_a_file(chosen: dict[str, Any], named: str, kept: Path) -> None:
+    (path,) = kept.glob("**/awac/*/policy/seed-0.npz")
+    for places in ([path], [kept, path]):
+        with pytest.raises(SettingError, match=f"^{named}: .*seed-0.npz is a file of one policy; leave that out"):
+            find(places, **chosen)
+    assert [len(one.seeds) for one in find([kept, path], "final")] == [2, 2, 1]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from envs import tasks, verify
 from envs.data import datasets
 from envs.data.datasets import DatasetError, Episode
 from envs.task import Task
-from envs.verify import Report
+from envs.verify import Report, rerun
 
 POINT, CHEETAH, DOOR = (tasks.get(name) for name in ("point-reach", "halfcheetah", "door-binary"))
 WALKER = dataclasses.replace(tasks.get("walker2d"), horizon=30)  # enough to fall in under random actions
@@ -79,6 +79,28 @@ def test_the_default_data_of_a_task_are_sound(bench: Bench, monkeypatch: pytest.
     assert (row["verdict"], row["replayed"]) == ("sound", 3)
     assert {c["state"] for c in row["checks"]} == {"ok"}
     assert [c["name"] for c in row["checks"]][:2] == ["content", "numbers"]
+
+
+def test_every_simulator_is_closed_also_when_a_check_fails(
+    good: Mapping[str, list[Parts]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    making, made, closed = rerun.simulator, [], []
+
+    def simulator(task: Task) -> Any:
+        made.append(env := making(task))
+        monkeypatch.setattr(env, "close", lambda: closed.append(env))
+        return env
+
+    def fail(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rerun, "simulator", simulator)
+    verified(POINT, good[POINT.id])
+    assert sorted(map(id, closed)) == sorted(map(id, made))
+    monkeypatch.setattr(rerun, "whole", fail)
+    with pytest.raises(KeyboardInterrupt):
+        verify.verify(POINT, "lab/planted-v0")
+    assert sorted(map(id, closed)) == sorted(map(id, made))
 
 
 # planted faults
@@ -244,7 +266,7 @@ def test_the_exit_code_is_the_verdict(bench: Bench, good: Mapping[str, list[Part
     for episodes in ("0", "-2", "some"):
         said = bench("data", "verify", "--env", "point-reach", "--dataset", name, "--episodes", episodes)
         assert (said.code, said.out) == (2, "")
-        assert said.err == f"bench: --episodes {episodes}: give a number from 1 on, or all\n"
+        assert said.err == f"bench: --episodes {episodes}: give auto, all, or a number from 1 on\n"
     assert bench("data", "verify", "--env", "point-reach").err.startswith(
         "bench: the default dataset of point-reach-v0"
     )

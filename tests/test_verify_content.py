@@ -50,11 +50,16 @@ def test_numbers_that_are_none_are_counted_with_their_first_place() -> None:
 
 def test_actions_outside_their_bounds_or_on_another_scale() -> None:
     wide = np.array([[1.0, -1.0], [1.5, 0.0], [0.0, -2.0], [0.0, 0.0]])
-    assert actions([raw()]).state == "ok"
-    assert (
-        actions([raw(), raw(action=wide)]).found == "12.5% of the entries lie outside [-1, 1], up to 2, and are clipped"
-    )
-    assert "another scale" in actions([raw(action=np.full((4, 2), 0.01))]).found
+    assert actions(toy(), [raw()]).state == "ok"
+    found = actions(toy(), [raw(), raw(action=wide)]).found
+    assert found == "12.5% of the entries lie outside [-1, 1], up to 2, and are clipped"
+    assert "another scale" in actions(toy(), [raw(action=np.full((4, 2), 0.01))]).found
+
+
+@pytest.mark.parametrize("action", [np.array([0, 2, 1, 2]), np.eye(3, dtype=np.float32)[[0, 2, 1, 2]]])
+def test_choices_have_no_bounds(action: Any) -> None:
+    discrete = toy(discrete=True, action_dim=3)
+    assert actions(discrete, [raw(action=action)]) == Check("actions", "ok", "choices")
 
 
 @pytest.mark.parametrize(("steps", "changes", "complaint"), [

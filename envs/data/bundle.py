@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from envs.data import datasets, minari_store, minari_write
 from envs.data.downloads import checksum
 from envs.data.formats.bounds import check_size
 from envs.data.minari_store import OWN, DatasetError, first_line
+from envs.data.new_files import check_new, new_file
 
 __all__ = ["add", "write"]
 
@@ -36,24 +36,16 @@ def write(ids: Sequence[str], out: Path) -> int:
 
     Raises `DatasetError` where one of them is not in the store or damaged, or the file is there already.
     """
-    if out.exists():
-        raise DatasetError(f"{out} is there already; delete it or name another file")
+    check_new(out)  # before the datasets are read
     listed = [_listed(i) for i in dict.fromkeys(ids)]
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)
-        os.close(handle)
-        try:
-            with zipfile.ZipFile(name, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-                archive.writestr(MANIFEST, json.dumps({"format": FORMAT, "datasets": listed}, indent=1))
-                for one in listed:
-                    for file in one["files"]:
-                        archive.write(minari_store.folder(one["id"]) / file, f"{one['id']}/{file}")
-            Path(name).replace(out)
-        finally:
-            Path(name).unlink(missing_ok=True)
-    except OSError as error:
-        raise DatasetError(f"cannot write {out}: {first_line(error)}") from None
+    with (
+        new_file(out) as passing,
+        zipfile.ZipFile(passing, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
+        archive.writestr(MANIFEST, json.dumps({"format": FORMAT, "datasets": listed}, indent=1))
+        for one in listed:
+            for file in one["files"]:
+                archive.write(minari_store.folder(one["id"]) / file, f"{one['id']}/{file}")
     return out.stat().st_size
 
 

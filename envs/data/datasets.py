@@ -21,7 +21,8 @@ from envs.data import d4rl_names, minari_store, minari_write, packed
 from envs.data.adapt import adapted
 from envs.data.episodes import Episode, Transitions, checked, fingerprint, minari_buffer, raw, transitions
 from envs.data.minari_store import OWN, DamagedError, DatasetError, LocalDataset, RawEpisode, exists, local_datasets
-from envs.tasks import TASKS, Task
+from envs.task import Task
+from envs.tasks import TASKS
 
 __all__ = [
     "NAMESPACE", "Dataset", "DatasetError", "DatasetInfo", "Episode", "LocalDataset", "Transitions",

@@ -79,9 +79,10 @@ def import_data(
     new = not datasets.exists(target)
     if new:
         datasets.write(task, target, episodes, recipe, f"{found.name}, imported for {task.id}")
-    print_of = None if new else datasets.content(task, target, episodes)
-    del episodes  # a million steps are read back beside nothing
-    if print_of is not None and print_of != minari_store.metadata(target).get(minari_store.OWN, {}).get("fingerprint"):
+    fingerprint = None if new else datasets.content(task, target, episodes)
+    del episodes  # freed first: `describe` reads the whole dataset back
+    stored = minari_store.metadata(target).get(minari_store.OWN, {}).get("fingerprint")
+    if fingerprint not in (None, stored):
         raise DatasetError(
             f"{target} is in the store already with other content; --as gives another id, or delete "
             f"{minari_store.folder(target)}"

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 
 from envs.data.episodes import Episode, fingerprint
 from envs.data.minari_store import DatasetError, folder
+from envs.data.new_files import passing_name
 from envs.task import Task
 
 __all__ = ["Loaded", "key", "read", "write"]
@@ -67,7 +67,7 @@ def read(dataset_id: str, wanted: str, expected: str | None) -> Loaded | None:
 
 
 def _episodes(place: Path) -> list[Episode]:
-    # copies of what is written to: nobody can change the files
+    # copy-on-write maps: callers may change the arrays, never the files
     maps: dict[str, Any] = {n: np.load(place / f"{n}.npy", mmap_mode="c") for n in ("obs", "action", "reward")}
     lengths, demo, terminated, seeds = np.load(place / "episodes.npy").tolist()
     episodes, step = [], 0
@@ -91,8 +91,9 @@ def write(dataset_id: str, made_for: str, loaded: Loaded) -> None:
     about = {"key": made_for, "fingerprint": loaded.fingerprint, "clipped": loaded.clipped}
     with contextlib.suppress(OSError):
         place = folder(dataset_id) / FOLDER
-        new = Path(tempfile.mkdtemp(prefix=f"{FOLDER}-", dir=place.parent))
+        new = place.with_name(passing_name(FOLDER))
         try:
+            new.mkdir()
             for name in ("obs", "action", "reward"):
                 _save(new / f"{name}.npy", [a for e in episodes if (a := getattr(e, name)) is not None])
             table = [(len(e.action), e.demo, e.terminated, -1 if e.seed is None else e.seed) for e in episodes]

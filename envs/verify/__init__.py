@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -107,27 +108,26 @@ def verify(
     numbers, sound = content.numbers(raw)
     episodes, _ = checked(task, dataset_id, map(_loadable, raw), demos)
     chosen = _spread(episodes, np.flatnonzero(sound), count)
-    env = rerun.simulator(task)
-    done = _rerun(task, env, {i: episodes[i] for i in chosen}, own, progress)
-    reward = (
-        replay.dense_reward({i: episodes[i] for i in chosen}, done.best)
-        if not task.computes_reward
-        else replay.rule_reward(task, raw, episodes, done.whole)
-    )
-    checks = (
-        *_content(own, episodes),
-        numbers,
-        content.actions(raw),
-        content.lengths(task, episodes),
-        _flags(task, raw, episodes, sound, done),
-        content.duplicates(episodes),
-        content.links(episodes),
-        content.starts(env, [episodes[i] for i in np.flatnonzero(sound)]) if sound.any() else _nothing("starts"),
-        *done.checks,
-        _shift(env, {i: episodes[i] for i in chosen}, done),
-        reward,
-    )
-    env.close()
+    with closing(rerun.simulator(task)) as env, closing(rerun.simulator(task)) as alone:
+        done = _rerun(task, env, SingleSteps(alone), {i: episodes[i] for i in chosen}, own, progress)
+        reward = (
+            replay.dense_reward({i: episodes[i] for i in chosen}, done.best)
+            if not task.computes_reward
+            else replay.rule_reward(task, raw, episodes, done.whole)
+        )
+        checks = (
+            *_content(own, episodes),
+            numbers,
+            content.actions(task, raw),
+            content.lengths(task, episodes),
+            _flags(task, raw, episodes, sound, done),
+            content.duplicates(episodes),
+            content.links(episodes),
+            content.starts(env, [episodes[i] for i in np.flatnonzero(sound)]) if sound.any() else _nothing("starts"),
+            *done.checks,
+            _shift(env, {i: episodes[i] for i in chosen}, done),
+            reward,
+        )
     return Report(dataset_id, len(episodes), sum(len(e.action) for e in episodes), done.episodes, checks)
 
 
@@ -182,10 +182,10 @@ def _shift(env: Any, episodes: Mapping[int, Episode], done: _Reruns) -> Check:
 
 
 def _rerun(
-    task: Task, env: Any, episodes: Mapping[int, Episode], own: Mapping[str, Any],
+    task: Task, env: Any, steps: SingleSteps, episodes: Mapping[int, Episode], own: Mapping[str, Any],
     progress: Callable[[str], None] | None,
 ) -> _Reruns:  # fmt: skip
-    """Run the episodes again in every way that what was recorded allows."""
+    """Run the episodes again in every way that what was recorded allows: whole in `env`, by transitions in `steps`."""
     same, versions = _versions(task, own)
     open_loop, first, start = _open_loop(env, episodes, same, versions, progress)
     reasons = {i: incomplete(env, e) for i, e in episodes.items()}
@@ -193,7 +193,6 @@ def _rerun(
     if not complete:
         reason = next(iter(reasons.values()), "no episode is free of NaN and infinity")
         return _Reruns(open_loop, None, None, (first, Check("steps", "skipped", reason)), start)
-    steps = SingleSteps(rerun.simulator(task))
     rows = steps.run(complete, progress)
     second = replay.single(rows, same)
     if first.state == "fail" and second.state == "ok" and not same:

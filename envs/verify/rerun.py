@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from envs import outside
 from envs.data.episodes import Episode
+from envs.discrete import boxed
 from envs.task import Task
 
 __all__ = [
@@ -72,8 +73,11 @@ class Rerun:
 
 
 def simulator(task: Task) -> Any:
-    """The task's environment, reset once, without wrappers: a time limit must not end long demonstrations."""
-    env = gymnasium.make(task.id, disable_env_checker=True).unwrapped
+    """The task's environment, reset once, without a time limit, which would end long demonstrations.
+
+    Choices it takes as episodes hold them, as vectors.
+    """
+    env = boxed(outside.make(task.id, disable_env_checker=True).unwrapped)
     env.reset(seed=0)
     return env
 
@@ -122,7 +126,10 @@ def whole(
 
 
 def _growth(env: Any, episode: Episode, start: Start, action: Array, next_obs: Array) -> Array:
-    """How far [T] a twin with slightly disturbed actions has come at most from next_obs [T, O]."""
+    """How far [T] a twin with slightly disturbed actions has come at most from next_obs [T, O].
+
+    The twin of an episode of choices is its equal: they have no small disturbance.
+    """
     noise = DISTURBANCE * np.random.default_rng(0).standard_normal(action.shape)
     start(env, episode)
     twin = _play(env, np.clip(action + noise, -1, 1).astype(np.float32))

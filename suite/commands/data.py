@@ -83,7 +83,7 @@ def verify(env: str, dataset: str | None, seed: int, episodes: str) -> Report:
 
     task = tasks.get(env)
     if episodes not in ("auto", "all") and (not episodes.isdecimal() or int(episodes) < 1):
-        raise SettingError(f"--episodes {episodes}: give a number from 1 on, or all")
+        raise SettingError(f"--episodes {episodes}: give auto, all, or a number from 1 on")
     name = _name(task, dataset, seed)
     count = None if episodes == "auto" else sys.maxsize if episodes == "all" else int(episodes)
     return checks.verify(task, name, count, about(task))

@@ -21,12 +21,15 @@ from envs.discrete import choices, one_hot
 from envs.stepping.vector import VectorEnv, VectorStep
 from envs.task import DemoRecipe, MixRecipe, NoiseRecipe, Recipe, Task
 
-__all__ = ["Progress", "act", "demonstrations", "mixture", "noise", "play", "rollouts"]
+__all__ = [
+    "STREAMS", "Progress", "act", "demonstrations", "env_seed", "mixture", "noise", "play", "random_streams",
+    "rollouts",
+]  # fmt: skip
 
 Array: TypeAlias = NDArray[np.float32]
 Progress: TypeAlias = Callable[[str], None]
 
-_STREAMS = {"demonstrations": 0, "rollouts": 1}
+STREAMS = {"demonstrations": 0, "rollouts": 1}  # what is recorded -> the number of its stream
 _MIXTURES = 2  # stream of the first policy of a mixture; the others follow
 _ATTEMPTS_AT_ONCE = 20
 _ROLLOUTS_AT_ONCE = 50
@@ -59,8 +62,8 @@ def _hampered(
         for first in range(0, limit, _ATTEMPTS_AT_ONCE):
             if len(found) >= recipe.demonstrations:
                 break
-            streams = _streams(seed, _STREAMS["demonstrations"], range(first, first + _ATTEMPTS_AT_ONCE))
-            seeds = [_env_seed(rng) for rng in streams]
+            streams = random_streams(seed, STREAMS["demonstrations"], range(first, first + _ATTEMPTS_AT_ONCE))
+            seeds = [env_seed(rng) for rng in streams]
             attempts = play(task, env, _Hampered(expert, recipe, task.action_dim, streams), seeds, recipe.demo_steps)
             for e in attempts:
                 if (steps := _kept(task, recipe, e.obs)) is not None:
@@ -71,7 +74,8 @@ def _hampered(
     if len(found) < recipe.demonstrations:
         raise DatasetError(
             f"{task.id}: only {len(found)} of {limit} attempts of the hampered expert succeeded, "
-            f"{recipe.demonstrations} are needed; raise lag, or lower noise or hold_probability, in its DemoRecipe"
+            f"{recipe.demonstrations} are needed; raise lag (1 is none), or lower noise or hold_probability, in its "
+            "DemoRecipe"
         )
     return found[: recipe.demonstrations]
 
@@ -112,7 +116,7 @@ def _sampled(
     task: Task, policy: nn.Module | None, count: int, seed: int, workers: int, sample: bool, progress: Progress | None,
     stream: str,
 ) -> list[Episode]:  # fmt: skip
-    """`rollouts` of one of `_STREAMS`; those of "demonstrations" are marked as such."""
+    """`rollouts` of one of `STREAMS`; those of "demonstrations" are marked as such."""
 
     def actions(streams: Sequence[np.random.Generator]) -> Callable[[int, Array], Array]:
         return _sampler(task, policy, streams) if sample or policy is None else _Policy(policy, None)
@@ -125,13 +129,13 @@ def _batches(
     task: Task, count: int, seed: int, workers: int, stream: str,
     actions: Callable[[Sequence[np.random.Generator]], Callable[[int, Array], Array]], progress: Progress | None,
 ) -> list[Episode]:  # fmt: skip
-    """`count` episodes over the horizon, so many at once, acted in as `actions` makes of their random streams."""
+    """`count` full episodes in batches; `actions(streams)` builds the batch's action function."""
     episodes: list[Episode] = []
     at_once = max(1, min(count, _ROLLOUTS_AT_ONCE))
     with VectorEnv(task.id, at_once, workers, task.horizon) as env:
         for first in range(0, count, at_once):
-            streams = _streams(seed, _STREAMS[stream], range(first, first + at_once))
-            seeds = [_env_seed(rng) for rng in streams]
+            streams = random_streams(seed, STREAMS[stream], range(first, first + at_once))
+            seeds = [env_seed(rng) for rng in streams]
             episodes += play(task, env, actions(streams), seeds, task.horizon)
             if progress is not None:
                 progress(f"{stream} {min(len(episodes), count)}/{count}")
@@ -150,8 +154,8 @@ def mixture(
             for first in itertools.count(0, _ROLLOUTS_AT_ONCE):
                 if left <= 0:
                     break
-                streams = _streams(seed, _MIXTURES + part, range(first, first + _ROLLOUTS_AT_ONCE))
-                seeds = [_env_seed(rng) for rng in streams]
+                streams = random_streams(seed, _MIXTURES + part, range(first, first + _ROLLOUTS_AT_ONCE))
+                seeds = [env_seed(rng) for rng in streams]
                 for episode in play(task, env, _sampler(task, policy, streams), seeds, task.horizon):
                     if left > 0:
                         episodes.append(episode if len(episode.action) <= left else episode.cut(left, terminated=False))
@@ -262,9 +266,11 @@ def _kept(task: Task, recipe: DemoRecipe, obs: Array) -> int | None:
     return steps if success[steps - 1] else None
 
 
-def _streams(seed: int, stream: int, numbers: range) -> list[np.random.Generator]:
+def random_streams(seed: int, stream: int, numbers: range) -> list[np.random.Generator]:
+    """One per number, of an episode or of an environment."""
     return [np.random.default_rng(np.random.SeedSequence([seed, stream, n])) for n in numbers]
 
 
-def _env_seed(rng: np.random.Generator) -> int:
+def env_seed(rng: np.random.Generator) -> int:
+    """The next seed of a reset."""
     return int(rng.integers(2**31))

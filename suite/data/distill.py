@@ -189,17 +189,19 @@ def _noise_std(mean: Array, sent: Array) -> Array:
     """Standard deviation [A] of the noise between means and clipped actions [N, A].
 
     Noise towards 0 is clipped at the far bound only, and the median does not see how far the clipped ones were.
-    Steps without noise count as little as those whose recorded mean may itself have been clipped.
+    Steps without noise count as little as those whose recorded mean may itself have been clipped. 0 where none counts.
     """
     noise = sent - mean
     inward = (np.abs(mean) < 1) & (noise * mean < 0)
-    spread = np.nanmedian(np.where(inward, np.abs(noise), np.nan), axis=0)
+    noisy = inward.any(axis=0)  # [A]
+    spread = np.zeros(mean.shape[1])
+    spread[noisy] = np.nanmedian(np.where(inward, np.abs(noise), np.nan)[:, noisy], axis=0)
     return np.asarray(spread / _NORMAL_MEDIAN, np.float32)
 
 
 @torch.no_grad()
 def _set_std(policy: nn.Module, std: Array) -> None:
-    """Give a Gaussian policy these standard deviations [A], as far as its range holds them."""
+    """Give a Gaussian policy these standard deviations [A], as near as its range comes to them."""
     assert isinstance(policy, GaussianPolicy)
     share = (torch.from_numpy(std).log() - policy.low) / (policy.high - policy.low)
     policy.log_std_logits[:] = share.clamp(1e-3, 1 - 1e-3).logit()

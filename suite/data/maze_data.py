@@ -17,15 +17,14 @@ from envs.data.datasets import Episode
 from envs.rules import maze_maps
 from envs.simulators import ant_turns
 from envs.stepping.vector import VectorEnv
-from envs.tasks import MazeRecipe, Task
-from suite.data.demonstrator import Array, Progress, act
+from envs.task import MazeRecipe, Task
+from suite.data.demonstrator import STREAMS, Array, Progress, act, env_seed, random_streams
 
 __all__ = ["Steered", "maze_episodes", "walk"]
 
 _YAW = -0.6  # rad to its course, at which the expert runs once it is up to speed
 _DRIFT = 0.15  # rad by which it runs to the left of its course
 _LANES = 20  # environments; of each stream, each plays its share of the episodes one after the other
-_STREAMS = {"demonstrations": 0, "rollouts": 1}
 _REPORT_EVERY = 100  # steps of each environment
 
 
@@ -73,10 +72,10 @@ def _walked(
     if not count:
         return []
     n = min(count, _LANES)
-    rngs = [np.random.default_rng(np.random.SeedSequence([seed, _STREAMS[stream], i])) for i in range(n)]
+    rngs = random_streams(seed, STREAMS[stream], range(n))
     lanes = [_Lane(count * (i + 1) // n - count * i // n, demo=stream == "demonstrations") for i in range(n)]
     with VectorEnv(env_id, n, workers, task.horizon) as env:
-        seeds = [int(rng.integers(2**31)) for rng in rngs]
+        seeds = [env_seed(rng) for rng in rngs]
         obs = env.reset(seeds)
         for t in range(count * task.horizon):
             added = noise * np.stack([rng.standard_normal(task.action_dim) for rng in rngs])

@@ -59,11 +59,12 @@ def find(
     They are those of `seeds`, None: of all that a run has; or with `first_only`, of the first of them.
 
     What has none to show is said on stderr: unfinished runs, seeds that diverged. Raises `RecordError` when nothing
-    is left, `SettingError` when a file holds no policy.
+    is left, `SettingError` when a file holds no policy, or something of it is to be chosen.
     """
     found: list[Trained] = []
     for place in places:
         if place.suffix == ".npz":
+            _check_whole(place, at, seeds)
             found.append(_file(place))
             continue
         for folder in find_runs(place):
@@ -71,6 +72,15 @@ def find(
     if not found:
         raise RecordError(f"{', '.join(map(str, places))}: no policies; a run leaves them when it has finished")
     return found
+
+
+def _check_whole(path: Path, at: str, seeds: Sequence[int] | None) -> None:
+    """Refuse to choose from a file, which holds one policy."""
+    chosen = ["--seeds"] * (seeds is not None) + ["--at"] * (at != FINAL)
+    if chosen:
+        raise SettingError(
+            f"{' and '.join(chosen)}: {path} is a file of one policy; leave that out, or name the folders of runs alone"
+        )
 
 
 def _file(path: Path) -> Trained:

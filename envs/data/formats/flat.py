@@ -148,9 +148,9 @@ def _ends(where: str, flat: Flat, rows: int, limit: int) -> tuple[NDArray[np.boo
                 f"{steps.min(initial=0):.0f}; there are {rows} actions, and an episode has at least one"
             )
         ends[np.cumsum(steps.astype(np.int64)) - 1] = True
-    elif flat.timeouts is not None:
+    if flat.timeouts is not None:
         ends |= flags(where, "timeouts", flat.timeouts, rows)
-    else:
+    if flat.lengths is None and flat.timeouts is None:
         start = np.concatenate(([0], np.flatnonzero(terminal) + 1))
         since = np.arange(rows) - np.repeat(start, np.diff([*start, rows]))
         ends |= since % limit == limit - 1

@@ -6,7 +6,7 @@
     next_observations [N, O]  optional; observations may instead be [N + E, O], each episode with its last one
     demonstrations [N], seeds [E], infos/NAME [N, ...], infos_final/NAME [E, ...]    optional, as in `formats.d4rl`
 
-Episodes of one length may also be stacked: observations [E, T+1, O], actions [E, T, A], rewards [E, T].
+Episodes of one length may also be stacked: observations [E, T+1, O], actions [E, T, A], rewards and flags [E, T].
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _unstacked(columns: dict[str, Any]) -> dict[str, Any]:
     count, length = action.shape[:2]
     out = {k: v.reshape(-1, *v.shape[2:]) if v.shape[:2] in ((count, length), (count, length + 1)) else v
            for k, v in columns.items()}  # fmt: skip
-    return out if {"timeouts", "terminals"} & out.keys() else out | {"episode_lengths": np.full(count, length)}
+    return {"episode_lengths": np.full(count, length)} | out  # flags may end episodes earlier, never join two
 
 
 def _with_successors(columns: dict[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.data.episodes import Episode, transitions
-from envs.data.minari_store import DatasetError, first_line
+from envs.data.minari_store import DatasetError
+from envs.data.new_files import new_file
 from envs.task import Task
 
 __all__ = ["write"]
@@ -27,20 +26,8 @@ def write(task: Task, episodes: Sequence[Episode], path: Path) -> None:
     writer = _WRITERS.get(path.suffix.lower())
     if writer is None:
         raise DatasetError(f"{path}: end the name in {' or '.join(_WRITERS)}, which says the format")
-    if path.exists():
-        raise DatasetError(f"{path} is there already; delete it or name another file")
-    arrays = _arrays(task, episodes)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        try:
-            writer(Path(name), arrays)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
-    except OSError as error:
-        raise DatasetError(f"cannot write {path}: {first_line(error)}") from None
+    with new_file(path) as passing:
+        writer(passing, _arrays(task, episodes))
 
 
 def _arrays(task: Task, episodes: Sequence[Episode]) -> dict[str, NDArray[Any]]:
@@ -66,7 +53,7 @@ def _write_hdf5(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
 
 
 def _write_npz(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    np.savez(path, allow_pickle=False, **arrays)
+    np.savez(path, **arrays)  # type: ignore[arg-type]
 
 
 _WRITERS: dict[str, Callable[[Path, dict[str, NDArray[Any]]], None]] = {
