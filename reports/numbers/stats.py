@@ -4,7 +4,7 @@ Point estimates over tasks come from rliable. Its interval path calls the estima
 second per algorithm at 10 seeds x 12 tasks), ignores `random_state` and draws from numpy's global generator;
 here all resamples are one array operation on a generator of our own, so that the same scores and seed always
 give the same interval and nobody's random stream is touched. Seeds are resampled within each task (stratified).
-Its plain percentile interval is too narrow for few seeds: reports/intervals.py says what takes its place.
+Its plain percentile interval is too narrow for few seeds: reports/numbers/intervals.py says what takes its place.
 
 Axes: scores [n] or [n, T] have one row per seed; scores [n, M] have one column per task.
 """
