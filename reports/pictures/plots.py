@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from reports.numbers import stats
 from reports.numbers.analysis import SCALES, Common
 from reports.numbers.stats import Interval
-from reports.pictures.look import COLORS, RC, Style, faint, grid_of_panels, place_legend, title_of
+from reports.pictures.look import COLORS, FEW_POINTS, RC, Style, faint, grid_of_panels, place_legend, title_of
 from reports.pictures.matrices import heat_map, improvement_matrix
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
 ]  # fmt: skip
 
 THIN = 1e-9  # widths below are rounding
-FEW_POINTS = 15  # up to so many, each evaluation is marked
 
 
 def aggregate_bars(table: Mapping[str, Mapping[str, Interval]], look: Mapping[str, Style]) -> Figure:
