@@ -184,4 +184,4 @@ def test_every_table_is_json_too(tmp_path: Path) -> None:
     assert {p.stem for p in folder.glob("*.json")} == {p.stem for p in folder.glob("*.csv")}
     table = json.loads((folder / "before_after.json").read_text())
     assert table["records"][0]["final_mean"] == pytest.approx(0.8)
-    assert "final success" in table["title"] or "success" in table["title"]
+    assert table["title"] == "success: IQM over seeds with 95% interval."
