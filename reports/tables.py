@@ -78,7 +78,7 @@ def finals_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
     return Table(
         "finals",
         f"Final {metric} with {stats.CONFIDENCE:.0%} intervals: of the mean Student's, of median and IQM from the "
-        f"bootstrap (Student's with its standard error below {stats.FEW + 1} seeds).",
+        f"bootstrap (Student's with its standard error up to {stats.FEW} seeds).",
         ["task", "algorithm", "seeds", "mean", "median", "IQM", "standard deviation between seeds"],
         shown,
         ["task", "algorithm", "seeds", *(f"{kind}{end}" for kind in kinds for end in ENDS), "spread"],

@@ -248,6 +248,17 @@ def test_unequal_calendars_and_single_seeds_are_warned_of():
     assert np.isnan(rows[0].scores["final"].median.low)
 
 
+@pytest.mark.parametrize(("seeds", "few"), [(4, True), (5, True), (6, False)])
+def test_students_intervals_are_warned_of_wherever_they_stand(seeds, few):
+    scores = {seed: (0.0, value) for seed, value in enumerate((1.0, 0.0, 0.0, 0.0, 1.0, 0.9)[:seeds])}
+    cells = [cell("pen", "a", scores)]
+    rows, _ = analysis.before_after(cells, "success", 0)
+    assert (rows[0].scores["final"].iqm.low < 0) == few  # not clipped to possible values
+    assert (
+        any(f"rest on {seeds} seeds: their intervals are Student's" in w for w in analysis.warnings(cells, rows)) == few
+    )
+
+
 def test_an_interval_without_width_is_warned_of():
     cells = [cell("pen", "a", {0: (0, 1), 1: (0, 1)}), cell("pen", "b", {0: (0, 1), 1: (0, 0.9)})]
     rows, _ = analysis.before_after(cells, "success", 0)

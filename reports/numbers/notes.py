@@ -11,6 +11,7 @@ from reports.collect import Cell
 from reports.numbers import stats
 from reports.numbers.before_after import BeforeAfter
 from reports.numbers.grid import SCALES
+from reports.numbers.intervals import by_student
 
 __all__ = ["MEASURED", "coverage_note", "spread_note", "warnings"]
 
@@ -134,7 +135,7 @@ def warnings(cells: Sequence[Cell], rows: Sequence[BeforeAfter]) -> list[str]:
 
 
 def _few(rows: Sequence[BeforeAfter]) -> list[str]:
-    few = sorted({row.seeds for row in rows if 1 < row.seeds < stats.FEW})
+    few = sorted({row.seeds for row in rows if row.seeds > 1 and by_student(row.seeds)})
     out = []
     if few:
         out.append(

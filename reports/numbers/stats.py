@@ -97,7 +97,7 @@ def _trimmed_limits(scores: Floats, cut: int, seed: int, reps: int, plain: bool)
         none = np.full(scores.shape[1], np.nan)
         return none, none
     weights, ordered = _rank_weights(n, cut, reps, seed), np.sort(scores, axis=0)
-    if not plain and by_student(n, 1):  # the same as `limits`, without a matrix of resamples
+    if not plain and by_student(n):  # the same as `limits`, without a matrix of resamples
         spread = np.maximum(((np.cov(weights.T, ddof=0) @ ordered) * ordered).sum(axis=0), 0) ** 0.5
         return student_limits(_centre(scores, cut), spread, n, 1)
     return limits(_centre(scores, cut), weights @ ordered, n, 1, plain)
