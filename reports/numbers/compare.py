@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.collect import Cell, Curve
+from reports.collect import Cell, Curve, dataset_name
 from reports.numbers import stats
 from reports.numbers.differences import Sides, difference
 from reports.numbers.grid import SCALES, Gap, usable
@@ -126,10 +126,9 @@ def _unequal(task: str, algo: str, old: tuple[Cell, Curve], new: tuple[Cell, Cur
 
 def _facts(cell: Cell, curve: Curve) -> dict[str, str]:
     run = cell.first.run
-    data: dict[str, Any] = dict(run.get("dataset") or {})
     return {
         "profile": cell.first.profile,
-        "dataset": f"{data.get('id')} ({data.get('fingerprint')})" if data else "none recorded",
+        "dataset": dataset_name(run) or "none recorded",
         "success rule": str(run.get("success_rule")),
         "final step": f"{int(curve.steps[-1]):,}",
         "number of evaluations": f"{len(curve.steps):,}",

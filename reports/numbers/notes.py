@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from reports.collect import Cell
+from reports.collect import Cell, dataset_name
 from reports.numbers import stats
 from reports.numbers.before_after import BeforeAfter
 from reports.numbers.grid import SCALES
@@ -167,10 +166,9 @@ def _unequal(task: str, cells: Sequence[Cell], rows: Sequence[BeforeAfter]) -> l
         for source in cell.sources:
             if source.external:
                 continue
-            data: dict[str, Any] = dict(source.run.get("dataset") or {})
+            data = dataset_name(source.run)
             if data:
-                key = f"{data.get('id')} ({data.get('fingerprint')})"
-                facts["dataset"].setdefault(key, set()).add(cell.label)
+                facts["dataset"].setdefault(data, set()).add(cell.label)
             facts["success rule"].setdefault(str(source.run.get("success_rule")), set()).add(cell.label)
     for row in rows:
         if not row.cell.offline_only:
