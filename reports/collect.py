@@ -240,7 +240,7 @@ def _tidy_sources(path: Path) -> list[Source]:
 def _condition(source: Source) -> str:
     """Everything that can move a score, except the seeds, as text to compare."""
     run = source.run
-    values = {k: v["value"] for k, v in run["settings"].items() if k != "seeds"}
+    values = {k: v["value"] for k, v in run["settings"].items()}
     data = dict(run.get("dataset") or {}).get("fingerprint")
     return json.dumps([values, run["profile"], data, run.get("success_rule"), run.get("offline_only")], sort_keys=True)
 

@@ -136,7 +136,7 @@ def _facts(cell: Cell, curve: Curve) -> dict[str, str]:
 
 
 def _settings(cell: Cell) -> Mapping[str, Any]:
-    return {n: v["value"] for n, v in cell.first.run.get("settings", {}).items() if n != "seeds"}
+    return {n: v["value"] for n, v in cell.first.run.get("settings", {}).items()}
 
 
 def verdict(pair: Pair) -> str:
