@@ -68,12 +68,10 @@ def finals_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
     digits = decimals(metric, _points(rows))
     shown, records = [], []
     for row in rows:
-        score = row.scores["final"]
-        values = [None] * 3 if score is None else [score.mean, score.median, score.iqm]
-        name = [row.cell.task, row.cell.label]
-        spread = None if score is None else score.spread
-        shown.append([*name, str(row.seeds), *(text(value, digits) for value in values), _spread_text(spread, digits)])
-        records.append([*name, row.seeds, *(v for value in values for v in numbers(value)), spread])
+        name, values = [row.cell.task, row.cell.label], [row.final.mean, row.final.median, row.final.iqm]
+        spread = "–" if np.isnan(row.final.spread) else number(row.final.spread, digits + 1)
+        shown.append([*name, str(row.seeds), *(text(value, digits) for value in values), spread])
+        records.append([*name, row.seeds, *(v for value in values for v in numbers(value)), row.final.spread])
     kinds = ("mean", "median", "iqm")
     return Table(
         "finals",
@@ -84,10 +82,6 @@ def finals_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
         ["task", "algorithm", "seeds", *(f"{kind}{end}" for kind in kinds for end in ENDS), "spread"],
         records,
     )
-
-
-def _spread_text(spread: float | None, digits: int) -> str:
-    return "–" if spread is None or np.isnan(spread) else number(spread, digits + 1)
 
 
 def online_table(rows: Sequence[Online], metric: str) -> Table:

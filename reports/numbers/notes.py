@@ -99,17 +99,15 @@ def _tasks(rows: Sequence[BeforeAfter]) -> list[str]:
 
 def _spread(rows: Sequence[BeforeAfter]) -> float:
     """Pooled standard deviation of final scores between seeds, 0 if no cell has two seeds."""
-    finals = [row.scores["final"] for row in rows if row.seeds > 1]
-    weights = [row.seeds - 1 for row in rows if row.seeds > 1]
-    squares = [score.spread**2 for score in finals if score is not None]
-    return float(np.sqrt(np.average(squares, weights=weights))) if squares else 0.0
+    several = [row for row in rows if row.seeds > 1]
+    squares, weights = [row.final.spread**2 for row in several], [row.seeds - 1 for row in several]
+    return float(np.sqrt(np.average(squares, weights=weights))) if several else 0.0
 
 
 def _gap(rows: Sequence[BeforeAfter], metric: str) -> float:
     if metric in SCALES:
         return 0.1 * SCALES[metric]
-    means = [row.scores[name] for row in rows for name in ("switch", "final")]
-    points = [score.mean.point for score in means if score is not None]
+    points = [score.mean.point for row in rows for score in (row.switch, row.final) if score is not None]
     return 0.1 * (max(points) - min(points))
 
 
@@ -144,18 +142,13 @@ def _few(rows: Sequence[BeforeAfter]) -> list[str]:
     single = sorted({f"{row.cell.label} on {row.cell.task}" for row in rows if row.seeds == 1})
     if single:
         out.append(f"A single seed tells nothing about the spread between seeds: no interval for {', '.join(single)}.")
-    level = sorted({f"{row.cell.label} on {row.cell.task}" for row in rows if row.seeds > 1 and _alike(row)})
+    level = sorted({f"{row.cell.label} on {row.cell.task}" for row in rows if row.seeds > 1 and row.final.spread == 0})
     if level:
         out.append(
             "All seeds have the same final score, so that intervals have no width, which does not prove that other "
             f"seeds would have it, too: {', '.join(level)}."
         )
     return out
-
-
-def _alike(row: BeforeAfter) -> bool:
-    final = row.scores["final"]
-    return final is not None and final.spread == 0
 
 
 def _unequal(task: str, cells: Sequence[Cell], rows: Sequence[BeforeAfter]) -> list[str]:
