@@ -20,9 +20,7 @@ from reports.metrics import SCORES, Curve, of_rows, read_metrics
 from reports.parallel import spreading
 from suite.record import RecordError, find_runs, read_facts, read_tidy
 
-__all__ = [
-    "SCORES", "Cell", "Collection", "Curve", "Quarantined", "Source", "collect", "dataset_name", "merge", "task_name",
-]  # fmt: skip
+__all__ = ["SCORES", "Cell", "Collection", "Curve", "Quarantined", "Source", "collect", "dataset_name", "task_name"]
 
 NEEDED = ("name", "hash", "profile", "settings")
 

@@ -18,7 +18,7 @@ from reports.numbers.analysis import SCALES
 from reports.table import number
 
 __all__ = [
-    "COLORS", "DPI", "FEW_POINTS", "RC", "Style",
+    "COLORS", "FEW_POINTS", "RC", "Style",
     "faint", "folded", "grid_of_panels", "place_legend", "put_title", "save", "score_text", "styles", "title_of",
 ]  # fmt: skip
 
