@@ -38,6 +38,7 @@ __all__ = [
     "SEED",
     "Batch",
     "Builder",
+    "Family",
     "LearnerConfig",
     "Metrics",
     "Needs",
@@ -46,6 +47,10 @@ __all__ = [
     "Phase",
     "Stage",
     "Step",
+    "bellman",
+    "discounts",
+    "effective_sample_size",
+    "row_mean",
 ]
 
 SEED = 0

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from algos.core import Stage
 
-__all__ = ["Iteration"]
+__all__ = ["Iteration", "shuffled_passes"]
 
 
 class Iteration:

@@ -24,7 +24,8 @@ def build(
     environment steps after the switch (None: the first quarter of the online phase); `threshold` is a score whose
     first reaching is timed (None: half of solved). The same runs give the same bytes. An earlier report at `out` is
     replaced as a whole and only once the new one is complete. Returns the path of its index.html. Raises
-    `suite.record.RecordError` if nothing is found, nothing can be read or `out` holds something else.
+    `suite.record.RecordError` if nothing is found, nothing can be read, or `out` holds something else or cannot be
+    written.
     """
     from reports.page.build import build as build_page  # late: matplotlib and rliable take seconds to import
 

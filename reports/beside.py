@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.collect import Cell, Curve
+from reports.collect import Cell, Curve, task_name
 from reports.numbers import stats
 from reports.numbers.stats import Interval
 from reports.table import Table, Value, decimals, number, numbers, text
@@ -38,7 +38,7 @@ def beside(cells: Sequence[Cell], printed: Sequence[Printed]) -> list[Beside]:
     """
     out = []
     for one in printed:
-        task = f"{one.task} ({one.dataset})" if one.dataset else one.task
+        task = task_name(one.task, one.dataset)
         own = [cell for cell in cells if (cell.task, cell.first.algo) == (task, one.what)]
         found = [b for cell in own if cell.finished and (b := _beside(cell, one)) is not None]
         nothing = "not finished here" if own else "not run"
@@ -95,7 +95,7 @@ def beside_table(rows: Sequence[Beside]) -> Table:
     records: list[list[Value]] = []
     for row in rows:
         p = row.printed
-        task = f"{p.task} ({p.dataset})" if p.dataset else p.task
+        task = task_name(p.task, p.dataset)
         at = {"switch": "at the switch", "final": "final", "best": "best over training"}[p.at]
         digits = decimals(p.metric, [p.value])
         shown.append([

@@ -20,7 +20,7 @@ from reports.metrics import SCORES, Curve, of_rows, read_metrics
 from reports.parallel import spreading
 from suite.record import RecordError, find_runs, read_facts, read_tidy
 
-__all__ = ["SCORES", "Cell", "Collection", "Curve", "Quarantined", "Source", "collect", "merge", "usual_dataset"]
+__all__ = ["SCORES", "Cell", "Collection", "Curve", "Quarantined", "Source", "collect", "dataset_name", "task_name"]
 
 NEEDED = ("name", "hash", "profile", "settings")
 
@@ -157,9 +157,18 @@ def collect(
     return Collection(sorted(cells, key=lambda c: (c.task, c.label, not c.finished, c.first.where)), quarantined)
 
 
-def usual_dataset(asked: str | None) -> bool:
-    """Whether a run saw the data that its task has anyway."""
-    return asked in (None, "default")
+def task_name(task: str, dataset: str | None) -> str:
+    """The same environment with other data is another task: what there is to learn from is part of it.
+
+    `dataset` is what was asked for: None, "" and "default" are the data that the task has anyway.
+    """
+    return task if dataset in (None, "", "default") else f"{task} ({dataset})"
+
+
+def dataset_name(run: Mapping[str, Any]) -> str:
+    """What a run's data were, to the byte; empty where none are recorded."""
+    data: dict[str, Any] = dict(run.get("dataset") or {})
+    return f"{data.get('id')} ({data.get('fingerprint')})" if data else ""
 
 
 def _runs_below(root: Path, inputs: Sequence[Path]) -> list[Path]:
@@ -208,16 +217,11 @@ def _run_source(folder: Path, where: str) -> Source:
         raise RecordError(f"{folder}: metrics.csv has rows of seed {unlisted[0]}, which run.json does not list")
     if run.finished and silent:
         raise RecordError(f"{folder}: the run is marked finished but seed {silent[0]} has no evaluation in metrics.csv")
+    task = task_name(run.task, dict(run.run.get("dataset") or {}).get("asked"))
     return Source(
-        where, run.algo, _task(run.task, run.run), tuple(sorted(run.seeds)), run.finished, run.run, run.status,
-        metrics.curves, metrics.diverged, metrics.lines,
+        where, run.algo, task, tuple(sorted(run.seeds)), run.finished, run.run, run.status, metrics.curves,
+        metrics.diverged, metrics.lines,
     )  # fmt: skip
-
-
-def _task(task: str, run: Mapping[str, Any]) -> str:
-    """The same environment with other data is another task: what there is to learn from is part of it."""
-    asked = dict(run.get("dataset") or {}).get("asked")
-    return task if usual_dataset(asked) else f"{task} ({asked})"
 
 
 def _tidy_sources(path: Path) -> list[Source]:
@@ -234,7 +238,7 @@ def _tidy_sources(path: Path) -> list[Source]:
 def _condition(source: Source) -> str:
     """Everything that can move a score, except the seeds, as text to compare."""
     run = source.run
-    values = {k: v["value"] for k, v in run["settings"].items() if k != "seeds"}
+    values = {k: v["value"] for k, v in run["settings"].items()}
     data = dict(run.get("dataset") or {}).get("fingerprint")
     return json.dumps([values, run["profile"], data, run.get("success_rule"), run.get("offline_only")], sort_keys=True)
 

@@ -21,8 +21,9 @@ KIND = "awac-bench report"
 
 def refuse_foreign(out: Path) -> None:
     """Only a report, an empty folder or nothing at all may be replaced."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
+    with _writing(out):
+        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+            return
     try:
         kind = json.loads((out / MARK).read_text()).get("kind")
     except (OSError, ValueError, AttributeError):
@@ -33,25 +34,42 @@ def refuse_foreign(out: Path) -> None:
 
 @contextmanager
 def swapped_into(out: Path) -> Iterator[Path]:
-    """A new folder beside `out` that takes its place if the block ends well and vanishes if it does not."""
-    out.parent.mkdir(parents=True, exist_ok=True)
+    """A new folder beside `out` that takes its place if the block ends well and vanishes if it does not.
+
+    Raises `RecordError` where the disk does not take it.
+    """
     new, old = (out.parent / f".{out.name}.{os.getpid()}.{what}" for what in ("new", "old"))
-    new.mkdir()
     try:
-        for part in ("figures", "tables"):
-            (new / part).mkdir()
-        yield new
-        if out.exists():
-            os.rename(out, old)
-        try:
-            os.rename(new, out)
-        except OSError:
-            if old.exists():
-                os.rename(old, out)
-            raise
+        with _writing(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            new.mkdir()
+            for part in ("figures", "tables"):
+                (new / part).mkdir()
+            yield new
+            _swap(new, old, out)
     finally:
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RecordError(f"cannot write {out}: {error.strerror or error}") from error
+
+
+def _swap(new: Path, old: Path, out: Path) -> None:
+    """`new` takes the place of `out`, which is at `old` meanwhile and comes back if that fails."""
+    if out.exists():
+        os.rename(out, old)
+    try:
+        os.rename(new, out)
+    except OSError:
+        if old.exists():
+            os.rename(old, out)
+        raise
 
 
 def write_results(folder: Path, cells: Sequence[Cell]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from reports.collect import Cell
 from reports.numbers import stats
 from reports.numbers.before_after import LAST, SCORE_COLUMNS, BeforeAfter
+from reports.numbers.compare import Change, Compared
 from reports.numbers.grid import Gap
 from reports.numbers.online import Online, Times
 from reports.numbers.pairs import Pair
@@ -16,7 +17,7 @@ from reports.numbers.stats import Interval
 from reports.table import Table, Value, decimals, number, numbers, text
 
 __all__ = [
-    "Table", "aggregate_table", "before_after_table", "cells_table", "finals_table", "gaps_table",
+    "Table", "aggregate_table", "before_after_table", "cells_table", "compare_tables", "finals_table", "gaps_table",
     "improvement_table", "online_table", "pairs_table",
 ]  # fmt: skip
 
@@ -68,26 +69,20 @@ def finals_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
     digits = decimals(metric, _points(rows))
     shown, records = [], []
     for row in rows:
-        score = row.scores["final"]
-        values = [None] * 3 if score is None else [score.mean, score.median, score.iqm]
-        name = [row.cell.task, row.cell.label]
-        spread = None if score is None else score.spread
-        shown.append([*name, str(row.seeds), *(text(value, digits) for value in values), _spread_text(spread, digits)])
-        records.append([*name, row.seeds, *(v for value in values for v in numbers(value)), spread])
+        name, values = [row.cell.task, row.cell.label], [row.final.mean, row.final.median, row.final.iqm]
+        spread = "–" if np.isnan(row.final.spread) else number(row.final.spread, digits + 1)
+        shown.append([*name, str(row.seeds), *(text(value, digits) for value in values), spread])
+        records.append([*name, row.seeds, *(v for value in values for v in numbers(value)), row.final.spread])
     kinds = ("mean", "median", "iqm")
     return Table(
         "finals",
         f"Final {metric} with {stats.CONFIDENCE:.0%} intervals: of the mean Student's, of median and IQM from the "
-        f"bootstrap (Student's with its standard error below {stats.FEW + 1} seeds).",
+        f"bootstrap (Student's with its standard error up to {stats.FEW} seeds).",
         ["task", "algorithm", "seeds", "mean", "median", "IQM", "standard deviation between seeds"],
         shown,
         ["task", "algorithm", "seeds", *(f"{kind}{end}" for kind in kinds for end in ENDS), "spread"],
         records,
     )
-
-
-def _spread_text(spread: float | None, digits: int) -> str:
-    return "–" if spread is None or np.isnan(spread) else number(spread, digits + 1)
 
 
 def online_table(rows: Sequence[Online], metric: str) -> Table:
@@ -144,8 +139,8 @@ def pairs_table(pairs: Sequence[Pair], metric: str, name: str = "differences") -
     shown, records = [], []
     for pair in pairs:
         value, where = pair.difference.interval, [pair.task] if pair.task else []
-        p = "–" if np.isnan(pair.adjusted) else f"{pair.adjusted:.3f}"
-        shown.append([*where, pair.ahead, pair.behind, text(value, digits), p, _verdict(pair), pair.seeds])
+        verdict = _verdict(pair, f"{pair.ahead} higher", f"{pair.behind} higher")
+        shown.append([*where, pair.ahead, pair.behind, text(value, digits), _p(pair), verdict, pair.seeds])
         found = [*numbers(value), pair.difference.p, pair.adjusted, int(pair.paired), pair.seeds]
         records.append([*where, pair.ahead, pair.behind, *found])
     tasks, family = (["task"], "pairs of a task") if any(pair.task for pair in pairs) else ([], f"{len(pairs)} pair(s)")
@@ -160,12 +155,76 @@ def pairs_table(pairs: Sequence[Pair], metric: str, name: str = "differences") -
     )
 
 
-def _verdict(pair: Pair) -> str:
+def _p(pair: Pair) -> str:
+    return "–" if np.isnan(pair.adjusted) else f"{pair.adjusted:.3f}"
+
+
+def _verdict(pair: Pair, above: str, below: str) -> str:
+    """One of the two where the difference stands, by its sign; no verdict from a single seed."""
     if np.isnan(pair.adjusted):
         return "no interval from a single seed"
     if not pair.told_apart:
         return "not told apart"
-    return f"{pair.ahead if pair.difference.interval.point > 0 else pair.behind} higher"
+    return above if pair.difference.interval.point > 0 else below
+
+
+def compare_tables(found: Compared, metric: str) -> list[Table]:
+    """Cell by cell, over tasks, and what was not compared; only those that have rows."""
+    tables = [_changes_table(found.changes, metric)]
+    if found.overall:
+        tables.append(_overall_table(found.overall, metric))
+    if found.missing:
+        tables.append(gaps_table("not_compared", "Left out of the comparison.", found.missing))
+    return tables
+
+
+def _changed(pair: Pair) -> str:
+    """More counts as better, as in all scores."""
+    limits = pair.difference.interval
+    same = pair.difference.p == 1.0 and limits.low == limits.high
+    return "no difference" if same else _verdict(pair, "better", "worse")
+
+
+def _changes_table(changes: Sequence[Change], metric: str) -> Table:
+    digits = decimals(metric, [one.after.mean.point for one in changes])
+    shown, records = [], []
+    for one in changes:
+        pair = one.pair
+        values = (one.before.mean, one.after.mean, pair.difference.interval)
+        shown.append([one.task, one.algo, *(text(v, digits) for v in values), _p(pair), _changed(pair), pair.seeds])
+        found = [x for value in values for x in numbers(value)]
+        records.append(
+            [one.task, one.algo, *found, pair.difference.p, pair.adjusted, _changed(pair), int(pair.paired), pair.seeds]
+        )
+    return Table(
+        "changes",
+        f"Mean final {metric} of the first and the second set and their difference, each with {stats.CONFIDENCE:.0%} "
+        f"interval. p after Holm's correction for {len(changes)} comparison(s); intervals are uncorrected.",
+        ["task", "algorithm", "first", "second", "second − first", "p (Holm)", "verdict", "seeds"],
+        shown,
+        ["task", "algorithm",
+         *(f"{n}{end}" for n in ("first", "second", "difference") for end in ENDS), "p",
+         "p_holm", "verdict", "paired", "seeds"],
+        records,
+    )  # fmt: skip
+
+
+def _overall_table(pairs: Sequence[Pair], metric: str) -> Table:
+    digits = decimals(metric, [pair.difference.interval.point for pair in pairs])
+    shown, records = [], []
+    for pair in pairs:
+        value = pair.difference.interval
+        shown.append([pair.ahead, text(value, digits), _p(pair), _changed(pair), pair.seeds])
+        records.append([pair.ahead, *numbers(value), pair.difference.p, pair.adjusted, _changed(pair), pair.seeds])
+    return Table(
+        "changes_over_tasks",
+        f"Difference of the mean final {metric}, mean over the tasks that both sets finished, with "
+        f"{stats.CONFIDENCE:.0%} interval. p after Holm's correction for {len(pairs)} algorithm(s).",
+        ["algorithm", "second − first", "p (Holm)", "verdict", "tasks and seeds"],
+        shown,
+        ["algorithm", "difference", "low", "high", "p", "p_holm", "verdict", "seeds"],
+        records,
+    )
 
 
 def aggregate_table(table: Mapping[str, Mapping[str, Interval]], tasks: int, seeds: int) -> Table:
@@ -175,7 +234,7 @@ def aggregate_table(table: Mapping[str, Mapping[str, Interval]], tasks: int, see
         [label, tasks, seeds, *(v for name in stats.AGGREGATES for v in numbers(by_name[name]))]
         for label, by_name in table.items()
     ]
-    columns = [f"{n.lower().replace(' ', '_')}{end}" for n in stats.AGGREGATES for end in ("", "_low", "_high")]
+    columns = [f"{n.lower().replace(' ', '_')}{end}" for n in stats.AGGREGATES for end in ENDS]
     title = f"Aggregates of the final score over {tasks} task(s), {seeds} seed(s) each; 1 is solved."
     return Table(
         "aggregates",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reports.collect import Cell, Source, usual_dataset
+from reports.collect import Cell, Source, task_name
 
 __all__ = ["Suite", "Wanted"]
 
@@ -25,10 +25,7 @@ class Wanted:
 
     def matches(self, source: Source) -> bool:
         """Whether a run is this cell, whatever its seeds; a setting that only one of the two knows says nothing."""
-        if self.settings is None or (source.algo, source.run.get("task")) != (self.algo, self.task):
-            return False
-        asked = dict(source.run.get("dataset") or {}).get("asked")
-        if (None if usual_dataset(asked) else asked) != (None if usual_dataset(self.dataset) else self.dataset):
+        if self.settings is None or (source.algo, source.task) != (self.algo, self.where):
             return False
         ran = {name: entry["value"] for name, entry in source.run["settings"].items()}
         return all(ran[name] == value for name, value in self.settings.items() if name in ran)
@@ -36,7 +33,7 @@ class Wanted:
     @property
     def where(self) -> str:
         """The task as the report names it."""
-        return self.task if usual_dataset(self.dataset) else f"{self.task} ({self.dataset})"
+        return task_name(self.task, self.dataset)
 
     @property
     def label(self) -> str:

@@ -6,7 +6,7 @@ import ast
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -125,6 +125,57 @@ def test_reports_read_run_folders_and_nothing_else_of_the_house() -> None:
 )
 def test_the_import_check_sees_what_it_should(source: str, found: list[str]) -> None:
     assert wrong_imports(ast.parse(source), ("torch", "suite")) == found
+
+
+def listed(file: Path) -> set[str] | None:
+    """What a module says is for others; None where it has no list."""
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return None
+
+
+def taken(tree: ast.AST) -> Iterator[str]:
+    """Dotted names of what is imported, and of the attributes of what was imported from somewhere."""
+    yield from imports(tree)
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    known = {alias.asname or alias.name: f"{node.module}.{alias.name}" for node in froms for alias in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in known:
+            yield f"{known[node.value.id]}.{node.attr}"
+
+
+def unlisted(tree: ast.AST, lists: Mapping[str, set[str] | None]) -> set[str]:
+    """What is taken from a module of the house that does not list it; modules themselves need no listing."""
+    found = set()
+    for name in taken(tree):
+        module, _, last = name.rpartition(".")
+        names = lists.get(module)
+        if names is not None and last not in names and name not in lists:
+            found.add(name)
+    return found
+
+
+def test_what_other_modules_take_is_in_a_modules_list() -> None:
+    files = {".".join(f.relative_to(ROOT).with_suffix("").parts): f for p in PACKAGES for f in sources(p)}
+    lists = {name.removesuffix(".__init__"): listed(file) for name, file in files.items()}
+    wrong = {name: unlisted(ast.parse(file.read_text()), lists) for name, file in files.items()}
+    assert not {name: found for name, found in wrong.items() if found}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from a.b import c", set()),
+        ("from a.b import d", {"a.b.d"}),
+        ("def f():\n    from a.b import c, d", {"a.b.d"}),
+        ("from a import b\nimport a.b", set()),
+        ("from a import b as x\nx.c, x.d", {"a.b.d"}),
+        ("from a import z\nfrom e import f\nz.d, f.d", set()),
+    ],
+)
+def test_the_list_check_sees_what_it_should(source: str, found: set[str]) -> None:
+    assert unlisted(ast.parse(source), {"a": None, "a.b": {"c"}}) == found
 
 
 HEAVY = ("torch", "mujoco", "pandas", "matplotlib", "seaborn", "gymnasium", "minari")

@@ -27,7 +27,6 @@ def write(root, task, algo, scores, **over):
         "offline_updates": {"value": 100, "source": "AWAC, table 2"},
         "online_steps": {"value": 300, "source": "profile quick"},
         "temperature": {"value": over.pop("temperature", 1.0), "source": "<b>ours</b>"},
-        "seeds": {"value": list(scores), "source": "--seeds"},
     }
     state, diverged = over.pop("state", "finished"), over.pop("diverged", {})
     run = {

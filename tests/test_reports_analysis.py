@@ -27,7 +27,7 @@ FALLS = {
 def test_the_final_score_three_ways():
     scores = {seed: (0.0, value) for seed, value in enumerate((0.1, 0.5, 0.6, 0.7, 0.9, 1.0, 0.2, 0.4))}
     rows, gaps = analysis.before_after([cell("pen", "awac", scores, (0, 100))], "success", 0)
-    final = rows[0].scores["final"]
+    final = rows[0].final
     assert not gaps
     assert final.mean.point == pytest.approx(0.55)
     assert final.median.point == pytest.approx(0.55)
@@ -244,8 +244,19 @@ def test_unequal_calendars_and_single_seeds_are_warned_of():
     assert "pen: not the same evaluation points for all (every 100, 0 to 100: b; every 50, 0 to 100: a)." in found
     assert "final step" not in found
     assert "no interval for a on pen, b on pen" in found
-    assert rows[0].scores["final"].iqm.point == 0
-    assert np.isnan(rows[0].scores["final"].median.low)
+    assert rows[0].final.iqm.point == 0
+    assert np.isnan(rows[0].final.median.low)
+
+
+@pytest.mark.parametrize(("seeds", "few"), [(4, True), (5, True), (6, False)])
+def test_students_intervals_are_warned_of_wherever_they_stand(seeds, few):
+    scores = {seed: (0.0, value) for seed, value in enumerate((1.0, 0.0, 0.0, 0.0, 1.0, 0.9)[:seeds])}
+    cells = [cell("pen", "a", scores)]
+    rows, _ = analysis.before_after(cells, "success", 0)
+    assert (rows[0].final.iqm.low < 0) == few  # not clipped to possible values
+    assert (
+        any(f"rest on {seeds} seeds: their intervals are Student's" in w for w in analysis.warnings(cells, rows)) == few
+    )
 
 
 def test_an_interval_without_width_is_warned_of():

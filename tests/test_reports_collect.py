@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from test_reports import PLAIN, records, write
 
 import reports
 from reports.collect import collect
+from reports.folder import swapped_into
 from reports.metrics import read_metrics
 from suite.record import RecordError, read_run
 
@@ -178,10 +181,34 @@ def test_bad_requests_are_one_line_and_leave_nothing(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("words", [("old",), ("--compare", "old", "new")])
+def test_a_folder_that_cannot_be_made_is_one_line(
+    tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("old", "new"):
+        write(tmp_path / name, "pen", "awac", PLAIN)
+    (tmp_path / "file").touch()
+    said = bench("report", *words, "--out", "file/report")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert f"cannot write {tmp_path / 'file/report'}: " in said.err
+
+
+def test_a_disk_that_fills_up_is_one_line_and_leaves_the_old_report(tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    with swapped_into(out) as folder:
+        (folder / "index.html").write_text("old")
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(RecordError, match=f"^cannot write {out}: No space left on device$"), swapped_into(out):
+        raise full
+    assert (out / "index.html").read_text() == "old"
+    assert os.listdir(tmp_path) == ["report"]
+
+
 def test_every_table_is_json_too(tmp_path: Path) -> None:
     write(tmp_path / "runs", "pen", "awac", PLAIN)
     folder = reports.build(tmp_path / "runs", tmp_path / "out").parent / "tables"
     assert {p.stem for p in folder.glob("*.json")} == {p.stem for p in folder.glob("*.csv")}
     table = json.loads((folder / "before_after.json").read_text())
     assert table["records"][0]["final_mean"] == pytest.approx(0.8)
-    assert "final success" in table["title"] or "success" in table["title"]
+    assert table["title"] == "success: IQM over seeds with 95% interval."

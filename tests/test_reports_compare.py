@@ -7,7 +7,8 @@ import pytest
 from cells import cell
 from scipy.stats import ttest_ind, ttest_rel
 
-from reports.numbers.compare import compare, compare_tables, verdict
+from reports.numbers.compare import compare
+from reports.tables import compare_tables
 from suite.record import RecordError
 
 OLD = {0: (0.1, 0.50), 1: (0.1, 0.55), 2: (0.1, 0.45), 3: (0.1, 0.52)}
@@ -18,6 +19,10 @@ def last(scores):
     return np.array([values[-1] for values in scores.values()])
 
 
+def verdicts(found):
+    return [row[6] for row in compare_tables(found, "success")[0].rows]
+
+
 def test_the_same_seeds_are_paired():
     found = compare([cell("pen", "awac", OLD)], [cell("pen", "awac", NEW)], "success", 0)
     (change,) = found.changes
@@ -26,10 +31,10 @@ def test_the_same_seeds_are_paired():
     value = change.pair.difference.interval
     assert (value.point, value.low, value.high) == pytest.approx((0.2075, limits.low, limits.high))
     assert change.pair.adjusted == pytest.approx(theirs.pvalue)
-    assert (verdict(change.pair), change.pair.seeds) == ("better", "4 pairs")
+    assert (verdicts(found), change.pair.seeds) == (["better"], "4 pairs")
     assert change.before.mean.point == pytest.approx(last(OLD).mean())
     back = compare([cell("pen", "awac", NEW)], [cell("pen", "awac", OLD)], "success", 0)
-    assert verdict(back.changes[0].pair) == "worse"
+    assert verdicts(back) == ["worse"]
     assert found.notes == found.missing == ()
 
 
@@ -47,12 +52,11 @@ def test_the_overall_difference_is_the_mean_over_tasks_and_many_are_corrected():
     overall = {pair.ahead: pair for pair in found.overall}
     assert overall["awac"].difference.interval.point == pytest.approx(0.2075 / 2)
     assert overall["awac"].seeds == "2 task(s): 4 pairs"
-    assert verdict(overall["bc"]) == "no difference"
     pen = next(c for c in found.changes if (c.task, c.algo) == ("pen", "awac"))
     assert pen.pair.adjusted == pytest.approx(3 * pen.pair.difference.p)
     changes, over = compare_tables(found, "success")
     assert [row[6] for row in changes.rows] == ["no difference", "better", "no difference"]
-    assert {row[0]: row[3] for row in over.rows}["awac"] == "better"
+    assert {row[0]: row[3] for row in over.rows} == {"awac": "better", "bc": "no difference"}
     assert over.records[0][1] == pytest.approx(0.2075 / 2)
 
 
@@ -81,7 +85,7 @@ def test_what_is_in_one_set_only_or_unfinished_is_listed():
 
 
 def test_what_differs_besides_the_code_is_said():
-    settings = {"batch": {"value": 256}, "seeds": {"value": [0]}}
+    settings = {"batch": {"value": 256}}
     before = cell("pen", "awac", OLD, run={"settings": settings})
     changed = {"profile": "paper", "dataset": {"id": "d", "fingerprint": "g"}, "settings": {"batch": {"value": 512}}}
     after = cell("pen", "awac", dict.fromkeys(OLD, (0.1, 0.2, 0.3)), run=changed)
@@ -93,16 +97,14 @@ def test_what_differs_besides_the_code_is_said():
         "not the same settings: batch 256, then 512.",
     ):
         assert text in notes
-    assert "seeds" not in notes
     shorter = cell("pen", "awac", OLD, (0, 50), run={"settings": settings})
     assert "not the same final step: 400, then 50." in compare([before], [shorter], "success", 0).notes[0]
 
 
 def test_a_single_seed_gives_no_verdict():
-    (change,) = compare([cell("pen", "a", {0: OLD[0]})], [cell("pen", "a", {0: NEW[0]})], "success", 0).changes
-    assert verdict(change.pair) == "no interval from a single seed"
-    assert compare_tables(compare([cell("pen", "a", {0: OLD[0]})], [cell("pen", "a", {0: NEW[0]})], "success", 0),
-                          "success")[0].rows[0][5] == "–"  # fmt: skip
+    found = compare([cell("pen", "a", {0: OLD[0]})], [cell("pen", "a", {0: NEW[0]})], "success", 0)
+    assert verdicts(found) == ["no interval from a single seed"]
+    assert compare_tables(found, "success")[0].rows[0][5] == "–"
 
 
 def test_variants_of_one_algorithm_go_by_their_labels():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from reports.beside import beside, beside_table
-from reports.collect import Cell, Curve, Source
+from reports.collect import Cell, Curve, Source, dataset_name, task_name
 from reports.wanted import Suite, Wanted
 from suite.commands.reports import suite_of
 from suite.papers import Printed, printed
@@ -26,8 +26,7 @@ def source(values: Any, steps: Any = (0, 100, 300), metric: str = "success", **r
         "algo": "awac", "task": "pen-binary-v0", "profile": "paper", "settings": SETTINGS, "dataset": {"asked": None},
         "offline_only": False, "name": "paper", "hash": "0", **run,
     }  # fmt: skip
-    asked = facts["dataset"]["asked"]
-    task = f"{facts['task']} ({asked})" if asked else facts["task"]
+    task = task_name(facts["task"], facts["dataset"]["asked"])
     curve = Curve(tuple(range(len(array))), np.array(steps), array)
     return Source("here", facts["algo"], task, curve.seeds, True, facts, {"state": "finished"}, {metric: curve}, {}, ())
 
@@ -35,6 +34,15 @@ def source(values: Any, steps: Any = (0, 100, 300), metric: str = "success", **r
 def cell(values: Any, steps: Any = (0, 100, 300), metric: str = "success", **run: Any) -> Cell:
     one = source(values, steps, metric, **run)
     return Cell(one.task, one.algo, (one,))
+
+
+def test_the_name_of_a_task_says_its_data_where_these_are_not_its_own() -> None:
+    assert [task_name("pen", asked) for asked in (None, "", "default", "human")] == [*["pen"] * 3, "pen (human)"]
+    assert wanted(VALUES, "human").where == "pen-binary-v0 (human)"
+    (row,) = beside_table(beside([], [number(dataset="human")])).rows
+    assert row[1] == "pen-binary-v0 (human)"
+    assert dataset_name({"dataset": {"id": "d", "fingerprint": "f00d"}}) == "d (f00d)"
+    assert dataset_name({}) == dataset_name({"dataset": None}) == ""
 
 
 def wanted(settings: Mapping[str, Any] | None, dataset: str | None = None) -> Wanted:

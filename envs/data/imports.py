@@ -15,7 +15,7 @@ from envs.data.episodes import Episode
 from envs.data.minari_store import DatasetError
 from envs.task import Task
 
-__all__ = ["Imported", "default_id", "episodes_of", "import_data"]
+__all__ = ["Imported", "Source", "default_id", "episodes_of", "import_data"]
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ from gymnasium_robotics.envs.adroit_hand import (  # noqa: E402
 )
 
 __all__ = [
-    "DoorEnv", "DoorHand", "HammerEnv", "HammerHand", "PenEnv", "PenHand", "RelocateEnv", "RelocateHand",
+    "Action", "DoorEnv", "DoorHand", "HammerEnv", "HammerHand", "Obs", "PenEnv", "PenHand", "RelocateEnv",
+    "RelocateHand",
 ]  # fmt: skip
 
 Obs: TypeAlias = NDArray[np.float64]

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from reports.collect import Cell, Curve
 from reports.numbers.grid import Gap, finished_curves
 from reports.numbers.scores import Score, score
@@ -15,7 +12,7 @@ from reports.numbers.scores import Score, score
 __all__ = ["LAST", "SCORE_COLUMNS", "BeforeAfter", "before_after"]
 
 LAST = 3  # evaluations averaged for the score that does not depend on one lucky evaluation
-SCORE_COLUMNS = ("switch", "final", "best", "last")
+SCORE_COLUMNS = ("switch", "final", "best", "last")  # fields of `BeforeAfter`, in the order of the table
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,15 @@ class BeforeAfter:
     seeds: int
     final_step: int
     calendar: tuple[int, ...]  # steps of the evaluations from the switch on
-    scores: dict[str, Score | None]
+    switch: Score | None
+    final: Score
+    best: Score | None
+    last: Score | None
+
+    @property
+    def scores(self) -> dict[str, Score | None]:
+        """All four by name."""
+        return {name: getattr(self, name) for name in SCORE_COLUMNS}
 
     @property
     def evaluations(self) -> int:
@@ -41,16 +46,12 @@ def before_after(cells: Sequence[Cell], metric: str, seed: int) -> tuple[list[Be
 
 
 def _row(cell: Cell, curve: Curve, seed: int) -> BeforeAfter:
-    at_switch = curve.values[:, curve.steps == 0]  # [n, 0 or 1]
-    online = curve.values[:, curve.steps > 0]
-    since = curve.values[:, curve.steps >= 0]
-    raw: dict[str, NDArray[np.float64] | None] = dict.fromkeys(SCORE_COLUMNS)
-    raw["final"] = curve.values[:, -1]
-    if at_switch.size:
-        raw["switch"] = at_switch[:, 0]
-    if online.size:
-        raw["best"] = since.max(axis=1)
-        raw["last"] = since[:, -LAST:].mean(axis=1)
-    calendar = tuple(curve.steps[curve.steps >= 0].tolist())
-    scores = {name: None if v is None else score(v, seed) for name, v in raw.items()}
-    return BeforeAfter(cell, len(curve.seeds), int(curve.steps[-1]), calendar, scores)
+    steps, values = curve.steps, curve.values  # [T], [n, T]
+    since, online = values[:, steps >= 0], bool((steps > 0).any())
+    return BeforeAfter(
+        cell=cell, seeds=len(curve.seeds), final_step=int(steps[-1]), calendar=tuple(steps[steps >= 0].tolist()),
+        switch=score(values[:, steps == 0][:, 0], seed) if 0 in steps else None,
+        final=score(values[:, -1], seed),
+        best=score(since.max(axis=1), seed) if online else None,
+        last=score(since[:, -LAST:].mean(axis=1), seed) if online else None,
+    )  # fmt: skip

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from reports.collect import Cell, Curve
-from reports.numbers import stats
-from reports.numbers.differences import Sides, difference
+from reports.collect import Cell, Curve, dataset_name
+from reports.numbers.differences import Sides
 from reports.numbers.grid import SCALES, Gap, usable
-from reports.numbers.pairs import Pair, corrected, side_by_side
+from reports.numbers.pairs import Pair, corrected, pair_of, side_by_side
 from reports.numbers.scores import Score, score
-from reports.table import Table, decimals, numbers, text
 from suite.record import RecordError
 
-__all__ = ["Change", "Compared", "compare", "compare_tables", "verdict"]
+__all__ = ["Change", "Compared", "compare"]
 
 MOST = 4  # settings that differ, named one by one
 
@@ -59,16 +55,12 @@ def compare(before: Sequence[Cell], after: Sequence[Cell], metric: str, seed: in
         reasons = "; ".join(f"{gap.label} on {gap.task}: {gap.reason}" for gap in gaps[:MOST])
         raise RecordError(f"the two sets have no finished cell with {metric!r} in common ({reasons or 'no cells'})")
     found = [side_by_side(new[key], old[key]) for key in both]
-    pairs = corrected([_pair(*key, [one]) for key, one in zip(both, found, strict=True)])
+    pairs = corrected([pair_of(task, algo, algo, [one]) for (task, algo), one in zip(both, found, strict=True)])
     changes = tuple(
         Change(*key, score(old[key][1].values[:, -1], seed), score(new[key][1].values[:, -1], seed), pair)
         for key, pair in zip(both, pairs, strict=True)
     )
-    overall: list[Pair] = []
-    if metric in SCALES:
-        algos = sorted({algo for _, algo in both})
-        by_algo = {algo: [one for key, one in zip(both, found, strict=True) if key[1] == algo] for algo in algos}
-        overall = corrected([_pair("", algo, ones) for algo, ones in by_algo.items()])
+    overall = _over_tasks(both, found) if metric in SCALES else []
     notes = [note for key in both for note in _unequal(*key, old[key], new[key])]
     return Compared(changes, tuple(overall), tuple(sorted(gaps, key=lambda g: (g.task, g.label))), tuple(notes))
 
@@ -94,16 +86,18 @@ def _finished(
     return out, gaps
 
 
+def _over_tasks(keys: Sequence[tuple[str, str]], found: Sequence[tuple[Sides, str]]) -> list[Pair]:
+    """Each algorithm over the tasks that both sets have; Holm's correction over the algorithms."""
+    out = []
+    for algo in sorted({algo for _, algo in keys}):
+        own = [one for key, one in zip(keys, found, strict=True) if key[1] == algo]
+        pair = pair_of("", algo, algo, own)
+        out.append(replace(pair, seeds=f"{len(own)} task(s): {pair.seeds}"))
+    return corrected(out)
+
+
 def _algo(cell: Cell) -> str:
     return cell.first.algo.removesuffix(" (external)")
-
-
-def _pair(task: str, algo: str, found: Sequence[tuple[Sides, str]]) -> Pair:
-    sides = [side for side, _ in found]
-    words = "; ".join(sorted({how for _, how in found}))
-    if not task:
-        words = f"{len(found)} task(s): {words}"
-    return Pair(task, algo, algo, words, all(side.paired for side in sides), difference(sides), np.nan)
 
 
 def _unequal(task: str, algo: str, old: tuple[Cell, Curve], new: tuple[Cell, Curve]) -> list[str]:
@@ -126,10 +120,9 @@ def _unequal(task: str, algo: str, old: tuple[Cell, Curve], new: tuple[Cell, Cur
 
 def _facts(cell: Cell, curve: Curve) -> dict[str, str]:
     run = cell.first.run
-    data: dict[str, Any] = dict(run.get("dataset") or {})
     return {
         "profile": cell.first.profile,
-        "dataset": f"{data.get('id')} ({data.get('fingerprint')})" if data else "none recorded",
+        "dataset": dataset_name(run) or "none recorded",
         "success rule": str(run.get("success_rule")),
         "final step": f"{int(curve.steps[-1]):,}",
         "number of evaluations": f"{len(curve.steps):,}",
@@ -137,73 +130,4 @@ def _facts(cell: Cell, curve: Curve) -> dict[str, str]:
 
 
 def _settings(cell: Cell) -> Mapping[str, Any]:
-    return {n: v["value"] for n, v in cell.first.run.get("settings", {}).items() if n != "seeds"}
-
-
-def verdict(pair: Pair) -> str:
-    """better, worse or not told apart; no verdict from a single seed. More counts as better, as in all scores."""
-    if np.isnan(pair.adjusted):
-        return "no interval from a single seed"
-    if pair.difference.p == 1.0 and pair.difference.interval.low == pair.difference.interval.high:
-        return "no difference"
-    if not pair.told_apart:
-        return "not told apart"
-    return "better" if pair.difference.interval.point > 0 else "worse"
-
-
-def compare_tables(found: Compared, metric: str) -> list[Table]:
-    """Cell by cell, over tasks, and what was not compared; only those that have rows."""
-    tables = [_changes_table(found.changes, metric)]
-    if found.overall:
-        tables.append(_overall_table(found.overall, metric))
-    if found.missing:
-        rows = [[gap.task, gap.label, gap.reason] for gap in found.missing]
-        header = ["task", "algorithm", "reason"]
-        tables.append(Table("not_compared", "Left out of the comparison.", header, rows, header, rows))
-    return tables
-
-
-def _changes_table(changes: Sequence[Change], metric: str) -> Table:
-    digits = decimals(metric, [one.after.mean.point for one in changes])
-    shown, records = [], []
-    for one in changes:
-        pair = one.pair
-        values = (one.before.mean, one.after.mean, pair.difference.interval)
-        shown.append([one.task, one.algo, *(text(v, digits) for v in values), _p(pair), verdict(pair), pair.seeds])
-        found = [x for value in values for x in numbers(value)]
-        records.append(
-            [one.task, one.algo, *found, pair.difference.p, pair.adjusted, verdict(pair), int(pair.paired), pair.seeds]
-        )
-    return Table(
-        "changes",
-        f"Mean final {metric} of the first and the second set and their difference, each with {stats.CONFIDENCE:.0%} "
-        f"interval. p after Holm's correction for {len(changes)} comparison(s); intervals are uncorrected.",
-        ["task", "algorithm", "first", "second", "second − first", "p (Holm)", "verdict", "seeds"],
-        shown,
-        ["task", "algorithm",
-         *(f"{n}{end}" for n in ("first", "second", "difference") for end in ("", "_low", "_high")), "p",
-         "p_holm", "verdict", "paired", "seeds"],
-        records,
-    )  # fmt: skip
-
-
-def _overall_table(pairs: Sequence[Pair], metric: str) -> Table:
-    digits = decimals(metric, [pair.difference.interval.point for pair in pairs])
-    shown, records = [], []
-    for pair in pairs:
-        value = pair.difference.interval
-        shown.append([pair.ahead, text(value, digits), _p(pair), verdict(pair), pair.seeds])
-        records.append([pair.ahead, *numbers(value), pair.difference.p, pair.adjusted, verdict(pair), pair.seeds])
-    return Table(
-        "changes_over_tasks",
-        f"Difference of the mean final {metric}, mean over the tasks that both sets finished, with "
-        f"{stats.CONFIDENCE:.0%} interval. p after Holm's correction for {len(pairs)} algorithm(s).",
-        ["algorithm", "second − first", "p (Holm)", "verdict", "tasks and seeds"],
-        shown,
-        ["algorithm", "difference", "low", "high", "p", "p_holm", "verdict", "seeds"],
-        records,
-    )
-
-
-def _p(pair: Pair) -> str:
-    return "–" if np.isnan(pair.adjusted) else f"{pair.adjusted:.3f}"
+    return {n: v["value"] for n, v in cell.first.run.get("settings", {}).items()}

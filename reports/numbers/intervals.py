@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 
 REPS = 2000  # bootstrap repetitions: a limit is then uncertain by about 2 % of the interval's width
 CONFIDENCE = 0.95
-FEW = 5  # below so many seeds Student's interval takes the place of percentiles
+FEW = 5  # scores of a task up to which Student's interval takes the place of percentiles; see `by_student`
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def counts(n: int, tasks: int, reps: int, seed: int, side: int = 0) -> Floats:
     return np.bincount(rows.ravel(), minlength=tasks * reps * n).reshape(tasks, reps, n).astype(np.float64)
 
 
-def by_student(n: int, tasks: int) -> bool:
-    """Whether n seeds on each task are too few for percentiles."""
+def by_student(n: int, tasks: int = 1) -> bool:
+    """Whether n seeds on each task are too few for percentiles: on several tasks, one fewer than on one."""
     return n < FEW or n * tasks <= FEW
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from reports.collect import Cell
+from reports.collect import Cell, dataset_name
 from reports.numbers import stats
 from reports.numbers.before_after import BeforeAfter
 from reports.numbers.grid import SCALES
+from reports.numbers.intervals import by_student
 
 __all__ = ["MEASURED", "coverage_note", "spread_note", "warnings"]
 
@@ -99,17 +99,15 @@ def _tasks(rows: Sequence[BeforeAfter]) -> list[str]:
 
 def _spread(rows: Sequence[BeforeAfter]) -> float:
     """Pooled standard deviation of final scores between seeds, 0 if no cell has two seeds."""
-    finals = [row.scores["final"] for row in rows if row.seeds > 1]
-    weights = [row.seeds - 1 for row in rows if row.seeds > 1]
-    squares = [score.spread**2 for score in finals if score is not None]
-    return float(np.sqrt(np.average(squares, weights=weights))) if squares else 0.0
+    several = [row for row in rows if row.seeds > 1]
+    squares, weights = [row.final.spread**2 for row in several], [row.seeds - 1 for row in several]
+    return float(np.sqrt(np.average(squares, weights=weights))) if several else 0.0
 
 
 def _gap(rows: Sequence[BeforeAfter], metric: str) -> float:
     if metric in SCALES:
         return 0.1 * SCALES[metric]
-    means = [row.scores[name] for row in rows for name in ("switch", "final")]
-    points = [score.mean.point for score in means if score is not None]
+    points = [score.mean.point for row in rows for score in (row.switch, row.final) if score is not None]
     return 0.1 * (max(points) - min(points))
 
 
@@ -134,7 +132,7 @@ def warnings(cells: Sequence[Cell], rows: Sequence[BeforeAfter]) -> list[str]:
 
 
 def _few(rows: Sequence[BeforeAfter]) -> list[str]:
-    few = sorted({row.seeds for row in rows if 1 < row.seeds < stats.FEW})
+    few = sorted({row.seeds for row in rows if row.seeds > 1 and by_student(row.seeds)})
     out = []
     if few:
         out.append(
@@ -144,18 +142,13 @@ def _few(rows: Sequence[BeforeAfter]) -> list[str]:
     single = sorted({f"{row.cell.label} on {row.cell.task}" for row in rows if row.seeds == 1})
     if single:
         out.append(f"A single seed tells nothing about the spread between seeds: no interval for {', '.join(single)}.")
-    level = sorted({f"{row.cell.label} on {row.cell.task}" for row in rows if row.seeds > 1 and _alike(row)})
+    level = sorted({f"{row.cell.label} on {row.cell.task}" for row in rows if row.seeds > 1 and row.final.spread == 0})
     if level:
         out.append(
             "All seeds have the same final score, so that intervals have no width, which does not prove that other "
             f"seeds would have it, too: {', '.join(level)}."
         )
     return out
-
-
-def _alike(row: BeforeAfter) -> bool:
-    final = row.scores["final"]
-    return final is not None and final.spread == 0
 
 
 def _unequal(task: str, cells: Sequence[Cell], rows: Sequence[BeforeAfter]) -> list[str]:
@@ -166,10 +159,9 @@ def _unequal(task: str, cells: Sequence[Cell], rows: Sequence[BeforeAfter]) -> l
         for source in cell.sources:
             if source.external:
                 continue
-            data: dict[str, Any] = dict(source.run.get("dataset") or {})
+            data = dataset_name(source.run)
             if data:
-                key = f"{data.get('id')} ({data.get('fingerprint')})"
-                facts["dataset"].setdefault(key, set()).add(cell.label)
+                facts["dataset"].setdefault(data, set()).add(cell.label)
             facts["success rule"].setdefault(str(source.run.get("success_rule")), set()).add(cell.label)
     for row in rows:
         if not row.cell.offline_only:

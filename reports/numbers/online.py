@@ -13,7 +13,7 @@ from reports.numbers.scores import Score, score
 from reports.numbers.stats import Floats
 from suite.record import RecordError
 
-__all__ = ["Online", "Times", "area", "dip", "first_time", "online"]
+__all__ = ["Online", "Times", "area", "dip", "online"]
 
 WINDOW = 0.25  # share of the online phase in which the dip is looked for
 THRESHOLD = 0.5  # of what counts as solved

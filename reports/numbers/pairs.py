@@ -12,7 +12,7 @@ from reports.collect import Cell, Curve
 from reports.numbers.differences import Difference, Sides, difference, holm
 from reports.numbers.grid import SCALES, Common, usable
 
-__all__ = ["LEVEL", "Pair", "finals", "over_tasks", "per_task", "side_by_side"]
+__all__ = ["Pair", "corrected", "finals", "over_tasks", "pair_of", "per_task", "side_by_side"]
 
 LEVEL = 0.05
 
@@ -86,11 +86,14 @@ def over_tasks(grid: Common, cells: Sequence[Cell], metric: str) -> list[Pair]:
 def _pair(
     by_key: Mapping[tuple[str, str], tuple[Cell, Curve]], tasks: Sequence[str], x: str, y: str, name: str
 ) -> Pair:
-    found = [side_by_side(by_key[task, x], by_key[task, y]) for task in tasks]
+    return pair_of(name, x, y, [side_by_side(by_key[task, x], by_key[task, y]) for task in tasks])
+
+
+def pair_of(task: str, ahead: str, behind: str, found: Sequence[tuple[Sides, str]]) -> Pair:
+    """What `side_by_side` found on each task as one pair, not corrected yet."""
     sides = [side for side, _ in found]
-    words = sorted({how for _, how in found})
-    paired = all(side.paired for side in sides)
-    return Pair(name, x, y, "; ".join(words), paired, difference(sides), np.nan)
+    words = "; ".join(sorted({how for _, how in found}))
+    return Pair(task, ahead, behind, words, all(side.paired for side in sides), difference(sides), np.nan)
 
 
 def corrected(found: Sequence[Pair]) -> list[Pair]:

@@ -4,7 +4,7 @@ Point estimates over tasks come from rliable. Its interval path calls the estima
 second per algorithm at 10 seeds x 12 tasks), ignores `random_state` and draws from numpy's global generator;
 here all resamples are one array operation on a generator of our own, so that the same scores and seed always
 give the same interval and nobody's random stream is touched. Seeds are resampled within each task (stratified).
-Its plain percentile interval is too narrow for few seeds: reports/intervals.py says what takes its place.
+Its plain percentile interval is too narrow for few seeds: reports/numbers/intervals.py says what takes its place.
 
 Axes: scores [n] or [n, T] have one row per seed; scores [n, M] have one column per task.
 """
@@ -97,7 +97,7 @@ def _trimmed_limits(scores: Floats, cut: int, seed: int, reps: int, plain: bool)
         none = np.full(scores.shape[1], np.nan)
         return none, none
     weights, ordered = _rank_weights(n, cut, reps, seed), np.sort(scores, axis=0)
-    if not plain and by_student(n, 1):  # the same as `limits`, without a matrix of resamples
+    if not plain and by_student(n):  # the same as `limits`, without a matrix of resamples
         spread = np.maximum(((np.cov(weights.T, ddof=0) @ ordered) * ordered).sum(axis=0), 0) ** 0.5
         return student_limits(_centre(scores, cut), spread, n, 1)
     return limits(_centre(scores, cut), weights @ ordered, n, 1, plain)

@@ -19,7 +19,7 @@ from reports.page.runs import Runs
 from reports.tables import Table
 from reports.wanted import Suite
 
-__all__ = ["build"]
+__all__ = ["build", "mark", "render"]
 
 FILTERED = ("task", "algorithm", "highest", "next", "x", "y")  # columns by which the page's filter chooses rows
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from reports.collect import collect
 from reports.folder import refuse_foreign, swapped_into
 from reports.numbers import analysis
-from reports.numbers.compare import compare, compare_tables
+from reports.numbers.compare import compare
 from reports.page.build import mark, render
 from reports.page.runs import shown_runs
 from reports.pictures import plots
 from reports.pictures.embed import shown
+from reports.tables import compare_tables
 from suite.record import METRICS
 
 __all__ = ["build"]

@@ -137,9 +137,7 @@ def _heat_map(report: Report, rows: Sequence[BeforeAfter]) -> Shown | None:
     tasks = sorted({cell.task for cell in report.cells})
     scores: dict[str, dict[str, float]] = {}
     for row in rows:
-        final = row.scores["final"]
-        if final is not None:
-            scores.setdefault(row.cell.label, {})[row.cell.task] = final.iqm.point
+        scores.setdefault(row.cell.label, {})[row.cell.task] = row.final.iqm.point
     if len(scores) < 2 or len(tasks) < 2:
         return None
     own = "" if report.metric in analysis.SCALES else "; each task has its own colour scale, from its worst to its best"

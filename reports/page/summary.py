@@ -39,7 +39,7 @@ def leaders_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
     shown: list[list[str]] = []
     records: list[list[str | int | float | None]] = []
     for task in sorted({row.cell.task for row in rows}):
-        finals = {row.cell.label: f.iqm for row in rows if row.cell.task == task and (f := row.scores["final"])}
+        finals = {row.cell.label: row.final.iqm for row in rows if row.cell.task == task}
         order = sorted(finals, key=lambda label: (-finals[label].point, label))
         if len(order) < 2:
             continue

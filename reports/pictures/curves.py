@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from reports.numbers.analysis import SCALES, Line
 from reports.numbers.stats import FEW
-from reports.pictures.look import RC, Style, faint, grid_of_panels, place_legend, put_title, title_of
+from reports.pictures.look import FEW_POINTS, RC, Style, faint, grid_of_panels, place_legend, put_title, title_of
 
 __all__ = ["SwitchAxis", "curve_panels"]
 
 OFFLINE_WIDTH = 0.28  # of the online part: updates and environment steps are different units
-FEW_POINTS = 15  # up to so many, each evaluation is marked
 CROWD = 12  # entries beyond which single seeds are no longer drawn: nobody could follow them
 UNFINISHED: dict[str, Any] = {"marker": "o", "markersize": 7, "markerfacecolor": "white", "markeredgewidth": 1.8}
 OFFLINE = "0.955"  # the grey behind the offline phase

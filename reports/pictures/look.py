@@ -18,7 +18,7 @@ from reports.numbers.analysis import SCALES
 from reports.table import number
 
 __all__ = [
-    "COLORS", "DPI", "RC", "Style",
+    "COLORS", "FEW_POINTS", "RC", "Style",
     "faint", "folded", "grid_of_panels", "place_legend", "put_title", "save", "score_text", "styles", "title_of",
 ]  # fmt: skip
 
@@ -45,6 +45,7 @@ DASHES: tuple[Any, ...] = (
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # when colours and dashes are used up
 CROWD = 4  # entries of one method that share its colour; more than that cannot be told apart by dashes
 DPI = 120  # of PNG files
+FEW_POINTS = 15  # of a curve: up to so many, each evaluation is marked
 RC = {
     "font.size": 10,
     "axes.titlesize": 11,

@@ -19,16 +19,14 @@ from numpy.typing import NDArray
 from reports.numbers import stats
 from reports.numbers.analysis import SCALES, Common
 from reports.numbers.stats import Interval
-from reports.pictures.look import COLORS, RC, Style, faint, grid_of_panels, place_legend, save, styles, title_of
+from reports.pictures.look import COLORS, FEW_POINTS, RC, Style, faint, grid_of_panels, place_legend, title_of
 from reports.pictures.matrices import heat_map, improvement_matrix
 
 __all__ = [
-    "Style", "aggregate_bars", "difference_bars", "efficiency", "heat_map", "improvement_bars", "improvement_matrix",
-    "profiles", "save", "styles",
+    "aggregate_bars", "difference_bars", "efficiency", "heat_map", "improvement_bars", "improvement_matrix", "profiles",
 ]  # fmt: skip
 
 THIN = 1e-9  # widths below are rounding
-FEW_POINTS = 15  # up to so many, each evaluation is marked
 
 
 def aggregate_bars(table: Mapping[str, Mapping[str, Interval]], look: Mapping[str, Style]) -> Figure:

@@ -22,7 +22,7 @@ from envs.stepping.vector import VectorEnv, VectorStep
 from envs.task import DemoRecipe, MixRecipe, NoiseRecipe, Recipe, Task
 
 __all__ = [
-    "STREAMS", "Progress", "act", "demonstrations", "env_seed", "mixture", "noise", "play", "random_streams",
+    "STREAMS", "Array", "Progress", "act", "demonstrations", "env_seed", "mixture", "noise", "play", "random_streams",
     "rollouts",
 ]  # fmt: skip
 

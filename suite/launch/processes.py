@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from envs.stepping.worker import STOP_SIGNALS
 
-__all__ = ["Cell", "run_all"]
+__all__ = ["TERM_SECONDS", "Cell", "run_all"]
 
 TERM_SECONDS = 60.0  # a stopping run writes its checkpoint within this time
 
