@@ -29,7 +29,7 @@ from envs.stepping.vector import VectorEnv, WorkerError
 from envs.tasks import Task
 from suite.data import recipes
 from suite.data.demonstrator import Progress
-from suite.record import read_run
+from suite.record import Row, RunWriter, read_run
 
 DOOR_DATA = "tests/door-v0"
 TINY = toy_run.options({**toy_run.SIZES, "eval_every_offline": 7})
@@ -279,6 +279,15 @@ def test_two_cells_a_report_and_again(bench: Bench, tmp_path: Path) -> None:
     assert said.code == 0
     assert Path(said.out.strip()) == tmp_path / "report" / "index.html"
     assert "sac-bc" in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_a_seed_that_has_diverged_is_not_in_the_mean_of_a_listed_run(bench: Bench, tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path / "runs" / "t" / "a" / "x")
+    writer.create({"algo": "a", "task": "t", "seeds": [0, 1, 2]})
+    writer.append(Row(seed, "offline", -4, 0, "success", 0.0) for seed in (0, 1, 2))
+    writer.append(Row(seed, "online", 8, 6, "success", 1.0) for seed in (0, 2))
+    (row,) = json.loads(bench("list", "runs", "--json").out)
+    assert (row["success"], row["return"]) == ("1.00", "-")
 
 
 def test_the_same_task_by_two_names_is_one_cell(bench: Bench) -> None:

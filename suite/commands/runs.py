@@ -27,7 +27,7 @@ from suite.mirror import mirror as pass_on
 from suite.outputs import check_writable
 from suite.presets import PAPER, departures
 from suite.protocol import Diverged
-from suite.record import find_runs, read_run, read_status, write_json
+from suite.record import Row, find_runs, read_run, read_status, write_json
 from suite.speed import measure
 from suite.stop import Stopped
 
@@ -228,13 +228,17 @@ def _runs(out: Path) -> list[dict[str, Any]]:
     rows = []
     for path in find_runs(out):
         r = read_run(path)
-        last = {
-            name: [row.value for row in r.rows if row.metric == name][-len(r.seeds) :] for name in ("success", "return")
-        }
         rows.append({
             "task": r.task, "algo": r.algo, "seeds": len(r.seeds), "profile": r.run.get("profile", "-"),
             "preset": r.run.get("preset", PAPER),
             "state": r.status.get("state", "-"), "step": r.status.get("env_step", "-"),
-            **{name: f"{sum(x) / len(x):.2f}" if x else "-" for name, x in last.items()}, "folder": str(path),
+            **{name: _newest(r.rows, name) for name in ("success", "return")}, "folder": str(path),
         })  # fmt: skip
     return rows
+
+
+def _newest(rows: Sequence[Row], metric: str) -> str:
+    """Mean over the seeds of the metric's newest evaluation, to which those that have diverged add no row."""
+    own = [row for row in rows if row.metric == metric]
+    values = [row.value for row in own if (row.update, row.env_step) == (own[-1].update, own[-1].env_step)]
+    return f"{sum(values) / len(values):.2f}" if values else "-"
