@@ -117,11 +117,11 @@ def speed(
 def mirror(runs: Sequence[Path], to: str, out: Path, project: str, every: float | None) -> list[dict[str, Any]]:
     """Pass on records once, or `every` so many seconds as long as a run is going on; the rows of the last time."""
     while True:
+        # states before records: what a run writes as it finishes is then fetched by one more look
+        folders = [] if every is None else [folder for place in runs for folder in find_runs(place)]
+        states = [read_status(folder).get("state") for folder in folders]
         rows = pass_on(runs, to, out, project)
-        if every is None:
-            return rows
-        states = [read_status(folder).get("state") for place in runs for folder in find_runs(place)]
-        if "running" not in states:
+        if every is None or "running" not in states:
             return rows
         say(f"{sum(row['new'] for row in rows)} new evaluations; runs going on: {states.count('running')}")
         time.sleep(every)
