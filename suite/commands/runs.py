@@ -195,7 +195,7 @@ def _datasets() -> list[dict[str, Any]]:
     return [
         {
             "dataset": d.id, "env": d.env, "episodes": d.episodes, "steps": d.steps,
-            "MB": "-" if d.size is None else round(d.size / 1e6, 1), "state": d.broken or "ok",
+            "MB": round(d.size / 1e6, 1), "state": d.broken or "ok",
         }
         for d in datasets.local_datasets()
     ]  # fmt: skip
