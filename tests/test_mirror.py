@@ -135,6 +135,19 @@ def test_what_a_run_writes_as_it_finishes_is_passed_on(
     assert set(json.loads(Path("board/passed-on.json").read_text()).values()) == {moments}
 
 
+@pytest.mark.parametrize("damage", ['{"a": ', "[3]", '{"a": {}}', "\xff"])
+def test_a_damaged_ledger_is_one_line(folder: Path, bench: Bench, damage: str) -> None:
+    pytest.importorskip("tensorboard")
+    Path("board").mkdir()
+    ledger = Path("board/passed-on.json")
+    ledger.write_bytes(damage.encode("latin-1"))
+    said = bench("mirror", "--out", "board")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == f"bench: {ledger} cannot be read; delete it, and everything is passed on anew\n"
+    ledger.unlink()
+    assert bench("mirror", "--out", "board").code == 0
+
+
 def test_targets_and_packages_that_are_not_there(folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     assert bench("mirror", "--to", "paper").err == "bench: --to paper: tensorboard or wandb\n"
     monkeypatch.setitem(sys.modules, "wandb", None)
