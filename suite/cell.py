@@ -20,6 +20,7 @@ from algos.settings import SettingError
 from envs.data.datasets import Dataset
 from envs.stepping.vector import VectorEnv
 from envs.task import AnyRecipe, Task
+from suite.checkpoint import CHECKPOINT, drop_chunks
 from suite.data import recipes
 from suite.estimate import check_space
 from suite.experiment import Experiment
@@ -62,6 +63,7 @@ def run_cell(experiment: Experiment, out: Path, hardware: Hardware, keep_policie
     with progress, _locked(folder):
         known = _known(folder, experiment)
         if known is not None and known.finished:
+            drop_chunks(folder / CHECKPOINT)  # still there where it was killed just after it had finished
             progress.say(f"finished already: {folder}")
             return folder
         device, threads = _device_and_threads(hardware, known.run if known else None)

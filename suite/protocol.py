@@ -25,7 +25,7 @@ from algos.policy_file import save_policy
 from algos.replay import Replay
 from envs.data.datasets import Transitions
 from envs.stepping.vector import VectorEnv
-from suite.checkpoint import Checkpoints
+from suite.checkpoint import CHECKPOINT, Checkpoints, drop_chunks
 from suite.data.rows import collected_rows, first_states, offline_rows
 from suite.evaluate import collect, evaluate
 from suite.experiment import Experiment
@@ -89,7 +89,7 @@ class Runner:
             hindsight=experiment.hindsight,
         )  # fmt: skip
         self.replay = replay
-        self.checkpoints = Checkpoints(writer.path / "checkpoint")
+        self.checkpoints = Checkpoints(writer.path / CHECKPOINT)
         self.offline_total = protocol.offline_updates if self.needs.offline_data and self.needs.offline_phase else 0
         self.at = RunState(np.zeros(len(seeds), bool))
         self.number = 0  # of the last checkpoint
@@ -272,7 +272,7 @@ class Runner:
     def _finish(self) -> None:
         self._save_policies(self.writer.path / "policy")
         self._status("finished", "")
-        self.checkpoints.drop_chunks()
+        drop_chunks(self.checkpoints.folder)
 
     def _save_policies(self, folder: Path) -> None:
         """One file per finite seed, of what acts."""
