@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from algos.core import LearnerConfig, Needs, Objective
 from algos.hindsight import Hindsight
 from algos.replay import Layout
 from algos.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, SettingError, Settings, setting
-from envs.task import Task
+from envs.task import AnyRecipe, Task
 from suite.record import config_hash
 
-__all__ = ["PROFILES", "Experiment", "Protocol", "without_meaning"]
+__all__ = ["PROFILES", "Experiment", "Protocol", "task_of", "without_meaning"]
+
+R = TypeVar("R", bound=AnyRecipe)
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,19 @@ class Experiment:
     def cell(self) -> str:
         """For messages: algo on task."""
         return f"{self.algo} on {self.task.short_name}"
+
+
+def task_of(experiment: Experiment) -> Task:
+    """The task with the dataset sizes the protocol asks for."""
+    task, p = experiment.task, experiment.protocol
+    sizes: dict[str, Any] = {"demonstrations": p.demonstrations, "rollouts": p.rollouts, "steps": p.dataset_steps}
+
+    def sized(recipe: R) -> R:
+        own = {f.name for f in dataclasses.fields(recipe)}
+        return dataclasses.replace(recipe, **{name: size for name, size in sizes.items() if name in own})
+
+    recipes = {name: sized(recipe) for name, recipe in task.recipes.items()}
+    return dataclasses.replace(task, recipe=sized(task.recipe), recipes=recipes)
 
 
 def without_meaning(experiment: Experiment) -> dict[str, str]:

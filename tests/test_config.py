@@ -16,9 +16,9 @@ from algos.core import LearnerConfig
 from algos.settings import SettingError, describe, setting
 from envs.task import MazeRecipe, MixRecipe, Recipe, Task
 from envs.tasks import TASKS, UnknownTaskError
-from suite.cell import run_folder, task_of
+from suite.cell import run_folder
 from suite.config import own_overrides, parse_list, parse_seeds, resolve, setting_owners, unused
-from suite.experiment import PROFILES, Protocol
+from suite.experiment import PROFILES, Protocol, task_of
 
 TASK = "door-binary"
 

@@ -10,10 +10,10 @@ from algos.settings import SettingError
 from envs.data import datasets
 from envs.stepping.vector import default_workers
 from envs.task import DEFAULT, AnyRecipe, Task
-from suite.cell import run_folder, task_of
+from suite.cell import run_folder
 from suite.config import spell_seeds
 from suite.data import recipes
-from suite.experiment import Experiment
+from suite.experiment import Experiment, task_of
 from suite.hardware import Hardware
 from suite.launch import slurm
 from suite.launch.processes import NOT_STARTED, Cell, run_all, stopped
