@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.stepping.vector import VectorEnv
+from suite.record import SCORE_UNITS
 
 __all__ = ["EVAL_SEED", "FRESH_SEED", "Act", "Collected", "collect", "episode_scores", "evaluate"]
 
 EVAL_SEED = 1_000_000  # initial state of evaluation episode e: reset(seed=EVAL_SEED + e)
 FRESH_SEED = 2_000_000  # the same for policies scored afterwards, in states that no run was judged in
-SUCCESS_SCORES = ("success", "success_any", "success_steps")
+_SUCCESS_SCORES = tuple(name for name, unit in SCORE_UNITS.items() if unit == "share")
 _RESET, _NOISE, _EPISODE_NOISE = 11, 12, 13  # names of random streams
 
 Act = Callable[[NDArray[np.float32], "NDArray[np.float32] | None"], NDArray[np.float32]]
@@ -106,7 +107,7 @@ def episode_scores(
     waves = range(first, first + episodes, lanes)
     scores = [_wave(env, act, seeds, start, horizon, sample) for start in waves]
     joined = {name: np.concatenate([w[name] for w in scores], axis=1)[:, :episodes] for name in scores[0]}
-    unwanted = {*(() if success else SUCCESS_SCORES), *(() if goal else ("final_reward",))}
+    unwanted = {*(() if success else _SUCCESS_SCORES), *(() if goal else ("final_reward",))}
     return {name: values for name, values in joined.items() if name not in unwanted}
 
 
