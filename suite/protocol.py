@@ -29,6 +29,7 @@ from suite.checkpoint import CHECKPOINT, Checkpoints, drop_chunks
 from suite.data.rows import collected_rows, first_states, offline_rows
 from suite.evaluate import collect, evaluate
 from suite.experiment import Experiment
+from suite.intervals import digits
 from suite.progress import Progress
 from suite.record import RecordError, Row, RunWriter, write_json
 from suite.run_state import RunState
@@ -215,18 +216,13 @@ class Runner:
             return
         task = self.experiment.task
         with self._timed("evaluate"):
-            scores = evaluate(
-                self.env, self.learner.act, len(self.experiment.seeds), self.protocol.eval_episodes, task.horizon,
-                task.success is not None, task.goal is not None,
-            )  # fmt: skip
-        if task.anchors is not None:
-            scores["normalized_score"] = task.normalized(scores["return"])
+            scores = evaluate(self.env, self.learner.act, len(self.experiment.seeds), self.protocol.eval_episodes, task)
         self.at.final = scores
         self._record(scores)
         self.at.evaluated = point
-        digits = 2 if task.headline == "success" else 0
-        values = " ".join(f"{x:.{digits}f}" for x in scores[task.headline])
-        mean = f"{scores[task.headline].mean():.{digits}f}"
+        after = digits(task.headline)
+        values = " ".join(f"{x:.{after}f}" for x in scores[task.headline])
+        mean = f"{scores[task.headline].mean():.{after}f}"
         self.progress.score(f"{task.headline} {mean} [{values}] at {self._calendar_step():,}")
         self.writer.log(f"step {self._calendar_step()}: {task.headline} {values}")
         if self.keep_policies:

@@ -14,7 +14,7 @@ from suite.cell import run_cell
 from suite.config import resolve
 from suite.data import distill, recipes
 from suite.hardware import Hardware
-from suite.intervals import of_mean, of_share
+from suite.intervals import shown
 from suite.papers import printed
 from suite.presets import PAPER
 
@@ -70,13 +70,9 @@ def _row(
 ) -> dict[str, Any]:
     workers = hardware.worker_count()
     found = distill.scores(task, policy, episodes, _NUMBERS[what], workers, sample=policy is None)
-    score = found[task.headline]
-    share = task.headline == "success"
-    low, high = of_share(score, episodes) if share else of_mean(score, found["return_std"], episodes)
-    digits = 2 if share else 0
+    score, interval = shown(task.headline, found[task.headline], found["return_std"], episodes)
     return {
-        **_empty(task, what, seed), "score": round(score, digits + 1),
-        "95 %": f"{low:.{digits}f} to {high:.{digits}f}", "episodes": episodes,
+        **_empty(task, what, seed), "score": score, "95 %": interval, "episodes": episodes,
         "length": round(found["episode_length"]),
     }  # fmt: skip
 

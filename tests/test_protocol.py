@@ -382,7 +382,7 @@ def test_the_kept_policy_is_the_one_scored_last(tmp_path: Path) -> None:
             return policy(torch.from_numpy(obs)).mode.numpy()
 
     with VectorEnv(TASK.id, 4, 0) as env:
-        scores = suite.evaluate.evaluate(env, act, 2, 3, HORIZON)
+        scores = suite.evaluate.evaluate(env, act, 2, 3, TASK)
     for name, both in scores.items():
         for seed in (0, 1):
             assert values(found, seed)[23, name] == pytest.approx(both[seed], rel=1e-6)
