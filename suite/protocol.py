@@ -31,7 +31,7 @@ from suite.evaluate import collect, evaluate
 from suite.experiment import Experiment
 from suite.intervals import digits
 from suite.progress import Progress
-from suite.record import RecordError, Row, RunWriter, write_json
+from suite.record import RecordError, Row, RunWriter, policy_folder, policy_path, write_json
 from suite.run_state import RunState
 from suite.stop import Stopped, StopRequest
 
@@ -226,7 +226,7 @@ class Runner:
         self.progress.score(f"{task.headline} {mean} [{values}] at {self._calendar_step():,}")
         self.writer.log(f"step {self._calendar_step()}: {task.headline} {values}")
         if self.keep_policies:
-            self._save_policies(self.writer.path / "policy" / f"at{self._calendar_step():+d}")
+            self._save_policies(policy_folder(self.writer.path, self._calendar_step()))
         self._save()
         self._check_finite()
 
@@ -266,7 +266,7 @@ class Runner:
         return {name: values for name, values in likely.items() if values is not None}
 
     def _finish(self) -> None:
-        self._save_policies(self.writer.path / "policy")
+        self._save_policies(policy_folder(self.writer.path))
         self._status("finished", "")
         drop_chunks(self.checkpoints.folder)
 
@@ -283,8 +283,9 @@ class Runner:
             if self.at.diverged[k]:
                 continue
             scores = {name: float(v[k]) for name, v in self.at.final.items()}
-            save_policy(folder / f"seed-{seed}.npz", actor, k, {**meta, "seed": seed, **scores})
-            kept[f"seed-{seed}.npz"] = scores
+            path = policy_path(folder, seed)
+            save_policy(path, actor, k, {**meta, "seed": seed, **scores})
+            kept[path.name] = scores
         write_json(folder / "policy.json", {**meta, "files": kept})
 
     # checkpoints

@@ -17,6 +17,7 @@ from suite.hardware import Hardware
 from suite.intervals import shown
 from suite.papers import printed
 from suite.presets import PAPER
+from suite.record import policy_folder, policy_path
 
 __all__ = ["CLONES", "table"]
 
@@ -50,9 +51,9 @@ def table(
             if algo not in _clones(task):
                 rows.append({**_empty(task, algo, None), "score": "no demonstrations"})
                 continue
-            folder = run_cell(cells[task.id, algo], out, hardware)
+            folder = policy_folder(run_cell(cells[task.id, algo], out, hardware))
             for seed in seeds:
-                path = folder / "policy" / f"seed-{seed}.npz"
+                path = policy_path(folder, seed)
                 if path.is_file():  # a diverged seed leaves none
                     rows.append(_row(task, algo, seed, load_policy([path])[0], episodes, hardware))
                 else:

@@ -19,7 +19,7 @@ from envs import tasks
 from envs.task import Task
 from suite.config import parse_list
 from suite.lines import say
-from suite.record import RecordError, Run, find_runs, read_facts
+from suite.record import RecordError, Run, find_runs, kept_steps, policy_folder, policy_path, read_facts
 
 __all__ = ["FINAL", "Trained", "act_of", "find"]
 
@@ -91,7 +91,7 @@ def _of_run(run: Run, at: str, wanted: Sequence[int] | None, first_only: bool) -
         return []
     out = []
     for moment, folder in _moments(run, at):
-        files = {seed: folder / f"seed-{seed}.npz" for seed in seeds}
+        files = {seed: policy_path(folder, seed) for seed in seeds}
         here = {seed: path for seed, path in files.items() if path.is_file()}
         if absent := sorted(files.keys() - here.keys()):
             why = "diverged" if here or run.finished else f"no policy yet, the run is {run.status.get('state')}"
@@ -107,15 +107,13 @@ def _of_run(run: Run, at: str, wanted: Sequence[int] | None, first_only: bool) -
 
 def _moments(run: Run, at: str) -> list[tuple[str, Path]]:
     """Names and folders of the evaluations that are asked for; all that were kept hold the final one."""
-    folder = run.path / "policy"
-    kept = {p.name.removeprefix("at").removeprefix("+"): p for p in folder.glob("at*") if p.is_dir()}
-    steps = sorted(kept, key=int)
-    known, places = [*steps, FINAL], {**kept, FINAL: folder}
-    names = (steps or [FINAL]) if at == EVERY else [part.removeprefix("+") for part in parse_list(at)]
+    kept = {str(step): policy_folder(run.path, step) for step in kept_steps(run.path)}
+    places = {**kept, FINAL: policy_folder(run.path)}
+    names = ([*kept] or [FINAL]) if at == EVERY else [part.removeprefix("+") for part in parse_list(at)]
     for name in names:
         if name not in places:
             more = "" if kept else " (`bench run --keep-policies` keeps those of every evaluation)"
-            raise SettingError(f"--at {name}: {run.path} has no policies of that step; {nearest(name, known)}{more}")
+            raise SettingError(f"--at {name}: {run.path} has no policies of that step; {nearest(name, places)}{more}")
     return [(name, places[name]) for name in names]
 
 
