@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from algos.actor_critic import PARTS
 from algos.core import LearnerConfig, Needs, Objective
 from algos.hindsight import Hindsight
 from algos.replay import Layout
@@ -60,7 +61,7 @@ class Protocol(Settings):
         within=FRACTION,
     )
     reset_at_switch: tuple[str, ...] = setting(
-        (), "parts started anew at the switch: networks, targets, optimisers, duals", "AWAC: none"
+        (), f"parts started anew at the switch: {', '.join(PARTS)}", "AWAC: none"
     )
     eval_every_offline: int = setting(5000, "updates between offline evaluations", "ours", within=AT_LEAST_ONE)
     eval_every_online: int = setting(
@@ -103,9 +104,10 @@ class Protocol(Settings):
             )
         if self.offline_fraction is not None and not self.keep_offline_data:
             raise SettingError("offline_fraction contradicts keep_offline_data=false")
-        if unknown := set(self.reset_at_switch) - {"networks", "targets", "optimisers", "duals"}:
-            raise SettingError(f"reset_at_switch: unknown part {', '.join(sorted(unknown))}; "
-                               "parts are networks, targets, optimisers, duals")  # fmt: skip
+        if unknown := set(self.reset_at_switch) - set(PARTS):
+            raise SettingError(
+                f"reset_at_switch: unknown part {', '.join(sorted(unknown))}; parts are {', '.join(PARTS)}"
+            )
 
 
 # A profile changes sizes and rates, never semantics.

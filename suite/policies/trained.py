@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from algos.settings import SettingError, nearest
 from envs import tasks
 from envs.task import Task
 from suite.config import parse_list
+from suite.evaluate import Act
 from suite.lines import say
 from suite.record import RecordError, Run, find_runs, kept_steps, policy_folder, policy_path, read_facts
 
@@ -117,7 +118,7 @@ def _moments(run: Run, at: str) -> list[tuple[str, Path]]:
     return [(name, places[name]) for name in names]
 
 
-def act_of(actor: nn.Module) -> Callable[[NDArray[np.float32], NDArray[np.float32] | None], NDArray[np.float32]]:
+def act_of(actor: nn.Module) -> Act:
     """As `ActorCritic.act`: obs [S, n, O] and noise [S, n, A], or None for modes -> actions [S, n, A]."""
 
     @torch.no_grad()
