@@ -20,6 +20,7 @@ from suite.experiment import PROFILES, Experiment, Protocol, without_meaning
 from suite.presets import PAPER, chosen
 
 __all__ = [
+    "SET",
     "own_overrides",
     "parse_list",
     "parse_seeds",

@@ -17,7 +17,7 @@ from algos.settings import SettingError
 from suite.outputs import check_writable
 from suite.record import Run, find_runs, read_run, write_json
 
-__all__ = ["TARGETS", "mirror"]
+__all__ = ["mirror"]
 
 
 @dataclass(frozen=True)

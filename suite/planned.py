@@ -17,7 +17,7 @@ from suite.experiment import PROFILES, Experiment
 from suite.launch.side_by_side import check_means
 from suite.plan import Entry, Plan
 
-__all__ = ["KEYS", "Planned", "planned"]
+__all__ = ["Planned", "planned"]
 
 KEYS = ("algo", "env", "data", "name")  # that `--only` knows
 

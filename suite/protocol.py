@@ -35,7 +35,7 @@ from suite.record import RecordError, Row, RunWriter, policy_folder, policy_path
 from suite.run_state import RunState
 from suite.stop import Stopped, StopRequest
 
-__all__ = ["Diverged", "Runner", "lanes", "online_capacity"]
+__all__ = ["MOST_LANES", "Diverged", "Runner", "lanes", "online_capacity"]
 
 BLOCK = 50  # updates between looks at the clock and at stop signals
 FEW_ROWS = 0.01  # of a batch: less and a few rows decide what is imitated

@@ -19,7 +19,7 @@ from suite.papers import printed
 from suite.presets import PAPER
 from suite.record import policy_folder, policy_path
 
-__all__ = ["CLONES", "table"]
+__all__ = ["table"]
 
 PLACE = "AWAC Table 3"
 CLONES = ("bc-demos", "bc")  # BC(1), BC(2): of the demonstrations, of everything

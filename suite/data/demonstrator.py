@@ -21,7 +21,7 @@ from envs.discrete import choices, one_hot
 from envs.stepping.vector import VectorEnv, VectorStep
 from envs.task import DemoRecipe, MixRecipe, NoiseRecipe, Recipe, Task
 
-__all__ = ["Progress", "act", "demonstrations", "mixture", "noise", "play", "rollouts"]
+__all__ = ["Array", "Progress", "act", "demonstrations", "mixture", "noise", "play", "rollouts"]
 
 Array: TypeAlias = NDArray[np.float32]
 Progress: TypeAlias = Callable[[str], None]
