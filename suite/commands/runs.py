@@ -16,7 +16,7 @@ from envs.data import datasets
 from envs.outside import OutsideTaskError
 from suite.cell import run_cell, run_folder
 from suite.commands import plans
-from suite.config import own_overrides, parse_list, parse_seeds, resolve, setting_owners, unused
+from suite.config import check_options, own_overrides, parse_list, parse_seeds, resolve, setting_owners
 from suite.estimate import estimate
 from suite.experiment import PROFILES, Experiment
 from suite.hardware import Hardware, device_name, versions
@@ -46,7 +46,7 @@ def run(
     ]  # fmt: skip
     if not experiments:
         raise SettingError("--algo and --env must each name at least one")
-    for message in unused(experiments, overrides, dataset, preset):
+    for message in check_options(experiments, overrides, dataset, preset):
         say(message)
     cluster = slurm.parse_options(slurm_options)
     hardware = Hardware(device, threads, workers)
@@ -95,7 +95,7 @@ def speed(
     ]  # fmt: skip
     if not experiments:
         raise SettingError("--algo and --env must each name at least one")
-    unused(experiments, overrides)
+    check_options(experiments, overrides)  # for the error: rows show who uses what
     hardware = Hardware(device, threads, workers)
     facts = {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -141,7 +141,7 @@ def _counts(option: str, text: str) -> list[int]:
 def explain(algo: str, env: str, profile: str, preset: str, overrides: Sequence[str]) -> list[dict[str, Any]]:
     """Every setting with value, what else it may be, meaning and source."""
     experiment = resolve(algo, env, (0,), profile, overrides, preset=preset)
-    unused([experiment], overrides, preset=preset)
+    check_options([experiment], overrides, preset=preset)  # for the error: a single one uses all or none
     classes = list(dict.fromkeys(setting_owners(experiment.objective).values()))
     meanings = {name: meaning for owner in classes for name, (meaning, _) in describe(owner).items()}
     values = {name: words for owner in classes for name, words in allowed(owner).items()}
