@@ -31,7 +31,7 @@ from algos.replay import Layout, Replay
 from algos.sampling import Sampler
 from algos.settings import SettingError
 
-__all__ = ["ActorCritic", "stream_seed"]
+__all__ = ["PARTS", "ActorCritic", "stream_seed"]
 
 _STREAMS = {"init": 1, "learn": 2}
 PARTS = ("networks", "targets", "optimisers", "duals")

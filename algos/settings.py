@@ -16,7 +16,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 __all__ = [
     "AT_LEAST_ONE", "FINITE", "FRACTION", "NOT_NEGATIVE", "POSITIVE", "POSITIVE_OR_INF", "Interval", "Preset",
-    "SettingError", "Settings", "Value", "allowed", "describe", "nearest", "parse", "setting", "with_values",
+    "SettingError", "Settings", "Value", "allowed", "describe", "nearest", "parse", "setting", "spell",
+    "with_values",
 ]  # fmt: skip
 
 Value = bool | int | float | str | None | tuple[int, ...] | tuple[str, ...]
@@ -104,7 +105,7 @@ def describe(config: type[Any]) -> dict[str, tuple[str, str]]:
 def allowed(config: type[Any]) -> dict[str, str]:
     """Field name -> the values it may have, in words."""
     declared = get_type_hints(config)
-    return {f.name: _spell(declared[f.name], f.metadata.get("within")) for f in dataclasses.fields(config)}
+    return {f.name: _in_words(declared[f.name], f.metadata.get("within")) for f in dataclasses.fields(config)}
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -123,7 +124,14 @@ def parse(config: type[Any], name: str, text: str) -> Any:
     try:
         return _read(declared, text.strip())
     except ValueError:
-        raise SettingError(f"--set {name}={text}: expected {_spell(declared)}") from None
+        raise SettingError(f"--set {name}={text}: expected {_in_words(declared)}") from None
+
+
+def spell(value: Any) -> str:
+    """A value as `parse` reads it; as JSON and TOML hold it, too, where tuples are lists."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(spell, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def with_values(config: C, values: Mapping[str, Any]) -> C:
@@ -176,14 +184,14 @@ def _read(declared: Any, text: str) -> Any:
     raise TypeError(f"settings of type {declared} cannot be read from the command line")
 
 
-def _spell(declared: Any, within: Interval | None = None) -> str:
+def _in_words(declared: Any, within: Interval | None = None) -> str:
     origin, args = get_origin(declared), get_args(declared)
     if origin in (Union, types.UnionType):
-        return " or ".join(_spell(a, within) for a in args)
+        return " or ".join(_in_words(a, within) for a in args)
     if origin is Literal:
         return " | ".join(str(a) for a in args)
     if origin is tuple:
-        return f"{within} in every entry" if within else f"a comma-separated list of {_spell(args[0])}"
+        return f"{within} in every entry" if within else f"a comma-separated list of {_in_words(args[0])}"
     if within and declared in (int, float):
         return str(within)
     names = {

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from suite.record import COLUMNS, PHASES, RecordError, Row, read_run
+from suite.record import COLUMNS, PHASES, SCORE_UNITS, RecordError, Row, read_run
 
 __all__ = ["SCORES", "Curve", "Metrics", "of_rows", "read_metrics"]
 
 # what an evaluation measures; everything else in metrics.csv is a diagnostic
-SCORES = ("success", "success_any", "success_steps", "return", "normalized_score", "episode_length", "final_reward")
+SCORES = tuple(SCORE_UNITS)
 TYPES = {"seed": "int64", "phase": "category", "env_step": "int64", "update": "int64", "metric": "category",
          "value": "float64"}  # fmt: skip
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import algos
-from algos.settings import SettingError
+from algos.settings import SettingError, spell
 from suite.config import SET, resolve, setting_owners, spell_seeds
 from suite.experiment import Experiment
 from suite.record import read_facts
@@ -49,7 +48,7 @@ def repeat(folder: Path, given: Collection[str] = ()) -> Repeat:
     for name, setting in recorded.items():
         if name not in known:
             raise SettingError(
-                f"--like {folder}: was run with {name}={_text(setting['value'])}, a setting that is no more"
+                f"--like {folder}: was run with {name}={spell(setting['value'])}, a setting that is no more"
             )
     profile, name, dataset, preset = facts["profile"], facts["name"], facts["dataset"]["asked"], facts["preset"]
     by_hand = {
@@ -66,23 +65,14 @@ def repeat(folder: Path, given: Collection[str] = ()) -> Repeat:
 def _override(name: str, setting: Mapping[str, Any]) -> str:
     """The `--set` text of what was set by hand, with its reason."""
     why = setting["source"].removeprefix(SET).removeprefix(":").strip()
-    return f"{name}={_text(setting['value'])}" + (f" # {why}" if why else "")
+    return f"{name}={spell(setting['value'])}" + (f" # {why}" if why else "")
 
 
 def _moved(now: Experiment, recorded: Mapping[str, Mapping[str, Any]], run: str) -> list[str]:
-    """`--set` texts of what has another value today, but for what follows from other settings."""
+    """`--set` texts for recorded values that today's defaults would change; skips settings derived from stages."""
     today = {name: setting["value"] for name, setting in now.settings.items()}
     return [
-        f"{name}={_text(setting['value'])} # as in {run}: {setting['source']}"
+        f"{name}={spell(setting['value'])} # as in {run}: {setting['source']}"
         for name, setting in recorded.items()
         if (name not in today or today[name] != setting["value"]) and not now.sources[name].startswith("stages")
     ]
-
-
-def _text(value: Any) -> str:
-    """As `--set` reads it."""
-    if isinstance(value, list):
-        return ",".join(map(_text, value))
-    if value is None or isinstance(value, bool):
-        return {None: "none", True: "true", False: "false"}[value]
-    return "inf" if isinstance(value, float) and math.isinf(value) else str(value)

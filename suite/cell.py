@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import fcntl
 import math
@@ -12,38 +11,23 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
 from algos.settings import SettingError
 from envs.data.datasets import Dataset
 from envs.stepping.vector import VectorEnv
-from envs.task import AnyRecipe, Task
+from suite.checkpoint import CHECKPOINT, drop_chunks
 from suite.data import recipes
 from suite.estimate import check_space
-from suite.experiment import Experiment
+from suite.experiment import Experiment, task_of
 from suite.hardware import Hardware, device_name, prepare, versions
 from suite.progress import Progress
 from suite.protocol import Runner, lanes
 from suite.record import LOCK, RecordError, Run, RunWriter, read_run
 
-__all__ = ["run_cell", "run_folder", "task_of"]
-
-R = TypeVar("R", bound=AnyRecipe)
-
-
-def task_of(experiment: Experiment) -> Task:
-    """The task with the dataset sizes the protocol asks for."""
-    task, p = experiment.task, experiment.protocol
-    sizes: dict[str, Any] = {"demonstrations": p.demonstrations, "rollouts": p.rollouts, "steps": p.dataset_steps}
-
-    def sized(recipe: R) -> R:
-        own = {f.name for f in dataclasses.fields(recipe)}
-        return dataclasses.replace(recipe, **{name: size for name, size in sizes.items() if name in own})
-
-    recipes = {name: sized(recipe) for name, recipe in task.recipes.items()}
-    return dataclasses.replace(task, recipe=sized(task.recipe), recipes=recipes)
+__all__ = ["run_cell", "run_folder"]
 
 
 def run_folder(experiment: Experiment, out: Path) -> Path:
@@ -62,6 +46,7 @@ def run_cell(experiment: Experiment, out: Path, hardware: Hardware, keep_policie
     with progress, _locked(folder):
         known = _known(folder, experiment)
         if known is not None and known.finished:
+            drop_chunks(folder / CHECKPOINT)  # still there where it was killed just after it had finished
             progress.say(f"finished already: {folder}")
             return folder
         device, threads = _device_and_threads(hardware, known.run if known else None)

@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 
 from suite.record import RecordError
 
-__all__ = ["Checkpoints"]
+__all__ = ["CHECKPOINT", "Checkpoints", "drop_chunks"]
+
+CHECKPOINT = "checkpoint"  # the folder's name within a run's
 
 
 class Checkpoints:
@@ -67,16 +69,17 @@ class Checkpoints:
             raise RecordError(f"{self._chunk(number)}: {error}; delete {folder} to start again") from None
         return rows
 
-    def drop_chunks(self) -> None:
-        """Remove the online transitions of a finished run."""
-        for path in self.folder.glob("online-*.npy"):
-            path.unlink()
-
     def _chunk(self, number: int) -> Path:
         return self.folder / f"online-{number:06d}.npy"
 
     def _states(self) -> list[Path]:
         return sorted(self.folder.glob("state-*.pt"))
+
+
+def drop_chunks(folder: Path) -> None:
+    """Remove the online transitions from the checkpoint folder of a finished run."""
+    for path in folder.glob("online-*.npy"):
+        path.unlink()
 
 
 def _atomic(path: Path, write: Any) -> None:

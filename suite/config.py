@@ -21,6 +21,7 @@ from suite.presets import PAPER, chosen
 
 __all__ = [
     "SET",
+    "check_options",
     "own_overrides",
     "parse_list",
     "parse_seeds",
@@ -28,7 +29,6 @@ __all__ = [
     "seed_list",
     "setting_owners",
     "spell_seeds",
-    "unused",
 ]
 
 C = TypeVar("C")
@@ -190,10 +190,10 @@ def own_overrides(experiment: Experiment, overrides: Sequence[str]) -> list[str]
     return [text for text in overrides if _overrides([text], experiment.algo, module, owners)]
 
 
-def unused(
+def check_options(
     experiments: Sequence[Experiment], overrides: Sequence[str], dataset: str | None = None, preset: str = PAPER
 ) -> list[str]:
-    """Messages about `--set`, `--dataset` and `--preset` where they say nothing to some; an error if to all."""
+    """Messages naming options that only some of the experiments use. Raises `SettingError` for one that none uses."""
     texts = {f"--set {text}": text.partition("=")[0].strip().rpartition(".")[2] for text in overrides}
     messages = []
     for text, key in texts.items():

@@ -13,14 +13,17 @@ import torch
 
 from algos.settings import SettingError
 from envs import tasks
+from envs.data import minari_store
+from envs.data.minari_store import DatasetError
 from envs.stepping.vector import VectorEnv
-from suite.experiment import Experiment
+from suite.data import recipes
+from suite.experiment import Experiment, task_of
 from suite.hardware import Hardware, prepare
 from suite.progress import duration
 from suite.protocol import lanes, online_capacity
 from suite.speed import BURN_IN, learner_on_made_up_rows, rate, updates_per_second
 
-__all__ = ["Cost", "check_space", "disk_bytes", "estimate"]
+__all__ = ["Cost", "check_space", "disk_bytes", "estimate", "memory_bytes"]
 
 _BYTES = 4  # per float
 
@@ -29,6 +32,25 @@ def disk_bytes(experiment: Experiment) -> int:
     """The most a run writes: online chunks, two checkpoints, metrics."""
     e = experiment
     return len(e.seeds) * (_online_steps(e) * e.layout.width + 2 * 4 * _parameters(e)) * _BYTES + 10_000_000
+
+
+def memory_bytes(experiment: Experiment) -> int:
+    """Replay with the dataset's rows, which the seeds share, and networks with gradients and optimisers."""
+    e = experiment
+    per_seed = online_capacity(e) * e.layout.width + 4 * _parameters(e)
+    return ((_offline_rows(e) or 0) * e.layout.width + len(e.seeds) * per_seed) * _BYTES
+
+
+def _offline_rows(experiment: Experiment) -> int | None:
+    """Of the dataset; None where it is not in the store yet."""
+    e = experiment
+    if not e.needs.offline_data:
+        return 0
+    try:
+        found = recipes.id_of(task_of(e), e.dataset, e.protocol.dataset_seed)
+        return int(minari_store.metadata(found)["total_steps"])
+    except DatasetError:
+        return None
 
 
 def _online_steps(experiment: Experiment) -> int:
@@ -76,11 +98,11 @@ def estimate(experiment: Experiment, hardware: Hardware) -> Cost:
     env_steps = len(e.seeds) * (online + evaluations * e.task.horizon)
     env_rate = _probe_env(e.task.id, len(e.seeds) * lanes(e), hardware.worker_count())
     seconds = (offline + online * p.updates_per_step) / update_rate + env_steps / env_rate
-    memory = len(e.seeds) * (online_capacity(e) * e.layout.width + 4 * _parameters(e)) * _BYTES
+    beside = ", without the dataset's rows, which are not here yet" if _offline_rows(e) is None else ""
     return Cost(
         seconds,
         f"about {duration(seconds)} on {device.type} ({update_rate:,.0f} updates/s, {env_rate:,.0f} steps/s "
-        f"for {len(e.seeds)} seeds together), {memory / 1e6:,.0f} MB for replay and networks, "
+        f"for {len(e.seeds)} seeds together), {memory_bytes(e) / 1e6:,.0f} MB for replay and networks{beside}, "
         f"up to {disk_bytes(e) / 1e6:,.0f} MB on disk",
     )
 

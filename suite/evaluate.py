@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.stepping.vector import VectorEnv
+from envs.task import Task
+from suite.record import SCORE_UNITS
 
 __all__ = ["EVAL_SEED", "FRESH_SEED", "Act", "Collected", "collect", "episode_scores", "evaluate"]
 
 EVAL_SEED = 1_000_000  # initial state of evaluation episode e: reset(seed=EVAL_SEED + e)
 FRESH_SEED = 2_000_000  # the same for policies scored afterwards, in states that no run was judged in
-SUCCESS_SCORES = ("success", "success_any", "success_steps")
+_SUCCESS_SCORES = tuple(name for name, unit in SCORE_UNITS.items() if unit == "share")
 _RESET, _NOISE, _EPISODE_NOISE = 11, 12, 13  # names of random streams
 
 Act = Callable[[NDArray[np.float32], "NDArray[np.float32] | None"], NDArray[np.float32]]
@@ -81,33 +83,35 @@ def collect(env: VectorEnv, act: Act, seeds: tuple[int, ...], iteration: int, st
     )
 
 
-def evaluate(
-    env: VectorEnv, act: Act, seeds: int, episodes: int, horizon: int, success: bool = True, goal: bool = False
-) -> dict[str, NDArray[np.float64]]:
-    """Scores of the policy's mode, each [S]: the same `episodes` initial states for every seed and algorithm.
-
-    `success` is whether the task has a success rule, without which there are no such scores; `goal` whether it has
-    goals, where the last step's reward says how close an episode came to its own.
-    """
-    scores = episode_scores(env, act, seeds, episodes, horizon, success=success, goal=goal)
-    return {name: values.mean(axis=1) for name, values in scores.items()}
+def evaluate(env: VectorEnv, act: Act, seeds: int, episodes: int, task: Task) -> dict[str, NDArray[np.float64]]:
+    """Scores of the policy's mode, each [S]: the same `episodes` initial states for every seed and algorithm."""
+    scores = episode_scores(env, act, seeds, episodes, task)
+    return _with_normalized(task, {name: values.mean(axis=1) for name, values in scores.items()})  # of the mean return
 
 
 def episode_scores(
-    env: VectorEnv, act: Act, seeds: int, episodes: int, horizon: int, first: int = EVAL_SEED, sample: bool = False,
-    success: bool = True, goal: bool = False,
-) -> dict[str, NDArray[np.float64]]:  # fmt: skip
+    env: VectorEnv, act: Act, seeds: int, episodes: int, task: Task, first: int = EVAL_SEED, sample: bool = False
+) -> dict[str, NDArray[np.float64]]:
     """What `evaluate` averages, each [S, episodes]; episode e starts from reset(seed=first + e).
+
+    They are the scores that the task has: successes by its rule, the last step's reward where that says how close an
+    episode came to its goal, normalised ones between its anchors.
 
     `sample` acts by samples instead of modes. Their noise follows from the episode's reset seed, so that neither the
     number of environments nor that of episodes changes an episode.
     """
     lanes = env.count // seeds
     waves = range(first, first + episodes, lanes)
-    scores = [_wave(env, act, seeds, start, horizon, sample) for start in waves]
+    scores = [_wave(env, act, seeds, start, task.horizon, sample) for start in waves]
     joined = {name: np.concatenate([w[name] for w in scores], axis=1)[:, :episodes] for name in scores[0]}
-    unwanted = {*(() if success else SUCCESS_SCORES), *(() if goal else ("final_reward",))}
-    return {name: values for name, values in joined.items() if name not in unwanted}
+    unwanted = set(_SUCCESS_SCORES) if task.success is None else set()
+    if task.goal is None:
+        unwanted.add("final_reward")
+    return _with_normalized(task, {name: values for name, values in joined.items() if name not in unwanted})
+
+
+def _with_normalized(task: Task, scores: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    return scores if task.anchors is None else {**scores, "normalized_score": task.normalized(scores["return"])}
 
 
 def _wave(

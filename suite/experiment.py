@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from algos.actor_critic import PARTS
 from algos.core import LearnerConfig, Needs, Objective
 from algos.hindsight import Hindsight
 from algos.replay import Layout
 from algos.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, SettingError, Settings, setting
-from envs.task import Task
+from envs.task import AnyRecipe, Task
 from suite.record import config_hash
 
-__all__ = ["PROFILES", "Experiment", "Protocol", "without_meaning"]
+__all__ = ["PROFILES", "Experiment", "Protocol", "task_of", "without_meaning"]
+
+R = TypeVar("R", bound=AnyRecipe)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Protocol(Settings):
         within=FRACTION,
     )
     reset_at_switch: tuple[str, ...] = setting(
-        (), "parts started anew at the switch: networks, targets, optimisers, duals", "AWAC: none"
+        (), f"parts started anew at the switch: {', '.join(PARTS)}", "AWAC: none"
     )
     eval_every_offline: int = setting(5000, "updates between offline evaluations", "ours", within=AT_LEAST_ONE)
     eval_every_online: int = setting(
@@ -101,9 +104,10 @@ class Protocol(Settings):
             )
         if self.offline_fraction is not None and not self.keep_offline_data:
             raise SettingError("offline_fraction contradicts keep_offline_data=false")
-        if unknown := set(self.reset_at_switch) - {"networks", "targets", "optimisers", "duals"}:
-            raise SettingError(f"reset_at_switch: unknown part {', '.join(sorted(unknown))}; "
-                               "parts are networks, targets, optimisers, duals")  # fmt: skip
+        if unknown := set(self.reset_at_switch) - set(PARTS):
+            raise SettingError(
+                f"reset_at_switch: unknown part {', '.join(sorted(unknown))}; parts are {', '.join(PARTS)}"
+            )
 
 
 # A profile changes sizes and rates, never semantics.
@@ -202,6 +206,19 @@ class Experiment:
     def cell(self) -> str:
         """For messages: algo on task."""
         return f"{self.algo} on {self.task.short_name}"
+
+
+def task_of(experiment: Experiment) -> Task:
+    """The task with the dataset sizes the protocol asks for."""
+    task, p = experiment.task, experiment.protocol
+    sizes: dict[str, Any] = {"demonstrations": p.demonstrations, "rollouts": p.rollouts, "steps": p.dataset_steps}
+
+    def sized(recipe: R) -> R:
+        own = {f.name for f in dataclasses.fields(recipe)}
+        return dataclasses.replace(recipe, **{name: size for name, size in sizes.items() if name in own})
+
+    recipes = {name: sized(recipe) for name, recipe in task.recipes.items()}
+    return dataclasses.replace(task, recipe=sized(task.recipe), recipes=recipes)
 
 
 def without_meaning(experiment: Experiment) -> dict[str, str]:

@@ -46,11 +46,11 @@ class Hardware:
         ]
 
     def thread_count(self) -> int:
-        """Threads of torch: the recorded choice, else all cores."""
+        """Threads of torch: as asked for, else one per core."""
         return self.threads or default_workers()
 
     def worker_count(self, cores: int | None = None) -> int:
-        """Environment processes: the recorded choice, else one per core, of these or all, where there are several."""
+        """Environment processes: as asked for, else one per core (of `cores`, or all here); none on a single core."""
         if self.workers is not None:
             return self.workers
         cores = default_workers() if cores is None else cores

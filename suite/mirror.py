@@ -17,7 +17,7 @@ from algos.settings import SettingError
 from suite.outputs import check_writable
 from suite.record import Run, find_runs, read_run, write_json
 
-__all__ = ["TARGETS", "mirror"]
+__all__ = ["mirror"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ Send = Callable[[Curve, Sequence[Moment]], None]
 def mirror(runs: Sequence[Path], to: str, out: Path, project: str) -> list[dict[str, Any]]:
     """Pass on what is new in all runs below these folders; one row per seed with what was.
 
-    Raises `SettingError` where the target is none or its package is missing, `RecordError` where there are no runs.
+    Raises `SettingError` where the target is none, its package is missing or what has been passed on cannot be read,
+    `RecordError` where there are no runs.
     """
     if to not in TARGETS:
         raise SettingError(f"--to {to}: {' or '.join(TARGETS)}")
@@ -69,7 +70,7 @@ def mirror(runs: Sequence[Path], to: str, out: Path, project: str) -> list[dict[
     send = TARGETS[to](out, project)
     ledger = out / "passed-on.json"
     check_writable(ledger)
-    passed: dict[str, int] = json.loads(ledger.read_text()) if ledger.exists() else {}
+    passed = _passed(ledger)
     rows = []
     for curve in curves:
         moments = list(curve.moments())
@@ -80,6 +81,15 @@ def mirror(runs: Sequence[Path], to: str, out: Path, project: str) -> list[dict[
             write_json(ledger, passed)
         rows.append({"curve": curve.name, "evaluations": len(moments), "new": len(new)})
     return rows
+
+
+def _passed(ledger: Path) -> dict[str, int]:
+    """Curve -> how many evaluations of it have been passed on."""
+    try:
+        passed = json.loads(ledger.read_text()) if ledger.exists() else {}
+        return {str(name): int(count) for name, count in passed.items()}
+    except (ValueError, TypeError, AttributeError, OSError):
+        raise SettingError(f"{ledger} cannot be read; delete it, and everything is passed on anew") from None
 
 
 def _tensorboard(out: Path, project: str) -> Send:

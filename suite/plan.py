@@ -32,7 +32,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from algos.settings import SettingError, nearest
+from algos.settings import SettingError, nearest, spell
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -158,14 +158,8 @@ def _departures(path: Path, content: Mapping[str, Any]) -> dict[str, Departure]:
         if not isinstance(given, dict):
             raise SettingError(f"{path}: set.{name}: give {{ value = ..., source = ... }}")
         _check(path, f"set.{name}", given, _DEPARTURE, ("value", "source"))
-        out[name] = Departure(name, _text(given["value"]), given["source"], given.get("always", False))
+        out[name] = Departure(name, spell(given["value"]), given["source"], given.get("always", False))
     return out
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _check(path: Path, where: str, content: Any, known: Mapping[str, type], needed: Sequence[str]) -> None:

@@ -25,12 +25,13 @@ from algos.policy_file import save_policy
 from algos.replay import Replay
 from envs.data.datasets import Transitions
 from envs.stepping.vector import VectorEnv
-from suite.checkpoint import Checkpoints
+from suite.checkpoint import CHECKPOINT, Checkpoints, drop_chunks
 from suite.data.rows import collected_rows, first_states, offline_rows
 from suite.evaluate import collect, evaluate
 from suite.experiment import Experiment
+from suite.intervals import digits
 from suite.progress import Progress
-from suite.record import RecordError, Row, RunWriter, write_json
+from suite.record import RecordError, Row, RunWriter, policy_folder, policy_path, write_json
 from suite.run_state import RunState
 from suite.stop import Stopped, StopRequest
 
@@ -89,7 +90,7 @@ class Runner:
             hindsight=experiment.hindsight,
         )  # fmt: skip
         self.replay = replay
-        self.checkpoints = Checkpoints(writer.path / "checkpoint")
+        self.checkpoints = Checkpoints(writer.path / CHECKPOINT)
         self.offline_total = protocol.offline_updates if self.needs.offline_data and self.needs.offline_phase else 0
         self.at = RunState(np.zeros(len(seeds), bool))
         self.number = 0  # of the last checkpoint
@@ -215,22 +216,17 @@ class Runner:
             return
         task = self.experiment.task
         with self._timed("evaluate"):
-            scores = evaluate(
-                self.env, self.learner.act, len(self.experiment.seeds), self.protocol.eval_episodes, task.horizon,
-                task.success is not None, task.goal is not None,
-            )  # fmt: skip
-        if task.anchors is not None:
-            scores["normalized_score"] = task.normalized(scores["return"])
+            scores = evaluate(self.env, self.learner.act, len(self.experiment.seeds), self.protocol.eval_episodes, task)
         self.at.final = scores
         self._record(scores)
         self.at.evaluated = point
-        digits = 2 if task.headline == "success" else 0
-        values = " ".join(f"{x:.{digits}f}" for x in scores[task.headline])
-        mean = f"{scores[task.headline].mean():.{digits}f}"
+        after = digits(task.headline)
+        values = " ".join(f"{x:.{after}f}" for x in scores[task.headline])
+        mean = f"{scores[task.headline].mean():.{after}f}"
         self.progress.score(f"{task.headline} {mean} [{values}] at {self._calendar_step():,}")
         self.writer.log(f"step {self._calendar_step()}: {task.headline} {values}")
         if self.keep_policies:
-            self._save_policies(self.writer.path / "policy" / f"at{self._calendar_step():+d}")
+            self._save_policies(policy_folder(self.writer.path, self._calendar_step()))
         self._save()
         self._check_finite()
 
@@ -270,9 +266,9 @@ class Runner:
         return {name: values for name, values in likely.items() if values is not None}
 
     def _finish(self) -> None:
-        self._save_policies(self.writer.path / "policy")
+        self._save_policies(policy_folder(self.writer.path))
         self._status("finished", "")
-        self.checkpoints.drop_chunks()
+        drop_chunks(self.checkpoints.folder)
 
     def _save_policies(self, folder: Path) -> None:
         """One file per finite seed, of what acts."""
@@ -287,8 +283,9 @@ class Runner:
             if self.at.diverged[k]:
                 continue
             scores = {name: float(v[k]) for name, v in self.at.final.items()}
-            save_policy(folder / f"seed-{seed}.npz", actor, k, {**meta, "seed": seed, **scores})
-            kept[f"seed-{seed}.npz"] = scores
+            path = policy_path(folder, seed)
+            save_policy(path, actor, k, {**meta, "seed": seed, **scores})
+            kept[path.name] = scores
         write_json(folder / "policy.json", {**meta, "files": kept})
 
     # checkpoints

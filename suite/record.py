@@ -6,7 +6,7 @@
         status.json    state, progress and wall-clock timings: what may differ between two equal runs
         log.txt        what happened, with the time of day
         checkpoint/    written by suite/checkpoint.py
-        policy/        final policy per seed
+        policy/        final policy per seed; in policy/at<step>/ those of an evaluation, where they were kept
 
 Offline evaluations have `env_step = update - offline_updates <= 0`; 0 is the switch; online ones count environment
 steps per seed. Every value is written with 9 significant digits, which a float32 survives.
@@ -30,7 +30,8 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "COLUMNS", "LOCK", "METRICS", "PHASES", "SCORE_UNITS", "RecordError", "Row", "Run", "RunWriter",
-    "config_hash", "find_runs", "read_facts", "read_run", "read_status", "read_tidy", "write_json",
+    "config_hash", "find_runs", "kept_steps", "policy_folder", "policy_path", "read_facts", "read_run", "read_status",
+    "read_tidy", "write_json",
 ]  # fmt: skip
 
 FORMAT = 1
@@ -256,6 +257,22 @@ def find_runs(root: Path) -> list[Path]:
     if not root.is_dir():
         raise RecordError(f"{root} is not a folder; runs are written there by `bench run --out {root}`")
     return sorted(p.parent for p in root.rglob("run.json"))
+
+
+def policy_folder(run: Path, step: int | None = None) -> Path:
+    """Where a run's final policies lie, or those that it kept of the evaluation at `step`."""
+    final = run / "policy"
+    return final if step is None else final / f"at{step:+d}"
+
+
+def policy_path(folder: Path, seed: int) -> Path:
+    """One seed's file in a `policy_folder`; a seed that has diverged leaves none."""
+    return folder / f"seed-{seed}.npz"
+
+
+def kept_steps(run: Path) -> list[int]:
+    """The evaluations whose policies a run has kept, in their order."""
+    return sorted(int(p.name[2:]) for p in policy_folder(run).glob("at[+-]*") if p.is_dir())
 
 
 def read_tidy(path: Path) -> dict[tuple[str, str], list[Row]]:

@@ -113,14 +113,14 @@ def _wait(device: torch.device) -> None:
 def _time_environments(experiment: Experiment, learner: ActorCritic, workers: int) -> _Parts:
     """Collect one iteration and evaluate once, with the policy choosing the actions."""
     e, p = experiment, experiment.protocol
-    seeds, horizon = len(e.seeds), e.task.horizon
+    seeds = len(e.seeds)
     with VectorEnv(e.task.id, seeds * lanes(e), workers) as env:
-        evaluate(env, learner.act, seeds, 1, horizon)  # the first steps are slower
+        evaluate(env, learner.act, seeds, 1, e.task)  # the first steps are slower
         start = time.perf_counter()
         collect(env, learner.act, e.seeds, 0, p.steps_per_iteration, e.task.action_dim)
         collected = time.perf_counter() - start
         start = time.perf_counter()
-        evaluate(env, learner.act, seeds, p.eval_episodes, horizon)
+        evaluate(env, learner.act, seeds, p.eval_episodes, e.task)
         evaluated = time.perf_counter() - start
     return _Parts(collected / p.steps_per_iteration, evaluated, seeds * p.steps_per_iteration / collected)
 

@@ -14,11 +14,12 @@ from suite.cell import run_cell
 from suite.config import resolve
 from suite.data import distill, recipes
 from suite.hardware import Hardware
-from suite.intervals import of_mean, of_share
+from suite.intervals import shown
 from suite.papers import printed
 from suite.presets import PAPER
+from suite.record import policy_folder, policy_path
 
-__all__ = ["CLONES", "table"]
+__all__ = ["table"]
 
 PLACE = "AWAC Table 3"
 CLONES = ("bc-demos", "bc")  # BC(1), BC(2): of the demonstrations, of everything
@@ -52,9 +53,9 @@ def table(
             if algo not in _clones(task):
                 rows.append({**_empty(task, algo, None), "score": "no demonstrations"})
                 continue
-            folder = run_cell(cells[task.id, algo], out, hardware)
+            folder = policy_folder(run_cell(cells[task.id, algo], out, hardware))
             for seed in seeds:
-                path = folder / "policy" / f"seed-{seed}.npz"
+                path = policy_path(folder, seed)
                 if path.is_file():  # a diverged seed leaves none
                     rows.append(_row(task, algo, seed, load_policy([path])[0], episodes, hardware))
                 else:
@@ -72,13 +73,9 @@ def _row(
 ) -> dict[str, Any]:
     workers = hardware.worker_count()
     found = distill.scores(task, policy, episodes, _NUMBERS[what], workers, sample=policy is None)
-    score = found[task.headline]
-    share = task.headline == "success"
-    low, high = of_share(score, episodes) if share else of_mean(score, found["return_std"], episodes)
-    digits = 2 if share else 0
+    score, interval = shown(task.headline, found[task.headline], found["return_std"], episodes)
     return {
-        **_empty(task, what, seed), "score": round(score, digits + 1),
-        "95 %": f"{low:.{digits}f} to {high:.{digits}f}", "episodes": episodes,
+        **_empty(task, what, seed), "score": score, "95 %": interval, "episodes": episodes,
         "length": round(found["episode_length"]),
     }  # fmt: skip
 

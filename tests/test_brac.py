@@ -71,7 +71,7 @@ def test_log_pib_alone_moves_the_mean_and_takes_away_the_spread(mean: float, std
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-9)
 
 
-def random_case(family: Any, alpha: float = 0.2, samples: int = 4) -> tuple[Nets, Any]:
+def random_case(family: Any, samples: int = 4) -> tuple[Nets, Any]:
     behaviour = family(2, tiny.LAYOUT.obs_dim, tiny.LAYOUT.action_dim, (16, 16))
     nets = tiny.random_nets(family, behaviour=behaviour, log_alpha=LogAlpha(2))
     step = tiny.random_step(nets.policy, nets, samples=samples)

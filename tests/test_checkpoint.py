@@ -51,7 +51,7 @@ POINTS: list[tuple[Any, str]] = [
     (suite.evaluate, "_wave"), (RunWriter, "append"), (RunWriter, "status"),
     (Checkpoints, "write_chunk"), (Checkpoints, "save"), (os, "replace"), (suite.protocol, "save_policy"),
 ]  # fmt: skip
-WRITES = {"append", "write_chunk", "save", "replace", "save_policy"}
+WRITES = {"append", "status", "write_chunk", "save", "replace", "save_policy"}
 PLACES = [f"before {name}" for _, name in POINTS] + [f"after {name}" for _, name in POINTS if name in WRITES]
 
 
@@ -147,6 +147,17 @@ def test_killed_once_at_every_kind_of_place(place: str, uninterrupted: Any, tmp_
     chosen = np.random.default_rng(zlib.crc32(place.encode())).choice(there)
     assert start_and_die("awac", tmp_path, int(chosen))
     assert start("awac", tmp_path) == whole
+
+
+def test_killed_just_after_it_has_finished(uninterrupted: Any, tmp_path: Path) -> None:
+    """The status says so, the online rows are still there: the same command removes them."""
+    points, whole = uninterrupted("awac")
+    assert start_and_die("awac", tmp_path, len(points) - points[::-1].index("after status"))
+    folder = run_folder(experiment("awac"), tmp_path)
+    assert read_run(folder).finished
+    assert list(folder.glob("checkpoint/online-*"))
+    assert start("awac", tmp_path) == whole
+    assert not list(folder.glob("checkpoint/online-*"))
 
 
 @pytest.mark.usefixtures("often")

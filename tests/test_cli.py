@@ -29,7 +29,8 @@ from envs.stepping.vector import VectorEnv, WorkerError
 from envs.tasks import Task
 from suite.data import recipes
 from suite.data.demonstrator import Progress
-from suite.record import read_run
+from suite.launch.processes import NOT_STARTED
+from suite.record import Row, RunWriter, read_run
 
 DOOR_DATA = "tests/door-v0"
 TINY = toy_run.options({**toy_run.SIZES, "eval_every_offline": 7})
@@ -281,6 +282,15 @@ def test_two_cells_a_report_and_again(bench: Bench, tmp_path: Path) -> None:
     assert "sac-bc" in (tmp_path / "report" / "index.html").read_text()
 
 
+def test_a_seed_that_has_diverged_is_not_in_the_mean_of_a_listed_run(bench: Bench, tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path / "runs" / "t" / "a" / "x")
+    writer.create({"algo": "a", "task": "t", "seeds": [0, 1, 2]})
+    writer.append(Row(seed, "offline", -4, 0, "success", 0.0) for seed in (0, 1, 2))
+    writer.append(Row(seed, "online", 8, 6, "success", 1.0) for seed in (0, 2))
+    (row,) = json.loads(bench("list", "runs", "--json").out)
+    assert (row["success"], row["return"]) == ("1.00", "-")
+
+
 def test_the_same_task_by_two_names_is_one_cell(bench: Bench) -> None:
     said = bench(*run(*TINY, algo="sac-scratch", env="toy_env:point,toy_env:point-v0"))
     assert (said.code, len(said.out.splitlines())) == (0, 1)
@@ -341,8 +351,8 @@ def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.M
     assert not built
 
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_jobs_build_several_datasets_side_by_side(bench: Bench, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+@pytest.mark.parametrize("fails", [0, 2, -signal.SIGKILL, -signal.SIGHUP])
+def test_jobs_build_several_datasets_side_by_side(bench: Bench, monkeypatch: pytest.MonkeyPatch, fails: int) -> None:
     """Before any cell is trained; where one cannot be built, the cells that need it are not begun."""
     calls: list[list[list[str]]] = []
     built: list[str] = []
@@ -351,7 +361,7 @@ def test_jobs_build_several_datasets_side_by_side(bench: Bench, monkeypatch: pyt
         assert jobs == 2
         calls.append([list(cell.command)[3:] for cell in cells])
         builds = cells[0].command[3] == "data"
-        return {cell.name: 2 if fails and builds and "pen" in cell.name else 0 for cell in cells}
+        return {cell.name: fails if builds and "pen" in cell.name else 0 for cell in cells}
 
     monkeypatch.setattr("suite.launch.side_by_side.run_all", run_all)
     monkeypatch.setattr(recipes, "build", lambda task, *rest: built.append(task.id))
@@ -364,10 +374,23 @@ def test_jobs_build_several_datasets_side_by_side(bench: Bench, monkeypatch: pyt
     if fails:
         assert (said.code, built) == (1, ["door-binary-v0"])
         assert [words[words.index("--env") + 1] for words in calls[1]] == ["door-binary", "door-binary"]
-        assert said.err.count("no dataset: `bench data build` ended with exit code 2") == 2
+        assert said.err.count(f"no dataset: `bench data build` ended with exit code {fails}") == 2
     else:
         assert (said.code, len(calls[1])) == (0, 4)
         assert built == ["door-binary-v0", "pen-binary-v0"]  # which finds them in the store
+
+
+@pytest.mark.parametrize("code", [NOT_STARTED, -signal.SIGTERM])
+def test_a_stop_while_datasets_are_built_begins_nothing_more(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, code: int | None
+) -> None:
+    def run_all(cells: list[suite.launch.processes.Cell], jobs: int, gpus: object = ()) -> dict[str, int | None]:
+        return {cell.name: code for cell in cells}
+
+    monkeypatch.setattr("suite.launch.side_by_side.run_all", run_all)
+    monkeypatch.setattr(recipes, "build", lambda *_: pytest.fail("built"))
+    said = bench(*run("--jobs", "2", "--profile", "quick", algo="bc", env="door-binary,pen-binary"))
+    assert (said.code, said.err.count("no dataset: stopped"), said.err.count(": not started")) == (1, 2, 2)
 
 
 def test_a_cell_in_which_all_seeds_diverge_does_not_keep_the_next_from_running(

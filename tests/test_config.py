@@ -16,9 +16,9 @@ from algos.core import LearnerConfig
 from algos.settings import SettingError, describe, setting
 from envs.task import MazeRecipe, MixRecipe, Recipe, Task
 from envs.tasks import TASKS, UnknownTaskError
-from suite.cell import run_folder, task_of
-from suite.config import own_overrides, parse_list, parse_seeds, resolve, setting_owners, unused
-from suite.experiment import PROFILES, Protocol
+from suite.cell import run_folder
+from suite.config import check_options, own_overrides, parse_list, parse_seeds, resolve, setting_owners
+from suite.experiment import PROFILES, Protocol, task_of
 
 TASK = "door-binary"
 
@@ -212,7 +212,7 @@ def test_a_method_of_stages_counts_its_updates_itself(
     told = resolve(algo, TASK, (0,), "paper", ["updates_per_step=1", *settings])
     assert told.settings == experiment.settings
     with pytest.raises(SettingError) as refused:
-        unused([told], ["updates_per_step=1"])
+        check_options([told], ["updates_per_step=1"])
     assert str(refused.value) == (
         "--set updates_per_step=1: none of the chosen algorithms uses 'updates_per_step'; "
         f"it follows from the stages of {algo}: {parts}"
@@ -249,9 +249,9 @@ def test_a_list_of_algorithms_shares_overrides() -> None:
     assert "bc_weight" not in both[0].settings
     assert [e.settings["batch_size"]["value"] for e in both] == [9, 9]
     assert both[1].settings["bc_weight"]["value"] == 2
-    assert unused(both, texts) == ["--set bc_weight=2 applies to sac-bc only"]
+    assert check_options(both, texts) == ["--set bc_weight=2 applies to sac-bc only"]
     with pytest.raises(SettingError, match="--set bc_weight=2: none of the chosen algorithms uses 'bc_weight'"):
-        unused(both[:1], texts)
+        check_options(both[:1], texts)
 
 
 def test_a_list_of_algorithms_shares_a_dataset() -> None:
@@ -259,9 +259,9 @@ def test_a_list_of_algorithms_shares_a_dataset() -> None:
     both = [resolve(a, TASK, (0,), "quick", dataset="human") for a in ("awac", "sac-scratch")]
     assert [e.dataset for e in both] == ["human", None]
     assert both[1].hash == resolve("sac-scratch", TASK, (0,), "quick").hash
-    assert unused(both, [], "human") == ["--dataset applies to awac only"]
+    assert check_options(both, [], "human") == ["--dataset applies to awac only"]
     with pytest.raises(SettingError, match="--dataset human: sac-scratch never sees offline data"):
-        unused(both[1:], [], "human")
+        check_options(both[1:], [], "human")
 
 
 def test_each_cell_of_a_list_gets_its_own_overrides() -> None:
@@ -352,7 +352,7 @@ def test_a_reason_given_with_set_is_its_source() -> None:
     experiment = resolve("awac", TASK, (0,), "quick", ["temperature=0.5 # rlkit's scripts", "tau=0.1"])
     assert experiment.settings["temperature"] == {"value": 0.5, "source": "--set: rlkit's scripts"}
     assert experiment.sources["tau"] == "--set"
-    assert unused([experiment], ["temperature=0.5 # rlkit's scripts"]) == []
+    assert check_options([experiment], ["temperature=0.5 # rlkit's scripts"]) == []
 
 
 def test_the_run_folder() -> None:

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from suite.cli import app
-from suite.config import parse_list, parse_seeds, resolve, unused
+from suite.config import check_options, parse_list, parse_seeds, resolve
 from suite.plan import load
 
 ROOT = Path(__file__).parent.parent
@@ -62,7 +62,7 @@ def understood(command: str) -> str:
         seeds, sizes = parse_seeds(given["seeds"]), (given["profile"], given["set_"])
         cells = [(algo, env) for algo in parse_list(given["algo"]) for env in parse_list(given["env"])]
         whose = (given["dataset"], given["preset"])
-        unused([resolve(*cell, seeds, *sizes, None, *whose) for cell in cells], given["set_"], *whose)
+        check_options([resolve(*cell, seeds, *sizes, None, *whose) for cell in cells], given["set_"], *whose)
     if path.startswith("suite") and "name" in given and not given["name"].endswith(".toml"):
         load(given["name"])
     return path

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
+import toy_run
 from toy_env import HORIZON, POINT, SCRIPT
 
 from envs.stepping.vector import VectorEnv
-from suite.evaluate import EVAL_SEED, Collected, collect, evaluate
+from envs.task import Goal
+from suite.evaluate import EVAL_SEED, Collected, collect, episode_scores, evaluate
 
 
 def still(obs: Any, noise: Any) -> Any:
@@ -18,6 +21,8 @@ def still(obs: Any, noise: Any) -> Any:
 
 
 assert EVAL_SEED % 4 == 0  # the first evaluation episode plays the first script
+
+TASK = dataclasses.replace(toy_run.TASK, horizon=5)  # which scores the scripts have, and how long they play
 
 # What `toy_env.script` gives within 5 steps, rewards 10, 20, ...; one row per initial state
 HAND = {
@@ -34,7 +39,7 @@ HAND = {
 def test_scores_are_those_of_the_script_however_they_are_spread_over_environments(lanes: int, episodes: int) -> None:
     """In waves, with environments to spare, and with episodes that start again while longer ones run."""
     with VectorEnv(SCRIPT, 2 * lanes, 0) as env:
-        scores = evaluate(env, still, 2, episodes, 5)
+        scores = evaluate(env, still, 2, episodes, TASK)
     assert scores.keys() == HAND.keys()
     for name, each in HAND.items():
         assert scores[name] == pytest.approx([np.mean(each[:episodes])] * 2), name
@@ -42,7 +47,7 @@ def test_scores_are_those_of_the_script_however_they_are_spread_over_environment
 
 def test_an_episode_that_ends_at_the_horizon_itself_is_whole() -> None:
     with VectorEnv(SCRIPT, 4, 0) as env:
-        scores = evaluate(env, still, 1, 4, 9)
+        scores = evaluate(env, still, 1, 4, dataclasses.replace(TASK, horizon=9))
     assert scores["success"] == pytest.approx([(1 + 0 + 0 + 1) / 4])
     assert scores["episode_length"] == pytest.approx([(2 + 3 + 4 + 9) / 4])
 
@@ -50,9 +55,23 @@ def test_an_episode_that_ends_at_the_horizon_itself_is_whole() -> None:
 def test_a_task_of_goals_is_scored_by_the_last_steps_reward_too() -> None:
     """Of the episode's own last step, also where its environment has begun another one since."""
     with VectorEnv(SCRIPT, 4, 0) as env:
-        scores = evaluate(env, still, 1, 4, 5, goal=True)
+        scores = evaluate(env, still, 1, 4, dataclasses.replace(TASK, goal=Goal((0,), (1,))))
     assert scores.keys() == {*HAND, "final_reward"}
     assert scores["final_reward"] == pytest.approx([(20 + 30 + 40 + 50) / 4])
+
+
+def test_a_task_without_a_success_rule_has_no_such_scores() -> None:
+    with VectorEnv(SCRIPT, 4, 0) as env:
+        scores = evaluate(env, still, 1, 4, dataclasses.replace(TASK, success=None))
+    assert scores.keys() == {"return", "episode_length"}
+
+
+def test_a_task_with_anchors_has_a_normalised_score_of_each_episode_and_of_the_mean() -> None:
+    task = dataclasses.replace(TASK, anchors=(-50.0, 150.0))
+    with VectorEnv(SCRIPT, 4, 0) as env:
+        each, mean = episode_scores(env, still, 1, 4, task), evaluate(env, still, 1, 4, task)
+    assert each["normalized_score"].tolist() == [[(r + 50) / 2 for r in HAND["return"]]]
+    assert mean["normalized_score"].tolist() == task.normalized(mean["return"]).tolist() == [67.5]
 
 
 def test_every_seed_is_scored_by_its_own_actions() -> None:
@@ -64,7 +83,7 @@ def test_every_seed_is_scored_by_its_own_actions() -> None:
         return np.tile(np.arange(3, dtype=np.float32)[:, None, None], (1, 2, 1))
 
     with VectorEnv(SCRIPT, 6, 0) as env:
-        scores = evaluate(env, act, 3, 4, 5)
+        scores = evaluate(env, act, 3, 4, TASK)
     assert scores["return"] == pytest.approx([(340 + k * 14) / 4 for k in range(3)])
 
 
@@ -76,7 +95,7 @@ def test_every_seed_sees_the_same_initial_states() -> None:
         return np.zeros((*obs.shape[:2], 2), np.float32)
 
     with VectorEnv(POINT, 4, 0) as env:
-        evaluate(env, act, 2, 3, HORIZON)
+        evaluate(env, act, 2, 3, toy_run.TASK)
         alone = np.concatenate([[env.reset([EVAL_SEED + e] * 4)[0]] for e in range(4)])
     waves = [first[0], first[HORIZON]]
     for seed in (0, 1):

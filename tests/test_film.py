@@ -117,8 +117,7 @@ def test_all_policies_begin_in_the_same_states_and_play_their_own_episodes(
     half = begin.shape[1] // 2
     blue = [where(p[scene, side]) for p in (begin, end) for side in (slice(0, half), slice(half, None))]
     assert blue[0] == pytest.approx(blue[1], abs=2)
-    with pytest.raises(AssertionError):
-        assert blue[2] == pytest.approx(blue[3], abs=3)
+    assert blue[2] != pytest.approx(blue[3], abs=3)
 
 
 def where(panel: np.ndarray) -> tuple[float, float]:

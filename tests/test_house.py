@@ -51,14 +51,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "data": ("task", "discrete", "outside", "tasks"),
     "verify": ("task", "discrete", "outside", "simulators", "data"),
 }
-REPORTS_MAY = {"suite.record", "suite.papers", "algos.settings"}  # of the house, besides reports itself
+REPORTS_MAY = {"suite.record", "suite.papers"}  # of the house, besides reports itself
 
 
 def sources(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
-def imports(tree: ast.AST, typing_too: bool = True) -> Iterator[str]:
+def imports(tree: ast.AST) -> Iterator[str]:
     """Dotted names of everything imported, inside functions as well; `from a import b` is both a and a.b."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

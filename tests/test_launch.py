@@ -15,7 +15,7 @@ import torch
 
 from envs.stepping.worker import STOP_SIGNALS
 from suite.hardware import Hardware
-from suite.launch.processes import Cell, run_all
+from suite.launch.processes import NOT_STARTED, Cell, run_all, stopped
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -118,7 +118,7 @@ def test_a_stop_signal_reaches_every_child_and_starts_no_more(number: int, tmp_p
     begun = time.monotonic()
     codes = run_all([cell(n, LONG, tmp_path, n) for n in names], 2)
     stopper.join()
-    assert codes == {"a": 143, "b": 143, "c": -1}
+    assert codes == {"a": 143, "b": 143, "c": NOT_STARTED}
     assert time.monotonic() - begun < 20
     assert sorted(p.name for p in tmp_path.glob("*.tidied")) == ["a.tidied", "b.tidied"]
     assert not (tmp_path / "c").exists()
@@ -130,6 +130,16 @@ def test_a_child_that_will_not_stop_is_killed(tmp_path: Path, monkeypatch: pytes
     stopper = signal_once([tmp_path / "a"], signal.SIGTERM)
     assert run_all([cell("a", STUBBORN, tmp_path, "a")], 1) == {"a": -9}
     stopper.join()
+
+
+@pytest.mark.parametrize("code", [NOT_STARTED, *(-s for s in STOP_SIGNALS), *(128 + s for s in STOP_SIGNALS)])
+def test_what_counts_as_stopped(code: int | None) -> None:
+    assert stopped(code)
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, -signal.SIGKILL, -signal.SIGHUP, 128 + signal.SIGKILL])
+def test_what_ended_otherwise_was_not_stopped(code: int) -> None:
+    assert not stopped(code)
 
 
 def test_ctrl_c_in_a_terminal_reaches_the_children_through_us_only(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import types
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from command import Bench
 from toy_run import experiment, registered, train
 
 from suite.cell import run_folder
+from suite.mirror import mirror
 from suite.record import read_run
 
 
@@ -110,6 +112,40 @@ def test_what_is_still_going_on_is_looked_at_again(folder: Path, bench: Bench, m
     assert said.code == 0
     assert waited == [5, 5]
     assert "runs going on: 1" in said.err
+
+
+def test_what_a_run_writes_as_it_finishes_is_passed_on(
+    folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends just after a look at its record, so that its last rows take another."""
+    pytest.importorskip("tensorboard")
+    whole, state = shortened(folder, 20), ["running"]
+
+    def pass_on(*arguments: Any) -> list[dict[str, Any]]:
+        rows = mirror(*arguments)
+        (folder / "metrics.csv").write_text(whole)
+        state[:] = ["finished"]
+        return rows
+
+    monkeypatch.setattr("suite.commands.runs.pass_on", pass_on)
+    monkeypatch.setattr("suite.commands.runs.read_status", lambda path: {"state": state[0]})
+    monkeypatch.setattr("suite.commands.runs.time.sleep", lambda seconds: None)
+    assert bench("mirror", "--out", "board", "--every", "5").code == 0
+    moments = len({(row.env_step, row.update) for row in read_run(folder).rows})
+    assert set(json.loads(Path("board/passed-on.json").read_text()).values()) == {moments}
+
+
+@pytest.mark.parametrize("damage", ['{"a": ', "[3]", '{"a": {}}', "\xff"])
+def test_a_damaged_ledger_is_one_line(folder: Path, bench: Bench, damage: str) -> None:
+    pytest.importorskip("tensorboard")
+    Path("board").mkdir()
+    ledger = Path("board/passed-on.json")
+    ledger.write_bytes(damage.encode("latin-1"))
+    said = bench("mirror", "--out", "board")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == f"bench: {ledger} cannot be read; delete it, and everything is passed on anew\n"
+    ledger.unlink()
+    assert bench("mirror", "--out", "board").code == 0
 
 
 def test_targets_and_packages_that_are_not_there(folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import algos
 from algos.core import LearnerConfig, Objective
 from algos.settings import Preset, SettingError, describe
 from envs.tasks import TASKS
-from suite.config import resolve, setting_owners, unused
+from suite.config import check_options, resolve, setting_owners
 from suite.experiment import PROFILES, Experiment, Protocol
 from suite.presets import PAPER, departures
 from suite.record import read_run
@@ -187,12 +187,14 @@ def test_a_list_shares_a_preset_and_those_without_it_keep_their_defaults() -> No
     cells = [resolve(a, TASK, (0,), "quick", preset="official") for a in ("awac", "iql", "bc")]
     assert [e.preset for e in cells] == ["official", "official", PAPER]
     assert cells[2].hash == resolve("bc", TASK, (0,), "quick").hash
-    assert unused(cells, [], preset="official") == ["preset official: awac, iql only; bc keeps its defaults"]
-    assert unused(cells[:2], [], preset="official") == []
+    assert check_options(cells, [], preset="official") == ["preset official: awac, iql only; bc keeps its defaults"]
+    assert check_options(cells[:2], [], preset="official") == []
     more = [*cells, resolve("bc-demos", TASK, (0,), "quick", preset="official")]
-    assert unused(more, [], preset="official") == ["preset official: awac, iql only; bc, bc-demos keep their defaults"]
+    assert check_options(more, [], preset="official") == [
+        "preset official: awac, iql only; bc, bc-demos keep their defaults"
+    ]
     with pytest.raises(SettingError, match="preset official: bc has none; `bench list presets` shows who does"):
-        unused(cells[2:], [], preset="official")
+        check_options(cells[2:], [], preset="official")
 
 
 def test_an_unknown_preset_gets_the_nearest_name() -> None:

@@ -25,7 +25,7 @@ from algos.settings import SettingError
 from envs.stepping.vector import VectorEnv
 from suite.cell import run_cell, run_folder
 from suite.data.rows import offline_rows
-from suite.estimate import estimate
+from suite.estimate import disk_bytes, estimate, memory_bytes
 from suite.evaluate import EVAL_SEED
 from suite.experiment import Experiment
 from suite.hardware import Hardware
@@ -382,7 +382,7 @@ def test_the_kept_policy_is_the_one_scored_last(tmp_path: Path) -> None:
             return policy(torch.from_numpy(obs)).mode.numpy()
 
     with VectorEnv(TASK.id, 4, 0) as env:
-        scores = suite.evaluate.evaluate(env, act, 2, 3, HORIZON)
+        scores = suite.evaluate.evaluate(env, act, 2, 3, TASK)
     for name, both in scores.items():
         for seed in (0, 1):
             assert values(found, seed)[23, name] == pytest.approx(both[seed], rel=1e-6)
@@ -501,3 +501,23 @@ def test_an_estimate_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     assert "updates/s" in estimate(experiment("awac"), toy_run.ONE_THREAD).text
     assert not list(tmp_path.iterdir())
+
+
+def test_the_bytes_of_a_run_by_hand() -> None:
+    """Two layers of 8 on 3 observations and 2 actions: 104 weights of a policy, 112 of each of two critics, which have
+    targets. Rows of 10; 6 episodes of 8 steps are offline, shared by the seeds; each collects 64 online.
+    """
+    parameters = (3 * 8 + 8 * 8 + 8 * 2) + 2 * 2 * (5 * 8 + 8 * 8 + 8)
+    cell = experiment("awac", seeds=(0, 1, 2))
+    assert memory_bytes(cell) == 4 * (48 * 10 + 3 * (64 * 10 + 4 * parameters))  # weights, gradients, Adam's moments
+    assert disk_bytes(cell) == 4 * 3 * (64 * 10 + 2 * 4 * parameters) + 10_000_000  # two checkpoints; metrics
+    assert memory_bytes(experiment("sac-scratch")) == 4 * 2 * (64 * 10 + 4 * parameters)
+    assert disk_bytes(experiment("bc")) < disk_bytes(experiment("awac")) - 4 * 2 * 64 * 10, "it collects nothing"
+
+
+def test_an_estimate_says_where_a_dataset_is_not_here_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    for probe in ("_probe_updates", "_probe_env"):
+        monkeypatch.setattr(f"suite.estimate.{probe}", lambda *_: 1.0)
+    assert "MB for replay and networks, up to" in estimate(experiment("awac"), toy_run.ONE_THREAD).text
+    missing = estimate(experiment("awac", data="toys/not-here-v0"), toy_run.ONE_THREAD).text
+    assert "MB for replay and networks, without the dataset's rows, which are not here yet, up to" in missing

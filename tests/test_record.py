@@ -23,6 +23,9 @@ from suite.record import (
     RunWriter,
     config_hash,
     find_runs,
+    kept_steps,
+    policy_folder,
+    policy_path,
     read_run,
     read_tidy,
     write_json,
@@ -322,3 +325,15 @@ def test_a_file_of_bytes_is_refused_by_name(tmp_path: Path) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n\x00\xff")
     with pytest.raises(RecordError, match=r"theirs\.csv"):
         read_tidy(path)
+
+
+def test_where_policies_lie(tmp_path: Path) -> None:
+    """The paths are part of what a run leaves; what else lies there is not taken for an evaluation's."""
+    assert kept_steps(tmp_path) == []
+    for step in (40, 0, -100):
+        policy_folder(tmp_path, step).mkdir(parents=True)
+    (tmp_path / "policy" / "attic").mkdir()
+    (tmp_path / "policy" / "at+7").write_text("a file")
+    assert kept_steps(tmp_path) == [-100, 0, 40]
+    assert policy_path(policy_folder(tmp_path), 3) == tmp_path / "policy" / "seed-3.npz"
+    assert policy_path(policy_folder(tmp_path, 0), 3) == tmp_path / "policy" / "at+0" / "seed-3.npz"

@@ -22,9 +22,9 @@ from envs.data.datasets import DatasetError
 from envs.simulators.sawyer import CONTACT, HAND_HIGH, HAND_LOW, SawyerPushEnv, controller
 from envs.stepping.vector import VectorEnv
 from envs.tasks import DemoRecipe, NoiseRecipe, Task, UnknownTaskError
-from suite.cell import task_of
 from suite.config import resolve
 from suite.data import demonstrator, recipes
+from suite.experiment import task_of
 
 TASK = tasks.get("sawyer-push")
 STILL, FORWARD = np.zeros(2, np.float32), np.array([0, 1], np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_type_hints
 
@@ -11,7 +12,7 @@ import tiny
 
 import algos
 from algos.core import LearnerConfig
-from algos.settings import SettingError, describe, nearest, parse, setting, with_values
+from algos.settings import SettingError, describe, nearest, parse, setting, spell, with_values
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,21 @@ GOOD: list[tuple[str, str, Any]] = [
     ("widths", "64,64", (64, 64)), ("widths", "(64, 32,)", (64, 32)), ("widths", "64", (64,)),
     ("names", "a, b", ("a", "b")),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name, _, value in GOOD]
+    + [("number", -math.inf), ("number", 1e-300), ("names", ()), ("widths", [64, 32]), ("names", ["a", "b"])],
+)  # fmt: skip
+def test_what_is_spelled_is_read_back(name: str, value: Any) -> None:
+    """Lists are what JSON and TOML make of tuples."""
+    assert parse(Config, name, spell(value)) == (tuple(value) if isinstance(value, list) else value)
+
+
+@pytest.mark.parametrize(("value", "text"), [([True, None], "true,none"), ([[1, 2], 3], "1,2,3"), (2.0, "2.0")])
+def test_spelling(value: Any, text: str) -> None:
+    assert spell(value) == text
 
 
 @pytest.mark.parametrize(("name", "text", "value"), GOOD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,10 +95,18 @@ def test_more_seeds_launch_hardly_more_kernels() -> None:
     assert 0 < five - one <= 4 * 12
 
 
-def test_a_rate_counts_what_was_done() -> None:
-    calls: list[int] = []
-    per_second = speed.rate(lambda: calls.append(0), torch.device("cpu"), 0.02)
-    assert 1 <= len(calls) <= per_second * 1.0
+@pytest.mark.parametrize(("seconds", "count"), [(0.0, 1), (0.9, 4), (1.0, 4), (1.1, 5)])
+def test_a_rate_counts_what_was_done(monkeypatch: pytest.MonkeyPatch, seconds: float, count: int) -> None:
+    """On a clock that stands still but for the work: 0.25 s each time, at least once, until the time is over."""
+    now, calls = [100.0], []
+
+    def work() -> None:
+        calls.append(0)
+        now[0] += 0.25
+
+    monkeypatch.setattr(speed, "time", types.SimpleNamespace(perf_counter=lambda: now[0]))
+    assert speed.rate(work, torch.device("cpu"), seconds) == 4.0
+    assert len(calls) == count
 
 
 def measured(**options: Any) -> list[dict[str, Any]]:

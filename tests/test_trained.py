@@ -100,7 +100,7 @@ def test_scores_in_fresh_states_depend_on_neither_workers_nor_number(tmp_path: P
     few, many = (rescore(trained, n, True, False, 0).scores["return"] for n in (3, 25))
     assert np.array_equal(few, many[:, :3])
     with VectorEnv(TASK.id, 4, 2) as env:  # two lanes per seed, in processes
-        spread = episode_scores(env, act_of(trained.actor), 2, 3, TASK.horizon, FRESH_SEED, True)["return"]
+        spread = episode_scores(env, act_of(trained.actor), 2, 3, TASK, FRESH_SEED, True)["return"]
     assert np.array_equal(few, spread)
     modes = rescore(trained, 25, False, False, 0).scores["return"]
     own = rescore(trained, 25, False, True, 0).scores["return"]
@@ -113,8 +113,8 @@ def test_evaluations_average_the_scores_of_their_episodes() -> None:
         return np.zeros((*obs.shape[:2], 2), np.float32)
 
     with VectorEnv(TASK.id, 4, 0) as env:
-        single = episode_scores(env, still, 2, 5, TASK.horizon, EVAL_SEED)
-        mean = evaluate(env, still, 2, 5, TASK.horizon)
+        single = episode_scores(env, still, 2, 5, TASK, EVAL_SEED)
+        mean = evaluate(env, still, 2, 5, TASK)
     assert single["return"].shape == (2, 5)
     for name, values in mean.items():
         assert np.array_equal(values, single[name].mean(axis=1))

@@ -18,7 +18,7 @@ from algos.nets import GaussianPolicy
 from algos.policy_file import load_policy
 from envs import tasks
 from suite.data import distill, recipes
-from suite.intervals import of_mean, of_share
+from suite.intervals import of_mean, of_share, shown
 from suite.papers import printed
 
 
@@ -46,6 +46,14 @@ def test_the_interval_of_a_mean_is_students(count: int, quantile: float) -> None
 
 def test_one_value_has_no_interval() -> None:
     assert all(math.isnan(limit) for limit in of_mean(1.0, 0.0, 1))
+
+
+def test_a_score_is_shown_with_the_interval_of_its_unit() -> None:
+    """Wilson's of 15 of 20, from the formula; Student's of 5 values, 2.776 deviations of the mean each way."""
+    assert shown("success", 0.75, 9.9, 20) == (0.75, "0.53 to 0.89")
+    half = 2.776 * 30 / math.sqrt(5)
+    assert shown("return", -1234.567, 30.0, 5) == (-1234.6, f"{-1234.567 - half:.0f} to {-1234.567 + half:.0f}")
+    assert shown("return", 7.0, 0.0, 1) == (7.0, "-")
 
 
 def test_printed_numbers_are_of_our_tasks_and_metrics() -> None:

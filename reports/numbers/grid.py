@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from reports.collect import Cell, Curve
 from reports.numbers import stats
 from reports.numbers.stats import Floats, Interval
+from suite.record import SCORE_UNITS
 
 __all__ = ["SCALES", "Common", "Gap", "common", "efficiency", "finished_curves", "improvements", "usable"]
 
+_SOLVED = {"share": 1.0, "percent": 100.0}  # by the unit of a score
 # metrics that mean the same on every task, and the value that counts as solved
-SCALES = {"success": 1.0, "success_any": 1.0, "success_steps": 1.0, "normalized_score": 100.0}
-
+SCALES = {metric: _SOLVED[unit] for metric, unit in SCORE_UNITS.items() if unit in _SOLVED}
 
 Efficiency = tuple[Floats, Floats, Floats, Floats]
 

@@ -134,7 +134,7 @@ def mirror(
     ] = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Pass records on to TensorBoard or Weights & Biases; run again, what is new."""
+    """Copy run records to TensorBoard or Weights & Biases; a second call copies only what is new."""
     from suite.commands import runs as commands
 
     print_rows(commands.mirror(runs or [Path("runs")], to, out, project, every), as_json)

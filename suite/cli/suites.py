@@ -33,7 +33,7 @@ def list_(as_json: AsJson = False) -> None:
 
 @suite_app.command()
 def show(name: Suite, as_json: AsJson = False) -> None:
-    """Show a suite's cells, with what they depart from the defaults by and the source of it."""
+    """Show a suite's cells, with the settings they change and each one's source."""
     from suite.commands import plans
 
     print_rows(plans.show_plan(name), as_json)

@@ -16,7 +16,7 @@ from envs.data import datasets
 from envs.outside import OutsideTaskError
 from suite.cell import run_cell, run_folder
 from suite.commands import plans
-from suite.config import own_overrides, parse_list, parse_seeds, resolve, setting_owners, unused
+from suite.config import check_options, own_overrides, parse_list, parse_seeds, resolve, setting_owners
 from suite.estimate import estimate
 from suite.experiment import PROFILES, Experiment
 from suite.hardware import Hardware, device_name, versions
@@ -27,7 +27,7 @@ from suite.mirror import mirror as pass_on
 from suite.outputs import check_writable
 from suite.presets import PAPER, departures
 from suite.protocol import Diverged
-from suite.record import find_runs, read_run, read_status, write_json
+from suite.record import Row, find_runs, read_run, read_status, write_json
 from suite.speed import measure
 from suite.stop import Stopped
 
@@ -46,7 +46,7 @@ def run(
     ]  # fmt: skip
     if not experiments:
         raise SettingError("--algo and --env must each name at least one")
-    for message in unused(experiments, overrides, dataset, preset):
+    for message in check_options(experiments, overrides, dataset, preset):
         say(message)
     cluster = slurm.parse_options(slurm_options)
     hardware = Hardware(device, threads, workers)
@@ -95,7 +95,7 @@ def speed(
     ]  # fmt: skip
     if not experiments:
         raise SettingError("--algo and --env must each name at least one")
-    unused(experiments, overrides)
+    check_options(experiments, overrides)  # for the error: rows show who uses what
     hardware = Hardware(device, threads, workers)
     facts = {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -117,11 +117,11 @@ def speed(
 def mirror(runs: Sequence[Path], to: str, out: Path, project: str, every: float | None) -> list[dict[str, Any]]:
     """Pass on records once, or `every` so many seconds as long as a run is going on; the rows of the last time."""
     while True:
+        # states before records: what a run writes as it finishes is then fetched by one more look
+        folders = [] if every is None else [folder for place in runs for folder in find_runs(place)]
+        states = [read_status(folder).get("state") for folder in folders]
         rows = pass_on(runs, to, out, project)
-        if every is None:
-            return rows
-        states = [read_status(folder).get("state") for place in runs for folder in find_runs(place)]
-        if "running" not in states:
+        if every is None or "running" not in states:
             return rows
         say(f"{sum(row['new'] for row in rows)} new evaluations; runs going on: {states.count('running')}")
         time.sleep(every)
@@ -141,7 +141,7 @@ def _counts(option: str, text: str) -> list[int]:
 def explain(algo: str, env: str, profile: str, preset: str, overrides: Sequence[str]) -> list[dict[str, Any]]:
     """Every setting with value, what else it may be, meaning and source."""
     experiment = resolve(algo, env, (0,), profile, overrides, preset=preset)
-    unused([experiment], overrides, preset=preset)
+    check_options([experiment], overrides, preset=preset)  # for the error: a single one uses all or none
     classes = list(dict.fromkeys(setting_owners(experiment.objective).values()))
     meanings = {name: meaning for owner in classes for name, (meaning, _) in describe(owner).items()}
     values = {name: words for owner in classes for name, words in allowed(owner).items()}
@@ -195,7 +195,7 @@ def _datasets() -> list[dict[str, Any]]:
     return [
         {
             "dataset": d.id, "env": d.env, "episodes": d.episodes, "steps": d.steps,
-            "MB": "-" if d.size is None else round(d.size / 1e6, 1), "state": d.broken or "ok",
+            "MB": round(d.size / 1e6, 1), "state": d.broken or "ok",
         }
         for d in datasets.local_datasets()
     ]  # fmt: skip
@@ -228,13 +228,17 @@ def _runs(out: Path) -> list[dict[str, Any]]:
     rows = []
     for path in find_runs(out):
         r = read_run(path)
-        last = {
-            name: [row.value for row in r.rows if row.metric == name][-len(r.seeds) :] for name in ("success", "return")
-        }
         rows.append({
             "task": r.task, "algo": r.algo, "seeds": len(r.seeds), "profile": r.run.get("profile", "-"),
             "preset": r.run.get("preset", PAPER),
             "state": r.status.get("state", "-"), "step": r.status.get("env_step", "-"),
-            **{name: f"{sum(x) / len(x):.2f}" if x else "-" for name, x in last.items()}, "folder": str(path),
+            **{name: _newest(r.rows, name) for name in ("success", "return")}, "folder": str(path),
         })  # fmt: skip
     return rows
+
+
+def _newest(rows: Sequence[Row], metric: str) -> str:
+    """Mean over the seeds of the metric's newest evaluation, to which those that have diverged add no row."""
+    own = [row for row in rows if row.metric == metric]
+    values = [row.value for row in own if (row.update, row.env_step) == (own[-1].update, own[-1].env_step)]
+    return f"{sum(values) / len(values):.2f}" if values else "-"

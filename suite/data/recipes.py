@@ -27,7 +27,7 @@ from suite.data.clones import always_the_same_numbers, clone
 from suite.data.demonstrator import Progress, demonstrations, mixture, noise, rollouts
 from suite.data.maze_data import Steered, maze_episodes
 
-__all__ = ["build", "built_id", "dataset", "expert_file", "expert_of", "policy_file", "sources"]
+__all__ = ["build", "built_id", "dataset", "expert_file", "expert_of", "id_of", "policy_file", "sources"]
 
 FORMAT = 1  # of the recipe: count up when the same recipe gives other data
 
@@ -111,6 +111,13 @@ _MAKERS: dict[type, _Maker] = {
     Recipe: _cloned_data, DemoRecipe: _cloned_data, MixRecipe: _mixed_data, NoiseRecipe: _noise_data,
     MazeRecipe: _maze_data,
 }  # fmt: skip
+
+
+def id_of(task: Task, name: str | None = None, seed: int = 0) -> str:
+    """The id of what `dataset` returns; raises `DatasetError` where there is none of that name."""
+    if name is None or name in task.recipes:
+        return built_id(task, seed, name or DEFAULT)
+    return datasets.resolve(task, name)
 
 
 def built_id(task: Task, seed: int = 0, name: str = DEFAULT) -> str:

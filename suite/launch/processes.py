@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from envs.stepping.worker import STOP_SIGNALS
 
-__all__ = ["TERM_SECONDS", "Cell", "run_all"]
+__all__ = ["NOT_STARTED", "TERM_SECONDS", "Cell", "run_all", "stopped"]
 
 TERM_SECONDS = 60.0  # a stopping run writes its checkpoint within this time
+NOT_STARTED = None  # in place of an exit code: every small number, below 0 too, is one
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,18 @@ class Cell:
     command: Sequence[str]
 
 
-def run_all(cells: Sequence[Cell], jobs: int, gpus: Sequence[str] = ()) -> dict[str, int]:
+def stopped(code: int | None) -> bool:
+    """Whether a process ended by a stop signal, as itself or a shell tells it, or was not started for one."""
+    return code is NOT_STARTED or -code in STOP_SIGNALS or code - 128 in STOP_SIGNALS
+
+
+def run_all(cells: Sequence[Cell], jobs: int, gpus: Sequence[str] = ()) -> dict[str, int | None]:
     """Run every cell, `jobs` at a time; name -> exit code. A stop signal stops all of them cleanly.
 
-    A cell that fails does not keep the others from running. A cell that was never started has code -1. With `gpus`, as
+    A cell that fails does not keep the others from running. One that a stop left out has NOT_STARTED. With `gpus`, as
     CUDA_VISIBLE_DEVICES names them, every process sees one of them, and they are shared out evenly.
     """
-    codes = {cell.name: -1 for cell in cells}
+    codes: dict[str, int | None] = {cell.name: NOT_STARTED for cell in cells}
     waiting = list(cells)
     running: dict[str, subprocess.Popen[str]] = {}
     places: dict[str, int] = {}  # of what runs; a place that is free again goes to the next

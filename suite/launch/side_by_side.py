@@ -10,13 +10,13 @@ from algos.settings import SettingError
 from envs.data import datasets
 from envs.stepping.vector import default_workers
 from envs.task import DEFAULT, AnyRecipe, Task
-from suite.cell import run_folder, task_of
+from suite.cell import run_folder
 from suite.config import spell_seeds
 from suite.data import recipes
-from suite.experiment import Experiment
+from suite.experiment import Experiment, task_of
 from suite.hardware import Hardware
 from suite.launch import slurm
-from suite.launch.processes import Cell, run_all
+from suite.launch.processes import NOT_STARTED, Cell, run_all, stopped
 from suite.lines import about, say, show
 from suite.record import read_status
 
@@ -66,12 +66,13 @@ def run_side_by_side(
     means = ["--out", str(out), "--device", hardware.device, "--threads", str(threads)]
     means += ["--workers", str(hardware.worker_count(threads))]
     means += ["--keep-policies"] if keep_policies else []
-    cells, codes = [], {}
+    cells: list[Cell] = []
+    codes: dict[str, int | None] = {}
     for e, own in zip(experiments, sets, strict=True):
         folder = str(run_folder(e, out))
         if _built_here(e) and (why := failed.get(_built_id(e))):
             say(f"{folder}: no dataset: {why}")
-            codes[folder] = -1
+            codes[folder] = NOT_STARTED
         elif cluster and read_status(Path(folder)).get("state") == "finished":
             say(f"{folder}: finished already")
         elif folder in waiting:
@@ -96,12 +97,12 @@ def _submit(cells: Sequence[Cell], cluster: Mapping[str, str], jobs: int | None,
         say(f"logs are in {out / 'slurm'}; the same command submits again what has failed or was cancelled")
 
 
-def _worst(codes: Mapping[str, int]) -> int:
+def _worst(codes: Mapping[str, int | None]) -> int:
     """Say which processes failed; the largest exit code."""
     for name, code in codes.items():
-        if code:
-            say(f"{name}: {'not started' if code == -1 else f'ended with exit code {code}'}")
-    return max((abs(code) for code in codes.values()), default=0)
+        if code != 0:
+            say(f"{name}: {'not started' if code is NOT_STARTED else f'ended with exit code {code}'}")
+    return max((1 if code is NOT_STARTED else abs(code) for code in codes.values()), default=0)
 
 
 def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs: int, workers: int) -> dict[str, str]:
@@ -118,7 +119,7 @@ def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs:
             for name, e in apart.items()
         ]
         codes = run_all(cells, jobs)
-        if any(code < 0 for code in codes.values()):  # stopped: nothing more is begun
+        if any(map(stopped, codes.values())):  # nothing more is begun
             return dict.fromkeys(needed, "stopped")
         failed = {name: f"`bench data build` ended with exit code {code}" for name, code in codes.items() if code}
     for name, e in missing.items():

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from algos.settings import SettingError
 from suite.hardware import versions
 from suite.outputs import replacing
-from suite.policies.trained import Trained
+from suite.policies.trained import FINAL, Trained
 from suite.record import write_json
 
 __all__ = ["KINDS", "check_kind", "export"]
@@ -64,7 +64,7 @@ def export(trained: Trained, k: int, kind: str, folder: Path) -> dict[str, Any]:
     task = trained.task
     discrete = task.discrete
     policy = Deployed(trained, k).eval()
-    moment = "" if trained.at == "final" else f"-at{int(trained.at):+d}"
+    moment = "" if trained.at == FINAL else f"-at{int(trained.at):+d}"
     path = folder / f"{task.short_name}-{trained.algo}-{trained.name}-seed-{trained.seeds[k]}{moment}{SUFFIXES[kind]}"
     obs = np.random.default_rng(0).standard_normal((STATES, task.obs_dim)).astype(np.float32)
     with torch.no_grad():

@@ -24,7 +24,7 @@ from suite.data.demonstrator import act
 from suite.evaluate import FRESH_SEED
 from suite.lines import say
 from suite.outputs import replacing
-from suite.policies.trained import Trained
+from suite.policies.trained import FINAL, Trained
 
 __all__ = ["FORMATS", "REPAIR", "film", "way_of_drawing"]
 
@@ -106,7 +106,7 @@ class _Panel:
         self.env: gymnasium.Env[Any, Any] = boxed(outside.make(self.task.id, render_mode="rgb_array"))
         self.rate = float(self.env.metadata.get("render_fps") or FPS)
         self.policy = trained.alone(k)
-        moment = "" if trained.at == "final" else f" at {int(trained.at):,}"
+        moment = "" if trained.at == FINAL else f" at {int(trained.at):,}"
         self.label = f"{name}, seed {trained.seeds[k]}{moment}"
         self.obs = np.zeros(self.task.obs_dim, np.float32)
         self._begin()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from envs.stepping.vector import VectorEnv
 from suite.evaluate import EVAL_SEED, FRESH_SEED, episode_scores
-from suite.intervals import of_mean, of_share
+from suite.intervals import digits, shown
 from suite.outputs import replacing
 from suite.policies.trained import FINAL, Trained, act_of
 from suite.protocol import MOST_LANES
@@ -41,12 +40,7 @@ def rescore(trained: Trained, episodes: int, sample: bool, own_states: bool, wor
     task.check_simulator()
     first = EVAL_SEED if own_states else FRESH_SEED
     with VectorEnv(task.id, seeds * min(episodes, MOST_LANES), workers) as env:
-        scores = episode_scores(
-            env, act_of(trained.actor), seeds, episodes, task.horizon, first, sample,
-            task.success is not None, task.goal is not None,
-        )  # fmt: skip
-    if task.anchors is not None:
-        scores["normalized_score"] = task.normalized(scores["return"])
+        scores = episode_scores(env, act_of(trained.actor), seeds, episodes, task, first, sample)
     return Rescored(trained, scores, sample)
 
 
@@ -58,17 +52,14 @@ def table(rescored: Sequence[Rescored]) -> list[dict[str, Any]]:
 def _row(one: Rescored, k: int) -> dict[str, Any]:
     trained, metric = one.trained, one.trained.task.headline
     values = one.scores[metric][k]
-    share = metric == "success"
-    mean, spread = float(values.mean()), float(values.std(ddof=min(1, len(values) - 1)))
-    low, high = of_share(mean, len(values)) if share else of_mean(mean, spread, len(values))
-    digits = 2 if share else 0
+    spread = float(values.std(ddof=min(1, len(values) - 1)))
+    score, interval = shown(metric, float(values.mean()), spread, len(values))
     recorded = trained.metas[k].get(metric)
     row = {
         "task": trained.task.short_name, "algo": trained.algo, "run": trained.name, "seed": trained.seeds[k],
         "at": trained.at, "actions": "sample" if one.sampled else "mode", "episodes": len(values), "metric": metric,
-        "score": round(float(values.mean()), digits + 1),
-        "95 %": f"{low:.{digits}f} to {high:.{digits}f}" if math.isfinite(low) else "-",
-        "recorded": "-" if recorded is None else round(recorded, digits + 1),
+        "score": score, "95 %": interval,
+        "recorded": "-" if recorded is None else round(recorded, digits(metric) + 1),
     }  # fmt: skip
     others = (name for name in SCORE_UNITS if name in one.scores and name != metric)
     return row | {name: round(float(one.scores[name][k].mean()), 3) for name in others}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from algos.settings import SettingError, nearest
 from envs import tasks
 from envs.task import Task
 from suite.config import parse_list
+from suite.evaluate import Act
 from suite.lines import say
-from suite.record import RecordError, Run, find_runs, read_facts
+from suite.record import RecordError, Run, find_runs, kept_steps, policy_folder, policy_path, read_facts
 
 __all__ = ["FINAL", "Trained", "act_of", "find"]
 
@@ -101,7 +102,7 @@ def _of_run(run: Run, at: str, wanted: Sequence[int] | None, first_only: bool) -
         return []
     out = []
     for moment, folder in _moments(run, at):
-        files = {seed: folder / f"seed-{seed}.npz" for seed in seeds}
+        files = {seed: policy_path(folder, seed) for seed in seeds}
         here = {seed: path for seed, path in files.items() if path.is_file()}
         if absent := sorted(files.keys() - here.keys()):
             why = "diverged" if here or run.finished else f"no policy yet, the run is {run.status.get('state')}"
@@ -117,19 +118,17 @@ def _of_run(run: Run, at: str, wanted: Sequence[int] | None, first_only: bool) -
 
 def _moments(run: Run, at: str) -> list[tuple[str, Path]]:
     """Names and folders of the evaluations that are asked for; all that were kept hold the final one."""
-    folder = run.path / "policy"
-    kept = {p.name.removeprefix("at").removeprefix("+"): p for p in folder.glob("at*") if p.is_dir()}
-    steps = sorted(kept, key=int)
-    known, places = [*steps, FINAL], {**kept, FINAL: folder}
-    names = (steps or [FINAL]) if at == EVERY else [part.removeprefix("+") for part in parse_list(at)]
+    kept = {str(step): policy_folder(run.path, step) for step in kept_steps(run.path)}
+    places = {**kept, FINAL: policy_folder(run.path)}
+    names = ([*kept] or [FINAL]) if at == EVERY else [part.removeprefix("+") for part in parse_list(at)]
     for name in names:
         if name not in places:
             more = "" if kept else " (`bench run --keep-policies` keeps those of every evaluation)"
-            raise SettingError(f"--at {name}: {run.path} has no policies of that step; {nearest(name, known)}{more}")
+            raise SettingError(f"--at {name}: {run.path} has no policies of that step; {nearest(name, places)}{more}")
     return [(name, places[name]) for name in names]
 
 
-def act_of(actor: nn.Module) -> Callable[[NDArray[np.float32], NDArray[np.float32] | None], NDArray[np.float32]]:
+def act_of(actor: nn.Module) -> Act:
     """As `ActorCritic.act`: obs [S, n, O] and noise [S, n, A], or None for modes -> actions [S, n, A]."""
 
     @torch.no_grad()
