@@ -117,7 +117,7 @@ def test_compiled_updates_equal_eager_ones(name: str, capture: bool) -> None:
     """With stages and delays, too; a graph then replays what was compiled."""
     eager, compiled = (tiny.learner(name, phase="online", device="cuda", capture=c) for c in (False, capture))
     compiled.compiled = Compiled(compiled.update, compiled._moving)
-    updates = 2 * eager.sampler.iteration.updates or 50
+    updates = (WARMUP + 2) * eager.sampler.iteration.updates or 50
     for learner in (eager, compiled):
         learner.run(updates)
     assert not compiled.compiled.failed, compiled.take_failure()
