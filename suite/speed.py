@@ -31,6 +31,7 @@ __all__ = ["BURN_IN", "learner_on_made_up_rows", "measure", "rate", "table", "up
 
 _OFFLINE_ROWS, _DEMO_ROWS, _ONLINE_ROWS = 100_000, 5_000, 10_000
 _STAGE_SAMPLE = 20  # updates of a stage by which it is timed
+_COMPARED = 100  # updates after which replayed ones are compared with eager ones
 BURN_IN = 5  # updates before anything is timed: the first ones allocate, and on CUDA are recorded
 
 
@@ -48,7 +49,8 @@ def learner_on_made_up_rows(experiment: Experiment, device: torch.device, captur
     e = experiment
     layout = e.layout
     offline = _OFFLINE_ROWS if e.needs.offline_data else 0
-    first = InitialStates(torch.randn(_ONLINE_ROWS, layout.obs_dim), len(e.seeds), 1, device)
+    states = torch.randn(_ONLINE_ROWS, layout.obs_dim, generator=torch.Generator().manual_seed(1))
+    first = InitialStates(states, len(e.seeds), 1, device)
     replay = Replay(
         layout, _rows(layout, offline), min(_DEMO_ROWS, offline), len(e.seeds), online_capacity(e), device, first
     )
@@ -150,8 +152,11 @@ def measure(experiment: Experiment, hardware: Hardware, rounds: int, seconds: fl
         "updates_per_s": updates, "updates_per_s_summed": updates * seeds,
         "gflop_per_update": gflop, "floor_gflop_per_s": statistics.median(f for _, f in turns) * floor.gflop,
         "share_of_floor": statistics.median(u * gflop / (f * floor.gflop) for u, f in turns),
-        "kernels_per_update": _kernels(learner, work),
     }  # fmt: skip
+    if kernels := _kernels(learner, work):
+        row["kernels_per_update"] = kernels
+    if learner.rounds.captured:
+        row["replay_error"] = _replay_error(experiment, device)
     row |= _protocol(experiment, _time_environments(experiment, learner, hardware.worker_count()), updates)
     row["peak_memory_mb"] = _peak_memory(device) / 1e6
     return row
@@ -162,7 +167,8 @@ _SHOWN = {
     "updates/s": ("updates_per_s", "{:,.1f}"), "updates/s x seeds": ("updates_per_s_summed", "{:,.1f}"),
     "GFLOP per update": ("gflop_per_update", "{:.2f}"), "floor, GFLOP/s": ("floor_gflop_per_s", "{:,.0f}"),
     "share of floor": ("share_of_floor", "{:.0%}"), "kernels per update": ("kernels_per_update", "{}"),
-    "captured": ("captured", "{}"), "compiled": ("compiled", "{}"),
+    "captured": ("captured", "{}"), "replayed against eager": ("replay_error", "{:.1e}"),
+    "compiled": ("compiled", "{}"),
     "environment steps/s": ("env_steps_per_s", "{:,.0f}"),
     "protocol steps/s x seeds": ("protocol_steps_per_s_summed", "{:,.0f}"),
     "  in updates": ("share_update", "{:.0%}"), "  in collection": ("share_collection", "{:.0%}"),
@@ -193,6 +199,15 @@ def _protocol(experiment: Experiment, parts: _Parts, updates_per_s: float) -> di
         "share_update": update / total, "share_collection": collected / total,
         "share_evaluation": parts.evaluation / total,
     }  # fmt: skip
+
+
+def _replay_error(experiment: Experiment, device: torch.device) -> float:
+    """How far apart parameters are after the same updates, replayed and carried out one by one, in |b|."""
+    replayed, eager = (learner_on_made_up_rows(experiment, device, capture) for capture in (True, False))
+    for learner in (replayed, eager):
+        learner.run(_COMPARED)
+    pairs = zip(replayed.nets.parameters(), eager.nets.parameters(), strict=True)
+    return max(float(torch.dist(a, b) / b.norm().clamp_min(1e-3)) for a, b in pairs)
 
 
 @dataclass(frozen=True)
@@ -253,7 +268,7 @@ def _parts(learner: ActorCritic) -> Iterator[tuple[float, Callable[[], object]]]
 
 
 def _kernels(learner: ActorCritic, work: _Work) -> int:
-    """Kernels that one round launches; on a CPU its operations."""
+    """Kernels that one round launches; on a CPU its operations; 0 where the profiler may not look."""
     if learner.device.type != "cuda":
         return round(work.operations)
     from torch.autograd import DeviceType  # type: ignore[attr-defined]
