@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from reports.metrics import SCORES, Curve, of_rows, read_metrics
+from reports.metrics import SCORES, Curve, Metrics, of_rows, read_metrics
 from reports.parallel import spreading
-from suite.record import RecordError, find_runs, read_facts, read_tidy
+from suite.record import RecordError, Run, find_runs, read_facts, read_tidy
 
 __all__ = ["SCORES", "Cell", "Collection", "Curve", "Quarantined", "Source", "collect", "dataset_name", "task_name"]
 
@@ -217,11 +217,29 @@ def _run_source(folder: Path, where: str) -> Source:
         raise RecordError(f"{folder}: metrics.csv has rows of seed {unlisted[0]}, which run.json does not list")
     if run.finished and silent:
         raise RecordError(f"{folder}: the run is marked finished but seed {silent[0]} has no evaluation in metrics.csv")
+    if run.finished:
+        _check_whole(run, metrics)
     task = task_name(run.task, dict(run.run.get("dataset") or {}).get("asked"))
     return Source(
         where, run.algo, task, tuple(sorted(run.seeds)), run.finished, run.run, run.status, metrics.curves,
         metrics.diverged, metrics.lines,
     )  # fmt: skip
+
+
+def _check_whole(run: Run, metrics: Metrics) -> None:
+    """Raises `RecordError` where a seed of a finished run has not diverged and lacks a score of the last evaluation."""
+    end = run.status.get("env_step")  # 0 where there was no online phase, which is where its last evaluation stands
+    for name in SCORES:
+        if name not in metrics.curves:
+            continue
+        curve = metrics.curves[name]
+        there = ~np.isnan(curve.values[:, curve.steps == end]).all(axis=1)
+        lacking = set(run.seeds) - metrics.diverged.keys() - set(np.array(curve.seeds)[there].tolist())
+        if lacking:
+            raise RecordError(
+                f"{run.path}: the run is marked finished at step {end}, but metrics.csv ends before the {name!r} of "
+                f"seed {min(lacking)} there; bring it back from a copy, or delete the folder to run this cell again"
+            )
 
 
 def _tidy_sources(path: Path) -> list[Source]:

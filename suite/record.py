@@ -363,6 +363,11 @@ def _rows(lines: Iterable[str], path: Path, partial_end: bool) -> Iterator[Row]:
         if partial_end and number == len(text) and not line.endswith("\n"):
             return  # the run is being written, or was killed in the middle of this line
         yield _row(line.rstrip("\n").split(","), path, number)
+    if not text[-1].endswith("\n"):  # what is left of a value may look like one
+        raise RecordError(
+            f"{path}, line {len(text)}: the file ends in the middle of it; bring it back from a copy, or delete "
+            f"{path.parent} to run it again"
+        )
 
 
 def _row(fields: Sequence[str], path: Path, number: int) -> Row:

@@ -52,6 +52,45 @@ def test_scores_that_are_no_numbers_set_a_run_apart(tmp_path: Path) -> None:
     assert "phase 'online' or value 'nan' cannot be" in one.reason
 
 
+def cut_after(text: str, step: int, seed: int | None = None) -> str:
+    """metrics.csv without what came after a step; of one seed alone, where one is given."""
+    head, *rows = text.splitlines(keepends=True)
+    cells = [row.split(",") for row in rows]
+    return head + "".join(
+        row for row, c in zip(rows, cells, strict=True) if int(c[2]) <= step or (seed is not None and int(c[0]) != seed)
+    )
+
+
+@pytest.mark.parametrize(
+    ("cut", "lost"),
+    [
+        (lambda text: cut_after(text, 200), "'success' of seed 0"),
+        (lambda text: cut_after(text, 0), "'success' of seed 0"),
+        (lambda text: cut_after(text, 200, seed=2), "'success' of seed 2"),
+        (lambda text: text.replace("0,online,300,400,return,-40\n", ""), "'return' of seed 0"),
+    ],
+)
+def test_a_finished_run_without_its_last_evaluation_is_set_apart(tmp_path: Path, cut, lost: str) -> None:  # type: ignore[no-untyped-def]
+    write(tmp_path, "pen", "bc", {s: v[:2] for s, v in PLAIN.items()}, offline_only=True)  # which ends at step 0
+    path = write(tmp_path, "pen", "awac", PLAIN) / "metrics.csv"
+    whole = path.read_text()
+    path.write_text(cut(whole))
+    assert path.read_text() != whole
+    (one,) = (found := collect([tmp_path])).quarantined
+    assert f"marked finished at step 300, but metrics.csv ends before the {lost} there" in one.reason
+    assert [cell.label for cell in found.cells] == ["bc"]
+
+
+def test_a_diverged_seed_and_a_run_that_goes_on_owe_no_last_evaluation(tmp_path: Path) -> None:
+    folder = write(tmp_path, "pen", "awac", PLAIN, diverged={1: 200})
+    path = folder / "metrics.csv"
+    path.write_text(cut_after(path.read_text(), 200, seed=1))
+    write(tmp_path, "pen", "sac", {s: v[:3] for s, v in PLAIN.items()}, state="stopped")
+    found = collect([tmp_path])
+    assert not found.quarantined
+    assert [cell.seeds for cell in found.cells] == [(0, 1, 2), (0, 1, 2)]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -63,6 +102,8 @@ def test_scores_that_are_no_numbers_set_a_run_apart(tmp_path: Path) -> None:
         lambda text: text.replace("\n0,", "\n0.5,", 1),
         lambda text: text.replace("seed,phase", "phase,seed", 1),
         lambda text: text[:-3] + "x\n",
+        lambda text: text[:-2],  # 0.5 is read as 0
+        lambda text: text[:-1],
         lambda text: "",
     ],
 )
