@@ -22,6 +22,7 @@ from suite.record import RecordError, Run, find_runs, read_facts, read_tidy
 
 __all__ = ["SCORES", "Cell", "Collection", "Curve", "Quarantined", "Source", "collect", "dataset_name", "task_name"]
 
+NAMED = 3  # run folders that a terminal is told of, one by one
 NEEDED = ("name", "hash", "profile", "settings")
 
 
@@ -127,6 +128,15 @@ class Collection:
 
     cells: Sequence[Cell]
     quarantined: Sequence[Quarantined] = ()
+    folders: int = 0  # of runs, the quarantined among them
+
+    def left_out(self) -> list[str]:
+        """Lines for a terminal on what could not be read: the first few, and how many in all."""
+        if not self.quarantined:
+            return []
+        many = len(self.quarantined) > NAMED
+        count = f"{len(self.quarantined)} of {self.folders} run folders left out{'; the page names all' * many}"
+        return [*(f"left out: {one.reason}" for one in self.quarantined[:NAMED]), count]
 
 
 def collect(
@@ -154,7 +164,8 @@ def collect(
             f"no run folders below {where}; `bench run --out {where}` writes them, `--input FILE` adds a tidy CSV"
         )
     cells = [*_own_cells(sources), *_external_cells(imported)]
-    return Collection(sorted(cells, key=lambda c: (c.task, c.label, not c.finished, c.first.where)), quarantined)
+    cells.sort(key=lambda c: (c.task, c.label, not c.finished, c.first.where))
+    return Collection(cells, quarantined, len(found))
 
 
 def task_name(task: str, dataset: str | None) -> str:

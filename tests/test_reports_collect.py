@@ -44,6 +44,23 @@ def test_a_damaged_run_is_set_apart_and_the_others_are_read(tmp_path: Path, vict
     assert victim in one.reason
 
 
+@pytest.mark.parametrize(("damaged", "named", "count"), [(1, 1, "1 of 2"), (5, 3, "5 of 6")])
+def test_the_terminal_is_told_what_a_report_leaves_out(
+    tmp_path: Path, bench: Bench, damaged: int, named: int, count: str
+) -> None:
+    for root in ("old", "new"):
+        write(tmp_path / root, "pen", "awac", {0: PLAIN[0]})
+    for number in range(damaged):
+        (write(tmp_path / "old", "pen", "sac", PLAIN, name=f"n{number}") / "status.json").unlink()
+    for words in (["old"], ["--compare", "old", "new"]):
+        said = bench("report", *words)
+        lines = said.err.splitlines()
+        assert (said.code, said.out) == (0, f"{tmp_path / 'report/index.html'}\n")
+        assert [line.startswith("left out: old/pen/sac/n") for line in lines] == [True] * named + [False]
+        assert "status.json is missing" in lines[0]
+        assert lines[-1] == f"{count} run folders left out{'; the page names all' if damaged > named else ''}"
+
+
 def test_scores_that_are_no_numbers_set_a_run_apart(tmp_path: Path) -> None:
     write(tmp_path, "pen", "awac", PLAIN)
     path = write(tmp_path, "pen", "sac", PLAIN) / "metrics.csv"
