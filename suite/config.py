@@ -16,8 +16,9 @@ import algos
 from algos.core import LearnerConfig, Objective
 from algos.settings import SettingError, describe, nearest, parse
 from envs import tasks
-from suite.experiment import PROFILES, Experiment, Protocol, without_meaning
+from suite.experiment import Experiment, Protocol, without_meaning
 from suite.presets import PAPER, chosen
+from suite.profiles import PROFILES
 
 __all__ = [
     "SET",

@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +157,9 @@ def test_where_nothing_can_be_written(bench: Bench, tmp_path: Path) -> None:
 
 def test_an_error_of_ours_is_not_dressed_up_as_the_users(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug keeps its traceback."""
-    from suite.commands import runs
+    from suite.commands import listing
 
-    monkeypatch.setattr(runs, "listing", lambda *_: 1 / 0)
+    monkeypatch.setattr(listing, "listing", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         bench("list", "algos")
 
@@ -174,16 +174,29 @@ def test_help_names_the_commands(bench: Bench) -> None:
         assert f"\n  {command} " in said.out
 
 
-def test_help_does_not_wait_for_torch() -> None:
+def loaded(packages: set[str], *commands: Sequence[str]) -> str:
+    """Which of the packages `bench` has loaded after these commands, called one after the other."""
     program = (
-        "import sys; sys.argv = ['bench', '--help']\n"
+        "import sys\n"
         "from suite.cli import main\n"
-        "try: main()\n"
-        "except SystemExit as end: assert not end.code, end.code\n"
-        "print(sorted({'torch', 'mujoco', 'gymnasium', 'minari', 'pandas', 'matplotlib'} & sys.modules.keys()))"
+        f"for words in {[*map(list, commands)]}:\n"
+        "    sys.argv = ['bench', *words]\n"
+        "    try: main()\n"
+        "    except SystemExit as end: assert not end.code, end.code\n"
+        f"print(sorted({packages} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    return done.stdout.splitlines()[-1]
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    assert loaded({"torch", "mujoco", "gymnasium", "minari", "pandas", "matplotlib"}, ["--help"]) == "[]"
+
+
+def test_lists_of_what_is_no_algorithm_do_not_wait_for_torch(tmp_path: Path) -> None:
+    RunWriter(tmp_path / "t" / "a" / "x").create({"algo": "a", "task": "t", "seeds": [0]})
+    lists = [["list", what, "--out", str(tmp_path)] for what in ("envs", "datasets", "profiles", "suites", "runs")]
+    assert loaded({"torch", "mujoco", "matplotlib"}, *lists, ["suite", "list"]) == "[]"
 
 
 @pytest.mark.parametrize(

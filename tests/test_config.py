@@ -18,7 +18,8 @@ from envs.task import MazeRecipe, MixRecipe, Recipe, Task
 from envs.tasks import TASKS, UnknownTaskError
 from suite.cell import run_folder
 from suite.config import check_options, own_overrides, parse_list, parse_seeds, resolve, setting_owners
-from suite.experiment import PROFILES, Protocol, task_of
+from suite.experiment import Protocol, task_of
+from suite.profiles import PROFILES
 
 TASK = "door-binary"
 

@@ -147,9 +147,9 @@ def list_(
     out: Out = Path("runs"), as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """List what there is."""
-    from suite.commands import runs
+    from suite.commands.listing import listing
 
-    print_rows(runs.listing(what, out), as_json)
+    print_rows(listing(what, out), as_json)
 
 
 @app.command()
