@@ -304,6 +304,35 @@ def test_a_seed_that_has_diverged_is_not_in_the_mean_of_a_listed_run(bench: Benc
     assert (row["success"], row["return"]) == ("1.00", "-")
 
 
+def test_a_broken_run_folder_does_not_hide_the_others_from_a_list(bench: Bench, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        RunWriter(tmp_path / "runs" / "t" / "x" / name).create({"algo": "x", "task": "t", "seeds": [0]})
+    (tmp_path / "runs/t/x/b/status.json").write_text('{"half')
+    said = bench("list", "runs", "--json")
+    rows = json.loads(said.out)
+    assert (said.code, [row["state"].partition(":")[0] for row in rows]) == (
+        0,
+        ["interrupted", "broken", "interrupted"],
+    )
+    assert (rows[1]["task"], rows[1]["algo"]) == ("t", "x")
+    assert rows[1].keys() == rows[0].keys()
+    assert "status.json is not readable as JSON" in rows[1]["state"]
+
+
+def test_a_lost_status_is_written_anew_as_its_refusal_says(bench: Bench, tmp_path: Path) -> None:
+    arguments = run("--dataset", toy_run.DATA, *TINY)
+    folder = tmp_path / bench(*arguments).out.strip()
+    results = toy_run.results(folder)
+    (folder / "status.json").write_text("{")
+    said = bench(*arguments)
+    assert said.code == 2
+    assert "policy/policy.json is there" in said.err
+    (folder / "status.json").write_text('{"state": "finished", "env_step": 64}')
+    assert "finished already" in bench(*arguments).err
+    assert bench("report").err == ""
+    assert toy_run.results(folder) == results
+
+
 def test_the_same_task_by_two_names_is_one_cell(bench: Bench) -> None:
     said = bench(*run(*TINY, algo="sac-scratch", env="toy_env:point,toy_env:point-v0"))
     assert (said.code, len(said.out.splitlines())) == (0, 1)

@@ -13,7 +13,7 @@ from envs.outside import OutsideTaskError
 from suite import plan as plans
 from suite.presets import PAPER, departures
 from suite.profiles import PROFILES
-from suite.record import Row, find_runs, read_run
+from suite.record import RecordError, Row, find_runs, read_run
 
 __all__ = ["listing", "suites"]
 
@@ -96,16 +96,22 @@ def _presets() -> list[dict[str, Any]]:
 
 
 def _runs(out: Path) -> list[dict[str, Any]]:
-    rows = []
-    for path in find_runs(out):
+    return [_run(path) for path in find_runs(out)]
+
+
+def _run(path: Path) -> dict[str, Any]:
+    try:
         r = read_run(path)
-        rows.append({
-            "task": r.task, "algo": r.algo, "seeds": len(r.seeds), "profile": r.run.get("profile", "-"),
-            "preset": r.run.get("preset", PAPER),
-            "state": r.status.get("state", "-"), "step": r.status.get("env_step", "-"),
-            **{name: _newest(r.rows, name) for name in ("success", "return")}, "folder": str(path),
-        })  # fmt: skip
-    return rows
+    except RecordError as error:  # one broken folder must not hide the others; its place says what it was of
+        facts = {"task": path.parent.parent.name, "algo": path.parent.name, "seeds": "-", "profile": "-", "preset": "-"}
+        scores = dict.fromkeys(("step", "success", "return"), "-")
+        return {**facts, "state": f"broken: {error}", **scores, "folder": str(path)}
+    return {
+        "task": r.task, "algo": r.algo, "seeds": len(r.seeds), "profile": r.run.get("profile", "-"),
+        "preset": r.run.get("preset", PAPER),
+        "state": r.status.get("state", "-"), "step": r.status.get("env_step", "-"),
+        **{name: _newest(r.rows, name) for name in ("success", "return")}, "folder": str(path),
+    }  # fmt: skip
 
 
 def _newest(rows: Sequence[Row], metric: str) -> str:
