@@ -31,7 +31,7 @@ class Hardware:
     def torch_device(self) -> torch.device:
         """The device to train on; raises `SettingError` when CUDA is asked for and absent."""
         if self.device not in ("auto", "cpu", "cuda"):
-            raise SettingError(f"--device {self.device}: auto, cpu or cuda")
+            raise SettingError(f"--device {self.device}: choose auto, cpu or cuda")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise SettingError("--device cuda: torch sees no CUDA device; `bench doctor` says more")
         return torch.device("cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu")

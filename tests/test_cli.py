@@ -89,7 +89,7 @@ def door_data() -> str:
         (run("--dataset", "humn", env="door-binary"), "door-binary-v0 has no dataset 'humn'; did you mean 'human'?"),
         (run("--dataset", "awac-bench/none-v0"), "`bench data build` makes a task's default one"),
         (run("--seeds", "x"), "--seeds x: give a count (5), a list (3,7,9) or a range (4-6)"),
-        (run("--device", "gpu"), "--device gpu: auto, cpu or cuda"),
+        (run("--device", "gpu"), "--device gpu: choose auto, cpu or cuda"),
         (run("--name", "a/b"), "cannot hold a path"),
         (run(algo=","), "must each name at least one"),
         (["list", "alogs"], "cannot list 'alogs'; did you mean 'algos'?"),

@@ -154,13 +154,15 @@ def test_what_an_entry_sets_beside_its_own_settings_exists_and_in_a_profile_is_a
         (("prior_data=no # a reason", "temprature=1"), "did you mean 'temperature'?"),
         (("temperature=",), "expected a number"),
         (("temperature=warm",), "--set temperature=warm: expected a number"),
-        (("temperature=nan",), "expected a number"),
+        (("temperature=nan",), "expected a number or inf"),
+        (("tau=nan",), "--set tau=nan: expected a finite number"),
+        (("temperature=-1",), "temperature=-1.0: must be above 0"),
         (("offline_updates=1.5",), "expected a whole number"),
-        (("hidden=64,x",), "expected a comma-separated list of a whole number"),
+        (("hidden=64,x",), "expected a comma-separated list of whole numbers"),
         (("hidden=",), "give at least one positive layer width"),
         (("keep_offline_data=maybe",), "expected true | false"),
         (("weight_norm=max",), "expected softmax | exp"),
-        (("offline_fraction=half",), "expected a number or none"),
+        (("offline_fraction=half",), "expected a finite number or none"),
     ],
 )
 def test_what_cannot_be_read_is_answered_with_what_can(overrides: tuple[str, ...], message: str) -> None:
