@@ -259,6 +259,23 @@ def test_speed_prints_a_table_or_rows(bench: Bench) -> None:
     assert "did you mean 'awac'" in said.err
 
 
+def test_the_default_dataset_by_its_name_is_the_same_run(bench: Bench) -> None:
+    arguments = run("--dry-run", *TINY, algo="bc,sac-scratch", env="door-binary")
+    said, named = bench(*arguments), bench(*arguments, "--dataset", "default")
+    folders = [[line for line in one.out.splitlines() if line.startswith("folder: ")] for one in (said, named)]
+    assert folders[0] == folders[1]
+    assert (
+        "`bench data build --env door-binary"
+        in bench("data", "info", "--env", "door-binary", "--dataset", "default").err
+    )
+
+
+def test_an_estimate_for_one_seed_says_so(bench: Bench) -> None:
+    said = bench("run", "--algo", "sac-scratch", "--env", toy_run.TASK.id, "--seeds", "1", "--threads", "1",
+                 "--workers", "0", "--device", "cpu", "--dry-run", *TINY)  # fmt: skip
+    assert "for 1 seed)" in said.out
+
+
 def test_a_dry_run_prints_the_plan_and_writes_nothing(bench: Bench, tmp_path: Path) -> None:
     said = bench(*run("--dry-run", *TINY, algo="bc", env="toy_env:point"))
     assert said.code == 0

@@ -11,6 +11,7 @@ from typing import Any
 
 from algos.settings import SettingError, allowed, describe
 from envs import tasks
+from envs.task import DEFAULT
 from suite.cell import run_cell, run_folder
 from suite.config import check_options, own_overrides, parse_list, parse_seeds, resolve, setting_owners
 from suite.estimate import estimate
@@ -35,6 +36,7 @@ def run(
     keep_policies: bool = False, slurm_options: Sequence[str] = (),
 ) -> int:  # fmt: skip
     """Resolve every cell first, so that a bad name trains nothing; then run them. Returns the exit code."""
+    dataset = None if dataset == DEFAULT else dataset  # said or left out, it is the same run
     experiments = [
         resolve(a, e, parse_seeds(seeds), profile, overrides, name, dataset, preset)
         for e in dict.fromkeys(tasks.get(t).id for t in parse_list(env)) for a in parse_list(algo)
