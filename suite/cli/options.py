@@ -33,7 +33,10 @@ DatasetName = Annotated[
     str | None, typer.Option(help="A Minari dataset, d4rl/NAME, or human, cloned, expert; default: the task's own.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads of torch; default: all cores, shared by the jobs.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="Threads of torch; default: OMP_NUM_THREADS, or all cores, shared by the jobs."),
+]
 Workers = Annotated[int | None, typer.Option(min=0, help="Environment processes; default: one per core. 0: none.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Cells trained side by side; default: 1, on a cluster all.")]
 Slurm = Annotated[
