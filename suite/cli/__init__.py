@@ -143,7 +143,7 @@ def mirror(
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="algos, envs, datasets, presets, profiles, runs or suites.")],
+    what: Annotated[str, typer.Argument(help="algos, envs, datasets, presets, profiles, runs or suites.")] = "",
     out: Out = Path("runs"), as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """List what there is."""

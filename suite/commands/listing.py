@@ -29,6 +29,8 @@ def listing(what: str, out: Path) -> list[dict[str, Any]]:
         "runs": lambda: _runs(out),
         "suites": suites,
     }
+    if not what:
+        raise SettingError(f"name what to list: {', '.join(lists)}")
     if what not in lists:
         raise SettingError(f"cannot list {what!r}; {nearest(what, lists)}")
     return lists[what]()
