@@ -24,6 +24,9 @@ Value = bool | int | float | str | None | tuple[int, ...] | tuple[str, ...]
 C = TypeVar("C")
 
 
+UP_TO_INF = ", up to inf"  # of an interval's words: what may be had, and nothing that a refused number lacks
+
+
 class SettingError(ValueError):
     """A name or value the user gave that cannot be used; the message says what would be right."""
 
@@ -50,7 +53,7 @@ class Interval:
         if self.low == -math.inf:
             return "a number"
         least = f"{'at least' if self.ends[0] == '[' else 'above'} {self.low:g}"
-        return f"{least}, up to inf" if self.ends[1] == "]" else least
+        return f"{least}{UP_TO_INF}" if self.ends[1] == "]" else least
 
 
 POSITIVE = Interval(0, math.inf, "()")
@@ -124,7 +127,9 @@ def parse(config: type[Any], name: str, text: str) -> Any:
     try:
         return _read(declared, text.strip())
     except ValueError:
-        raise SettingError(f"--set {name}={text}: expected {_in_words(declared)}") from None
+        within = next(f for f in dataclasses.fields(config) if f.name == name).metadata.get("within")
+        number = "a number" if within is None else "a number or inf" if math.inf in within else "a finite number"
+        raise SettingError(f"--set {name}={text}: expected {_in_words(declared, number=number)}") from None
 
 
 def spell(value: Any) -> str:
@@ -142,7 +147,7 @@ def with_values(config: C, values: Mapping[str, Any]) -> C:
 def _refusal(config: type[Any], name: str, value: Any, number: float, within: Interval) -> str:
     finite = "" if math.isfinite(number) or math.inf in within else ", and finite"
     note = f"; {within.note}" if within.note else ""
-    return f"{name}={value}: must be {allowed(config)[name]}{finite}{note}"
+    return f"{name}={value}: must be {allowed(config)[name].replace(UP_TO_INF, '')}{finite}{note}"
 
 
 def _read(declared: Any, text: str) -> Any:
@@ -184,21 +189,17 @@ def _read(declared: Any, text: str) -> Any:
     raise TypeError(f"settings of type {declared} cannot be read from the command line")
 
 
-def _in_words(declared: Any, within: Interval | None = None) -> str:
+def _in_words(declared: Any, within: Interval | None = None, number: str = "a number") -> str:
+    """The values of a declared type: of numbers those `within`, or else what `number` calls them."""
     origin, args = get_origin(declared), get_args(declared)
     if origin in (Union, types.UnionType):
-        return " or ".join(_in_words(a, within) for a in args)
+        return " or ".join(_in_words(a, within, number) for a in args)
     if origin is Literal:
         return " | ".join(str(a) for a in args)
     if origin is tuple:
-        return f"{within} in every entry" if within else f"a comma-separated list of {_in_words(args[0])}"
+        several = {int: "whole numbers", float: "numbers", str: "words"}.get(args[0]) or _in_words(args[0])
+        return f"{within} in every entry" if within else f"a comma-separated list of {several}"
     if within and declared in (int, float):
         return str(within)
-    names = {
-        type(None): "none",
-        bool: "true | false",
-        int: "a whole number",
-        float: "a number",
-        str: "a word",
-    }
+    names = {type(None): "none", bool: "true | false", int: "a whole number", float: number, str: "a word"}
     return names[declared]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ __all__ = ["build", "build_comparison"]
 def build(
     roots: Path | Sequence[Path], out: Path, inputs: Sequence[Path] = (), headline: str | None = None, seed: int = 0,
     suite: Suite | None = None, window: int | None = None, threshold: float | None = None,
+    say: Callable[[str], object] = lambda line: None,
 ) -> Path:  # fmt: skip
     """Write the report on all runs below `roots` and the tidy CSVs `inputs` into `out`.
 
@@ -22,19 +23,22 @@ def build(
     success rule normalised scores or returns), `seed` that of the bootstrap. With a `suite` only its runs count, what
     is missing of it is named, and the paper's printed numbers stand beside ours. A dip is looked for within `window`
     environment steps after the switch (None: the first quarter of the online phase); `threshold` is a score whose
-    first reaching is timed (None: half of solved). The same runs give the same bytes. An earlier report at `out` is
-    replaced as a whole and only once the new one is complete. Returns the path of its index.html. Raises
-    `suite.record.RecordError` if nothing is found, nothing can be read, or `out` holds something else or cannot be
-    written.
+    first reaching is timed (None: half of solved). `say` is given lines on the run folders that are left out. The same
+    runs give the same bytes. An earlier report at `out` is replaced as a whole and only once the new one is complete.
+    Returns the path of its index.html. Raises `suite.record.RecordError` if nothing is found, nothing can be read, or
+    `out` holds something else or cannot be written.
     """
     from reports.page.build import build as build_page  # late: matplotlib and rliable take seconds to import
 
     folders = [Path(roots)] if isinstance(roots, str | Path) else [Path(root) for root in roots]
     files = [Path(file) for file in inputs]
-    return build_page(folders, Path(out), files, headline, seed, suite, window, threshold)
+    return build_page(folders, Path(out), files, headline, seed, suite, window, threshold, say)
 
 
-def build_comparison(before: Path, after: Path, out: Path, headline: str | None = None, seed: int = 0) -> Path:
+def build_comparison(
+    before: Path, after: Path, out: Path, headline: str | None = None, seed: int = 0,
+    say: Callable[[str], object] = lambda line: None,
+) -> Path:  # fmt: skip
     """Write a page on the difference between two folders of runs into `out`: each cell and over tasks.
 
     Seeds that both ran are paired. Raises `suite.record.RecordError` as `build` does, and if the two have no finished
@@ -42,4 +46,4 @@ def build_comparison(before: Path, after: Path, out: Path, headline: str | None 
     """
     from reports.page.change import build as build_page
 
-    return build_page(Path(before), Path(after), Path(out), headline, seed)
+    return build_page(Path(before), Path(after), Path(out), headline, seed, say)

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from reports.metrics import SCORES, Curve, of_rows, read_metrics
+from reports.metrics import SCORES, Curve, Metrics, of_rows, read_metrics
 from reports.parallel import spreading
-from suite.record import RecordError, find_runs, read_facts, read_tidy
+from suite.record import RecordError, Run, find_runs, read_facts, read_tidy
 
 __all__ = ["SCORES", "Cell", "Collection", "Curve", "Quarantined", "Source", "collect", "dataset_name", "task_name"]
 
+NAMED = 3  # run folders that a terminal is told of, one by one
 NEEDED = ("name", "hash", "profile", "settings")
 
 
@@ -127,6 +128,15 @@ class Collection:
 
     cells: Sequence[Cell]
     quarantined: Sequence[Quarantined] = ()
+    folders: int = 0  # of runs, the quarantined among them
+
+    def left_out(self) -> list[str]:
+        """Lines for a terminal on what could not be read: the first few, and how many in all."""
+        if not self.quarantined:
+            return []
+        many = len(self.quarantined) > NAMED
+        count = f"{len(self.quarantined)} of {self.folders} run folders left out{'; the page names all' * many}"
+        return [*(f"left out: {one.reason}" for one in self.quarantined[:NAMED]), count]
 
 
 def collect(
@@ -154,7 +164,8 @@ def collect(
             f"no run folders below {where}; `bench run --out {where}` writes them, `--input FILE` adds a tidy CSV"
         )
     cells = [*_own_cells(sources), *_external_cells(imported)]
-    return Collection(sorted(cells, key=lambda c: (c.task, c.label, not c.finished, c.first.where)), quarantined)
+    cells.sort(key=lambda c: (c.task, c.label, not c.finished, c.first.where))
+    return Collection(cells, quarantined, len(found))
 
 
 def task_name(task: str, dataset: str | None) -> str:
@@ -217,11 +228,29 @@ def _run_source(folder: Path, where: str) -> Source:
         raise RecordError(f"{folder}: metrics.csv has rows of seed {unlisted[0]}, which run.json does not list")
     if run.finished and silent:
         raise RecordError(f"{folder}: the run is marked finished but seed {silent[0]} has no evaluation in metrics.csv")
+    if run.finished:
+        _check_whole(run, metrics)
     task = task_name(run.task, dict(run.run.get("dataset") or {}).get("asked"))
     return Source(
         where, run.algo, task, tuple(sorted(run.seeds)), run.finished, run.run, run.status, metrics.curves,
         metrics.diverged, metrics.lines,
     )  # fmt: skip
+
+
+def _check_whole(run: Run, metrics: Metrics) -> None:
+    """Raises `RecordError` where a seed of a finished run has not diverged and lacks a score of the last evaluation."""
+    end = run.status.get("env_step")  # 0 where there was no online phase, which is where its last evaluation stands
+    for name in SCORES:
+        if name not in metrics.curves:
+            continue
+        curve = metrics.curves[name]
+        there = ~np.isnan(curve.values[:, curve.steps == end]).all(axis=1)
+        lacking = set(run.seeds) - metrics.diverged.keys() - set(np.array(curve.seeds)[there].tolist())
+        if lacking:
+            raise RecordError(
+                f"{run.path}: the run is marked finished at step {end}, but metrics.csv ends before the {name!r} of "
+                f"seed {min(lacking)} there; bring it back from a copy, or delete the folder to run this cell again"
+            )
 
 
 def _tidy_sources(path: Path) -> list[Source]:

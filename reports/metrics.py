@@ -70,6 +70,8 @@ def _parsed(text: bytes) -> pd.DataFrame:
     """Raises `ValueError` for whatever `suite.record` would not take."""
     if text.split(b"\n", 1)[0].strip() != ",".join(COLUMNS).encode():
         raise ValueError("other columns")
+    if not text.endswith(b"\n"):
+        raise ValueError("cut off")
     options: dict[str, Any] = {"keep_default_na": False, "na_values": {"value": ["nan"]}, "skip_blank_lines": False}
     table = pd.read_csv(io.BytesIO(text), dtype=TYPES, engine="c", float_precision="round_trip", **options)
     missing = table["value"].isna()

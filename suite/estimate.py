@@ -99,10 +99,11 @@ def estimate(experiment: Experiment, hardware: Hardware) -> Cost:
     env_rate = _probe_env(e.task.id, len(e.seeds) * lanes(e), hardware.worker_count())
     seconds = (offline + online * p.updates_per_step) / update_rate + env_steps / env_rate
     beside = ", without the dataset's rows, which are not here yet" if _offline_rows(e) is None else ""
+    together = f"{len(e.seeds)} seeds together" if len(e.seeds) > 1 else "1 seed"
     return Cost(
         seconds,
         f"about {duration(seconds)} on {device.type} ({update_rate:,.0f} updates/s, {env_rate:,.0f} steps/s "
-        f"for {len(e.seeds)} seeds together), {memory_bytes(e) / 1e6:,.0f} MB for replay and networks{beside}, "
+        f"for {together}), {memory_bytes(e) / 1e6:,.0f} MB for replay and networks{beside}, "
         f"up to {disk_bytes(e) / 1e6:,.0f} MB on disk",
     )
 

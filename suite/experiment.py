@@ -15,7 +15,7 @@ from algos.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, SettingError, S
 from envs.task import AnyRecipe, Task
 from suite.record import config_hash
 
-__all__ = ["PROFILES", "Experiment", "Protocol", "task_of", "without_meaning"]
+__all__ = ["Experiment", "Protocol", "task_of", "without_meaning"]
 
 R = TypeVar("R", bound=AnyRecipe)
 
@@ -108,39 +108,6 @@ class Protocol(Settings):
             raise SettingError(
                 f"reset_at_switch: unknown part {', '.join(sorted(unknown))}; parts are {', '.join(PARTS)}"
             )
-
-
-# A profile changes sizes and rates, never semantics.
-PROFILES: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "quick": {
-        "hidden": (256, 256),
-        "batch_size": 256,
-        # far fewer updates than the paper's: the targets follow faster, or Q would still be falling when the run ends
-        "tau": 0.01,
-        "offline_updates": 5000,
-        "online_steps": 20_000,
-        "updates_per_step": 0.5,
-        "eval_every_offline": 2500,
-        "eval_every_online": 5000,
-        "eval_episodes": 20,
-        "dataset_steps": 100_000,
-    },
-    "smoke": {
-        "hidden": (16, 16),
-        "batch_size": 16,
-        "offline_updates": 20,
-        "online_steps": 120,
-        "steps_per_iteration": 40,
-        "warmup_steps": 0,
-        "eval_every_offline": 10,
-        "eval_every_online": 40,
-        "eval_episodes": 2,
-        "demonstrations": 1,
-        "rollouts": 4,
-        "dataset_steps": 400,
-    },
-}
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,13 @@ class Hardware:
     """The device, threads and processes that were asked for."""
 
     device: str = "auto"  # auto | cpu | cuda
-    threads: int | None = None  # of torch; None: all cores
+    threads: int | None = None  # of torch; None: as OMP_NUM_THREADS says, or all cores
     workers: int | None = None  # environment processes; None: one per core, 0: none
 
     def torch_device(self) -> torch.device:
         """The device to train on; raises `SettingError` when CUDA is asked for and absent."""
         if self.device not in ("auto", "cpu", "cuda"):
-            raise SettingError(f"--device {self.device}: auto, cpu or cuda")
+            raise SettingError(f"--device {self.device}: choose auto, cpu or cuda")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise SettingError("--device cuda: torch sees no CUDA device; `bench doctor` says more")
         return torch.device("cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu")
@@ -45,9 +45,9 @@ class Hardware:
             str(number) for number in range(torch.cuda.device_count())
         ]
 
-    def thread_count(self) -> int:
-        """Threads of torch: as asked for, else one per core."""
-        return self.threads or default_workers()
+    def thread_count(self, cores: int | None = None) -> int:
+        """Threads of torch: as asked for, here or by OMP_NUM_THREADS, else one per core (of `cores`, or all here)."""
+        return self.threads or _openmp_threads() or cores or default_workers()
 
     def worker_count(self, cores: int | None = None) -> int:
         """Environment processes: as asked for, else one per core (of `cores`, or all here); none on a single core."""
@@ -55,6 +55,12 @@ class Hardware:
             return self.workers
         cores = default_workers() if cores is None else cores
         return cores if cores > 1 else 0
+
+
+def _openmp_threads() -> int | None:
+    """What OMP_NUM_THREADS asks for, which may be a list with an entry per level of nesting; None where it is none."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) or None if first.isdecimal() else None
 
 
 def prepare(threads: int, tf32: bool) -> None:

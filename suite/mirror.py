@@ -65,7 +65,7 @@ def mirror(runs: Sequence[Path], to: str, out: Path, project: str) -> list[dict[
     `RecordError` where there are no runs.
     """
     if to not in TARGETS:
-        raise SettingError(f"--to {to}: {' or '.join(TARGETS)}")
+        raise SettingError(f"--to {to}: choose {' or '.join(TARGETS)}")
     curves = [Curve(run, seed) for place in runs for run in map(read_run, find_runs(place)) for seed in run.seeds]
     send = TARGETS[to](out, project)
     ledger = out / "passed-on.json"

@@ -13,9 +13,10 @@ from envs.outside import OutsideTaskError
 from envs.task import SimulatorError
 from envs.tasks import UnknownTaskError
 from suite.config import resolve, setting_owners
-from suite.experiment import PROFILES, Experiment
+from suite.experiment import Experiment
 from suite.launch.side_by_side import check_means
 from suite.plan import Entry, Plan
+from suite.profiles import PROFILES
 
 __all__ = ["Planned", "planned"]
 

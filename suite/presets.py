@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import algos
 from algos import Entry
-from algos.core import Objective
 from algos.settings import Preset, SettingError, nearest
+
+if TYPE_CHECKING:
+    from algos.core import Objective
 
 __all__ = ["PAPER", "chosen", "departures"]
 

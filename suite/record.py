@@ -38,6 +38,12 @@ FORMAT = 1
 LOCK = ".lock"  # held by the process that runs the folder
 COLUMNS = ("seed", "phase", "env_step", "update", "metric", "value")
 PHASES = ("offline", "online")
+# the results beside it are whole, and nothing else says that they are final
+STATUS_LOST = (
+    "the results beside it are untouched: bring it back from a copy, or write it anew, "
+    'as {"state": "finished", "env_step": LAST ONE IN metrics.csv} if policy/policy.json is there, '
+    'else as {"state": "stopped"}, and run the same command again'
+)
 
 METRICS: dict[str, str] = {
     # scores: evaluation with the policy's mode on fixed initial states
@@ -233,7 +239,8 @@ def read_run(path: Path) -> Run:
 
 def read_facts(path: Path) -> Run:
     """A run folder without its metrics, of which there may be many; raises `RecordError` as `read_run` does."""
-    run = _read_json(path / "run.json")
+    not_a_run = f"{path} is not a run folder, or its start was interrupted"
+    run = _read_json(path / "run.json", not_a_run, f"bring it back from a copy, or delete {path} to start again")
     if run.get("format") != FORMAT:
         raise RecordError(f"{path / 'run.json'}: format {run.get('format')!r}, this version reads {FORMAT}")
     for key in ("algo", "task", "seeds"):
@@ -246,7 +253,7 @@ def read_status(path: Path) -> dict[str, Any]:
     """status.json of a run folder, empty where nothing was begun; raises `RecordError` when it is damaged."""
     if not (path / "run.json").exists():
         return {}
-    status = _read_json(path / "status.json")
+    status = _read_json(path / "status.json", STATUS_LOST, STATUS_LOST)
     if status.get("state") == "running" and not _locked(path / LOCK):
         status["state"] = "interrupted"  # killed, or its machine went down: nobody was left to write it
     return status
@@ -341,17 +348,18 @@ def _locked(path: Path) -> bool:
     return False
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path, missing: str, lost: str) -> dict[str, Any]:
+    """Raises `RecordError` that says what it means that the file is `missing`, or what to do where its content is."""
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError:
-        raise RecordError(
-            f"{path} is missing: {path.parent} is not a run folder, or its start was interrupted"
-        ) from None
+        raise RecordError(f"{path} is missing: {missing}") from None
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read ({error.strerror})") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path} is not readable as JSON ({error}); delete {path.parent} to start again") from None
+        raise RecordError(f"{path} is not readable as JSON ({error}); {lost}") from None
     if not isinstance(content, dict):
-        raise RecordError(f"{path} holds no JSON object")
+        raise RecordError(f"{path} holds no JSON object; {lost}")
     return content
 
 
@@ -363,6 +371,11 @@ def _rows(lines: Iterable[str], path: Path, partial_end: bool) -> Iterator[Row]:
         if partial_end and number == len(text) and not line.endswith("\n"):
             return  # the run is being written, or was killed in the middle of this line
         yield _row(line.rstrip("\n").split(","), path, number)
+    if not text[-1].endswith("\n"):  # what is left of a value may look like one
+        raise RecordError(
+            f"{path}, line {len(text)}: the file ends in the middle of it; bring it back from a copy, or delete "
+            f"{path.parent} to run it again"
+        )
 
 
 def _row(fields: Sequence[str], path: Path, number: int) -> Row:

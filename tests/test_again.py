@@ -16,7 +16,8 @@ from algos.settings import SettingError
 from envs import tasks
 from suite.again import repeat
 from suite.config import resolve
-from suite.experiment import PROFILES, Experiment
+from suite.experiment import Experiment
+from suite.profiles import PROFILES
 from suite.record import FORMAT
 
 ONE = ("--algo", "sac-scratch", "--env", "point-reach", "--seeds", "4-4", "--profile", "smoke", "--workers", "0")

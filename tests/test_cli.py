@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +89,15 @@ def door_data() -> str:
         (run("--dataset", "humn", env="door-binary"), "door-binary-v0 has no dataset 'humn'; did you mean 'human'?"),
         (run("--dataset", "awac-bench/none-v0"), "`bench data build` makes a task's default one"),
         (run("--seeds", "x"), "--seeds x: give a count (5), a list (3,7,9) or a range (4-6)"),
-        (run("--device", "gpu"), "--device gpu: auto, cpu or cuda"),
+        (run("--device", "gpu"), "--device gpu: choose auto, cpu or cuda"),
         (run("--name", "a/b"), "cannot hold a path"),
         (run(algo=","), "must each name at least one"),
+        (run("--seeds", "1,1"), "--seeds 1,1: names a seed twice"),
+        (run("--seeds", "99999999999999"), "99,999,999,999,999 seeds; 1,000 are the most"),
+        (run("--threads", "0"), "--threads 0: give 1 or more"),
+        (run("--jobs", "0"), "--jobs 0: give 1 or more"),
+        (run("--workers", "-1"), "--workers -1: give 0 or more"),
+        (["list"], "name what to list: algos, envs, datasets, presets, profiles, runs, suites"),
         (["list", "alogs"], "cannot list 'alogs'; did you mean 'algos'?"),
         (["list", "runs"], "runs is not a folder; runs are written there by `bench run --out runs`"),
         (["explain", "awak", "door-binary"], "did you mean 'awac'?"),
@@ -128,8 +134,6 @@ def test_cuda_is_not_pretended(bench: Bench) -> None:
         ["run"],
         ["run", "--algo"],
         ["run", "--algos", "awac"],
-        ["list"],
-        run("--jobs", "0"),
         run("--threads", "x"),
     ],
 )
@@ -157,9 +161,9 @@ def test_where_nothing_can_be_written(bench: Bench, tmp_path: Path) -> None:
 
 def test_an_error_of_ours_is_not_dressed_up_as_the_users(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug keeps its traceback."""
-    from suite.commands import runs
+    from suite.commands import listing
 
-    monkeypatch.setattr(runs, "listing", lambda *_: 1 / 0)
+    monkeypatch.setattr(listing, "listing", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         bench("list", "algos")
 
@@ -174,16 +178,29 @@ def test_help_names_the_commands(bench: Bench) -> None:
         assert f"\n  {command} " in said.out
 
 
-def test_help_does_not_wait_for_torch() -> None:
+def loaded(packages: set[str], *commands: Sequence[str]) -> str:
+    """Which of the packages `bench` has loaded after these commands, called one after the other."""
     program = (
-        "import sys; sys.argv = ['bench', '--help']\n"
+        "import sys\n"
         "from suite.cli import main\n"
-        "try: main()\n"
-        "except SystemExit as end: assert not end.code, end.code\n"
-        "print(sorted({'torch', 'mujoco', 'gymnasium', 'minari', 'pandas', 'matplotlib'} & sys.modules.keys()))"
+        f"for words in {[*map(list, commands)]}:\n"
+        "    sys.argv = ['bench', *words]\n"
+        "    try: main()\n"
+        "    except SystemExit as end: assert not end.code, end.code\n"
+        f"print(sorted({packages} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    return done.stdout.splitlines()[-1]
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    assert loaded({"torch", "mujoco", "gymnasium", "minari", "pandas", "matplotlib"}, ["--help"]) == "[]"
+
+
+def test_lists_of_what_is_no_algorithm_do_not_wait_for_torch(tmp_path: Path) -> None:
+    RunWriter(tmp_path / "t" / "a" / "x").create({"algo": "a", "task": "t", "seeds": [0]})
+    lists = [["list", what, "--out", str(tmp_path)] for what in ("envs", "datasets", "profiles", "suites", "runs")]
+    assert loaded({"torch", "mujoco", "matplotlib"}, *lists, ["suite", "list"]) == "[]"
 
 
 @pytest.mark.parametrize(
@@ -246,6 +263,23 @@ def test_speed_prints_a_table_or_rows(bench: Bench) -> None:
     assert "did you mean 'awac'" in said.err
 
 
+def test_the_default_dataset_by_its_name_is_the_same_run(bench: Bench) -> None:
+    arguments = run("--dry-run", *TINY, algo="bc,sac-scratch", env="door-binary")
+    said, named = bench(*arguments), bench(*arguments, "--dataset", "default")
+    folders = [[line for line in one.out.splitlines() if line.startswith("folder: ")] for one in (said, named)]
+    assert folders[0] == folders[1]
+    assert (
+        "`bench data build --env door-binary"
+        in bench("data", "info", "--env", "door-binary", "--dataset", "default").err
+    )
+
+
+def test_an_estimate_for_one_seed_says_so(bench: Bench) -> None:
+    said = bench("run", "--algo", "sac-scratch", "--env", toy_run.TASK.id, "--seeds", "1", "--threads", "1",
+                 "--workers", "0", "--device", "cpu", "--dry-run", *TINY)  # fmt: skip
+    assert "for 1 seed)" in said.out
+
+
 def test_a_dry_run_prints_the_plan_and_writes_nothing(bench: Bench, tmp_path: Path) -> None:
     said = bench(*run("--dry-run", *TINY, algo="bc", env="toy_env:point"))
     assert said.code == 0
@@ -289,6 +323,35 @@ def test_a_seed_that_has_diverged_is_not_in_the_mean_of_a_listed_run(bench: Benc
     writer.append(Row(seed, "online", 8, 6, "success", 1.0) for seed in (0, 2))
     (row,) = json.loads(bench("list", "runs", "--json").out)
     assert (row["success"], row["return"]) == ("1.00", "-")
+
+
+def test_a_broken_run_folder_does_not_hide_the_others_from_a_list(bench: Bench, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        RunWriter(tmp_path / "runs" / "t" / "x" / name).create({"algo": "x", "task": "t", "seeds": [0]})
+    (tmp_path / "runs/t/x/b/status.json").write_text('{"half')
+    said = bench("list", "runs", "--json")
+    rows = json.loads(said.out)
+    assert (said.code, [row["state"].partition(":")[0] for row in rows]) == (
+        0,
+        ["interrupted", "broken", "interrupted"],
+    )
+    assert (rows[1]["task"], rows[1]["algo"]) == ("t", "x")
+    assert rows[1].keys() == rows[0].keys()
+    assert "status.json is not readable as JSON" in rows[1]["state"]
+
+
+def test_a_lost_status_is_written_anew_as_its_refusal_says(bench: Bench, tmp_path: Path) -> None:
+    arguments = run("--dataset", toy_run.DATA, *TINY)
+    folder = tmp_path / bench(*arguments).out.strip()
+    results = toy_run.results(folder)
+    (folder / "status.json").write_text("{")
+    said = bench(*arguments)
+    assert said.code == 2
+    assert "policy/policy.json is there" in said.err
+    (folder / "status.json").write_text('{"state": "finished", "env_step": 64}')
+    assert "finished already" in bench(*arguments).err
+    assert bench("report").err == ""
+    assert toy_run.results(folder) == results
 
 
 def test_the_same_task_by_two_names_is_one_cell(bench: Bench) -> None:

@@ -18,7 +18,8 @@ from envs.task import MazeRecipe, MixRecipe, Recipe, Task
 from envs.tasks import TASKS, UnknownTaskError
 from suite.cell import run_folder
 from suite.config import check_options, own_overrides, parse_list, parse_seeds, resolve, setting_owners
-from suite.experiment import PROFILES, Protocol, task_of
+from suite.experiment import Protocol, task_of
+from suite.profiles import PROFILES
 
 TASK = "door-binary"
 
@@ -153,13 +154,15 @@ def test_what_an_entry_sets_beside_its_own_settings_exists_and_in_a_profile_is_a
         (("prior_data=no # a reason", "temprature=1"), "did you mean 'temperature'?"),
         (("temperature=",), "expected a number"),
         (("temperature=warm",), "--set temperature=warm: expected a number"),
-        (("temperature=nan",), "expected a number"),
+        (("temperature=nan",), "expected a number or inf"),
+        (("tau=nan",), "--set tau=nan: expected a finite number"),
+        (("temperature=-1",), "temperature=-1.0: must be above 0"),
         (("offline_updates=1.5",), "expected a whole number"),
-        (("hidden=64,x",), "expected a comma-separated list of a whole number"),
+        (("hidden=64,x",), "expected a comma-separated list of whole numbers"),
         (("hidden=",), "give at least one positive layer width"),
         (("keep_offline_data=maybe",), "expected true | false"),
         (("weight_norm=max",), "expected softmax | exp"),
-        (("offline_fraction=half",), "expected a number or none"),
+        (("offline_fraction=half",), "expected a finite number or none"),
     ],
 )
 def test_what_cannot_be_read_is_answered_with_what_can(overrides: tuple[str, ...], message: str) -> None:
@@ -374,15 +377,33 @@ def test_the_run_folder() -> None:
         ("4-6", (4, 5, 6)),
         ("9, 0-1", (9, 0, 1)),
         ("7,", (7,)),
+        ("1000", tuple(range(1000))),
+        ("4294967295-4294967295", (2**32 - 1,)),
     ],
 )
 def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
     assert parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["0", "", "x", "1,x", "-3", "6-4", "1-3,2", "1.5", "3-"])
-def test_what_names_no_seeds(text: str) -> None:
-    with pytest.raises(SettingError, match="--seeds"):
+FORMS = r"give a count \(5\), a list \(3,7,9\) or a range \(4-6\)$"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        *((text, FORMS) for text in ("x", "1,x", "1.5", "3-", "9" * 5000)),
+        *((text, f"names no seed; {FORMS}") for text in ("0", "-3", "", " , ")),
+        *((text, f"a range that falls; {FORMS}") for text in ("6-4", "1,6-4")),
+        *((text, "names a seed twice") for text in ("1-3,2", "1,1", "7, 7")),
+        ("1001", "1,001 seeds; 1,000 are the most; did you mean --seeds 1001-1001 for the one seed 1001?"),
+        ("99999999999999999999", "99,999,999,999,999,999,999 seeds; 1,000 are the most$"),
+        ("1-99999999999999999999", "seed 99999999999999999999 is too large; the largest is 4294967295"),
+        ("3,4294967296", "seed 4294967296 is too large; the largest is 4294967295"),
+        ("0-1000", "1,001 seeds; 1,000 are the most$"),
+    ],
+)
+def test_what_names_no_seeds(text: str, message: str) -> None:
+    with pytest.raises(SettingError, match=f"--seeds {text}: {message}"):
         parse_seeds(text)
 
 

@@ -135,7 +135,7 @@ def test_unknown_formats_and_missing_packages_are_told(
     bench: Bench, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = bench("export", str(runs), "--to", "tflite")
-    assert (said.code, said.err) == (2, "bench: --to tflite: onnx or torch\n")
+    assert (said.code, said.err) == (2, "bench: --to tflite: choose onnx or torch\n")
     monkeypatch.setitem(sys.modules, "onnx", None)
     said = bench("export", str(runs))
     assert said.code == 2

@@ -173,7 +173,11 @@ def test_the_first_seed_of_each_run_is_shown_unless_others_are_named(
         run_cell(experiment("bc"), Path("runs"), ONE_THREAD)
         assert bench("video", "runs").out == "video.webp\n"
         assert bench("video", "runs", "--seeds", "0,1").code == 0
-    assert shown == [(0,), (0, 1)]
+        shutil.copytree(next(Path("runs").glob("*/bc/*")), "runs/broken")
+        Path("runs/broken/status.json").write_text("{")
+        said = bench("video", "runs")
+    assert (said.code, said.out, said.err.count("left out: runs/broken/status.json")) == (1, "video.webp\n", 1)
+    assert shown == [(0,), (0, 1), (0,)]
 
 
 def test_mujoco_draws_a_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,14 +8,17 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
 from envs.stepping.worker import STOP_SIGNALS
+from suite.config import resolve
 from suite.hardware import Hardware
 from suite.launch.processes import NOT_STARTED, Cell, run_all, stopped
+from suite.launch.side_by_side import run_side_by_side
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -192,6 +195,47 @@ def test_gpus_are_those_that_this_process_may_see(
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
     assert Hardware().gpus() == gpus
     assert Hardware("cpu").gpus() == []
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "threads"),
+    [
+        ("3", None, 3),
+        ("3", 2, 2),
+        ("4,2", None, 4),
+        (" 1 ", None, 1),
+        *((text, None, 7) for text in ("", "0", "-1", "x")),
+    ],
+)  # fmt: skip
+def test_threads_are_those_asked_for_or_those_of_openmp_or_all_cores(
+    said: str, asked: int | None, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("suite.hardware.default_workers", lambda: 7)
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert Hardware(threads=asked).thread_count() == threads
+    assert Hardware(workers=None).worker_count() == 7, "environments are no threads of torch"
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "means"), [("", None, ("4", "4")), ("1", None, ("1", "4")), ("1", 2, ("2", "2"))]
+)
+def test_cells_side_by_side_share_the_cores_unless_openmp_says_less(
+    said: str, asked: int | None, means: tuple[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commands: list[Sequence[str]] = []
+
+    def run_all(cells: Sequence[Cell], jobs: int, gpus: object) -> dict[str, int]:
+        commands.extend(one.command for one in cells)
+        return {}
+
+    monkeypatch.setattr("suite.launch.side_by_side.run_all", run_all)
+    monkeypatch.setattr("suite.launch.side_by_side.default_workers", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    experiments = [resolve("sac-scratch", env, (0,)) for env in ("door-binary", "pen-binary")]
+    run_side_by_side(experiments, [[], []], tmp_path, Hardware("cpu", asked), 2)
+    assert len(commands) == 2
+    for words in commands:
+        assert (words[words.index("--threads") + 1], words[words.index("--workers") + 1]) == means
 
 
 def test_nothing_to_run() -> None:

@@ -21,6 +21,7 @@ from toy_data import ID, Place, fake_download, foreign, isolated, message, plain
 
 from envs.data import datasets, minari_store, minari_write
 from envs.data.datasets import DatasetError, Episode
+from envs.task import MixRecipe
 
 
 @pytest.fixture(autouse=True)
@@ -176,6 +177,8 @@ def test_a_missing_episode_of_a_foreign_dataset_is_detected() -> None:
 def test_an_unknown_name_brings_the_nearest(episodes: list[Episode]) -> None:
     assert message(toy(), "humna") == "toy-binary-v0 has no dataset 'humna'; did you mean 'human'?"
     assert "known: human, cloned, D4RL/toy/human-v2" in message(toy(), "zzz")
+    made_here = toy(expert="point", recipes={"random": MixRecipe((("", 1.0),))})
+    assert "known: default, random, human, cloned, D4RL/toy/human-v2" in message(made_here, "zzz")
     datasets.store(toy(), ID, episodes, {})
     assert f"did you mean {ID!r}?" in message(toy(), ID.replace("abc123", "abc12"))
 

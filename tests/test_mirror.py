@@ -149,7 +149,7 @@ def test_a_damaged_ledger_is_one_line(folder: Path, bench: Bench, damage: str) -
 
 
 def test_targets_and_packages_that_are_not_there(folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert bench("mirror", "--to", "paper").err == "bench: --to paper: tensorboard or wandb\n"
+    assert bench("mirror", "--to", "paper").err == "bench: --to paper: choose tensorboard or wandb\n"
     monkeypatch.setitem(sys.modules, "wandb", None)
     said = bench("mirror", "--to", "wandb")
     assert said.code == 2

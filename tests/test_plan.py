@@ -17,10 +17,10 @@ from algos.settings import SettingError
 from envs.task import DEFAULT
 from suite import plan as plans
 from suite.config import parse_seeds, resolve
-from suite.experiment import PROFILES
 from suite.papers import printed
 from suite.plan import Departure, Entry
 from suite.planned import planned
+from suite.profiles import PROFILES
 from suite.record import METRICS, read_run
 
 FIGURES = {

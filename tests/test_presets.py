@@ -18,8 +18,9 @@ from algos.core import LearnerConfig, Objective
 from algos.settings import Preset, SettingError, describe
 from envs.tasks import TASKS
 from suite.config import check_options, resolve, setting_owners
-from suite.experiment import PROFILES, Experiment, Protocol
+from suite.experiment import Experiment, Protocol
 from suite.presets import PAPER, departures
+from suite.profiles import PROFILES
 from suite.record import read_run
 
 TASK = "door-binary"

@@ -25,6 +25,7 @@ from algos.settings import (
     SettingError,
     Settings,
     allowed,
+    parse,
     setting,
 )  # fmt: skip
 from suite.experiment import Protocol
@@ -83,10 +84,10 @@ def test_every_number_has_a_range_whose_borders_hold(module: str, name: str, wit
             inside = end - math.copysign(1, outward) if whole else math.nextafter(end, -outward)
             outside = end + math.copysign(1, outward) if whole else math.nextafter(end, outward)
             assert not said(module, name, inside)
-            words = f"must be {allowed(config)[name]}"
+            words = f"must be {allowed(config)[name].removesuffix(', up to inf')}"
             note = f"; {within.note}" if within.note else ""
             assert said(module, name, outside) == words + note
-    assert said(module, name, math.nan).startswith(f"must be {allowed(config)[name]}")
+    assert said(module, name, math.nan).startswith(f"must be {allowed(config)[name].replace(', up to inf', '')}")
 
 
 def test_what_is_no_number_has_no_range() -> None:
@@ -201,6 +202,7 @@ class Own(Settings):
     cap: float = setting(1.0, "a cap", within=Interval(0, math.inf, "(]", "size=1 is none"))
     switch: bool = setting(True, "a switch")
     choice: Literal["one", "two"] = setting("one", "a choice")
+    parts: tuple[str, ...] = setting((), "some parts")
 
 
 @pytest.mark.parametrize(
@@ -213,13 +215,21 @@ class Own(Settings):
         ({"weight": math.inf}, "weight=inf: must be auto or at least 0, and finite"),
         ({"aim": math.nan}, "aim=nan: must be a number or none, and finite"),
         ({"widths": (4, 0)}, "widths=(4, 0): must be at least 1 in every entry"),
-        ({"cap": 0.0}, "cap=0.0: must be above 0, up to inf; size=1 is none"),
+        ({"cap": 0.0}, "cap=0.0: must be above 0; size=1 is none"),
     ],
 )
 def test_a_number_out_of_range_is_answered_with_the_range(values: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError) as caught:
         Own(**values)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("share", "a finite number or none"), ("cap", "a number or inf"), ("size", "a whole number")]
+)
+def test_what_is_no_number_is_answered_with_whether_it_may_be_infinite(name: str, expected: str) -> None:
+    with pytest.raises(SettingError, match=f"--set {name}=nan: expected {expected}$"):
+        parse(Own, name, "nan")
 
 
 def test_words_and_none_are_let_through_beside_a_range() -> None:
@@ -230,5 +240,5 @@ def test_what_every_setting_may_be_in_words() -> None:
     assert allowed(Own) == {
         "size": "at least 1", "share": "in [0, 1] or none", "weight": "auto or at least 0", "aim": "a number or none",
         "widths": "at least 1 in every entry", "cap": "above 0, up to inf", "switch": "true | false",
-        "choice": "one | two",
+        "choice": "one | two", "parts": "a comma-separated list of words",
     }  # fmt: skip

@@ -44,12 +44,68 @@ def test_a_damaged_run_is_set_apart_and_the_others_are_read(tmp_path: Path, vict
     assert victim in one.reason
 
 
+@pytest.mark.parametrize(("damaged", "named", "count"), [(1, 1, "1 of 2"), (5, 3, "5 of 6")])
+def test_the_terminal_is_told_what_a_report_leaves_out(
+    tmp_path: Path, bench: Bench, damaged: int, named: int, count: str
+) -> None:
+    for root in ("old", "new"):
+        write(tmp_path / root, "pen", "awac", {0: PLAIN[0]})
+    for number in range(damaged):
+        (write(tmp_path / "old", "pen", "sac", PLAIN, name=f"n{number}") / "status.json").unlink()
+    for words in (["old"], ["--compare", "old", "new"]):
+        said = bench("report", *words)
+        lines = said.err.splitlines()
+        assert (said.code, said.out) == (0, f"{tmp_path / 'report/index.html'}\n")
+        assert [line.startswith("left out: old/pen/sac/n") for line in lines] == [True] * named + [False]
+        assert "status.json is missing" in lines[0]
+        assert lines[-1] == f"{count} run folders left out{'; the page names all' if damaged > named else ''}"
+
+
 def test_scores_that_are_no_numbers_set_a_run_apart(tmp_path: Path) -> None:
     write(tmp_path, "pen", "awac", PLAIN)
     path = write(tmp_path, "pen", "sac", PLAIN) / "metrics.csv"
     path.write_text(path.read_text().replace("success,0.8\n", "success,nan\n"))
     (one,) = collect([tmp_path]).quarantined
     assert "phase 'online' or value 'nan' cannot be" in one.reason
+
+
+def cut_after(text: str, step: int, seed: int | None = None) -> str:
+    """metrics.csv without what came after a step; of one seed alone, where one is given."""
+    head, *rows = text.splitlines(keepends=True)
+    cells = [row.split(",") for row in rows]
+    return head + "".join(
+        row for row, c in zip(rows, cells, strict=True) if int(c[2]) <= step or (seed is not None and int(c[0]) != seed)
+    )
+
+
+@pytest.mark.parametrize(
+    ("cut", "lost"),
+    [
+        (lambda text: cut_after(text, 200), "'success' of seed 0"),
+        (lambda text: cut_after(text, 0), "'success' of seed 0"),
+        (lambda text: cut_after(text, 200, seed=2), "'success' of seed 2"),
+        (lambda text: text.replace("0,online,300,400,return,-40\n", ""), "'return' of seed 0"),
+    ],
+)
+def test_a_finished_run_without_its_last_evaluation_is_set_apart(tmp_path: Path, cut, lost: str) -> None:  # type: ignore[no-untyped-def]
+    write(tmp_path, "pen", "bc", {s: v[:2] for s, v in PLAIN.items()}, offline_only=True)  # which ends at step 0
+    path = write(tmp_path, "pen", "awac", PLAIN) / "metrics.csv"
+    whole = path.read_text()
+    path.write_text(cut(whole))
+    assert path.read_text() != whole
+    (one,) = (found := collect([tmp_path])).quarantined
+    assert f"marked finished at step 300, but metrics.csv ends before the {lost} there" in one.reason
+    assert [cell.label for cell in found.cells] == ["bc"]
+
+
+def test_a_diverged_seed_and_a_run_that_goes_on_owe_no_last_evaluation(tmp_path: Path) -> None:
+    folder = write(tmp_path, "pen", "awac", PLAIN, diverged={1: 200})
+    path = folder / "metrics.csv"
+    path.write_text(cut_after(path.read_text(), 200, seed=1))
+    write(tmp_path, "pen", "sac", {s: v[:3] for s, v in PLAIN.items()}, state="stopped")
+    found = collect([tmp_path])
+    assert not found.quarantined
+    assert [cell.seeds for cell in found.cells] == [(0, 1, 2), (0, 1, 2)]
 
 
 @pytest.mark.parametrize(
@@ -63,6 +119,8 @@ def test_scores_that_are_no_numbers_set_a_run_apart(tmp_path: Path) -> None:
         lambda text: text.replace("\n0,", "\n0.5,", 1),
         lambda text: text.replace("seed,phase", "phase,seed", 1),
         lambda text: text[:-3] + "x\n",
+        lambda text: text[:-2],  # 0.5 is read as 0
+        lambda text: text[:-1],
         lambda text: "",
     ],
 )

@@ -92,7 +92,7 @@ def test_a_figure_is_saved_three_times_with_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         table = {x: {k: Interval(0.5, 0.4, 0.6) for k in stats.AGGREGATES} for x in ("awac", "sac")}
-        look.save(plots.aggregate_bars(table, look.styles(list(table))), tmp_path / name, "figure")
+        look.save(plots.aggregate_bars(table, "success", look.styles(list(table))), tmp_path / name, "figure")
     for kind, start in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
         one, other = ((tmp_path / name / f"figure.{kind}").read_bytes() for name in ("a", "b"))
         assert one == other
@@ -207,6 +207,36 @@ def test_long_pairs_of_names_are_shortened_not_cut():
     assert diagnostics.Panel("mmd", "mmd_floor").title == "mmd —   mmd_floor ···"
 
 
+def halves(labels):
+    return {x: dict.fromkeys(stats.AGGREGATES, Interval(0.5, 0.4, 0.6)) for x in labels}
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [("success", "final success; 1 is solved"), ("normalized_score", "final normalized score / 100; 1 is solved")],
+)
+def test_aggregates_say_on_which_scale_they_are(metric, words):
+    assert plots.aggregate_bars(halves(["awac"]), metric, look.styles(["awac"])).get_supxlabel() == words
+
+
+@pytest.mark.parametrize(
+    ("steps", "names"),
+    [
+        ([-100, 0, 100], ["offline\nupdates", "environment steps"]),
+        ([-100, 0], ["offline\nupdates"]),
+        ([0, 100], ["environment steps"]),
+    ],
+)
+def test_the_sides_of_the_switch_are_named_below_the_ticks(steps, names):
+    figure = curves.curve_panels([line("awac", steps)], ["pen"], "success", look.styles(["awac"]))
+    figure.canvas.draw()
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.texts] == names
+    ticks = min(tick.get_window_extent().y0 for tick in ax.get_xticklabels())
+    legend = figure.legends[0].get_window_extent().y1
+    assert all(legend < text.get_window_extent().y0 < text.get_window_extent().y1 < ticks for text in ax.texts)
+
+
 @pytest.mark.parametrize("count", [1, 3, 10, 20])
 def test_nothing_is_drawn_outside_of_a_figure(count):
     labels = [f"a long name of method {i}" for i in range(count)]
@@ -215,7 +245,7 @@ def test_nothing_is_drawn_outside_of_a_figure(count):
     pairs = {pair: Interval(0.5, 0.4, 0.6) for pair in itertools.combinations(labels, 2)}
     drawn = [
         plots.heat_map({x: dict(zip(tasks, scores[x][0], strict=True)) for x in labels}, tasks, "success"),
-        plots.aggregate_bars({x: dict.fromkeys(stats.AGGREGATES, Interval(0.5, 0.4, 0.6)) for x in labels}, styles),
+        plots.aggregate_bars(halves(labels), "normalized_score", styles),
         plots.profiles(Common(tuple(labels), tuple(tasks), 3, scores, ()), "success", styles, 0),
         plots.improvement_matrix(pairs, labels),
         curves.curve_panels([line(x, [-100, 0, 100]) for x in labels], ["pen"], "success", styles),

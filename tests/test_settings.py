@@ -71,7 +71,7 @@ BAD = [
     ("choice", "max", "softmax | exp"), ("choice", "Exp", "softmax | exp"),
     ("maybe", "nothing", "a number or none"),
     ("auto", "automatic", "auto or a number"),
-    ("widths", "64,wide", "a comma-separated list of a whole number"),
+    ("widths", "64,wide", "a comma-separated list of whole numbers"),
 ]  # fmt: skip
 
 

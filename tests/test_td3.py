@@ -103,7 +103,7 @@ def test_exploration_noise_is_added_to_collected_actions_and_nowhere_else() -> N
         ({"policy_every": 0}, "policy_every=0: must be at least 1"),
         ({"target_noise": -0.1}, "target_noise=-0.1: must be at least 0"),
         ({"exploration_noise": -0.1}, "exploration_noise=-0.1: must be at least 0"),
-        ({"target_noise_clip": 0.0}, "target_noise_clip=0.0: must be above 0, up to inf; target_noise=0 is no noise"),
+        ({"target_noise_clip": 0.0}, "target_noise_clip=0.0: must be above 0; target_noise=0 is no noise"),
     ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:

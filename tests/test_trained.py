@@ -172,6 +172,39 @@ def test_another_rule_of_success_is_refused(kept: Path, tmp_path: Path) -> None:
         find([folder])
 
 
+@pytest.mark.parametrize(
+    ("victim", "why"),
+    [("status.json", "is not readable as JSON"), ("policy/seed-0.npz", "not a policy file of this suite")],
+)
+def test_a_broken_run_is_named_and_the_others_go_on(
+    bench: Bench, kept: Path, tmp_path: Path, victim: str, why: str
+) -> None:
+    shutil.copytree(kept, tmp_path / "runs")
+    (path,) = (tmp_path / "runs").glob(f"**/awac/*/{victim}")
+    path.write_text("{")
+    said = bench("eval", "runs", "--episodes", "1", "--workers", "0", "--json")
+    assert (said.code, [row["algo"] for row in json.loads(said.out)]) == (1, ["bcq", "bcq"])
+    assert said.err.count("left out: ") == 1
+    assert why in said.err
+    said = bench("export", "runs", "--to", "torch", "--json")
+    assert (said.code, len(json.loads(said.out)), said.err.count("left out: ")) == (1, 2, 1)
+    for command in ("eval", "export"):
+        said = bench(command, str(path.parent if victim == "status.json" else path.parent.parent))
+        assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+        assert why in said.err
+    with pytest.raises(RecordError, match=why):
+        find([tmp_path / "runs"])
+
+
+def test_a_run_on_a_task_that_is_not_here_is_left_out(kept: Path, tmp_path: Path) -> None:
+    shutil.copytree(kept, tmp_path / "runs")
+    (facts,) = (tmp_path / "runs").glob("**/awac/*/run.json")
+    facts.write_text(facts.read_text().replace(f'"task": "{TASK.id}"', '"task": "elsewhere-v0"'))
+    said: list[Exception] = []
+    assert [one.algo for one in find([tmp_path / "runs"], left_out=said.append)] == ["bcq"]
+    assert "unknown task 'elsewhere-v0'" in str(said[0])
+
+
 # bench eval
 
 

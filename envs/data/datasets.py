@@ -228,7 +228,7 @@ def _fetch(task: Task, dataset_id: str) -> None:
 
 def _hint(task: Task, name: str) -> str:
     local = [d.id for d in local_datasets() if not d.broken]
-    known = [*task.recipes, *task.remote, *task.remote.values(), *local]
+    known = [*task.datasets, *task.remote.values(), *local]
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,14 @@ FILTERED = ("task", "algorithm", "highest", "next", "x", "y")  # columns by whic
 
 def build(
     roots: Sequence[Path], out: Path, inputs: Sequence[Path], headline: str | None, seed: int, suite: Suite | None,
-    window: int | None, threshold: float | None,
+    window: int | None, threshold: float | None, say: Callable[[str], object],
 ) -> Path:  # fmt: skip
     """See `reports.build`."""
     out = out.resolve()
     refuse_foreign(out)
     found = collect(roots, inputs) if suite is None else collect(roots, inputs, suite.pick)
+    for line in found.left_out():
+        say(line)
     metric = analysis.headline(found.cells, headline or (suite.metric if suite else None))
     phases = analysis.online(found.cells, metric, seed, window, threshold)  # refuses what it cannot use, so it is first
     with swapped_into(out) as folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from reports.collect import collect
@@ -18,11 +19,13 @@ from suite.record import METRICS
 __all__ = ["build"]
 
 
-def build(before: Path, after: Path, out: Path, headline: str | None, seed: int) -> Path:
+def build(before: Path, after: Path, out: Path, headline: str | None, seed: int, say: Callable[[str], object]) -> Path:
     """See `reports.build_comparison`."""
     out = out.resolve()
     refuse_foreign(out)
     sets = [collect([root]) for root in (before, after)]
+    for line in (line for one in sets for line in one.left_out()):
+        say(line)
     metric = analysis.headline([cell for one in sets for cell in one.cells], headline)
     found = compare(sets[0].cells, sets[1].cells, metric, seed)
     unread = [f"{one.where}: {one.reason}" for collection in sets for one in collection.quarantined]

@@ -171,7 +171,7 @@ def _over_tasks(report: Report, styles: dict[str, Style]) -> dict[str, Any]:
         "figures": [
             report.figure(
                 "aggregates", "Aggregates over tasks; bar: interval, line: estimate",
-                says.format("Aggregates, as in the table,"), plots.aggregate_bars(by_label, styles),
+                says.format("Aggregates, as in the table,"), plots.aggregate_bars(by_label, metric, styles),
             ),
             report.figure(
                 "profile", "Performance profile: higher is better at every threshold",

@@ -22,6 +22,7 @@ __all__ = ["SwitchAxis", "curve_panels"]
 OFFLINE_WIDTH = 0.28  # of the online part: updates and environment steps are different units
 CROWD = 12  # entries beyond which single seeds are no longer drawn: nobody could follow them
 UNFINISHED: dict[str, Any] = {"marker": "o", "markersize": 7, "markerfacecolor": "white", "markeredgewidth": 1.8}
+UNDER_TICKS = -19  # points from the axis
 OFFLINE = "0.955"  # the grey behind the offline phase
 
 
@@ -59,12 +60,15 @@ class SwitchAxis:
         ax.set_xlim(left, self.end + 0.02)
 
     def name_sides(self, ax: Any) -> None:
-        """Write above the panel what each side of the switch counts."""
-        above = {"va": "bottom", "fontsize": 8, "color": "0.35", "transform": ax.get_xaxis_transform()}
+        """Write below the ticks what each side of the switch counts."""
+        below: dict[str, Any] = {
+            "xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "va": "top", "fontsize": 8,
+            "color": "0.25", "annotation_clip": False,
+        }  # fmt: skip
         if self.offline > 0:
-            ax.text(-0.02, 1.01, "offline\nupdates", ha="right", **above)
+            ax.annotate("offline\nupdates", (-OFFLINE_WIDTH / 2, 0), (0, UNDER_TICKS), ha="center", **below)
         if self.online > 0:
-            ax.text(0.02, 1.01, "environment\nsteps", ha="left", **above)
+            ax.annotate("environment steps", (0.5, 0), (0, UNDER_TICKS), ha="center", **below)
 
 
 def curve_panels(
@@ -78,10 +82,10 @@ def curve_panels(
     with mpl.rc_context(RC):
         width, height = (6.4, 3.9) if large else (3.9, 2.9)
         handles, names = _legend(lines, look)
-        figure, axes = grid_of_panels(len(tasks), columns, width, height, names)
+        figure, axes = grid_of_panels(len(tasks), columns, width, height, names, above=0.35, under=0.65)
         for ax, task in zip(axes, tasks, strict=True):
             _curve_panel(ax, [line for line in lines if line.task == task], metric, look, large)
-            put_title(ax, task, width - 0.9, pad=27, fontweight="bold")
+            put_title(ax, task, width - 0.9, fontweight="bold")
         place_legend(figure, handles, names)
     return figure
 

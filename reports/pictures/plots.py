@@ -29,19 +29,21 @@ __all__ = [
 THIN = 1e-9  # widths below are rounding
 
 
-def aggregate_bars(table: Mapping[str, Mapping[str, Interval]], look: Mapping[str, Style]) -> Figure:
+def aggregate_bars(table: Mapping[str, Mapping[str, Interval]], metric: str, look: Mapping[str, Style]) -> Figure:
     """The four aggregates over tasks with their intervals, one panel each, one row per entry, best IQM on top."""
+    scale = "" if SCALES[metric] == 1.0 else f" / {SCALES[metric]:g}"
     labels = sorted(table, key=lambda label: (table[label]["IQM"].point, label))
     with mpl.rc_context(RC):
         left = 0.3 + 0.085 * max(map(len, labels))
-        figure = Figure(figsize=(left + 4 * 2.3, 0.9 + 0.34 * len(labels)))
+        figure = Figure(figsize=(left + 4 * 2.3, 1.15 + 0.34 * len(labels)))
         FigureCanvasAgg(figure)
         axes = figure.subplots(1, len(stats.AGGREGATES), sharey=True)
         for ax, name in zip(axes, stats.AGGREGATES, strict=True):
             _bars(ax, labels, [table[label][name] for label in labels], [look[label].color for label in labels])
             ax.set_title(name + (" (less is better)" if name == "optimality gap" else ""), fontsize=10)
         axes[0].set_yticks(range(len(labels)), labels)
-        _fit(figure, left)
+        figure.supxlabel(f"final {title_of(metric)}{scale}; 1 is solved", fontsize=9)
+        _fit(figure, left, under=0.65)
     return figure
 
 
@@ -90,10 +92,10 @@ def _bars(ax: Any, names: Sequence[str], values: Sequence[Interval], colors: Seq
     ax.grid(axis="x", alpha=0.25, linewidth=0.6)
 
 
-def _fit(figure: Figure, left: float) -> None:
+def _fit(figure: Figure, left: float, under: float = 0.4) -> None:
     width, height = figure.get_size_inches()
     figure.subplots_adjust(
-        left=left / width, right=1 - 0.2 / width, bottom=0.4 / height, top=1 - 0.4 / height, wspace=0.15
+        left=left / width, right=1 - 0.2 / width, bottom=under / height, top=1 - 0.4 / height, wspace=0.15
     )
 
 

@@ -106,13 +106,14 @@ def report(
 ) -> None:
     """Draw curves, tables and one page from run folders."""
     from reports import build, build_comparison
+    from suite.lines import say
 
     if profile is not None and suite is None:
         _fail("--profile says at which sizes a --suite was run: name one, or leave it out")
     if compare is not None:
         if runs or suite or input_ or dip_window is not None or threshold is not None:
             _fail("--compare takes two folders of runs, --metric and --out, nothing else")
-        typer.echo(build_comparison(*compare, out, metric))
+        typer.echo(build_comparison(*compare, out, metric, say=say))
         return
     chosen = None
     if suite is not None:
@@ -120,7 +121,7 @@ def report(
 
         chosen = suite_of(suite, profile or "quick")
     roots = runs or [Path("runs")]
-    typer.echo(build(roots, out, input_, metric, suite=chosen, window=dip_window, threshold=threshold))
+    typer.echo(build(roots, out, input_, metric, suite=chosen, window=dip_window, threshold=threshold, say=say))
 
 
 @app.command()
@@ -142,13 +143,13 @@ def mirror(
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="algos, envs, datasets, presets, profiles, runs or suites.")],
+    what: Annotated[str, typer.Argument(help="algos, envs, datasets, presets, profiles, runs or suites.")] = "",
     out: Out = Path("runs"), as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """List what there is."""
-    from suite.commands import runs
+    from suite.commands.listing import listing
 
-    print_rows(runs.listing(what, out), as_json)
+    print_rows(listing(what, out), as_json)
 
 
 @app.command()

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from algos.settings import SettingError
+
 __all__ = [
     "Algo", "AsJson", "DatasetName", "Device", "DryRun", "Env", "Jobs", "KeepPolicies", "Name", "Out", "Preset",
     "Profile", "Seeds", "Set", "Slurm", "Threads", "Workers", "print_rows",
 ]  # fmt: skip
+
+
+def _at_least(least: int) -> Callable[[typer.CallbackParam, int | None], int | None]:
+    """A check whose refusal is one line, as others are; that of typer's `min` comes with the command's usage."""
+
+    def check(option: typer.CallbackParam, value: int | None) -> int | None:
+        if value is not None and value < least:
+            raise SettingError(f"--{option.name} {value}: give {least} or more")
+        return value
+
+    return check
+
 
 Algo = Annotated[str, typer.Option(help="Algorithms, e.g. awac or awac,sac,bc; `bench list algos` names them.")]
 Env = Annotated[str, typer.Option(help="Tasks, e.g. relocate-binary or pen-binary,door-binary.")]
@@ -33,9 +48,20 @@ DatasetName = Annotated[
     str | None, typer.Option(help="A Minari dataset, d4rl/NAME, or human, cloned, expert; default: the task's own.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads of torch; default: all cores, shared by the jobs.")]
-Workers = Annotated[int | None, typer.Option(min=0, help="Environment processes; default: one per core. 0: none.")]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Cells trained side by side; default: 1, on a cluster all.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        callback=_at_least(1), help="Threads of torch; default: OMP_NUM_THREADS, or all cores, shared by the jobs."
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(callback=_at_least(0), help="Environment processes; default: one per core. 0: none."),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(callback=_at_least(1), help="Cells trained side by side; default: 1, on a cluster all."),
+]
 Slurm = Annotated[
     list[str],
     typer.Option(help="Submit to SLURM with this option of sbatch: time=8:00:00, partition=gpu, ... Repeatable."),

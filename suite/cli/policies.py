@@ -36,7 +36,9 @@ def eval_(
     """Score the policies of finished runs once more, in states that chose nothing, with intervals."""
     from suite.commands import policies
 
-    print_rows(policies.evaluate(runs or RUNS, episodes, seeds, at, sample, own_states, out, workers), as_json)
+    rows, code = policies.evaluate(runs or RUNS, episodes, seeds, at, sample, own_states, out, workers)
+    print_rows(rows, as_json)
+    raise typer.Exit(code)
 
 
 @policies_app.command()
@@ -50,7 +52,9 @@ def video(
     """Film policies side by side on the same initial states; needs no display."""
     from suite.commands import policies
 
-    typer.echo(policies.video(runs or RUNS, episodes, seeds, at, out))
+    code = policies.video(runs or RUNS, episodes, seeds, at, out)
+    typer.echo(out)
+    raise typer.Exit(code)
 
 
 @policies_app.command()

@@ -26,9 +26,9 @@ Only = Annotated[
 @suite_app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the suites, each with its place in the papers."""
-    from suite.commands import plans
+    from suite.commands.listing import suites
 
-    print_rows(plans.listing(), as_json)
+    print_rows(suites(), as_json)
 
 
 @suite_app.command()

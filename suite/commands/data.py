@@ -91,7 +91,7 @@ def verify(env: str, dataset: str | None, seed: int, episodes: str) -> Report:
 
 def _name(task: Task, dataset: str | None, seed: int) -> str:
     """The id of a dataset that is named, or of one that this suite builds and has built."""
-    if dataset is not None and dataset not in task.recipes:
+    if dataset is not None and dataset not in (DEFAULT, *task.recipes):
         return dataset
     name = recipes.built_id(task, seed, dataset or DEFAULT)
     if not datasets.exists(name):

@@ -23,15 +23,7 @@ from suite.planned import Planned, planned
 from suite.progress import duration
 from suite.record import read_status
 
-__all__ = ["listing", "run", "show_plan", "status"]
-
-
-def listing() -> list[dict[str, Any]]:
-    """Every suite that comes with the package."""
-    return [
-        {"suite": p.name, "place": p.place, "cells": len(p.entries), "seeds": p.seeds, "title": p.title}
-        for p in map(plans.load, plans.names())
-    ]
+__all__ = ["run", "show_plan", "status"]
 
 
 def show_plan(name: str) -> list[dict[str, Any]]:

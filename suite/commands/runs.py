@@ -5,33 +5,29 @@ from __future__ import annotations
 import datetime
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import algos
-from algos.settings import SettingError, allowed, describe, nearest
+from algos.settings import SettingError, allowed, describe
 from envs import tasks
-from envs.data import datasets
-from envs.outside import OutsideTaskError
+from envs.task import DEFAULT
 from suite.cell import run_cell, run_folder
-from suite.commands import plans
 from suite.config import check_options, own_overrides, parse_list, parse_seeds, resolve, setting_owners
 from suite.estimate import estimate
-from suite.experiment import PROFILES, Experiment
+from suite.experiment import Experiment
 from suite.hardware import Hardware, device_name, versions
 from suite.launch import slurm
 from suite.launch.side_by_side import check_means, run_side_by_side
 from suite.lines import say, show
 from suite.mirror import mirror as pass_on
 from suite.outputs import check_writable
-from suite.presets import PAPER, departures
 from suite.protocol import Diverged
-from suite.record import Row, find_runs, read_run, read_status, write_json
+from suite.record import find_runs, read_status, write_json
 from suite.speed import measure
 from suite.stop import Stopped
 
-__all__ = ["explain", "listing", "mirror", "run", "speed"]
+__all__ = ["explain", "mirror", "run", "speed"]
 
 
 def run(
@@ -40,6 +36,7 @@ def run(
     keep_policies: bool = False, slurm_options: Sequence[str] = (),
 ) -> int:  # fmt: skip
     """Resolve every cell first, so that a bad name trains nothing; then run them. Returns the exit code."""
+    dataset = None if dataset == DEFAULT else dataset  # said or left out, it is the same run
     experiments = [
         resolve(a, e, parse_seeds(seeds), profile, overrides, name, dataset, preset)
         for e in dict.fromkeys(tasks.get(t).id for t in parse_list(env)) for a in parse_list(algo)
@@ -149,96 +146,3 @@ def explain(algo: str, env: str, profile: str, preset: str, overrides: Sequence[
         {"setting": n, "value": s["value"], "allowed": values[n], "meaning": meanings[n], "source": s["source"]}
         for n, s in experiment.settings.items()
     ]
-
-
-def listing(what: str, out: Path) -> list[dict[str, Any]]:
-    """Rows of `bench list`."""
-    lists: dict[str, Callable[[], list[dict[str, Any]]]] = {
-        "algos": _algos,
-        "envs": _envs,
-        "datasets": _datasets,
-        "presets": _presets,
-        "profiles": _profiles,
-        "runs": lambda: _runs(out),
-        "suites": plans.listing,
-    }
-    if what not in lists:
-        raise SettingError(f"cannot list {what!r}; {nearest(what, lists)}")
-    return lists[what]()
-
-
-def _algos() -> list[dict[str, Any]]:
-    return [
-        {"algo": n, "actions": algos.load(n).default_needs.actions, "summary": e.summary, "module": e.module}
-        for n, e in algos.names().items()
-    ]
-
-
-def _envs() -> list[dict[str, Any]]:
-    return [_env(task_id) for task_id in tasks.ids()]
-
-
-def _env(task_id: str) -> dict[str, Any]:
-    try:
-        t = tasks.get(task_id)
-    except OutsideTaskError as error:  # one broken package must not hide the others' tasks
-        facts = dict.fromkeys(("observation", "action", "actions", "horizon", "success", "data"), "-")
-        return {"env": task_id, **facts, "summary": str(error)}
-    return {
-        "env": t.id, "observation": t.obs_dim, "action": t.action_dim,
-        "actions": "choices" if t.discrete else "continuous", "horizon": t.horizon,
-        "success": t.success_rule or "-", "data": ", ".join(t.datasets) or "-", "summary": t.summary,
-    }  # fmt: skip
-
-
-def _datasets() -> list[dict[str, Any]]:
-    return [
-        {
-            "dataset": d.id, "env": d.env, "episodes": d.episodes, "steps": d.steps,
-            "MB": round(d.size / 1e6, 1), "state": d.broken or "ok",
-        }
-        for d in datasets.local_datasets()
-    ]  # fmt: skip
-
-
-def _profiles() -> list[dict[str, Any]]:
-    return [
-        {
-            "profile": name,
-            "departs from the paper's sizes by": ", ".join(f"{k}={v}" for k, v in values.items()) or "nothing",
-        }
-        for name, values in PROFILES.items()
-    ]
-
-
-def _presets() -> list[dict[str, Any]]:
-    rows = []
-    for algo, entry in algos.names().items():
-        objective = algos.load(algo)
-        for name, preset in objective.presets.items():
-            moved = departures(entry, setting_owners(objective), preset)
-            rows.append({
-                "algo": algo, "preset": name, "moves": len(moved), "source": preset.source,
-                "settings": ", ".join(f"{k}={v}" for k, v in moved.items()),
-            })  # fmt: skip
-    return rows
-
-
-def _runs(out: Path) -> list[dict[str, Any]]:
-    rows = []
-    for path in find_runs(out):
-        r = read_run(path)
-        rows.append({
-            "task": r.task, "algo": r.algo, "seeds": len(r.seeds), "profile": r.run.get("profile", "-"),
-            "preset": r.run.get("preset", PAPER),
-            "state": r.status.get("state", "-"), "step": r.status.get("env_step", "-"),
-            **{name: _newest(r.rows, name) for name in ("success", "return")}, "folder": str(path),
-        })  # fmt: skip
-    return rows
-
-
-def _newest(rows: Sequence[Row], metric: str) -> str:
-    """Mean over the seeds of the metric's newest evaluation, to which those that have diverged add no row."""
-    own = [row for row in rows if row.metric == metric]
-    values = [row.value for row in own if (row.update, row.env_step) == (own[-1].update, own[-1].env_step)]
-    return f"{sum(values) / len(values):.2f}" if values else "-"

@@ -62,9 +62,10 @@ def run_side_by_side(
     side_by_side = min(jobs or 1, len(experiments))
     share = max(1, default_workers() // side_by_side)  # of this machine's cores
     failed = _build_datasets(experiments, hardware, side_by_side, hardware.worker_count(share))
-    threads = hardware.threads or (slurm.cores(cluster) if cluster else share)
+    cores = hardware.threads or (slurm.cores(cluster) if cluster else share)
+    threads = cores if cluster else hardware.thread_count(share)  # OMP_NUM_THREADS is of this machine
     means = ["--out", str(out), "--device", hardware.device, "--threads", str(threads)]
-    means += ["--workers", str(hardware.worker_count(threads))]
+    means += ["--workers", str(hardware.worker_count(cores))]
     means += ["--keep-policies"] if keep_policies else []
     cells: list[Cell] = []
     codes: dict[str, int | None] = {}

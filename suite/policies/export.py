@@ -46,7 +46,7 @@ class Deployed(nn.Module):
 def check_kind(kind: str) -> None:
     """Raises `SettingError` for a format that is none, or whose packages are not installed."""
     if kind not in KINDS:
-        raise SettingError(f"--to {kind}: {' or '.join(KINDS)}")
+        raise SettingError(f"--to {kind}: choose {' or '.join(KINDS)}")
     if kind == "onnx":
         try:
             import onnx  # noqa: F401

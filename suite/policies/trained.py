@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from algos.actors import load_actor
 from algos.policy_file import read_policy
 from algos.settings import SettingError, nearest
 from envs import tasks
+from envs.outside import OutsideTaskError
 from envs.task import Task
 from suite.config import parse_list
 from suite.evaluate import Act
@@ -53,25 +54,36 @@ class Trained:
 
 
 def find(
-    places: Sequence[Path], at: str = FINAL, seeds: Sequence[int] | None = None, first_only: bool = False
-) -> list[Trained]:
+    places: Sequence[Path], at: str = FINAL, seeds: Sequence[int] | None = None, first_only: bool = False,
+    left_out: Callable[[Exception], object] | None = None,
+) -> list[Trained]:  # fmt: skip
     """The policies of every run below `places`, and of policy files among them; `at` are steps, "final" or "all".
 
     They are those of `seeds`, None: of all that a run has; or with `first_only`, of the first of them.
 
-    What has none to show is said on stderr: unfinished runs, seeds that diverged. Raises `RecordError` when nothing
-    is left, `SettingError` when a file holds no policy, or something of it is to be chosen.
+    What has none to show is said on stderr: unfinished runs, seeds that diverged. Why a run folder cannot be read is
+    handed to `left_out` (None: raised). Raises `RecordError` when nothing is left, `SettingError` when a file holds no
+    policy, or something of it is to be chosen.
     """
     found: list[Trained] = []
+    broken: list[Exception] = []
     for place in places:
         if place.suffix == ".npz":
             _check_whole(place, at, seeds)
             found.append(_file(place))
             continue
         for folder in find_runs(place):
-            found += _of_run(read_facts(folder), at, seeds, first_only)
+            try:
+                found += _of_run(read_facts(folder), at, seeds, first_only)
+            except (RecordError, tasks.UnknownTaskError, OutsideTaskError) as error:
+                broken.append(error)
+    if broken and (left_out is None or not found):
+        raise broken[0]
     if not found:
         raise RecordError(f"{', '.join(map(str, places))}: no policies; a run leaves them when it has finished")
+    if left_out is not None:
+        for why in broken:
+            left_out(why)
     return found
 
 
@@ -110,10 +122,17 @@ def _of_run(run: Run, at: str, wanted: Sequence[int] | None, first_only: bool) -
         if first_only:
             here = dict(list(here.items())[:1])
         if here:
-            actor, _ = load_actor([*here.values()])
-            metas = tuple(read_policy(path)[0] for path in here.values())
+            actor, metas = _loaded([*here.values()])
             out.append(Trained(run.path, run.algo, task, moment, tuple(here), tuple(here.values()), actor, metas, run))
     return out
+
+
+def _loaded(files: Sequence[Path]) -> tuple[nn.Module, tuple[dict[str, Any], ...]]:
+    """Policies of a run and each one's meta; one that cannot be read is damage of the run, not of what was asked."""
+    try:
+        return load_actor(files)[0], tuple(read_policy(path)[0] for path in files)
+    except SettingError as error:
+        raise RecordError(str(error)) from error
 
 
 def _moments(run: Run, at: str) -> list[tuple[str, Path]]:
