@@ -207,7 +207,8 @@ def _replay_error(experiment: Experiment, device: torch.device) -> float:
     for learner in (replayed, eager):
         learner.run(_COMPARED)
     pairs = zip(replayed.nets.parameters(), eager.nets.parameters(), strict=True)
-    return max(float(torch.dist(a, b) / b.norm().clamp_min(1e-3)) for a, b in pairs)
+    with torch.no_grad():
+        return max(float(torch.dist(a, b) / b.norm().clamp_min(1e-3)) for a, b in pairs)
 
 
 @dataclass(frozen=True)

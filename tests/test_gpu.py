@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 import tiny
 import torch
+import toy_run
 
 from algos.actor_critic import ActorCritic
 from algos.capture import WARMUP
 from algos.compiled import Compiled
 from algos.core import Objective, Phase
 from algos.hindsight import Hindsight
+from suite import speed
+from suite.hardware import Hardware
 
 pytestmark = [
     pytest.mark.gpu,
@@ -213,3 +216,10 @@ def test_a_graph_counts_its_updates_on_the_device() -> None:
         learner.run(40)
     assert replayed.rounds.captured
     assert replayed.read_metrics()["bc_coef"] == pytest.approx(eager.read_metrics()["bc_coef"])
+
+
+def test_bench_speed_says_how_far_replayed_updates_are_from_eager_ones() -> None:
+    with toy_run.registered():
+        row = speed.measure(toy_run.experiment("awac"), Hardware("cuda", 1, 0), rounds=1, seconds=0.01, capture=True)
+    assert row["captured"]
+    assert 0.0 <= row["replay_error"] < 1e-4
