@@ -39,11 +39,9 @@ LOCK = ".lock"  # held by the process that runs the folder
 COLUMNS = ("seed", "phase", "env_step", "update", "metric", "value")
 PHASES = ("offline", "online")
 # the results beside it are whole, and nothing else says that they are final
-STATUS_LOST = (
-    "the results beside it are untouched: bring it back from a copy, or write it anew, "
-    'as {"state": "finished", "env_step": LAST ONE IN metrics.csv} if policy/policy.json is there, '
-    'else as {"state": "stopped"}, and run the same command again'
-)
+STATUS_LOST = """the results beside it are untouched: bring it back from a copy, or write it anew, \
+as {"state": "finished", "env_step": LAST ONE IN metrics.csv} if policy/policy.json is there, \
+else as {"state": "stopped"}, and run the same command again"""
 
 METRICS: dict[str, str] = {
     # scores: evaluation with the policy's mode on fixed initial states
@@ -372,10 +370,8 @@ def _rows(lines: Iterable[str], path: Path, partial_end: bool) -> Iterator[Row]:
             return  # the run is being written, or was killed in the middle of this line
         yield _row(line.rstrip("\n").split(","), path, number)
     if not text[-1].endswith("\n"):  # what is left of a value may look like one
-        raise RecordError(
-            f"{path}, line {len(text)}: the file ends in the middle of it; bring it back from a copy, or delete "
-            f"{path.parent} to run it again"
-        )
+        mend = f"bring it back from a copy, or delete {path.parent} to run it again"
+        raise RecordError(f"{path}, line {len(text)}: the file ends within it; {mend}")
 
 
 def _row(fields: Sequence[str], path: Path, number: int) -> Row:
