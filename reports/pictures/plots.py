@@ -40,6 +40,7 @@ def aggregate_bars(table: Mapping[str, Mapping[str, Interval]], metric: str, loo
         axes = figure.subplots(1, len(stats.AGGREGATES), sharey=True)
         for ax, name in zip(axes, stats.AGGREGATES, strict=True):
             _bars(ax, labels, [table[label][name] for label in labels], [look[label].color for label in labels])
+            ax.xaxis.set_major_locator(MaxNLocator(3))  # panels are narrow, and small scores have long numbers
             ax.set_title(name + (" (less is better)" if name == "optimality gap" else ""), fontsize=10)
         axes[0].set_yticks(range(len(labels)), labels)
         figure.supxlabel(f"final {title_of(metric)}{scale}; 1 is solved", fontsize=9)
