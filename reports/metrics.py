@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from suite.record import COLUMNS, PHASES, SCORE_UNITS, RecordError, Row, read_run
+from suite.metrics import SCORE_UNITS
+from suite.record import COLUMNS, PHASES, RecordError, Row, read_run
 
 __all__ = ["SCORES", "Curve", "Metrics", "of_rows", "read_metrics"]
 

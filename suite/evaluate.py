@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from envs.stepping.vector import VectorEnv
 from envs.task import Task
-from suite.record import SCORE_UNITS
+from suite.metrics import SCORE_UNITS
 
 __all__ = ["EVAL_SEED", "FRESH_SEED", "Act", "Collected", "collect", "episode_scores", "evaluate"]
 

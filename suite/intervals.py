@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from suite.record import SCORE_UNITS
+from suite.metrics import SCORE_UNITS
 
 __all__ = ["digits", "of_mean", "of_share", "shown"]
 

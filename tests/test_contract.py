@@ -18,7 +18,7 @@ from algos import awac, core
 from algos.core import Batch, LearnerConfig, Metrics, Noise, Objective, Phase, Stage, Step
 from algos.optimisers import gradients_of
 from algos.settings import SettingError
-from suite.record import METRICS
+from suite.metrics import METRICS
 
 CASES = tiny.cases()
 # measured: 3e-10 after five updates at a step size of 3e-4, and 7e-4 with the leak planted below

@@ -21,7 +21,8 @@ from algos.core import Objective, Phase
 from algos.duals import Dual
 from algos.entropy import LogAlpha
 from suite.cell import run_folder
-from suite.record import METRICS, read_run
+from suite.metrics import METRICS
+from suite.record import read_run
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -17,11 +17,12 @@ from algos.settings import SettingError
 from envs.task import DEFAULT
 from suite import plan as plans
 from suite.config import parse_seeds, resolve
+from suite.metrics import METRICS
 from suite.papers import printed
 from suite.plan import Departure, Entry
 from suite.planned import planned
 from suite.profiles import PROFILES
-from suite.record import METRICS, read_run
+from suite.record import read_run
 
 FIGURES = {
     "awac-fig2-data-efficiency", "awac-fig2-bootstrap-error", "awac-fig2-policy-constraint",

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from suite.metrics import METRICS
 from suite.record import (
     COLUMNS,
     LOCK,
-    METRICS,
     RecordError,
     Row,
     RunWriter,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from reports.collect import Cell, Curve
 from reports.numbers import stats
 from reports.numbers.stats import Floats, Interval
-from suite.record import SCORE_UNITS
+from suite.metrics import SCORE_UNITS
 
 __all__ = ["SCALES", "Common", "Gap", "common", "efficiency", "finished_curves", "improvements", "usable"]
 

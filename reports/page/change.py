@@ -14,7 +14,7 @@ from reports.page.runs import shown_runs
 from reports.pictures import plots
 from reports.pictures.embed import shown
 from reports.tables import compare_tables
-from suite.record import METRICS
+from suite.metrics import METRICS
 
 __all__ = ["build"]
 

@@ -25,8 +25,8 @@ from reports.pictures.embed import Shown, shown
 from reports.pictures.look import Style
 from reports.tables import Table
 from reports.wanted import Suite
+from suite.metrics import METRICS
 from suite.papers import printed
-from suite.record import METRICS
 
 __all__ = ["Report", "content_of"]
 

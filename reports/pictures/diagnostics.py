@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from reports.collect import Cell, Curve
 from reports.pictures.curves import SwitchAxis
 from reports.pictures.look import RC, Style, grid_of_panels, place_legend, put_title
-from suite.record import METRICS
+from suite.metrics import METRICS
 
 __all__ = ["Panel", "diagnostics", "panels_of"]
 

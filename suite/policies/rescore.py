@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from envs.stepping.vector import VectorEnv
 from suite.evaluate import EVAL_SEED, FRESH_SEED, episode_scores
 from suite.intervals import digits, shown
+from suite.metrics import SCORE_UNITS
 from suite.outputs import replacing
 from suite.policies.trained import FINAL, Trained, act_of
 from suite.protocol import MOST_LANES
-from suite.record import COLUMNS, SCORE_UNITS, Row, read_run
+from suite.record import COLUMNS, Row, read_run
 
 __all__ = ["Rescored", "rescore", "table", "tidy"]
 
