@@ -143,7 +143,7 @@ def test_the_perturbation_maximises_the_first_critic() -> None:
     assert float(metrics["perturbation"].detach()) == pytest.approx(0.02)
     optimiser = torch.optim.Adam(nets.policy.parameters(), 0.05)
     for _ in range(50):
-        step = dataclasses.replace(step, dist=nets.policy(step.batch.obs))
+        step = dataclasses.replace(step)  # of the policy as it has become
         loss, metrics = bcq.actor_loss(CFG, nets, step)
         optimiser.zero_grad()
         loss.sum().backward()

@@ -148,7 +148,7 @@ def test_the_behaviour_model_learns_by_likelihood_and_from_nothing_else(mode: An
     nets, step = random_case(family)
     cfg = brac.Config(mode=mode)
     losses, metrics = brac.auxiliary_losses(cfg, nets, step)
-    clone = bc.actor_loss(bc.Config(), nets, dataclasses.replace(step, dist=nets.extra["behaviour"](step.batch.obs)))[0]
+    clone = bc.actor_loss(bc.Config(), nets, dataclasses.replace(step, policy=nets.extra["behaviour"]))[0]
     assert torch.equal(losses["behaviour"], clone)
     assert torch.equal(metrics["behaviour_log_prob"], -clone)
     assert tiny.gradient(losses["behaviour"], nets.extra["behaviour"]).any()

@@ -185,7 +185,7 @@ def test_small_divergences_of_the_deviation_survive_float32() -> None:
     old, new = policy(obs), policy(obs)
     new = dataclasses.replace(new, log_std=old.log_std + 7e-4)
     step = tiny.bandit_step(policy, nets, torch.zeros(8))
-    step = dataclasses.replace(step, dist=new)
+    step = dataclasses.replace(step, policy=lambda _: new)
     step.once("target", lambda: old)
     _, kl_std = mpo._divergences(nets, step)
     assert float(kl_std.detach()) == pytest.approx(4.9e-7, rel=2e-2)

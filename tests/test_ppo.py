@@ -64,7 +64,7 @@ def moved_away(cfg: ppo.Config, ratio: list[float], advantage: list[float]) -> t
         step, "passes", advantage=torch.tensor([advantage]).double(),
         old_log_prob=log_prob.detach() - torch.tensor([ratio]).double().log(),
     )  # fmt: skip
-    known = dataclasses.replace(step, dist=Known(log_prob))  # type: ignore[arg-type]
+    known = dataclasses.replace(step, policy=lambda _: Known(log_prob))  # type: ignore[arg-type, return-value]
     loss, metrics = ppo.actor_loss(cfg, nets, known)
     (gradient,) = torch.autograd.grad(loss.sum(), log_prob)
     return gradient[0], metrics["ratio_clipped"], step
