@@ -29,7 +29,7 @@ bench() { # NAME OPTIONS...: one measurement, one file
 }
 measure() {
   case "$1" in
-    tests) "$python" -m pytest -q -m gpu tests/test_gpu.py || status=1 ;;
+    tests) "$python" -m pytest -q -m gpu tests/algos/learner/test_gpu.py || status=1 ;;
     captured) bench captured --packs 1,3,5,10,20 ;;
     eager) bench eager --packs 1,5,10,20 --eager --rounds 3 ;;
     compiled) bench compiled --packs 1,5,20 --set compile=true --rounds 3 ;;

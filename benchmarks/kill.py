@@ -57,11 +57,11 @@ class Kill(NamedTuple):
 
 def watched() -> list[tuple[Any, str, str]]:
     """(owner, function, name of the moment) of everything a kill can aim at."""
-    from algos.actor_critic import ActorCritic
-    from suite import protocol
-    from suite.checkpoint import Checkpoints
-    from suite.protocol import Runner
-    from suite.record import RunWriter
+    from algos.learner.actor_critic import ActorCritic
+    from suite.record.folders import RunWriter
+    from suite.run import protocol
+    from suite.run.checkpoint import Checkpoints
+    from suite.run.protocol import Runner
 
     return [
         (ActorCritic, "run", "update"), (Runner, "_collect", "collect"), (protocol, "evaluate", "evaluate"),
@@ -73,7 +73,8 @@ def watched() -> list[tuple[Any, str, str]]:
 
 def child(now: str, arguments: Sequence[str]) -> None:
     """`bench` with the given arguments, saying in the file `now` what it is doing at every moment."""
-    from suite import cli, protocol
+    from suite import cli
+    from suite.run import protocol
 
     handle = os.open(now, os.O_WRONLY)
 

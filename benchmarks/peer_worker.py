@@ -57,10 +57,10 @@ def transitions(job: Job) -> dict[str, Any]:
 def ours(job: Job) -> Work:
     """One update of all packed seeds, its batch drawn from the replay; in the phase that learns online, if any."""
     from algos import load
-    from algos.actor_critic import ActorCritic
-    from algos.core import LearnerConfig
-    from algos.replay import Layout, Replay
-    from suite.speed import work_per_update
+    from algos.contract import LearnerConfig
+    from algos.learner.actor_critic import ActorCritic
+    from algos.learner.replay import Layout, Replay
+    from suite.measure.speed import work_per_update
 
     made = {name: torch.from_numpy(values) for name, values in transitions(job).items()}
     obs, action = made["obs"], made["action"]

@@ -2,7 +2,7 @@
 
     python benchmarks/report.py [--methods 10] [--tasks 12] [--seeds 10] [--evaluations 100] [--out FILE.json]
 
-Run folders are written by `suite.record.RunWriter` into a temporary folder: two scores and twelve learning metrics
+Run folders are written by `suite.record` into a temporary folder: two scores and twelve learning metrics
 per evaluation. `whole` is `reports.build`, with its processes; `reading` is `collect` alone, `statistics` everything
 that is computed from the cells, without tables and figures, in CPU seconds. Each is measured in a process of its own;
 memory is the largest of it and its children.
@@ -34,7 +34,7 @@ OFFLINE = 25_000
 
 def write(root: Path, methods: int, tasks: int, seeds: int, evaluations: int) -> None:
     """All run folders; a fifth of the evaluations are offline."""
-    from suite.record import Row, RunWriter
+    from suite.record.folders import Row, RunWriter
 
     steps = [*np.linspace(-OFFLINE, 0, evaluations // 5, dtype=int)]
     steps += [*np.linspace(0, 100_000, evaluations - len(steps) + 1, dtype=int)[1:]]
@@ -64,7 +64,8 @@ def write(root: Path, methods: int, tasks: int, seeds: int, evaluations: int) ->
 
 def statistics(cells: Any, metric: str = "success", seed: int = 0) -> dict[str, float]:
     """CPU seconds of every part of what is computed from the cells."""
-    from reports.numbers import analysis, stats
+    from reports.numbers import lines as analysis
+    from reports.numbers import stats
 
     grid = analysis.common(cells, metric)
     rows, _ = analysis.before_after(cells, metric, seed)
@@ -100,7 +101,7 @@ def measure(what: str, root: Path) -> dict[str, Any]:
         size = sum(p.stat().st_size for p in page.parent.rglob("*") if p.is_file())
         out: dict[str, Any] = {"page_mb": page.stat().st_size / 1e6, "folder_mb": size / 1e6}
     else:
-        from reports.collect import collect
+        from reports.runs.collect import collect
 
         cells = collect([root / "runs"]).cells
         out = {"reading_s": time.perf_counter() - start, "parts_s": statistics(cells)}

@@ -21,11 +21,12 @@ from unittest import mock
 
 import numpy as np
 
-from envs import outside, tasks
+from envs import plugins as outside
+from envs import tasks
 from envs.data import minari_store
 from envs.task import Task
-from suite.data import recipes
-from suite.hardware import versions
+from suite.recipes import build as recipes
+from suite.run.hardware import versions
 
 SECONDS = 3.0
 

@@ -3,7 +3,7 @@
 A task is a registered gymnasium environment plus everything the suite must know about it: shapes, horizon,
 reward bounds, the success rule, where it has one, in words and as a function of a recorded observation, the recipe
 of its default dataset, score anchors, and the settings the papers use on it. The entries lie in `envs.catalogue`;
-packages elsewhere add theirs through an entry point (`envs.outside`).
+packages elsewhere add theirs through an entry point (`envs.plugins`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 
-from envs import outside
+from envs import plugins as outside
 from envs.catalogue import hands, hands_dense, lander, locomotion, mazes, point, sawyer
 from envs.task import DemoRecipe, Goal, NoiseRecipe, Recipe, SimulatorError, Task
 

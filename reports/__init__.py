@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reports.wanted import Suite
+    from reports.runs.wanted import Suite
 
 __all__ = ["build", "build_comparison"]
 
@@ -25,7 +25,7 @@ def build(
     environment steps after the switch (None: the first quarter of the online phase); `threshold` is a score whose
     first reaching is timed (None: half of solved). `say` is given lines on the run folders that are left out. The same
     runs give the same bytes. An earlier report at `out` is replaced as a whole and only once the new one is complete.
-    Returns the path of its index.html. Raises `suite.record.RecordError` if nothing is found, nothing can be read, or
+    Returns the path of its index.html. Raises `RecordError` if nothing is found, nothing can be read, or
     `out` holds something else or cannot be written.
     """
     from reports.page.build import build as build_page  # late: matplotlib and rliable take seconds to import
@@ -41,7 +41,7 @@ def build_comparison(
 ) -> Path:  # fmt: skip
     """Write a page on the difference between two folders of runs into `out`: each cell and over tasks.
 
-    Seeds that both ran are paired. Raises `suite.record.RecordError` as `build` does, and if the two have no finished
+    Seeds that both ran are paired. Raises `RecordError` as `build` does, and if the two have no finished
     cell in common.
     """
     from reports.page.change import build as build_page

@@ -1,10 +1,16 @@
 """The experiment: offline then online, recorded so that it can be resumed and reported.
 
-config      names and overrides -> an `experiment`, with the source of every setting
-cell        one experiment -> one run folder: `protocol` trains, `evaluate` scores, `record` writes and reads
-data        the tasks' own datasets, made by experts, clones and noise
-plan        the papers' figures as grids of cells (`plans/`, `papers.csv`)
-launch      several cells at once, here or on a cluster
-policies    what runs leave behind: scored once more, filmed, exported
-commands    what the commands do; `cli` parses and prints
+    output      lines for people, and files that a command writes
+    record      run folders, metrics, printed results: all that reports may read
+    recipes     datasets and experts that are made here
+    experiment  a request -> experiments: every setting with its source
+    run         one experiment -> one run folder: the protocol, its recorder, its checkpoints
+    policies    what runs leave behind: found, scored once more, filmed, exported
+    measure     speed, cost of a run, worth of data, health of the installation
+    launch      several cells at once, here or on a cluster
+    plans       the papers' figures and tables as grids of cells
+    new         packages of the user's own, from templates
+    cli         one file per command or group: parses, calls one function, prints
+
+A room imports only from those above it.
 """

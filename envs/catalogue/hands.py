@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from envs.catalogue.sizes import SMALL
+from envs.catalogue import SMALL
 from envs.rules import adroit
 from envs.task import DemoRecipe, Task
 

@@ -6,8 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from envs.catalogue import hands
-from envs.catalogue.sizes import SMALL
+from envs.catalogue import SMALL, hands
 from envs.rules import adroit_dense
 from envs.task import Task
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from envs.catalogue.sizes import SMALL
+from envs.catalogue import SMALL
 from envs.task import Recipe, Task
 
 __all__ = ["TASKS"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.catalogue.sizes import SMALL
+from envs.catalogue import SMALL
 from envs.rules.sawyer import SUCCESS_DISTANCE, reward
 from envs.task import Goal, NoiseRecipe, Task
 

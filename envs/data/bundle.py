@@ -19,9 +19,9 @@ from typing import Any
 from envs import tasks
 from envs.data import datasets, minari_store, minari_write
 from envs.data.downloads import checksum
+from envs.data.files import check_new, new_file
 from envs.data.formats.bounds import check_size
 from envs.data.minari_store import OWN, DatasetError, first_line
-from envs.data.new_files import check_new, new_file
 
 __all__ = ["add", "write"]
 

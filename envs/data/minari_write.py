@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 import minari
 from minari.data_collector.episode_buffer import EpisodeBuffer
 
-from envs import outside
+from envs import plugins as outside
 from envs.data.downloads import offline
 from envs.data.minari_store import DatasetError, exists, first_line, folder, root
 

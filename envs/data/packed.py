@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from envs.data.episodes import Episode, fingerprint
+from envs.data.files import passing_name
 from envs.data.minari_store import DatasetError, folder
-from envs.data.new_files import passing_name
 from envs.task import Task
 
 __all__ = ["Loaded", "key", "read", "write"]

@@ -20,7 +20,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envs import outside
+from envs import plugins as outside
 from envs.discrete import boxed
 from envs.stepping import worker
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import outside
+from envs import plugins as outside
 from envs.discrete import boxed
 
 __all__ = [

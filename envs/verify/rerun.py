@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import outside
+from envs import plugins as outside
 from envs.data.episodes import Episode
 from envs.discrete import boxed
 from envs.task import Task

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.collect import Cell, Curve
 from reports.numbers.grid import Gap, finished_curves
-from reports.numbers.scores import Score, score
+from reports.numbers.stats import Score, score
+from reports.runs.collect import Cell, Curve
 
 __all__ = ["LAST", "SCORE_COLUMNS", "BeforeAfter", "before_after"]
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reports.collect import Cell, Curve, dataset_name
 from reports.numbers.differences import Sides
 from reports.numbers.grid import SCALES, Gap, usable
 from reports.numbers.pairs import Pair, corrected, pair_of, side_by_side
-from reports.numbers.scores import Score, score
-from suite.record import RecordError
+from reports.numbers.stats import Score, score
+from reports.runs.collect import Cell, Curve, dataset_name
+from suite.record.folders import RecordError
 
 __all__ = ["Change", "Compared", "compare"]
 

@@ -9,10 +9,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.collect import Cell, Curve
 from reports.numbers import stats
 from reports.numbers.stats import Floats, Interval
-from suite.metrics import SCORE_UNITS
+from reports.runs.collect import Cell, Curve
+from suite.record.metrics import SCORE_UNITS
 
 __all__ = ["SCALES", "Common", "Gap", "common", "efficiency", "finished_curves", "improvements", "usable"]
 

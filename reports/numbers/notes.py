@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reports.collect import Cell, dataset_name
 from reports.numbers import stats
 from reports.numbers.before_after import BeforeAfter
 from reports.numbers.grid import SCALES
 from reports.numbers.intervals import by_student
+from reports.runs.collect import Cell, dataset_name
 
 __all__ = ["MEASURED", "coverage_note", "spread_note", "warnings"]
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.collect import Cell, Curve
 from reports.numbers.grid import SCALES, Gap, usable
-from reports.numbers.scores import Score, score
-from reports.numbers.stats import Floats
-from suite.record import RecordError
+from reports.numbers.stats import Floats, Score, score
+from reports.runs.collect import Cell, Curve
+from suite.record.folders import RecordError
 
 __all__ = ["Online", "Times", "area", "dip", "online"]
 

@@ -8,9 +8,9 @@ from itertools import combinations
 
 import numpy as np
 
-from reports.collect import Cell, Curve
 from reports.numbers.differences import Difference, Sides, difference, holm
 from reports.numbers.grid import SCALES, Common, usable
+from reports.runs.collect import Cell, Curve
 
 __all__ = ["Pair", "corrected", "finals", "over_tasks", "pair_of", "per_task", "side_by_side"]
 

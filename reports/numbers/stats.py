@@ -12,6 +12,7 @@ Axes: scores [n] or [n, T] have one row per seed; scores [n, M] have one column 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -32,8 +33,8 @@ from reports.numbers.intervals import (
 from reports.numbers.shares import improvement, profile
 
 __all__ = [
-    "AGGREGATES", "CENTRES", "CONFIDENCE", "FEW", "REPS", "Floats", "Interval",
-    "aggregates", "improvement", "interval", "iqm", "iqm_interval", "iqm_over_tasks", "profile", "seeds_needed",
+    "AGGREGATES", "CENTRES", "CONFIDENCE", "FEW", "REPS", "Floats", "Interval", "Score",
+    "aggregates", "improvement", "interval", "iqm", "iqm_interval", "iqm_over_tasks", "profile", "score", "seeds_needed",
     "t_interval",
 ]  # fmt: skip
 
@@ -170,3 +171,20 @@ def _resampled_iqm(scores: Floats, seed: int, reps: int) -> Floats:
 def _counts_by_run(n: int, tasks: int, reps: int, seed: int) -> NDArray[np.int32]:
     """`counts` as [tasks * n, reps]."""
     return np.ascontiguousarray(counts(n, tasks, reps, seed).transpose(0, 2, 1).reshape(tasks * n, reps), np.int32)
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score of one cell over its seeds."""
+
+    iqm: Interval
+    mean: Interval  # Student's t
+    median: Interval
+    spread: float  # standard deviation between seeds, NaN for one seed
+
+
+def score(values: Floats, seed: int) -> Score:
+    """Of values [n], one per seed."""
+    spread = float(values.std(ddof=1)) if len(values) > 1 else np.nan
+    iqm, mean, median = (interval(values, centre, seed) for centre in ("IQM", "mean", "median"))
+    return Score(iqm, mean, median, spread)

@@ -10,14 +10,15 @@ from typing import Any
 
 import jinja2
 
-from reports.collect import Collection, Quarantined, collect
-from reports.folder import KIND, MARK, refuse_foreign, swapped_into, write_results
-from reports.numbers import analysis, stats
+from reports.numbers import lines as analysis
+from reports.numbers import stats
 from reports.numbers.grid import Gap
 from reports.page.content import Report, content_of
+from reports.page.folder import KIND, MARK, refuse_foreign, swapped_into, write_results
 from reports.page.runs import Runs
-from reports.tables import Table
-from reports.wanted import Suite
+from reports.runs.collect import Collection, Quarantined, collect
+from reports.runs.wanted import Suite
+from reports.tables.tables import Table
 
 __all__ = ["build", "mark", "render"]
 

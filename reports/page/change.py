@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from reports.collect import collect
-from reports.folder import refuse_foreign, swapped_into
-from reports.numbers import analysis
+from reports.numbers import lines as analysis
 from reports.numbers.compare import compare
 from reports.page.build import mark, render
+from reports.page.folder import refuse_foreign, swapped_into
 from reports.page.runs import shown_runs
 from reports.pictures import plots
 from reports.pictures.embed import shown
-from reports.tables import compare_tables
-from suite.metrics import METRICS
+from reports.runs.collect import collect
+from reports.tables.tables import compare_tables
+from suite.record.metrics import METRICS
 
 __all__ = ["build"]
 

@@ -12,21 +12,22 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from reports import tables
-from reports.beside import beside, beside_table
-from reports.collect import Cell
-from reports.numbers import analysis, stats
-from reports.numbers.analysis import BeforeAfter, Gap, Online
+from reports.numbers import lines as analysis
+from reports.numbers import stats
+from reports.numbers.lines import BeforeAfter, Gap, Online
 from reports.page import summary
 from reports.page.runs import settings_table, shown_runs
-from reports.parallel import spreading
 from reports.pictures import curves, diagnostics, look, plots
 from reports.pictures.embed import Shown, shown
 from reports.pictures.look import Style
-from reports.tables import Table
-from reports.wanted import Suite
-from suite.metrics import METRICS
-from suite.papers import printed
+from reports.runs.collect import Cell
+from reports.runs.parallel import spreading
+from reports.runs.wanted import Suite
+from reports.tables import tables
+from reports.tables.beside import beside, beside_table
+from reports.tables.tables import Table
+from suite.record.metrics import METRICS
+from suite.record.papers import printed
 
 __all__ = ["Report", "content_of"]
 

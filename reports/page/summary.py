@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports.collect import Cell, Source
-from reports.numbers.analysis import BeforeAfter, Gap
+from reports.numbers.lines import BeforeAfter, Gap
 from reports.numbers.stats import Interval
-from reports.table import Table, decimals, text
+from reports.runs.collect import Cell, Source
+from reports.tables.table import Table, decimals, text
 
 __all__ = ["facts", "leader_over_tasks", "leaders_table", "notices_table"]
 

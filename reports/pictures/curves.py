@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from reports.numbers.analysis import SCALES, Line
+from reports.numbers.lines import SCALES, Line
 from reports.numbers.stats import FEW
 from reports.pictures.look import FEW_POINTS, RC, Style, faint, grid_of_panels, place_legend, put_title, title_of
 

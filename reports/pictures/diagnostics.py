@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from reports.collect import Cell, Curve
 from reports.pictures.curves import SwitchAxis
 from reports.pictures.look import RC, Style, grid_of_panels, place_legend, put_title
-from suite.metrics import METRICS
+from reports.runs.collect import Cell, Curve
+from suite.record.metrics import METRICS
 
 __all__ = ["Panel", "diagnostics", "panels_of"]
 

@@ -14,8 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reports.numbers.analysis import SCALES
-from reports.table import number
+from reports.numbers.lines import SCALES
+from reports.tables.table import number
 
 __all__ = [
     "COLORS", "FEW_POINTS", "RC", "Style",

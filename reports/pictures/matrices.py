@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from reports.numbers.analysis import SCALES
+from reports.numbers.lines import SCALES
 from reports.numbers.stats import Interval
 from reports.pictures.look import RC, folded, score_text
 

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from reports.numbers import stats
-from reports.numbers.analysis import SCALES, Common
+from reports.numbers.lines import SCALES, Common
 from reports.numbers.stats import Interval
 from reports.pictures.look import COLORS, FEW_POINTS, RC, Style, faint, grid_of_panels, place_legend, title_of
 from reports.pictures.matrices import heat_map, improvement_matrix

@@ -30,8 +30,8 @@ from suite.cli.options import (
     Workers,
     print_rows,
 )  # fmt: skip
+from suite.cli.plans import suite_app
 from suite.cli.policies import policies_app
-from suite.cli.suites import suite_app
 
 app = typer.Typer(
     help="Which algorithm makes best use of prior data and then keeps improving online?",
@@ -58,10 +58,10 @@ def run(
     ] = None,
 ) -> None:  # fmt: skip
     """Train algorithms on tasks, offline then online, and record the scores. The same command resumes."""
-    from suite.commands import runs
+    from suite.launch import run as runs
 
     if like is not None:
-        from suite.again import repeat
+        from suite.experiment.again import repeat
 
         given = {n for n in context.params if (s := context.get_parameter_source(n)) and s.name == "COMMANDLINE"}
         again = repeat(like, given)
@@ -106,7 +106,7 @@ def report(
 ) -> None:
     """Draw curves, tables and one page from run folders."""
     from reports import build, build_comparison
-    from suite.lines import say
+    from suite.output import say
 
     if profile is not None and suite is None:
         _fail("--profile says at which sizes a --suite was run: name one, or leave it out")
@@ -117,7 +117,7 @@ def report(
         return
     chosen = None
     if suite is not None:
-        from suite.commands.reports import suite_of
+        from suite.cli.report import suite_of
 
         chosen = suite_of(suite, profile or "quick")
     roots = runs or [Path("runs")]
@@ -136,9 +136,9 @@ def mirror(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Copy run records to TensorBoard or Weights & Biases; a second call copies only what is new."""
-    from suite.commands import runs as commands
+    from suite.record.mirror import mirror as pass_on
 
-    print_rows(commands.mirror(runs or [Path("runs")], to, out, project, every), as_json)
+    print_rows(pass_on(runs or [Path("runs")], to, out, project, every), as_json)
 
 
 @app.command("list")
@@ -147,7 +147,7 @@ def list_(
     out: Out = Path("runs"), as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """List what there is."""
-    from suite.commands.listing import listing
+    from suite.cli.listing import listing
 
     print_rows(listing(what, out), as_json)
 
@@ -159,9 +159,9 @@ def explain(
     profile: Profile = "paper", preset: Preset = "paper", set_: Set = [], as_json: AsJson = False,  # noqa: B006
 ) -> None:  # fmt: skip
     """Print every setting of an algorithm on a task: value, allowed values, meaning, where the value comes from."""
-    from suite.commands import runs
+    from suite.cli.listing import explain as explained
 
-    print_rows(runs.explain(algo, env, profile, preset, set_), as_json)
+    print_rows(explained(algo, env, profile, preset, set_), as_json)
 
 
 @app.command()
@@ -177,17 +177,17 @@ def speed(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Measure updates, environment steps and the whole protocol per second, beside the arithmetic floor."""
-    from suite.commands import runs
-    from suite.speed import table
+    from suite.measure.speed import speed as measured
+    from suite.measure.speed import table
 
-    rows = runs.speed(algo, env, profile, packs, set_, device, threads, workers, rounds, seconds, eager, out)
+    rows = measured(algo, env, profile, packs, set_, device, threads, workers, rounds, seconds, eager, out)
     print_rows(rows if as_json else table(rows), as_json)
 
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check this installation; exit code 1 when something is broken."""
-    from suite.doctor import examine
+    from suite.measure.doctor import examine
 
     checks = examine()
     print_rows([vars(c) for c in checks], as_json)
@@ -199,7 +199,7 @@ def new_algorithm(
     name: Annotated[str, typer.Argument(help="Of the algorithm and of the folder that is written, e.g. my-method.")],
 ) -> None:
     """Write a package that adds an algorithm, with a working objective and its tests, into ./NAME."""
-    from suite import new
+    from suite.new import write as new
 
     for path in new.algorithm(name, Path()):
         typer.echo(path)
@@ -211,7 +211,7 @@ def new_task(
     name: Annotated[str, typer.Argument(help="Of the task and of the folder that is written, e.g. my-task.")],
 ) -> None:
     """Write a package that adds a task, with a working environment and its tests, into ./NAME."""
-    from suite import new
+    from suite.new import write as new
 
     for path in new.task(name, Path()):
         typer.echo(path)
@@ -240,8 +240,8 @@ def main() -> None:
 def _is_ours(error: Exception) -> bool:
     """Whether an error was written for the user; its class is looked up only where its module has been imported."""
     classes = {
-        "algos.settings": "SettingError", "envs.tasks": "UnknownTaskError", "envs.outside": "OutsideTaskError",
-        "envs.task": "SimulatorError", "envs.data.minari_store": "DatasetError", "suite.record": "RecordError",
+        "algos.settings": "SettingError", "envs.tasks": "UnknownTaskError", "envs.plugins": "OutsideTaskError",
+        "envs.task": "SimulatorError", "envs.data.minari_store": "DatasetError", "suite.record.folders": "RecordError",
     }  # fmt: skip
     return any(_is(error, module, name) for module, name in classes.items())
 

@@ -27,7 +27,7 @@ def build(
     workers: Workers = None,
 ) -> None:
     """Build datasets of tasks, where they are not there yet."""
-    from suite.commands import data
+    from suite.cli import data_rows as data
 
     data.build(env, dataset, steps, seed, workers)
 
@@ -37,7 +37,7 @@ def info(
     env: Env, dataset: DatasetName = None, seed: Annotated[int, typer.Option(min=0)] = 0, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """What a task's dataset holds: sizes, successes, fingerprint, how it was made."""
-    from suite.commands import data
+    from suite.cli import data_rows as data
 
     print_rows(data.info(env, dataset, seed), as_json)
 
@@ -54,7 +54,7 @@ def distill(
     ] = False,
 ) -> None:
     """Distil recorded rollouts of an expert into a small policy that demonstrations can be generated from."""
-    from suite.commands import data
+    from suite.cli import data_rows as data
 
     print_rows([data.distill(env, rollouts, out, seed, updates, normalise)], False)
 
@@ -67,7 +67,7 @@ def adopt(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the episodes that it is scored on.")] = 0,
 ) -> None:
     """Make a small policy that data can be generated from out of one that a run has kept."""
-    from suite.commands import data
+    from suite.cli import data_rows as data
 
     print_rows([data.adopt(env, policy, out, seed)], False)
 
@@ -81,7 +81,7 @@ def worth(
     threads: Threads = None, workers: Workers = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """The AWAC paper's Table 3: random actions, the expert, clones of the demonstrations and of all data."""
-    from suite.commands import data
+    from suite.cli import data_rows as data
 
     print_rows(data.worth(env, profile, seeds, episodes, out, threads, workers), as_json)
 
@@ -96,7 +96,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Replay a dataset and report where it and the environment disagree; exit code 1: do not train on it."""
-    from suite.commands import data
+    from suite.cli import data_rows as data
 
     report = data.verify(env, dataset, seed, episodes)
     if as_json:

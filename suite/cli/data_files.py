@@ -32,7 +32,7 @@ def import_(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Bring a file into the Minari store: D4RL's HDF5, npz, AWAC's npy, DAPG's pickle; nothing in it is executed."""
-    from suite.commands import data_files
+    from suite.cli import data_files_rows as data_files
 
     print_rows(data_files.import_(source, env, as_, format, demos, limit, offline), as_json)
 
@@ -45,7 +45,7 @@ def convert(
     format: Format = None, demos: Demos = None, limit: Limit = None,
 ) -> None:  # fmt: skip
     """Write a dataset as a file for other programs."""
-    from suite.commands import data_files
+    from suite.cli import data_files_rows as data_files
 
     data_files.convert(source, target, env, format, demos, limit)
 
@@ -56,7 +56,7 @@ def bundle(
     out: Annotated[Path, typer.Option(help="Zip to write.")],
 ) -> None:
     """Put datasets into one zip with checksums, to carry to a machine without a network."""
-    from suite.commands import data_files
+    from suite.cli import data_files_rows as data_files
 
     data_files.pack(ids, out)
 
@@ -64,6 +64,6 @@ def bundle(
 @data_app.command()
 def add(path: Annotated[Path, typer.Argument(metavar="FILE.zip", help="What `bench data bundle` wrote.")]) -> None:
     """Store the datasets of a bundle, once everything in it has been checked."""
-    from suite.commands import data_files
+    from suite.cli import data_files_rows as data_files
 
     data_files.add(path)

@@ -34,9 +34,9 @@ def eval_(
     workers: Workers = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Score the policies of finished runs once more, in states that chose nothing, with intervals."""
-    from suite.commands import policies
+    from suite.policies.rescore import evaluate
 
-    rows, code = policies.evaluate(runs or RUNS, episodes, seeds, at, sample, own_states, out, workers)
+    rows, code = evaluate(runs or RUNS, episodes, seeds, at, sample, own_states, out, workers)
     print_rows(rows, as_json)
     raise typer.Exit(code)
 
@@ -50,9 +50,9 @@ def video(
     out: Annotated[Path, typer.Option(help="File: .webp, .gif, or .mp4 (extra `video`).")] = Path("video.webp"),
 ) -> None:  # fmt: skip
     """Film policies side by side on the same initial states; needs no display."""
-    from suite.commands import policies
+    from suite.policies import film
 
-    code = policies.video(runs or RUNS, episodes, seeds, at, out)
+    code = film.video(runs or RUNS, episodes, seeds, at, out)
     typer.echo(out)
     raise typer.Exit(code)
 
@@ -66,8 +66,8 @@ def export(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Write policies for other programs, compared with the originals, each with a text on how to feed it."""
-    from suite.commands import policies
+    from suite.policies.export import export_all
 
-    rows, code = policies.export(runs or RUNS, to, seeds, at, out)
+    rows, code = export_all(runs or RUNS, to, seeds, at, out)
     print_rows(rows, as_json)
     raise typer.Exit(code)

@@ -6,33 +6,20 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from algos.settings import SettingError
 from envs.data import datasets
 from envs.stepping.vector import default_workers
-from envs.task import DEFAULT, AnyRecipe, Task
-from suite.cell import run_folder
-from suite.config import spell_seeds
-from suite.data import recipes
-from suite.experiment import Experiment, task_of
-from suite.hardware import Hardware
+from suite.experiment.experiment import Experiment, task_of
+from suite.experiment.request import spell_seeds
+from suite.experiment.requirements import built_here, built_id, dataset_name, recipe_of
 from suite.launch import slurm
 from suite.launch.processes import NOT_STARTED, Cell, run_all, stopped
-from suite.lines import about, say, show
-from suite.record import read_status
+from suite.output import about, say, show
+from suite.recipes import build as recipes
+from suite.record.folders import read_status
+from suite.run.cell import run_folder
+from suite.run.hardware import Hardware
 
-__all__ = ["check_means", "command", "run_side_by_side"]
-
-
-def check_means(experiment: Experiment) -> None:
-    """Raises what a user can mend, before anything is built: no simulator, no expert, no demonstrations in the data."""
-    experiment.task.check_simulator()
-    if _built_here(experiment):
-        if experiment.needs.demos and not hasattr(_recipe(experiment.task, experiment), "demonstrations"):
-            raise SettingError(
-                f"{experiment.algo} learns from demonstrations, and the {_name(experiment)} data of "
-                f"{experiment.task.short_name} hold none{_other_way(experiment)}"
-            )
-        recipes.sources(experiment.task, _recipe(experiment.task, experiment))
+__all__ = ["command", "run_side_by_side"]
 
 
 def command(experiment: Experiment, sets: Iterable[str]) -> list[str]:
@@ -71,7 +58,7 @@ def run_side_by_side(
     codes: dict[str, int | None] = {}
     for e, own in zip(experiments, sets, strict=True):
         folder = str(run_folder(e, out))
-        if _built_here(e) and (why := failed.get(_built_id(e))):
+        if built_here(e) and (why := failed.get(built_id(e))):
             say(f"{folder}: no dataset: {why}")
             codes[folder] = NOT_STARTED
         elif cluster and read_status(Path(folder)).get("state") == "finished":
@@ -108,15 +95,17 @@ def _worst(codes: Mapping[str, int | None]) -> int:
 
 def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs: int, workers: int) -> dict[str, str]:
     """Build what the cells need once, several datasets side by side. Returns id -> why, of those that failed."""
-    needed = {_built_id(e): e for e in experiments if _built_here(e)}
+    needed = {built_id(e): e for e in experiments if built_here(e)}
     missing = {name: e for name, e in needed.items() if not datasets.exists(name)}
     # what `bench data build` makes: those whose sizes are the recipe's own
-    apart = {name: e for name, e in missing.items() if _recipe(task_of(e), e) == _recipe(e.task, e)}
+    apart = {name: e for name, e in missing.items() if recipe_of(task_of(e), e) == recipe_of(e.task, e)}
     failed = {}
     if len(apart) > 1:
         base = [sys.executable, "-m", "suite.cli", "data", "build", "--workers", str(workers)]
         cells = [
-            Cell(name, [*base, "--env", e.task.id, "--seed", str(e.protocol.dataset_seed), "--dataset", _name(e)])
+            Cell(
+                name, [*base, "--env", e.task.id, "--seed", str(e.protocol.dataset_seed), "--dataset", dataset_name(e)]
+            )
             for name, e in apart.items()
         ]
         codes = run_all(cells, jobs)
@@ -126,28 +115,9 @@ def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs:
     for name, e in missing.items():
         if name not in failed and not datasets.exists(name):
             try:
-                recipes.build(task_of(e), e.protocol.dataset_seed, hardware.worker_count(), about(e.task), _name(e))
+                recipes.build(
+                    task_of(e), e.protocol.dataset_seed, hardware.worker_count(), about(e.task), dataset_name(e)
+                )
             except datasets.DatasetError as error:
                 failed[name] = str(error)
     return failed
-
-
-def _built_here(experiment: Experiment) -> bool:
-    e = experiment
-    return e.needs.offline_data and (e.dataset is None or e.dataset in e.task.recipes)
-
-
-def _other_way(experiment: Experiment) -> str:
-    return "; --set clone=data clones everything" if hasattr(experiment.cfg, "clone") else ""
-
-
-def _name(experiment: Experiment) -> str:
-    return experiment.dataset or DEFAULT
-
-
-def _built_id(experiment: Experiment) -> str:
-    return recipes.built_id(task_of(experiment), experiment.protocol.dataset_seed, _name(experiment))
-
-
-def _recipe(task: Task, experiment: Experiment) -> AnyRecipe:
-    return task.recipe_of(_name(experiment))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from algos.settings import SettingError
-from suite.hardware import versions
-from suite.outputs import replacing
-from suite.policies.trained import FINAL, Trained
-from suite.record import write_json
+from suite.output import check_writable, replacing, say
+from suite.policies.trained import FINAL, Trained, found
+from suite.record.folders import write_json
+from suite.run.hardware import versions
 
-__all__ = ["KINDS", "check_kind", "export"]
+__all__ = ["KINDS", "check_kind", "export", "export_all"]
 
 TOLERANCE = 1e-5  # between what is written, read back, and the policy
 STATES = 256  # standard normal observations on which they are compared
@@ -53,6 +53,31 @@ def check_kind(kind: str) -> None:
             import onnxscript  # noqa: F401
         except ImportError as error:
             raise SettingError(f"--to onnx needs {error.name}: pip install 'awac-bench[export]'") from None
+
+
+def export_all(
+    runs: Sequence[Path], kind: str, seeds: str | None, at: str, out: Path
+) -> tuple[list[dict[str, Any]], int]:
+    """Write policies for other programs into the folder `out`; one row per file, and the exit code.
+
+    What the format cannot hold is said, and the code is 1 then. Raises `SettingError` where that is all there is.
+    """
+    check_kind(kind)
+    chosen, code = found(runs, at, seeds)
+    check_writable(out / "x")
+    rows: list[dict[str, Any]] = []
+    refused: list[str] = []
+    for one in chosen:
+        for k in range(len(one.seeds)):
+            try:
+                rows.append(export(one, k, kind, out))
+            except SettingError as error:
+                refused.append(str(error))
+    if not rows:
+        raise SettingError(refused[0])
+    for why in refused:
+        say(f"not exported: {why}")
+    return rows, int(bool(refused or code))
 
 
 def export(trained: Trained, k: int, kind: str, folder: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,15 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from algos.settings import SettingError
-from envs import outside
+from envs import plugins as outside
 from envs.discrete import boxed
 from envs.task import SimulatorError, Task
-from suite.data.demonstrator import act
-from suite.evaluate import FRESH_SEED
-from suite.lines import say
-from suite.outputs import replacing
-from suite.policies.trained import FINAL, Trained
+from suite.output import check_writable, replacing, say
+from suite.policies.trained import FINAL, Trained, found
+from suite.recipes.demonstrator import act
+from suite.run.evaluate import FRESH_SEED
 
-__all__ = ["FORMATS", "REPAIR", "film", "way_of_drawing"]
+__all__ = ["FORMATS", "REPAIR", "film", "video", "way_of_drawing"]
 
 FORMATS = (".mp4", ".webp", ".gif")
 FPS = 25  # at most: simulators of 100 steps per second are shown in every fourth
@@ -63,6 +63,18 @@ def _can_draw(task: Task) -> bool:
     """Whether the task's environment makes pictures."""
     with contextlib.closing(outside.make(task.id)) as env:
         return "rgb_array" in (env.metadata.get("render_modes") or ())
+
+
+def video(runs: Sequence[Path], episodes: int, seeds: str | None, at: str, out: Path) -> int:
+    """Film policies side by side; of every run the first seed unless `seeds` are given. Returns the exit code."""
+    if out.suffix not in FORMATS:
+        raise SettingError(f"--out {out}: a video's name ends in {', '.join(FORMATS)}")
+    if out.suffix == ".mp4" and find_spec("imageio_ffmpeg") is None:
+        raise SettingError(f"--out {out}: mp4 needs ffmpeg: pip install 'awac-bench[video]', or name a .webp or .gif")
+    check_writable(out)
+    chosen, code = found(runs, at, seeds, first_only=seeds is None)
+    film(chosen, episodes, out)
+    return code
 
 
 def film(shown: Sequence[Trained], episodes: int, out: Path) -> None:

@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from algos.settings import SettingError
 from envs.stepping.vector import VectorEnv
-from suite.evaluate import EVAL_SEED, FRESH_SEED, episode_scores
-from suite.intervals import digits, shown
-from suite.metrics import SCORE_UNITS
-from suite.outputs import replacing
-from suite.policies.trained import FINAL, Trained, act_of
-from suite.protocol import MOST_LANES
-from suite.record import COLUMNS, Row, read_run
+from suite.experiment.requirements import MOST_LANES
+from suite.output import check_writable, replacing, say
+from suite.policies.trained import FINAL, Trained, act_of, found
+from suite.record.folders import COLUMNS, Row, read_run
+from suite.record.metrics import SCORE_UNITS, digits, shown
+from suite.run.evaluate import EVAL_SEED, FRESH_SEED, episode_scores
+from suite.run.hardware import Hardware
 
-__all__ = ["Rescored", "rescore", "table", "tidy"]
+__all__ = ["Rescored", "evaluate", "rescore", "table", "tidy"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,25 @@ class Rescored:
     trained: Trained
     scores: dict[str, NDArray[np.float64]]
     sampled: bool
+
+
+def evaluate(
+    runs: Sequence[Path], episodes: int, seeds: str | None, at: str, sample: bool, own_states: bool, out: Path | None,
+    workers: int | None,
+) -> tuple[list[dict[str, Any]], int]:  # fmt: skip
+    """One row per policy, and the exit code; `out` gets the means as a CSV for `bench report --input`."""
+    chosen, code = found(runs, at, seeds)
+    if out is not None:
+        if alone := [str(one.where) for one in chosen if one.run is None]:
+            raise SettingError(f"--out: {alone[0]} is a file of its own, and only scores of runs have a step")
+        check_writable(out)
+    count, done = Hardware(workers=workers).worker_count(), []
+    for one in chosen:
+        say(f"{one.algo} on {one.task.short_name}, {one.name}, {one.at}: {episodes} episodes")
+        done.append(rescore(one, episodes, sample, own_states, count))
+    if out is not None:
+        tidy(out, done)
+    return table(done), code
 
 
 def rescore(trained: Trained, episodes: int, sample: bool, own_states: bool, workers: int) -> Rescored:

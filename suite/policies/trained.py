@@ -12,18 +12,18 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from algos.actors import load_actor
-from algos.policy_file import read_policy
+from algos.learner.actors import load_actor
+from algos.networks.policy_file import read_policy
 from algos.settings import SettingError, nearest
 from envs import tasks
-from envs.outside import OutsideTaskError
+from envs.plugins import OutsideTaskError
 from envs.task import Task
-from suite.config import parse_list
-from suite.evaluate import Act
-from suite.lines import say
-from suite.record import RecordError, Run, find_runs, kept_steps, policy_folder, policy_path, read_facts
+from suite.experiment.request import parse_list, seed_list
+from suite.output import say
+from suite.record.folders import RecordError, Run, find_runs, kept_steps, policy_folder, policy_path, read_facts
+from suite.run.evaluate import Act
 
-__all__ = ["FINAL", "Trained", "act_of", "find"]
+__all__ = ["FINAL", "Trained", "act_of", "find", "found"]
 
 FINAL = "final"
 EVERY = "all"
@@ -145,6 +145,15 @@ def _moments(run: Run, at: str) -> list[tuple[str, Path]]:
             more = "" if kept else " (`bench run --keep-policies` keeps those of every evaluation)"
             raise SettingError(f"--at {name}: {run.path} has no policies of that step; {nearest(name, places)}{more}")
     return [(name, places[name]) for name in names]
+
+
+def found(runs: Sequence[Path], at: str, seeds: str | None, first_only: bool = False) -> tuple[list[Trained], int]:
+    """The policies that a command works on, and its exit code: 1 where a run folder cannot be read, which is said."""
+    broken: list[Exception] = []
+    policies = find(runs, at, None if seeds is None else seed_list(seeds), first_only, broken.append)
+    for why in broken:
+        say(f"left out: {why}")
+    return policies, int(bool(broken))
 
 
 def act_of(actor: nn.Module) -> Act:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.data.episodes import Episode, transitions
+from envs.data.files import new_file
 from envs.data.minari_store import DatasetError
-from envs.data.new_files import new_file
 from envs.task import Task
 
 __all__ = ["write"]

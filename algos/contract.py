@@ -1,0 +1,380 @@
+"""What every algorithm shares in words: axes, batches, the learner's common settings, and the hooks of an objective.
+
+Every tensor of a learner starts with the seed axis. Shapes in comments use S seeds, E critics, B batch rows,
+O observation and A action dimensions, K samples per state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+from algos.networks.dists import Dist
+from algos.networks.nets import Nets
+from algos.networks.policies import Builder, Family
+from algos.settings import (
+    AT_LEAST_ONE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Interval,
+    Preset,
+    SettingError,
+    Settings,
+    setting,
+    with_values,
+)
+
+__all__ = [
+    "BATCH",
+    "ENSEMBLE",
+    "SEED",
+    "Batch",
+    "LearnerConfig",
+    "Metrics",
+    "Needs",
+    "Noise",
+    "Objective",
+    "Phase",
+    "Stage",
+    "Step",
+    "Trajectories",
+    "bellman",
+    "discounts",
+    "effective_sample_size",
+    "row_mean",
+]
+
+SEED = 0
+ENSEMBLE = 1  # of critic outputs [S, E, B]
+BATCH = 1  # of batches and losses per row [S, B]; critic outputs have their batch last
+
+T = TypeVar("T")
+_CHUNK = 16_384  # rows per seed that a network is given at once
+Metrics = dict[str, Tensor]  # name -> [S]
+Phase = Literal["offline", "online"]
+
+
+@dataclass(frozen=True)
+class LearnerConfig(Settings):
+    """Settings of the shared actor-critic, the same for every algorithm of a comparison."""
+
+    hidden: tuple[int, ...] = setting(
+        (256, 256, 256, 256), "hidden layers of policy and critics, ReLU", "AWAC Table 2", within=AT_LEAST_ONE
+    )
+    batch_size: int = setting(1024, "rows per update", "AWAC Table 2; its code pretrains with 128", within=AT_LEAST_ONE)
+    discount: float = setting(0.99, "discount per step", "AWAC Table 2", within=Interval(0, 1, "[)"))
+    policy_lr: float = setting(3e-4, "Adam step size of the policy", "AWAC Table 2", within=POSITIVE)
+    critic_lr: float = setting(3e-4, "Adam step size of the critics", "AWAC Table 2", within=POSITIVE)
+    policy_weight_decay: float = setting(
+        1e-4, "L2 on all policy parameters", "AWAC Table 2; L2 inside Adam as in its code", within=NOT_NEGATIVE
+    )
+    tau: float = setting(5e-3, "Polyak rate of the target critics", "AWAC Table 2", within=Interval(0, 1, "(]"))
+    q_bound: Literal["target", "output", "none"] = setting(
+        "target",
+        "where Q is kept below the largest possible return: in the bootstrap target, at the critics' output, nowhere",
+        "AWAC A.4 clamps Q at 0 without saying where; at the output, rows above it would get no gradient",
+    )
+    update_order: Literal["pre", "post"] = setting(
+        "pre",
+        "whether the policy's loss sees the critics before or after this update's step",
+        "AWAC's code: before, which also saves a pass; Algorithm 1 lists the critic first",
+    )
+    bootstrap_through_terminals: bool = setting(
+        False, "ignore terminations in the target", "AWAC's hand scripts: true; no hand task terminates here"
+    )
+    normalise_obs: bool = setting(
+        False,
+        "standardise observations by the offline data's mean and deviation, frozen; the policy's file holds them",
+        "AWAC and its code: as they are; TD3+BC eq. 4 and all of CORL: standardised",
+    )
+    copy_targets: bool = setting(True, "target critics start as copies", "ours: AWAC's code starts them at random")
+    tf32: bool = setting(False, "allow TF32 matrix products on CUDA", "ours: exact by default")
+    compile: bool = setting(
+        False, "compile updates (needs a C++ compiler): quicker on small networks, other rounding", "ours: eager"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.hidden:
+            raise SettingError("hidden=(): give at least one positive layer width")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Transitions. `terminated` is 1 only at a true end of the task, never at a time limit."""
+
+    obs: Tensor  # [S, B, O]
+    action: Tensor  # [S, B, A]
+    reward: Tensor  # [S, B]
+    next_obs: Tensor  # [S, B, O]
+    terminated: Tensor  # [S, B], 0 or 1
+    demo: Batch | None = None  # a second batch, from demonstrations only
+    columns: Mapping[str, Tensor] = field(default_factory=dict)  # what `Needs.columns` names: [S, B] or [S, B, width]
+    initial_obs: Tensor | None = None  # [S, M, O], first states of episodes
+
+    def __post_init__(self) -> None:
+        rows = self.obs.shape[:2]
+        shapes = {
+            "action": self.action.shape[:2],
+            "reward": self.reward.shape,
+            "next_obs": self.next_obs.shape[:2],
+            "terminated": self.terminated.shape,
+        }
+        wrong = {name: tuple(shape) for name, shape in shapes.items() if shape != rows}
+        if wrong or self.obs.shape != self.next_obs.shape:
+            raise ValueError(f"batch of {tuple(rows)} (seeds, rows) has parts that do not fit: {wrong}")
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """N rows per seed, episode after episode: the offline ones, then the collected ones from the oldest on."""
+
+    reward: Tensor  # [S, N]
+    terminated: Tensor  # [S, N], 0 or 1
+    ends: Tensor  # [S, N], 1 in the last row of an episode or of what was collected of it
+    fetch: Callable[[slice], Batch]  # some of the rows, as a batch [S, n]
+    iteration: int = 0  # since the phase began
+
+    def map(self, value: Callable[[Batch], Tensor]) -> Tensor:
+        """`value` of all rows, given some thousands at a time: batches [S, n] -> [S, N]."""
+        n = self.reward.shape[1]
+        return torch.cat([value(self.fetch(slice(i, min(i + _CHUNK, n)))) for i in range(0, n, _CHUNK)], dim=1)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard normal draws of one update, made outside the losses from one stream per seed."""
+
+    next_action: Tensor | None  # [S, B, A], for a' ~ pi(s')
+    action: Tensor | None  # [S, K, B, A], for a ~ pi(s)
+    next_actions: Tensor | None = None  # [S, K', B, A], for several a' per state; the first is next_action
+    critics: Tensor | None = None  # [S, E], uniform in [0, 1), to choose among the critics
+    initial: Tensor | None = None  # [S, M, A], for a ~ pi at first states
+
+
+@dataclass
+class Step:
+    """What one update has at hand, so that no loss computes it again."""
+
+    batch: Batch
+    noise: Noise
+    learner: LearnerConfig
+    policy: Callable[[Tensor], Dist]
+    q_data: Tensor | None = None  # [S, E, B] critics at (obs, action), without gradient
+    age: Tensor | None = None  # [], updates since the phase began, on the device
+    stage: str | None = None  # of the iteration, for objectives that have any in this phase
+    _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """`make()`, computed at most once per update, for what several losses of an objective share."""
+        if name not in self._known:
+            self._known[name] = make()
+        known: T = self._known[name]
+        return known
+
+    @cached_property
+    def dist(self) -> Dist:
+        """The policy at `batch.obs`, with gradient whoever asks first; not every update asks."""
+        with torch.enable_grad():
+            return self.policy(self.batch.obs)
+
+    @cached_property
+    def sampled(self) -> tuple[Tensor, Tensor]:
+        """One reparameterised policy action per state [S, B, A] and its log-probability [S, B], with gradient."""
+        assert self.noise.action is not None
+        with torch.enable_grad():
+            return self.dist.sample(self.noise.action[:, 0])
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of an iteration: for so many updates some of the networks learn, from rows prepared when it begins."""
+
+    name: str
+    updates: int
+    trains: tuple[str, ...]  # "policy", and names of `Needs.modules`
+    batch_size: int | None = None  # rows per update; None: the learner's
+    passes: bool = False  # batches cut from the rows in random order, each once per pass; or drawn independently
+    all_demos: bool = False  # every demonstration row beside each batch, as `Batch.demo`
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an objective asks of the skeleton and the protocol."""
+
+    policy: Family | Builder = "gaussian"  # or a network of the objective's own, which acts through `act` only
+    # "any": no loss differentiates through an action, so choices serve as well; policies are categorical then
+    actions: Literal["any", "continuous"] = "continuous"
+    critics: int = 2  # 0: no critic is trained
+    layer_norm: bool = False  # in the critics' hidden layers
+    action_samples: int = 0  # K draws for actions at the batch's states
+    next_action_samples: int = 1  # K' draws for actions at the next states, where there are critics
+    critic_draws: bool = False  # a uniform draw per critic and update
+    policy_every: int = 1  # updates between steps of the policy
+    targets_every: int = 1  # updates between moves of the targets: 1, or policy_every as in TD3
+    modules_every: int = 1  # updates between steps of `modules`: 1, or policy_every as in RLPD
+    target_policy: bool = False  # a slow copy of the policy, moved with the target critics; their a' is its
+    exploration_noise: float = 0.0  # standard deviation of what a deterministic policy adds when it collects
+    columns: tuple[str, ...] = ()  # of `algos.learner.replay.COLUMNS`, beside the transition itself
+    initial_batch: int = 0  # rows of a batch of initial states
+    demo_batch: int = 0  # rows of a second batch from demonstrations
+    demo_all: bool = False  # every offline row counts as a demonstration
+    source: Literal["all", "demos"] = "all"  # which offline rows the batch comes from
+    offline_data: bool = True  # False: never sees prior data and has no offline phase
+    offline_phase: bool = True  # False: offline data are only replayed online
+    offline_only: bool = False  # True: does not learn online; its score at the switch stands
+    bounded_q: bool = True  # False where values hold more than reward (an entropy bonus)
+    log_std_range: tuple[float, float] | None = None  # of a Gaussian policy, which starts in its middle
+    window: int | Literal["iteration"] | None = None  # newest rows that stages learn from; those just collected; all
+    max_grad_norm: float | None = None  # of each network and seed
+    momentum: Mapping[str, float] = field(default_factory=dict)  # of "policy" and modules stepped by SGD, not Adam
+    modules: Mapping[str, Builder | Family] = field(default_factory=dict)  # a family: a network like the policy
+    # Adam step sizes of modules, or whose it is; where not the policy's
+    module_lr: Mapping[str, float | Literal["critic"]] = field(default_factory=dict)
+    module_decay: tuple[str, ...] = ()  # modules that share the policy's weight decay
+
+    @property
+    def demos(self) -> bool:
+        """Whether it cannot do without rows that are marked as demonstrations."""
+        return self.source == "demos" or (self.demo_batch > 0 and not self.demo_all)
+
+    @property
+    def single_rows(self) -> bool:
+        """Whether a row is all that is learned from at a time, so that its goal can be exchanged.
+
+        Returns, and whatever is computed along whole trajectories, belong to the goal that was pursued.
+        """
+        return not {"return_to_go", "ends"} & set(self.columns)
+
+
+LossAndMetrics = tuple[Tensor, Metrics]
+Increments = tuple[Sequence[Tensor], Metrics] | None
+
+
+def _td_target(cfg: Any, nets: Nets, step: Step, next_dist: Dist) -> Tensor:
+    """r + gamma (1 - terminated) min_i target Q_i(s', a'), a' ~ pi(s'); [S, B]."""
+    assert step.noise.next_action is not None
+    next_action, _ = next_dist.sample(step.noise.next_action)
+    next_q = nets.target_q(step.batch.next_obs, next_action).amin(ENSEMBLE)
+    return bellman(step, next_q)
+
+
+def bellman(step: Step, next_q: Tensor) -> Tensor:
+    """One-step target from the value of the next state [S, B]."""
+    return step.batch.reward + discounts(step) * next_q
+
+
+def discounts(step: Step) -> Tensor:
+    """What the value of the next state is multiplied by: [S, B].
+
+    Only `terminated` stops the bootstrap: a time limit is not the end of the task.
+    """
+    if step.learner.bootstrap_through_terminals:
+        return torch.full_like(step.batch.reward, step.learner.discount)
+    return step.learner.discount * (1.0 - step.batch.terminated)
+
+
+def _critic_loss(cfg: Any, nets: Nets, step: Step, q: Tensor, target: Tensor, next_dist: Dist) -> LossAndMetrics:
+    """Squared distance of each critic [S, E, B] from the target [S, B], summed over the critics."""
+    return row_mean((q - target[:, None]).square().sum(ENSEMBLE)), {}
+
+
+def _no_penalty(cfg: Any, nets: Nets, step: Step, q: Tensor) -> LossAndMetrics | None:
+    return None
+
+
+def _no_auxiliary(cfg: Any, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
+    return {}, {}
+
+
+def _act(cfg: Any, nets: Nets, obs: Tensor, noise: Tensor | None) -> Tensor:
+    """The policy's mode, or a sample from given noise: obs [S, n, O], noise [S, n, A] -> [S, n, A]."""
+    dist = nets.policy(obs)
+    action: Tensor = dist.mode if noise is None else dist.sample(noise)[0]
+    return action
+
+
+def _no_behaviour(cfg: Any, nets: Nets, obs: Tensor, action: Tensor) -> Tensor | None:
+    return None
+
+
+def _same(cfg: Any, phase: Phase) -> Any:
+    return cfg
+
+
+def _no_stages(cfg: Any, phase: Phase, collected: int, learner: LearnerConfig) -> tuple[Stage, ...]:
+    return ()
+
+
+def _nothing_prepared(
+    cfg: Any, nets: Nets, stage: str, paths: Trajectories, learner: LearnerConfig
+) -> dict[str, Tensor]:
+    return {}
+
+
+def _by_the_optimiser(cfg: Any, nets: Nets, step: Step, gradient: Sequence[Tensor]) -> Increments:
+    return None
+
+
+@dataclass(frozen=True)
+class Objective:
+    """An algorithm: its settings, what it needs, and pure losses; built from a module that defines them.
+
+    A module must define `Config`, `needs(cfg)` and `actor_loss(cfg, nets, step)`; it may define `td_target`,
+    `critic_loss`, `critic_penalty`, `auxiliary_losses`, `on_phase`, `act`, `behaviour_log_prob` (of given actions under
+    its model of the behaviour, [S, n]; None without one), a dict `METRICS` of names it logs beyond the common ones, and
+    a dict `PRESETS` of settings from other sources by name.
+
+    A method that alternates defines `stages`: what an iteration, which collects so many rows per seed, consists of in a
+    phase; empty where all updates of the phase are alike. Iterations follow each other offline as well. `prepare`
+    gives columns [S, N] for the N rows its stages learn from, computed when a stage begins; they are in
+    `batch.columns` of its updates. `policy_step` may replace the optimiser's step of the policy: from the gradient of
+    the summed loss it makes the increments of the parameters, or None where the optimiser steps.
+    """
+
+    name: str
+    summary: str
+    Config: type[Any]
+    settings: Mapping[str, Any]  # where this registry entry departs from Config's defaults
+    needs: Callable[[Any], Needs]
+    actor_loss: Callable[[Any, Nets, Step], LossAndMetrics]
+    td_target: Callable[[Any, Nets, Step, Dist], Tensor] = _td_target
+    critic_loss: Callable[[Any, Nets, Step, Tensor, Tensor, Dist], LossAndMetrics] = _critic_loss
+    critic_penalty: Callable[[Any, Nets, Step, Tensor], LossAndMetrics | None] = _no_penalty
+    auxiliary_losses: Callable[[Any, Nets, Step], tuple[dict[str, Tensor], Metrics]] = _no_auxiliary
+    on_phase: Callable[[Any, Phase], Any] = _same
+    act: Callable[[Any, Nets, Tensor, Tensor | None], Tensor] = _act
+    stages: Callable[[Any, Phase, int, LearnerConfig], tuple[Stage, ...]] = _no_stages
+    prepare: Callable[[Any, Nets, str, Trajectories, LearnerConfig], dict[str, Tensor]] = _nothing_prepared
+    policy_step: Callable[[Any, Nets, Step, Sequence[Tensor]], Increments] = _by_the_optimiser
+    behaviour_log_prob: Callable[[Any, Nets, Tensor, Tensor], Tensor | None] = _no_behaviour
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    presets: Mapping[str, Preset] = field(default_factory=dict)
+
+    @property
+    def acts_by_policy(self) -> bool:
+        """Whether its policy alone says how it acts."""
+        return self.act is _act
+
+    @property
+    def default_needs(self) -> Needs:
+        """What the registry entry asks for as it stands."""
+        return self.needs(with_values(self.Config(), self.settings))
+
+
+def row_mean(x: Tensor) -> Tensor:
+    """Mean over the batch of a per-row value: [S, B] -> [S]."""
+    assert x.ndim == 2, f"expected [S, B], got {tuple(x.shape)}"
+    return x.mean(BATCH)
+
+
+def effective_sample_size(weights: Tensor) -> Tensor:
+    """(sum w)^2 / (B sum w^2) per seed, from 1/B (one row decides) to 1 (all rows count alike): [S, B] -> [S]."""
+    return weights.sum(BATCH).square() / (weights.shape[BATCH] * weights.square().sum(BATCH)).clamp_min(
+        torch.finfo(weights.dtype).tiny
+    )

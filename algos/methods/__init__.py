@@ -1,0 +1,1 @@
+"""The methods, one file each, as objectives: losses and what they need."""

@@ -1,0 +1,183 @@
+"""AWAC (Nair et al. 2020, arXiv:2006.09359): imitate data actions, weighted by how far Q rates them above the policy's.
+
+    maximise E_(s,a)~buffer [ log pi(a|s) exp(A(s,a) / temperature) ],  A = Q(s,a) - V(s)     (eq. 9 and 19)
+
+Departures from the paper's text, each a setting: weights are a softmax over the batch times its size (its code and
+maintainers: rlkit issue 130), because exp at temperature 0.3 with advantages up to 100 leaves the range of float32.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from algos.contract import BATCH, ENSEMBLE, Metrics, Needs, Step, effective_sample_size, row_mean
+from algos.networks.nets import Nets
+from algos.networks.policies import Family
+from algos.settings import AT_LEAST_ONE, FINITE, POSITIVE_OR_INF, Preset, SettingError, Settings, setting
+
+__all__ = [
+    "PRESETS", "Z_PRESETS", "Config", "actor_loss", "auxiliary_losses", "behaviour_log_prob", "needs", "weights",
+]  # fmt: skip
+
+PRESETS = {  # both update offline with batches of 128, and use 90 % of the data
+    "official": Preset("rlkit's examples/awac/hand/awac1.py", {
+        "hidden": (256, 256), "temperature": 0.5, "advantage_clip": 0.5, "v_estimator": "mean_action",
+        "q_bound": "output", "bootstrap_through_terminals": True, "copy_targets": False, "warmup_steps": 1000,
+    }),
+    "official-mujoco": Preset("rlkit's examples/awac/mujoco/awac1.py", {  # its critics have two layers of 256
+        "temperature": 2.0, "q_bound": "none", "copy_targets": False, "offline_updates": 50_000, "warmup_steps": 1000,
+    }),
+    "corl": Preset("CORL's algorithms/finetune/awac.py", {
+        "hidden": (256, 256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none",
+        "normalise_obs": True, "update_order": "post", "temperature": 1.0, "weight_norm": "exp",
+        "offline_updates": 1_000_000,
+    }),
+    "d3rlpy": Preset("d3rlpy's AWACConfig", {
+        "hidden": (256, 256), "policy_weight_decay": 0.0, "q_bound": "none", "update_order": "post", "temperature": 1.0,
+    }),
+}  # fmt: skip
+Z_PRESETS = {  # a clipped advantage is not what Z(s) normalises
+    name: Preset(preset.source, {k: v for k, v in preset.settings.items() if k != "advantage_clip"})
+    for name, preset in PRESETS.items()
+    if name.startswith("official")
+}
+
+
+@dataclass(frozen=True)
+class Config(Settings):
+    """Settings of AWAC."""
+
+    temperature: float = setting(
+        1.0,
+        "lambda: small trusts only the best actions, large is cloning",
+        "AWAC A.4: 0.3 manipulation, 1 MuJoCo",
+        within=POSITIVE_OR_INF,
+    )
+    weight_norm: Literal["softmax", "exp"] = setting(
+        "softmax",
+        "batch softmax times batch size, or capped exp",
+        "AWAC's code (rlkit issue 130); paper: exp",
+    )
+    exp_cap: float = setting(
+        100.0,
+        "largest weight of weight_norm=exp, applied before exp",
+        "ours: AWR and CORL cap likewise",
+        within=POSITIVE_OR_INF,
+    )
+    advantage_clip: float | None = setting(
+        None, "largest advantage, before the temperature", "AWAC: absent; its hand scripts: 0.5 or 2", within=FINITE
+    )
+    v_estimator: Literal["sample", "mean_action", "k_mean"] = setting(
+        "sample",
+        "V(s) from one policy action, the mode, or v_samples actions",
+        "AWAC eq. 9: E_pi Q; its code: sample (MuJoCo), mean_action (hand)",
+    )
+    v_samples: int = setting(4, "actions per state of v_estimator=k_mean", "ours", within=AT_LEAST_ONE)
+    advantage_q: Literal["min", "first", "mean"] = setting(
+        "min", "which critic rates actions in the advantage", "AWAC's scripts: min; paper silent"
+    )
+    z_estimator: Literal["none", "policy", "behaviour"] = setting(
+        "none",
+        "divide weights by Z(s), actions drawn from the policy or a behaviour model",
+        "AWAC Table 1; text: policy, derivation: behaviour",
+    )
+    z_samples: int = setting(10, "actions per state of the Z(s) estimate", "AWAC: K = 10", within=AT_LEAST_ONE)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.advantage_clip is not None and self.z_estimator != "none":
+            raise SettingError("advantage_clip contradicts z_estimator: Z(s) normalises unclipped advantages")
+
+
+def needs(cfg: Config) -> Needs:
+    """Noise for V and Z actions, and a behaviour model where Z(s) is taken under it."""
+    v = {"sample": 1, "mean_action": 0, "k_mean": cfg.v_samples}[cfg.v_estimator]
+    z = cfg.z_samples if cfg.z_estimator != "none" else 0
+    modules: dict[str, Family] = {"behaviour": "gaussian"} if cfg.z_estimator == "behaviour" else {}
+    return Needs(actions="any", action_samples=v + z, modules=modules)
+
+
+def weights(cfg: Config, log_weight: Tensor) -> Tensor:
+    """Imitation weights of each seed's batch from A / temperature: [S, B] -> [S, B].
+
+    The softmax has mean one, so the batch size does not scale the loss, and never overflows.
+    """
+    if cfg.weight_norm == "softmax":
+        return torch.softmax(log_weight, dim=BATCH) * log_weight.shape[BATCH]
+    return log_weight.clamp_max(math.log(cfg.exp_cap)).exp()
+
+
+def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
+    """-w(s,a) log pi(a|s), weights without gradient; each [S]."""
+    batch = step.batch
+    assert step.q_data is not None
+    with torch.no_grad():
+        v = _value(cfg, nets, step)
+        advantage = _rate(cfg, step.q_data) - v  # [S, B]
+        clipped = advantage if cfg.advantage_clip is None else advantage.clamp_max(cfg.advantage_clip)
+        log_weight, z_metrics = _normalised(cfg, nets, step, clipped / cfg.temperature, v)
+        w = weights(cfg, log_weight)
+    log_prob = step.dist.log_prob(batch.action)  # [S, B]
+    return row_mean(-w * log_prob), {
+        "advantage": row_mean(advantage),
+        "advantage_std": advantage.std(BATCH, correction=0),
+        "q_policy": row_mean(v),
+        "weight_ess": effective_sample_size(w),
+        "weight_max": w.amax(BATCH) / row_mean(w).clamp_min(torch.finfo(w.dtype).tiny),
+        "log_prob_data": row_mean(log_prob),
+        **z_metrics,
+    }
+
+
+def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
+    """The behaviour model of z_estimator=behaviour: maximum likelihood of the batch's actions."""
+    if cfg.z_estimator != "behaviour":
+        return {}, {}
+    loss = row_mean(-nets.extra["behaviour"](step.batch.obs).log_prob(step.batch.action))
+    return {"behaviour": loss}, {"behaviour_loss": loss.detach()}
+
+
+def behaviour_log_prob(cfg: Config, nets: Nets, obs: Tensor, action: Tensor) -> Tensor | None:
+    """Log-likelihood of given actions under the behaviour model of z_estimator=behaviour; [S, n]."""
+    if cfg.z_estimator != "behaviour":
+        return None
+    log_prob: Tensor = nets.extra["behaviour"](obs).log_prob(action)
+    return log_prob
+
+
+def _rate(cfg: Config, q: Tensor) -> Tensor:
+    """[S, E, B] -> [S, B] by the chosen critic."""
+    if cfg.advantage_q == "min":
+        return q.amin(ENSEMBLE)
+    return q[:, 0] if cfg.advantage_q == "first" else q.mean(ENSEMBLE)
+
+
+def _value(cfg: Config, nets: Nets, step: Step) -> Tensor:
+    """V(s) = E_pi Q(s, .), as estimated: [S, B]."""
+    obs, dist = step.batch.obs, step.dist
+    if cfg.v_estimator == "mean_action":
+        return _rate(cfg, nets.q(obs, dist.mode))
+    assert step.noise.action is not None
+    samples = 1 if cfg.v_estimator == "sample" else cfg.v_samples
+    values = [_rate(cfg, nets.q(obs, dist.sample(step.noise.action[:, k])[0])) for k in range(samples)]
+    return torch.stack(values).mean(0)  # over samples, not seeds
+
+
+def _normalised(cfg: Config, nets: Nets, step: Step, log_weight: Tensor, v: Tensor) -> tuple[Tensor, Metrics]:
+    """log(exp(A/temperature) / Z(s)), Z(s) = E_a exp(A(s,a)/temperature) (eq. 15)."""
+    if cfg.z_estimator == "none":
+        return log_weight, {}
+    assert step.noise.action is not None
+    obs = step.batch.obs
+    dist = step.dist if cfg.z_estimator == "policy" else nets.extra["behaviour"](obs)
+    noise = step.noise.action[:, -cfg.z_samples :]
+    logits = [
+        (_rate(cfg, nets.q(obs, dist.sample(noise[:, k])[0])) - v) / cfg.temperature for k in range(cfg.z_samples)
+    ]
+    log_z = torch.stack(logits).logsumexp(0) - math.log(cfg.z_samples)  # [S, B]
+    return log_weight - log_z, {"log_z": row_mean(log_z)}

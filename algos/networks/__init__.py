@@ -1,0 +1,1 @@
+"""Seed-stacked networks, the four families of policies, their distributions and files."""

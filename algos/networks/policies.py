@@ -1,0 +1,103 @@
+"""The four families of policies: what each makes of observations is a distribution over actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from algos.networks.dists import Categorical, Deterministic, Gaussian, SquashedGaussian
+from algos.networks.nets import MLP
+
+__all__ = [
+    "POLICIES",
+    "Builder",
+    "CategoricalPolicy",
+    "DeterministicPolicy",
+    "Family",
+    "GaussianPolicy",
+    "SquashedPolicy",
+    "builder",
+    "family_of",
+]
+
+Family = Literal["gaussian", "squashed", "deterministic", "categorical"]
+Builder = Callable[[int, int, int, Sequence[int]], nn.Module]  # (S, O, A, hidden) -> a module of the objective's own
+
+
+class GaussianPolicy(nn.Module):
+    """tanh mean, state-independent log-std squashed into `log_std_range` (AWAC's code: start at -3, std 0.05)."""
+
+    LOG_STD_RANGE = (-6.0, 0.0)
+
+    def __init__(
+        self, seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int],
+        log_std_range: tuple[float, float] = LOG_STD_RANGE,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.mean = MLP((seeds,), (obs_dim, *hidden, action_dim), last_scale=1e-3)
+        self.log_std_logits = nn.Parameter(torch.zeros(seeds, 1, action_dim))
+        self.low, self.high = log_std_range
+
+    def forward(self, obs: Tensor) -> Gaussian:
+        log_std = self.low + (self.high - self.low) * self.log_std_logits.sigmoid()
+        return Gaussian(self.mean(obs).tanh(), log_std)
+
+
+class CategoricalPolicy(nn.Module):
+    """Probabilities of A choices by a softmax; at first nearly the same for all."""
+
+    def __init__(self, seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.body = MLP((seeds,), (obs_dim, *hidden, action_dim), last_scale=1e-3)
+
+    def forward(self, obs: Tensor) -> Categorical:
+        return Categorical(self.body(obs))
+
+
+class SquashedPolicy(nn.Module):
+    """State-dependent mean and log-std of a tanh-squashed normal; log-std clamped to [-20, 2] as in SAC's code."""
+
+    def __init__(self, seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.body = MLP((seeds,), (obs_dim, *hidden, 2 * action_dim), last_scale=1e-3)
+
+    def forward(self, obs: Tensor) -> SquashedGaussian:
+        mean, log_std = self.body(obs).chunk(2, dim=-1)
+        return SquashedGaussian(mean, log_std.clamp(-20.0, 2.0))
+
+
+class DeterministicPolicy(nn.Module):
+    """tanh of a network (Fujimoto et al. 2018, TD3)."""
+
+    def __init__(self, seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int], noise: float = 0.0) -> None:
+        super().__init__()
+        self.body = MLP((seeds,), (obs_dim, *hidden, action_dim))
+        self.noise = noise
+
+    def forward(self, obs: Tensor) -> Deterministic:
+        return Deterministic(self.body(obs).tanh(), self.noise)
+
+
+POLICIES: dict[
+    str, type[GaussianPolicy] | type[SquashedPolicy] | type[DeterministicPolicy] | type[CategoricalPolicy]
+] = {
+    "gaussian": GaussianPolicy,
+    "squashed": SquashedPolicy,
+    "deterministic": DeterministicPolicy,
+    "categorical": CategoricalPolicy,
+}
+
+
+def builder(kind: Family | Builder, discrete: bool) -> Builder:
+    """What builds a network that acts: of its family, or categorical where actions are choices; or its own builder."""
+    if not isinstance(kind, str):
+        return kind
+    return POLICIES["categorical" if discrete else kind]
+
+
+def family_of(policy: nn.Module) -> str:
+    """The name under which a policy's class stands in `POLICIES`."""
+    return next(name for name, kind in POLICIES.items() if type(policy) is kind)

@@ -1,0 +1,89 @@
+"""Policies on disk: one npz per policy, plain arrays and one JSON text, readable without pickle and without torch.
+
+Holds `meta` (JSON: family, obs_dim, action_dim, hidden, log_std_range where a Gaussian's is not the default, and
+whatever the writer adds, such as task and score) and the policy's parameters under their own names, without the seed
+axis. float16 is enough for a shipped expert.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from algos.networks.policies import POLICIES, GaussianPolicy
+from algos.settings import SettingError
+
+__all__ = ["load_policy", "load_stacked", "read_policy", "save_policy"]
+
+
+def save_policy(path: Path, policy: nn.Module, seed_index: int, meta: Mapping[str, Any], half: bool = False) -> None:
+    """Write one seed's policy; `meta` must hold family, obs_dim, action_dim and hidden."""
+    arrays = {
+        name: p.detach()[seed_index].cpu().numpy().astype(np.float16 if half else np.float32)
+        for name, p in policy.named_parameters()
+    }
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as f:
+            np.savez_compressed(f, meta=np.array(json.dumps(dict(meta), sort_keys=True)), **arrays)  # type: ignore[arg-type]
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_policy(paths: Sequence[Path]) -> tuple[nn.Module, dict[str, Any]]:
+    """Policies of equal shape as one seed-stacked module, and the meta of the first.
+
+    Raises `SettingError` when a file is missing, damaged, or not a policy.
+    """
+    return load_stacked(paths, _policy, ("family", "obs_dim", "action_dim", "hidden", "log_std_range"))
+
+
+def _policy(meta: dict[str, Any], seeds: int) -> nn.Module:
+    policy = POLICIES[meta["family"]](seeds, meta["obs_dim"], meta["action_dim"], tuple(meta["hidden"]))
+    if isinstance(policy, GaussianPolicy) and meta.get("log_std_range"):
+        policy.low, policy.high = meta["log_std_range"]
+    return policy
+
+
+def load_stacked(
+    paths: Sequence[Path], make: Callable[[dict[str, Any], int], nn.Module], shape: Sequence[str]
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The module that `make` builds from the first file's meta and the number of files, with all files' weights.
+
+    `shape` are the entries of meta in which all files must agree. Raises `SettingError` as `load_policy` does.
+    """
+    read = [read_policy(path) for path in paths]
+    meta = read[0][0]
+    try:
+        module = make(meta, len(paths))
+        if any(m.get(key) != meta.get(key) for m, _ in read for key in shape):
+            raise SettingError(f"{', '.join(map(str, paths))}: policies of different shapes cannot be stacked")
+        with torch.no_grad():
+            for name, p in module.named_parameters():
+                stacked = torch.stack([torch.from_numpy(arrays[name].astype(np.float32)) for _, arrays in read])
+                if stacked.shape != p.shape:  # copy_ would broadcast
+                    raise RuntimeError(f"{name} is {tuple(stacked.shape[1:])}, expected {tuple(p.shape[1:])}")
+                p.copy_(stacked)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise SettingError(f"{paths[0]}: not a policy file of this suite ({error})") from None
+    return module, meta
+
+
+def read_policy(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    """A file's meta and arrays; raises `SettingError` as `load_policy` does."""
+    try:
+        with path.open("rb") as f, np.load(f, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return json.loads(str(arrays.pop("meta"))), arrays
+    except FileNotFoundError:
+        raise SettingError(f"{path}: no such policy file") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise SettingError(f"{path}: not a policy file of this suite ({error})") from None

@@ -1,0 +1,256 @@
+"""The registry: a name -> an objective's module, and the settings by which the entry departs from its defaults.
+
+Packages elsewhere join through the entry point group "bench.algos". Nothing here imports torch until an algorithm is
+loaded.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from algos.settings import SettingError, nearest
+
+if TYPE_CHECKING:
+    from algos.contract import Objective
+
+__all__ = ["ALGOS", "HOOKS", "OPTIONAL_HOOKS", "Entry", "get", "load", "names"]
+
+GROUP = "bench.algos"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name of the registry."""
+
+    module: str  # import path of the objective module
+    summary: str
+    settings: Mapping[str, Any] = field(default_factory=dict)  # departures from the module's Config
+    protocol: Mapping[str, Any] = field(default_factory=dict)  # of experiment and learner, where the method has its own
+    presets: str = "PRESETS"  # the module's table of this entry's presets, by name
+    # profile -> what it sets for this entry alone, of either kind: sizes and rates that its own for all do not suit
+    profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+_AWR_SIZES: dict[str, dict[str, Any]] = {
+    "quick": {"steps_per_iteration": 1000, "value_updates": 100, "policy_updates": 400},
+    "smoke": {"value_updates": 5, "policy_updates": 15},
+}
+_BEAR_SIZES: dict[str, dict[str, Any]] = {
+    "quick": {"warm_start": 4000, "vae_hidden": (256, 256)},
+    "smoke": {"warm_start": 10, "vae_hidden": (16, 16)},
+}
+_ON_POLICY_SIZES: dict[str, dict[str, Any]] = {"quick": {"steps_per_iteration": 1000}}
+
+ALGOS: dict[str, Entry] = {
+    "abm": Entry("algos.methods.abm", "ABM: samples of a prior of good data actions, imitated by their advantage"),
+    "algae-dice": Entry(
+        "algos.methods.algae_dice", "AlgaeDICE: policy and Q as two players of one regularised objective"
+    ),
+    "awac": Entry("algos.methods.awac", "AWAC: data actions imitated by the exponential of their advantage"),
+    "awac-z": Entry(
+        "algos.methods.awac",
+        "AWAC with an estimate of the normaliser Z(s), its Table 1",
+        {"z_estimator": "behaviour"},
+        presets="Z_PRESETS",
+    ),
+    "awr": Entry(
+        "algos.methods.awr",
+        "AWR: V from returns of the buffer, then data actions imitated by the exponential of their advantage",
+        protocol={"steps_per_iteration": 2000},
+        profiles=_AWR_SIZES,
+    ),
+    "bc": Entry("algos.methods.bc", "behaviour cloning of all offline data; offline only"),
+    "bc-demos": Entry("algos.methods.bc", "behaviour cloning of the demonstrations; offline only", {"source": "demos"}),
+    "bcq": Entry(
+        "algos.methods.bcq",
+        "BCQ: the best of slightly perturbed samples of a behaviour model",
+        profiles={"quick": {"vae_hidden": (256, 256)}, "smoke": {"vae_hidden": (16, 16)}},
+    ),
+    "bear": Entry(
+        "algos.methods.bear",
+        "BEAR: Q maximised within a discrepancy from a behaviour model",
+        profiles=_BEAR_SIZES,
+    ),
+    "bear-loose": Entry(
+        "algos.methods.bear",
+        "BEAR whose constraint is loosened online, as in AWAC's Figure 2",
+        {"eps_online": 0.25},  # no value is published: the largest that AWAC's own scripts swept
+        profiles=_BEAR_SIZES,
+    ),
+    "brac": Entry(
+        "algos.methods.brac", "BRAC as AWAC compares it: likelihood under a behaviour model in the policy's loss"
+    ),
+    "brac-v": Entry(
+        "algos.methods.brac",
+        "BRAC-v: KL to a behaviour model in the policy's loss and Q",
+        {"mode": "kl_value"},
+        presets="BRAC_V_PRESETS",
+    ),
+    "cal-ql": Entry(
+        "algos.methods.cql",
+        "Cal-QL: CQL that pushes no policy action below the return of the data",
+        # its weight of 1 on the hand tasks is for rewards ten times as large
+        {"calibrate": True, "conservative_weight": 0.1, "backup_samples": 10},
+        protocol={"offline_fraction": 0.5},
+        presets="CAL_QL_PRESETS",
+        profiles={"quick": {"conservative_samples": 4, "backup_samples": 4}},
+    ),
+    "cql": Entry(
+        "algos.methods.cql",
+        "CQL: SAC whose critics are pushed down at actions that the data do not hold",
+        profiles={"quick": {"conservative_samples": 4}},
+    ),
+    "dapg": Entry(
+        "algos.methods.dapg",
+        "DAPG: natural policy gradient on fresh data, from and beside the demonstrations",
+        protocol={"steps_per_iteration": 10_000},
+        profiles=_ON_POLICY_SIZES,
+    ),
+    "ddpg": Entry(
+        "algos.methods.td3",
+        "DDPG: TD3 with one critic, no delay and no target noise",
+        {"critics": 1, "target_noise": 0.0, "policy_every": 1},
+    ),
+    "iql": Entry("algos.methods.iql", "IQL: values of data actions by expectile regression, then weighted imitation"),
+    "marwil": Entry(
+        "algos.methods.awr",
+        "MARWIL as AWAC compares it: AWR with Monte-Carlo returns",
+        {"td_lambda": 1.0},
+        protocol={"steps_per_iteration": 2000},
+        profiles=_AWR_SIZES,
+    ),
+    "marwil-rllib": Entry(
+        "algos.methods.marwil",
+        "MARWIL in its own form: advantages divided by their running scale, V and policy together",
+        profiles={"quick": {"updates": 500}, "smoke": {"updates": 20}},
+    ),
+    "mpo": Entry("algos.methods.mpo", "MPO as AWAC adapts it: own actions imitated by the exponential of their Q"),
+    "mpo-acme": Entry(
+        "algos.methods.mpo",
+        "MPO with its temperature and its bounds on the policy's step",
+        {"mode": "acme"},
+        presets="ACME_PRESETS",
+    ),
+    "ppo": Entry(
+        "algos.methods.ppo",
+        "PPO from a cloned policy: clipped likelihood ratios on fresh data",
+        protocol={"steps_per_iteration": 2000},
+        profiles=_ON_POLICY_SIZES,
+    ),
+    "rebrac": Entry(
+        "algos.methods.rebrac",
+        "ReBRAC: TD3+BC with a cloning penalty in the target and normalised critics",
+        protocol={"offline_fraction": 0.5},
+        profiles={"quick": {"bc_decay_updates": 10_000}, "smoke": {"bc_decay_updates": 120}},
+    ),
+    "rlpd": Entry(
+        "algos.methods.rlpd",
+        "RLPD: SAC on prior and new data in equal shares, ten normalised critics, many updates per step",
+        protocol={"offline_fraction": 0.5, "updates_per_step": 20.0, "warmup_steps": 5000},
+        profiles={
+            "quick": {"updates_per_step": 1.0, "policy_every": 2, "warmup_steps": 1000},
+            "smoke": {"updates_per_step": 1.0, "policy_every": 2, "warmup_steps": 40},
+        },
+    ),
+    "rwr": Entry(
+        "algos.methods.awr",
+        "RWR from a cloned policy: fresh actions imitated by the exponential of their return",
+        {"on_policy": True, "baseline": False, "td_lambda": 1.0},
+        protocol={"steps_per_iteration": 2000},
+        presets="RWR_PRESETS",
+        profiles=_AWR_SIZES,
+    ),
+    "sac": Entry("algos.methods.sac", "SAC with prior data in the buffer and a policy pretrained by cloning"),
+    "sac-prior": Entry(
+        "algos.methods.sac", "SAC with prior data in the buffer, trained on it offline", {"start": "prior"}
+    ),
+    "sac-scratch": Entry("algos.methods.sac", "SAC that never sees prior data", {"start": "scratch"}),
+    "sac-bc": Entry("algos.methods.sac_bc", "SAC with a cloning term on demonstrations in the policy loss"),
+    "td3": Entry("algos.methods.td3", "TD3: deterministic policy, twin critics, delayed; unprotected offline"),
+    "td3-bc": Entry(
+        "algos.methods.td3_bc",
+        "TD3+BC: TD3 that stays near the data's actions",
+        protocol={"normalise_obs": True},  # its eq. 4
+    ),
+    "trpo": Entry(
+        "algos.methods.trpo",
+        "TRPO from a cloned policy: natural gradient steps within a bound on the divergence",
+        protocol={"steps_per_iteration": 10_000},
+        profiles=_ON_POLICY_SIZES,
+    ),
+}
+
+
+def names() -> dict[str, Entry]:
+    """Every known algorithm, ours and those that installed packages add."""
+    outside = {
+        e.name: Entry(e.value, f"from {e.dist.name if e.dist else 'elsewhere'}") for e in entry_points(group=GROUP)
+    }
+    return {**outside, **ALGOS}
+
+
+def get(name: str) -> Entry:
+    """The entry called `name`; raises `SettingError` with the nearest name."""
+    if name in ALGOS:  # looking for packages reads what is installed
+        return ALGOS[name]
+    known = names()
+    if name not in known:
+        raise SettingError(f"unknown algorithm {name!r}; {nearest(name, known)}")
+    return known[name]
+
+
+HOOKS = ("Config", "needs", "actor_loss")  # what a method's module must define
+OPTIONAL_HOOKS = (
+    "td_target", "critic_loss", "critic_penalty", "auxiliary_losses", "on_phase", "act", "behaviour_log_prob", "stages",
+    "prepare", "policy_step",
+)  # fmt: skip
+
+
+def load(name: str) -> Objective:
+    """Import the objective module behind `name`; raises `SettingError` where it is not what the contract asks for."""
+    from algos.contract import Objective
+
+    entry = get(name)
+    module = importlib.import_module(entry.module)
+    if missing := [part for part in HOOKS if not hasattr(module, part)]:
+        raise SettingError(f"algorithm {name!r}: {entry.module} does not define {', '.join(missing)}")
+    _check_public(name, module)
+    hooks = {hook: getattr(module, hook) for hook in OPTIONAL_HOOKS if hasattr(module, hook)}
+    return Objective(
+        name=name,
+        summary=entry.summary,
+        Config=module.Config,
+        settings=entry.settings,
+        needs=module.needs,
+        actor_loss=module.actor_loss,
+        metrics=getattr(module, "METRICS", {}),
+        presets=getattr(module, entry.presets, {}),
+        **hooks,
+    )
+
+
+def _check_public(name: str, module: ModuleType) -> None:
+    """A public function that is no hook would never be called: most likely a misspelt one.
+
+    What other modules use of a method stands in its `__all__`, which excuses all but what is spelt like a hook.
+    """
+    hooks = {*HOOKS, *OPTIONAL_HOOKS}
+    for function, value in vars(module).items():
+        if function in hooks or function.startswith("_"):
+            continue
+        if not inspect.isfunction(value) or value.__module__ != module.__name__:
+            continue
+        meant = difflib.get_close_matches(function, hooks, n=1, cutoff=0.85)
+        if meant or function not in getattr(module, "__all__", ()):
+            hint = f"did you mean {meant[0]!r}?" if meant else f"hooks are {', '.join(sorted(hooks - {'Config'}))}"
+            raise SettingError(
+                f"algorithm {name!r}: {module.__name__}.{function} is not a hook; {hint} The name of a helper begins "
+                "with _, or stands in __all__ where other modules use it"
+            )

@@ -1,0 +1,91 @@
+"""The folder of a report: never half-written, never in place of something that is not a report."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from reports.runs.collect import Cell
+from suite.record.folders import COLUMNS, RecordError
+
+__all__ = ["KIND", "MARK", "refuse_foreign", "swapped_into", "write_results"]
+
+MARK = "report.json"  # a folder with this file, saying KIND, is a report
+KIND = "awac-bench report"
+
+
+def refuse_foreign(out: Path) -> None:
+    """Only a report, an empty folder or nothing at all may be replaced."""
+    with _writing(out):
+        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+            return
+    try:
+        kind = json.loads((out / MARK).read_text()).get("kind")
+    except (OSError, ValueError, AttributeError):
+        kind = None
+    if kind != KIND:
+        raise RecordError(f"{out} exists and is not a report of this suite (no {MARK} in it): choose another folder")
+
+
+@contextmanager
+def swapped_into(out: Path) -> Iterator[Path]:
+    """A new folder beside `out` that takes its place if the block ends well and vanishes if it does not.
+
+    Raises `RecordError` where the disk does not take it.
+    """
+    new, old = (out.parent / f".{out.name}.{os.getpid()}.{what}" for what in ("new", "old"))
+    try:
+        with _writing(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            new.mkdir()
+            for part in ("figures", "tables"):
+                (new / part).mkdir()
+            yield new
+            _swap(new, old, out)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RecordError(f"cannot write {out}: {error.strerror or error}") from error
+
+
+def _swap(new: Path, old: Path, out: Path) -> None:
+    """`new` takes the place of `out`, which is at `old` meanwhile and comes back if that fails."""
+    if out.exists():
+        os.rename(out, old)
+    try:
+        os.rename(new, out)
+    except OSError:
+        if old.exists():
+            os.rename(old, out)
+        raise
+
+
+def write_results(folder: Path, cells: Sequence[Cell]) -> None:
+    """Every evaluation as a tidy CSV that `--input` reads; unfinished runs apart, or they pass for final."""
+    header = ",".join(("algo", "env", *COLUMNS)) + "\n"
+    for name, finished in (("results.csv", True), ("unfinished.csv", False)):
+        chosen = [cell for cell in cells if cell.finished is finished]
+        if not chosen and not finished:
+            continue
+        with (folder / name).open("w", newline="") as f:
+            f.write(header)
+            for cell in chosen:
+                prefix = f"{_field(cell.label)},{_field(cell.task)},"
+                for source in cell.sources:
+                    f.writelines(prefix + line for line in source.lines)
+
+
+def _field(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if re.search(r'[",\n]', text) else text

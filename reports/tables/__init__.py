@@ -1,0 +1,1 @@
+"""Tables: numbers as CSV, and as text for Markdown, LaTeX and the page."""

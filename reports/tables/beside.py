@@ -1,0 +1,118 @@
+"""Our scores beside the numbers that the papers print, with a verdict and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.numbers import stats
+from reports.numbers.stats import Interval
+from reports.runs.collect import Cell, Curve, task_name
+from reports.tables.table import Table, Value, decimals, number, numbers, text
+from suite.record.papers import Printed
+
+__all__ = ["Beside", "beside", "beside_table"]
+
+NOT_A_RUN = {"expert": "no run: `bench data worth` scores it"}
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One printed number and the cell of ours that answers it, if there is one."""
+
+    printed: Printed
+    label: str  # of our cell; the printed name where there is none
+    seeds: int
+    ours: Interval | None  # mean over seeds with Student's interval, as the papers print means
+    verdict: str
+
+
+def beside(cells: Sequence[Cell], printed: Sequence[Printed]) -> list[Beside]:
+    """Each printed number with every finished cell of ours on the same task, data and method, or with none.
+
+    The verdict says whether the printed number lies inside our 95 % interval, and after a semicolon how the two
+    protocols differ: then neither the one nor the other is confirmed.
+    """
+    out = []
+    for one in printed:
+        task = task_name(one.task, one.dataset)
+        own = [cell for cell in cells if (cell.task, cell.first.algo) == (task, one.what)]
+        found = [b for cell in own if cell.finished and (b := _beside(cell, one)) is not None]
+        nothing = "not finished here" if own else "not run"
+        out += found or [Beside(one, one.what, 0, None, NOT_A_RUN.get(one.what, nothing))]
+    return out
+
+
+def _beside(cell: Cell, one: Printed) -> Beside | None:
+    curve, _ = cell.usable(one.metric)
+    values = None if curve is None else _values(curve, one.at, cell.offline_only)
+    if curve is None or values is None:
+        return None
+    ours = stats.t_interval(values)
+    return Beside(one, cell.label, len(values), ours, _verdict(one, ours, _differences(cell, curve, one)))
+
+
+def _values(curve: Curve, at: str, offline_only: bool) -> NDArray[np.float64] | None:
+    """One score per seed: at the switch, at the end of the online phase, or the best evaluation of all."""
+    if at == "best":
+        best: NDArray[np.float64] = curve.values.max(axis=1)
+        return best
+    if at == "final":
+        return curve.values[:, -1] if curve.steps[-1] > 0 or offline_only else None
+    column = np.flatnonzero(curve.steps == 0)
+    return curve.values[:, column[0]] if column.size else None
+
+
+def _differences(cell: Cell, curve: Curve, one: Printed) -> list[str]:
+    run = cell.first.run
+    found = [] if cell.first.profile == "paper" else [f"profile {cell.first.profile}"]
+    if cell.first.external:
+        return ["settings unknown"]
+    last = int(curve.steps[-1])
+    if one.at == "final" and one.steps is not None and last != one.steps:
+        found.append(f"{last:,} steps, not {one.steps:,}")
+    if run.get("preset", "paper") != "paper":
+        found.append(f"preset {run['preset']}")
+    return [*found, *([one.note] if one.note else [])]
+
+
+def _verdict(one: Printed, ours: Interval, differences: Sequence[str]) -> str:
+    if np.isnan(ours.low):
+        word = "one seed, no interval"
+    elif ours.low <= one.value <= ours.high:
+        word = "inside our interval"
+    else:
+        word = "ours is above" if ours.low > one.value else "ours is below"
+    return f"{word}; different protocol: {', '.join(differences)}" if differences else word
+
+
+def beside_table(rows: Sequence[Beside]) -> Table:
+    """Every printed number, also those that nothing of ours answers."""
+    shown: list[list[str]] = []
+    records: list[list[Value]] = []
+    for row in rows:
+        p = row.printed
+        task = task_name(p.task, p.dataset)
+        at = {"switch": "at the switch", "final": "final", "best": "best over training"}[p.at]
+        digits = decimals(p.metric, [p.value])
+        shown.append([
+            f"{p.paper} {p.place}", task, row.label, f"{p.metric}, {at}", number(p.value, digits),
+            text(row.ours, digits),
+            str(row.seeds) if row.seeds else "–", row.verdict,
+        ])  # fmt: skip
+        records.append([
+            p.paper, p.place, task, row.label, p.metric, p.at, p.value, *numbers(row.ours), row.seeds, row.verdict,
+            p.note,
+        ])  # fmt: skip
+    return Table(
+        "beside_the_papers",
+        "Beside the papers: their printed number, our mean over seeds with Student's 95 % interval.",
+        ["place", "task", "algorithm", "score", "printed", "ours", "seeds", "verdict"],
+        shown,
+        ["paper", "place", "task", "algorithm", "metric", "at", "printed", "mean", "t_low", "t_high", "seeds",
+         "verdict", "note"],
+        records,
+    )  # fmt: skip

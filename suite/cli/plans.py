@@ -1,0 +1,64 @@
+"""`bench suite`: parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from suite.cli.options import AsJson, Device, DryRun, Jobs, Out, Profile, Slurm, Threads, Workers, print_rows
+
+__all__ = ["suite_app"]
+
+suite_app = typer.Typer(
+    help="The papers' figures and tables as one command each.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Suite = Annotated[str, typer.Argument(help="A suite of `bench suite list`, or a TOML file of your own.")]
+SuiteSeeds = Annotated[str | None, typer.Option("--seeds", help="As in `bench run`; default: the suite's.")]
+Only = Annotated[
+    list[str],
+    typer.Option(help="Some cells: algo=awac,sac,env=pen-binary; keys are algo, env, data, name. Repeatable."),
+]
+
+
+@suite_app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the suites, each with its place in the papers."""
+    from suite.cli.listing import suites
+
+    print_rows(suites(), as_json)
+
+
+@suite_app.command()
+def show(name: Suite, as_json: AsJson = False) -> None:
+    """Show a suite's cells, with the settings they change and each one's source."""
+    from suite.plans import run as plans
+
+    print_rows(plans.show_plan(name), as_json)
+
+
+@suite_app.command()
+def run(
+    name: Suite, profile: Profile = "quick", seeds: SuiteSeeds = None, only: Only = [],  # noqa: B006 - typer's way
+    out: Out = Path("runs"), device: Device = "auto", threads: Threads = None, workers: Workers = None,
+    jobs: Jobs = None, dry_run: DryRun = False, slurm: Slurm = [],  # noqa: B006
+) -> None:  # fmt: skip
+    """Run a suite's cells; finished ones are left alone, failed and stopped ones go on."""
+    from suite.plans import run as plans
+
+    raise typer.Exit(
+        plans.run(name, profile, seeds, only, out, device, threads, workers, jobs, dry_run, slurm)
+    )  # fmt: skip
+
+
+@suite_app.command()
+def status(
+    name: Suite, profile: Profile = "quick", seeds: SuiteSeeds = None, only: Only = [],  # noqa: B006
+    out: Out = Path("runs"), as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Show how far each cell of a suite is."""
+    from suite.plans import run as plans
+
+    print_rows(plans.status(name, profile, seeds, only, out), as_json)

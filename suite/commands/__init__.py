@@ -1,1 +1,0 @@
-"""What the commands do, as functions that return rows or an exit code; `suite.cli` parses and prints."""

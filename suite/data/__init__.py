@@ -1,1 +1,0 @@
-"""The tasks' own datasets: recipes, whoever carries them out, and how experts are made."""

@@ -1,0 +1,1 @@
+"""What is to be run: a request resolved into experiments, each setting with its source."""

@@ -1,0 +1,44 @@
+"""Whose settings a run has: those of AWAC's comparison, or a preset of the algorithm's module."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import algos
+from algos import Entry
+from algos.settings import Preset, SettingError, nearest
+
+if TYPE_CHECKING:
+    from algos.contract import Objective
+
+__all__ = ["PAPER", "chosen", "departures"]
+
+PAPER = "paper"  # AWAC's comparison: no departures
+
+
+def chosen(objective: Objective, name: str, owners: Mapping[str, type[Any]]) -> Preset | None:
+    """The objective's preset of this name; None for the paper's, and where only other algorithms have one.
+
+    Raises `SettingError` for a name that none has, and for a preset that sets what is not there.
+    """
+    if name == PAPER:
+        return None
+    preset = objective.presets.get(name)
+    if preset is None:
+        known = {PAPER, *(n for other in algos.names() for n in algos.load(other).presets)}
+        if name not in known:
+            raise SettingError(f"unknown preset {name!r}; {nearest(name, known)}")
+        return None
+    for key in preset.settings:
+        if key not in owners:
+            raise SettingError(f"preset {name!r} of {objective.name} sets unknown {key!r}; {nearest(key, owners)}")
+    return preset
+
+
+def departures(entry: Entry, owners: Mapping[str, type[Any]], preset: Preset) -> dict[str, Any]:
+    """What a preset moves: those of its settings whose values differ from the registry entry's own."""
+    own = {f.name: f.default for owner in set(owners.values()) for f in dataclasses.fields(owner)}
+    own |= {**entry.settings, **entry.protocol}
+    return {name: value for name, value in preset.settings.items() if value != own.get(name)}

@@ -1,0 +1,137 @@
+"""What an experiment takes of the machine it runs on: simulator, data, environments, memory, disk."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from pathlib import Path
+
+from algos.settings import SettingError
+from envs.data import minari_store
+from envs.data.minari_store import DatasetError
+from envs.task import DEFAULT, AnyRecipe, Task
+from suite.experiment.experiment import Experiment, task_of
+from suite.recipes import build as recipes
+
+__all__ = [
+    "MOST_LANES",
+    "built_here",
+    "built_id",
+    "check_means",
+    "check_space",
+    "dataset_name",
+    "disk_bytes",
+    "lanes",
+    "memory_bytes",
+    "offline_rows",
+    "online_capacity",
+    "online_steps",
+    "recipe_of",
+]
+
+MOST_LANES = 20  # environments per seed: each takes memory of its own
+_BYTES = 4  # per float
+
+
+def lanes(experiment: Experiment) -> int:
+    """Environments per seed: one per episode of an iteration, or equal shares of many episodes."""
+    episodes = max(1, experiment.protocol.steps_per_iteration // experiment.task.horizon)
+    return max(n for n in range(1, min(episodes, MOST_LANES) + 1) if episodes % n == 0)
+
+
+def online_capacity(experiment: Experiment) -> int:
+    """Rows of the online ring per seed: no more than the run can fill."""
+    p = experiment.protocol
+    if experiment.needs.offline_only:
+        return 0
+    window = experiment.needs.window
+    newest = p.steps_per_iteration if window == "iteration" else window or p.buffer_size
+    return min(p.buffer_size, p.online_steps, max(newest, p.steps_per_iteration))
+
+
+def check_means(experiment: Experiment) -> None:
+    """Raises what a user can mend, before anything is built: no simulator, no expert, no demonstrations in the data."""
+    experiment.task.check_simulator()
+    if built_here(experiment):
+        if experiment.needs.demos and not hasattr(recipe_of(experiment.task, experiment), "demonstrations"):
+            raise SettingError(
+                f"{experiment.algo} learns from demonstrations, and the {dataset_name(experiment)} data of "
+                f"{experiment.task.short_name} hold none{_other_way(experiment)}"
+            )
+        recipes.sources(experiment.task, recipe_of(experiment.task, experiment))
+
+
+def built_here(experiment: Experiment) -> bool:
+    """Whether its dataset is one that this suite makes."""
+    e = experiment
+    return e.needs.offline_data and (e.dataset is None or e.dataset in e.task.recipes)
+
+
+def _other_way(experiment: Experiment) -> str:
+    return "; --set clone=data clones everything" if hasattr(experiment.cfg, "clone") else ""
+
+
+def dataset_name(experiment: Experiment) -> str:
+    """What its dataset is called among those of the task."""
+    return experiment.dataset or DEFAULT
+
+
+def built_id(experiment: Experiment) -> str:
+    """The id of a dataset that this suite makes."""
+    return recipes.built_id(task_of(experiment), experiment.protocol.dataset_seed, dataset_name(experiment))
+
+
+def recipe_of(task: Task, experiment: Experiment) -> AnyRecipe:
+    """How the experiment's dataset is made, at the sizes of `task`."""
+    return task.recipe_of(dataset_name(experiment))
+
+
+def disk_bytes(experiment: Experiment) -> int:
+    """The most a run writes: online chunks, two checkpoints, metrics."""
+    e = experiment
+    return len(e.seeds) * (online_steps(e) * e.layout.width + 2 * 4 * _parameters(e)) * _BYTES + 10_000_000
+
+
+def memory_bytes(experiment: Experiment) -> int:
+    """Replay with the dataset's rows, which the seeds share, and networks with gradients and optimisers."""
+    e = experiment
+    per_seed = online_capacity(e) * e.layout.width + 4 * _parameters(e)
+    return ((offline_rows(e) or 0) * e.layout.width + len(e.seeds) * per_seed) * _BYTES
+
+
+def offline_rows(experiment: Experiment) -> int | None:
+    """Of the dataset; None where it is not in the store yet."""
+    e = experiment
+    if not e.needs.offline_data:
+        return 0
+    try:
+        found = recipes.id_of(task_of(e), e.dataset, e.protocol.dataset_seed)
+        return int(minari_store.metadata(found)["total_steps"])
+    except DatasetError:
+        return None
+
+
+def online_steps(experiment: Experiment) -> int:
+    """Environment steps per seed after the switch; none for a method that does not learn online."""
+    return 0 if experiment.needs.offline_only else experiment.protocol.online_steps
+
+
+def _parameters(experiment: Experiment) -> int:
+    """Parameters of one seed's policy and critics with targets, roughly."""
+    e = experiment
+    hidden = e.learner.hidden
+    inner = sum(a * b for a, b in itertools.pairwise(hidden))
+    policy = e.task.obs_dim * hidden[0] + inner + hidden[-1] * e.task.action_dim
+    critic = (e.task.obs_dim + e.task.action_dim) * hidden[0] + inner + hidden[-1]
+    return policy + 2 * e.needs.critics * critic
+
+
+def check_space(experiment: Experiment, out: Path) -> None:
+    """Raises `SettingError` where the disk holds less than the run may write."""
+    need = disk_bytes(experiment)
+    free = shutil.disk_usage(out).free
+    if free < need:
+        raise SettingError(
+            f"{experiment.cell} may write {need / 1e6:,.0f} MB below {out}, where {free / 1e6:,.0f} MB are free; "
+            "free some space, choose another --out, or fewer --seeds"
+        )

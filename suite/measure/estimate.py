@@ -1,0 +1,66 @@
+"""What a run will cost: time from a short probe, memory and disk from its sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from envs import tasks
+from envs.stepping.vector import VectorEnv
+from suite.experiment.experiment import Experiment
+from suite.experiment.requirements import disk_bytes, lanes, memory_bytes, offline_rows, online_steps
+from suite.measure.speed import BURN_IN, learner_on_made_up_rows, rate, updates_per_second
+from suite.run.hardware import Hardware, prepare
+from suite.run.progress import duration
+
+__all__ = ["Cost", "estimate"]
+
+_BYTES = 4  # per float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run will take."""
+
+    seconds: float
+    text: str  # for people, with the rates that were measured
+
+
+def estimate(experiment: Experiment, hardware: Hardware) -> Cost:
+    """Time and memory of a run, from a probe of a few seconds on made-up rows; nothing is written."""
+    e, p = experiment, experiment.protocol
+    device = hardware.torch_device()
+    prepare(hardware.thread_count(), e.learner.tf32)
+    update_rate = _probe_updates(e, device)
+    offline = p.offline_updates if e.needs.offline_data and e.needs.offline_phase else 0
+    online = online_steps(e)
+    evaluations = (2 + offline // p.eval_every_offline + online // p.eval_every_online) * p.eval_episodes
+    env_steps = len(e.seeds) * (online + evaluations * e.task.horizon)
+    env_rate = _probe_env(e.task.id, len(e.seeds) * lanes(e), hardware.worker_count())
+    seconds = (offline + online * p.updates_per_step) / update_rate + env_steps / env_rate
+    beside = ", without the dataset's rows, which are not here yet" if offline_rows(e) is None else ""
+    together = f"{len(e.seeds)} seeds together" if len(e.seeds) > 1 else "1 seed"
+    return Cost(
+        seconds,
+        f"about {duration(seconds)} on {device.type} ({update_rate:,.0f} updates/s, {env_rate:,.0f} steps/s "
+        f"for {together}), {memory_bytes(e) / 1e6:,.0f} MB for replay and networks{beside}, "
+        f"up to {disk_bytes(e) / 1e6:,.0f} MB on disk",
+    )
+
+
+def _probe_updates(experiment: Experiment, device: torch.device) -> float:
+    learner = learner_on_made_up_rows(experiment, device)
+    learner.run(BURN_IN)
+    return updates_per_second(learner, device, 1.5)
+
+
+@lru_cache  # the cells of a grid share their tasks
+def _probe_env(task_id: str, count: int, workers: int) -> float:
+    action_dim = tasks.get(task_id).action_dim
+    with VectorEnv(task_id, count, workers) as env:
+        env.reset(range(count))
+        action = np.zeros((count, action_dim), np.float32)
+        return count * rate(lambda: env.step(action), torch.device("cpu"), 1.0)

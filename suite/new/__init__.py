@@ -1,0 +1,1 @@
+"""Packages of the user's own, written from templates: an algorithm, a task."""

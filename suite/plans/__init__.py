@@ -1,0 +1,1 @@
+"""The papers' figures and tables as grids of cells, one TOML file each."""

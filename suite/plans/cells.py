@@ -1,0 +1,99 @@
+"""From a plan to cells that can be run: every entry resolved for a profile and seeds, or the reason why it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import algos
+from algos.settings import SettingError, nearest
+from envs import tasks
+from envs.data.minari_store import DatasetError
+from envs.plugins import OutsideTaskError
+from envs.task import SimulatorError
+from envs.tasks import UnknownTaskError
+from suite.experiment.experiment import Experiment
+from suite.experiment.profiles import PROFILES
+from suite.experiment.requirements import check_means
+from suite.experiment.resolve import resolve, setting_owners
+from suite.plans.read import Entry, Plan
+
+__all__ = ["Planned", "planned"]
+
+KEYS = ("algo", "env", "data", "name")  # that `--only` knows
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One entry: its experiment and the `--set` texts that make it so, or why it is not possible here."""
+
+    entry: Entry
+    experiment: Experiment | None
+    sets: tuple[str, ...] = ()
+    why_not: str = ""
+
+
+def planned(plan: Plan, profile: str, seeds: Sequence[int], only: Sequence[str] = ()) -> list[Planned]:
+    """Every cell of the plan that `only` ("algo=awac,sac,env=pen-binary") leaves.
+
+    Raises `SettingError` for a profile or an `only` that names nothing here.
+    """
+    if profile not in PROFILES:
+        raise SettingError(f"unknown profile {profile!r}; {nearest(profile, PROFILES)}")
+    return [_resolved(entry, profile, seeds) for entry in _chosen(plan, only)]
+
+
+def _resolved(entry: Entry, profile: str, seeds: Sequence[int]) -> Planned:
+    try:
+        sizes = _sizes(entry, profile)
+        moved = [d for d in entry.departures if d.always or d.name not in sizes]
+        texts = [d.text for d in moved]
+        experiment = resolve(entry.algo, entry.env, seeds, profile, texts, entry.name, entry.dataset, entry.preset)
+        _check_dataset(experiment)
+        check_means(experiment)
+    except (SettingError, UnknownTaskError, OutsideTaskError, SimulatorError, DatasetError) as error:
+        return Planned(entry, None, why_not=str(error))
+    owners = setting_owners(experiment.objective)  # a plan's shared settings may be those of some methods only
+    return Planned(entry, experiment, tuple(d.text for d in moved if d.name in owners))
+
+
+def _sizes(entry: Entry, profile: str) -> set[str]:
+    """What the profile sets, for all or for this task or algorithm."""
+    own = algos.get(entry.algo).profiles.get(profile, {})
+    return {
+        key.rpartition(".")[2] for key in (*PROFILES[profile], *tasks.get(entry.env).profiles.get(profile, {}), *own)
+    }
+
+
+def _check_dataset(experiment: Experiment) -> None:
+    """Raises `SettingError` for a short name that the task has no recipe for: an id of Minari's holds a slash."""
+    name, task = experiment.dataset, experiment.task
+    if name is not None and "/" not in name and name not in task.datasets:
+        raise SettingError(f"{task.short_name} has no {name!r} data to build here; it has {', '.join(task.datasets)}")
+
+
+def _chosen(plan: Plan, only: Sequence[str]) -> list[Entry]:
+    wanted = _parse_only(only)
+    have = {key: {value for e in plan.entries if (value := _facts(e)[key])} for key in KEYS}
+    for key, values in wanted.items():
+        for value in values - have[key]:
+            raise SettingError(f"--only {key}={value}: not in {plan.name}; {nearest(value, have[key])}")
+    return [e for e in plan.entries if all(_facts(e)[key] in values for key, values in wanted.items())]
+
+
+def _facts(entry: Entry) -> dict[str, str | None]:
+    return {"algo": entry.algo, "env": entry.env, "data": entry.dataset or "default", "name": entry.name}
+
+
+def _parse_only(only: Sequence[str]) -> dict[str, set[str]]:
+    """'algo=awac,sac,env=pen-binary' -> {algo: {awac, sac}, env: {pen-binary}}."""
+    out: dict[str, set[str]] = {}
+    key = ""
+    for word in (w.strip() for text in only for w in text.split(",") if w.strip()):
+        name, equals, value = word.partition("=")
+        if equals:
+            key = name.strip()
+        if key not in KEYS:
+            raise SettingError(f"--only {word}: write key=value with a key of {', '.join(KEYS)}")
+        out.setdefault(key, set()).add((value if equals else word).strip())
+    return out

@@ -1,0 +1,113 @@
+"""What `bench suite` does, as functions that return rows or an exit code."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from algos.settings import SettingError
+from suite.experiment.experiment import Experiment
+from suite.experiment.request import parse_seeds
+from suite.launch import slurm
+from suite.launch.side_by_side import command, run_side_by_side
+from suite.measure.estimate import estimate
+from suite.output import say, show
+from suite.plans import read as plans
+from suite.plans.cells import Planned, planned
+from suite.plans.read import Plan
+from suite.record.folders import read_status
+from suite.run.cell import run_folder
+from suite.run.hardware import Hardware
+from suite.run.progress import duration
+
+__all__ = ["run", "show_plan", "status"]
+
+
+def show_plan(name: str) -> list[dict[str, Any]]:
+    """One row per cell of a suite, with what it departs from the defaults by and why; what it is about is said."""
+    plan = plans.load(name)
+    say(f"{plan.title} ({plan.place})" if plan.place else plan.title)
+    for line in (plan.about.strip(), f"{plan.seeds} seeds: {plan.seeds_source}", *plan.why):
+        say(line)
+    return [
+        {
+            "algo": e.algo, "env": e.env, "data": e.dataset or "default", "name": e.name or "-", "preset": e.preset,
+            "departures": "; ".join(f"{d.name}={d.value} ({d.source})" for d in e.departures) or "-",
+        }
+        for e in plan.entries
+    ]  # fmt: skip
+
+
+def run(
+    name: str, profile: str, seeds: str | None, only: Sequence[str], out: Path, device: str, threads: int | None,
+    workers: int | None, jobs: int | None, dry_run: bool, slurm_options: Sequence[str] = (),
+) -> int:  # fmt: skip
+    """Run what is not finished yet, a process per cell; the worst exit code. Dry: print commands with their time."""
+    plan, cells = _cells(name, profile, seeds, only)
+    cluster = slurm.parse_options(slurm_options)
+    hardware = Hardware(device, threads, workers)
+    if not cluster:  # whose machines are not this one
+        hardware.torch_device()
+    for cell in cells:
+        if cell.experiment is None:
+            say(f"left out, {cell.entry.cell}: {cell.why_not}")
+    possible = [(cell, cell.experiment) for cell in cells if cell.experiment is not None]
+    if not possible:
+        raise SettingError(f"none of the {len(cells)} cells of {plan.name} is possible here; the lines above say why")
+    states = {cell.entry: read_status(run_folder(e, out)).get("state") for cell, e in possible}
+    left = [(cell, e) for cell, e in possible if states[cell.entry] != "finished"]
+    say(f"{plan.name}: {len(possible)} cells, {len(possible) - len(left)} finished, {len(left)} to run")
+    if dry_run:
+        _dry_run(left, out, hardware, jobs or 1)
+        return 0
+    if not left:
+        return 0
+    sets = [cell.sets for cell, _ in left]
+    return run_side_by_side([e for _, e in left], sets, out, hardware, jobs, cluster=cluster)
+
+
+def _dry_run(left: Sequence[tuple[Planned, Experiment]], out: Path, hardware: Hardware, jobs: int) -> None:
+    total = 0.0
+    for cell, e in left:
+        cost = estimate(e, hardware)
+        total += cost.seconds
+        show(f"# {cost.text}")
+        show(shlex.join(["bench", *command(e, cell.sets), "--out", str(out)]))
+    if left:
+        beside = f"; {jobs} side by side share the cores" if jobs > 1 else ""
+        say(f"together about {duration(total)}, datasets not counted{beside}")
+
+
+def status(name: str, profile: str, seeds: str | None, only: Sequence[str], out: Path) -> list[dict[str, Any]]:
+    """The grid: one row per cell with its state, and a line that counts them."""
+    plan, cells = _cells(name, profile, seeds, only)
+    waiting = slurm.queued(out)
+    rows = [_state(cell, out, waiting) for cell in cells]
+    counts = Counter(row["state"].partition(":")[0] for row in rows)
+    parts = ", ".join(f"{count} {state}" for state, count in counts.items())
+    say(f"{plan.name}, profile {profile}, seeds {seeds or plan.seeds}: {parts}")
+    return rows
+
+
+def _state(cell: Planned, out: Path, waiting: Mapping[str, str]) -> dict[str, Any]:
+    entry = cell.entry
+    row = {"algo": entry.algo, "env": entry.env, "data": entry.dataset or "default", "name": entry.name or "-"}
+    if cell.experiment is None:
+        return {**row, "state": f"not possible: {cell.why_not}", "step": "-", "folder": "-"}
+    folder = run_folder(cell.experiment, out)
+    found = read_status(folder)
+    message = f": {found['message']}" if found.get("message") else ""
+    state = found.get("state", "missing") + message
+    if str(folder) in waiting and found.get("state") != "running":
+        state = f"queued: job {waiting[str(folder)]}"
+    at = found.get("env_step" if found.get("phase") == "online" else "update", "-")
+    step = f"{at:,} {'steps' if found.get('phase') == 'online' else 'updates'}" if isinstance(at, int) else "-"
+    return {**row, "state": state, "step": step, "folder": str(folder)}
+
+
+def _cells(name: str, profile: str, seeds: str | None, only: Sequence[str]) -> tuple[Plan, list[Planned]]:
+    plan = plans.load(name)
+    return plan, planned(plan, profile, parse_seeds(seeds or str(plan.seeds)), only)

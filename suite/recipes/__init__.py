@@ -1,0 +1,1 @@
+"""Datasets and experts that are made here: demonstrations, clones, rollouts, noise, steered runs."""

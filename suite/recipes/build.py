@@ -1,0 +1,178 @@
+"""Datasets built here, without a download.
+
+Default ones are the AWAC paper's (section 5): demonstrations by an expert, a policy cloned from them, rollouts of the
+clone, with a hampered expert in place of the human one on the hand. Others mix policies as D4RL does. A dataset is
+built on first use and then lies in the Minari store under an id that holds a hash of all it was made from.
+`suite.recipes.experts` makes the experts in `envs/experts`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from torch import nn
+
+from algos.networks.policy_file import load_policy
+from envs.data import datasets
+from envs.data.datasets import Dataset, DatasetError, Episode
+from envs.stepping.vector import default_workers
+from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, Recipe, Task
+from suite.recipes.clones import always_the_same_numbers, clone
+from suite.recipes.demonstrator import Progress, demonstrations, mixture, noise, rollouts
+from suite.recipes.mazes import Steered, maze_episodes
+
+__all__ = ["build", "built_id", "dataset", "expert_file", "expert_of", "id_of", "policy_file", "sources"]
+
+FORMAT = 1  # of the recipe: count up when the same recipe gives other data
+
+
+def dataset(
+    task: Task, name: str | None = None, seed: int = 0, workers: int | None = None, progress: Progress | None = None
+) -> Dataset:
+    """The dataset of that id or short name, or the task's default one where `name` is None; built if need be."""
+    if name is None or name in task.recipes:
+        return build(task, seed, workers, progress, name or DEFAULT)
+    data = datasets.load(task, name)
+    if data.info.changes and progress is not None:
+        progress(f"{data.info.id}: {data.info.changes}")
+    return data
+
+
+def build(
+    task: Task, seed: int = 0, workers: int | None = None, progress: Progress | None = None, name: str = DEFAULT
+) -> Dataset:
+    """A dataset that the task has a recipe for, from the store or newly generated.
+
+    `workers` processes step the environments (None: one per core); the data do not depend on their number.
+    Raises `DatasetError` when it cannot be made or stored.
+    """
+    dataset_id = built_id(task, seed, name)
+    if datasets.exists(dataset_id):
+        return datasets.load(task, dataset_id)
+    count = default_workers() if workers is None else workers
+    recipe = task.recipe_of(name)
+    with always_the_same_numbers():
+        episodes, about = _MAKERS[type(recipe)](task, recipe, seed, count, progress)
+    description = f"{about} in {task.id}{f'; success: {task.success_rule}' if task.success_rule else ''}"
+    return datasets.store(task, dataset_id, episodes, _provenance(task, seed, recipe), description)
+
+
+def _cloned_data(
+    task: Task, recipe: Recipe, seed: int, workers: int, progress: Progress | None
+) -> tuple[list[Episode], str]:
+    """Demonstrations and rollouts of their clone, and a description."""
+    expert, _ = load_policy([expert_file(task)])
+    demos = demonstrations(task, recipe, expert, seed, workers, progress)
+    policy = clone(task, recipe, demos, seed, progress=progress)
+    played = rollouts(task, policy, recipe.rollouts, seed, workers, progress=progress)
+    about = f"{len(demos)} demonstrations by {recipe.demonstrator} and {len(played)} rollouts of their clone"
+    return [*demos, *played], about
+
+
+def _mixed_data(
+    task: Task, recipe: MixRecipe, seed: int, workers: int, progress: Progress | None
+) -> tuple[list[Episode], str]:
+    """Episodes of several policies, and a description."""
+    policies = [
+        None if name == recipe.RANDOM else load_policy([policy_file(task, name)])[0] for name, _ in recipe.parts
+    ]
+    episodes = mixture(task, recipe, policies, seed, workers, progress)
+    names = ", ".join(name or "random actions" for name, _ in recipe.parts)
+    return episodes, f"{sum(len(e.action) for e in episodes)} steps of {names}"
+
+
+def _noise_data(
+    task: Task, recipe: NoiseRecipe, seed: int, workers: int, progress: Progress | None
+) -> tuple[list[Episode], str]:
+    """Episodes of noise, and a description."""
+    episodes = noise(task, recipe, seed, workers, progress)
+    return episodes, f"{len(episodes)} rollouts of Ornstein-Uhlenbeck noise"
+
+
+def _maze_data(
+    task: Task, recipe: MazeRecipe, seed: int, workers: int, progress: Progress | None
+) -> tuple[list[Episode], str]:
+    """Demonstrations and rollouts of a steered runner, and a description."""
+    expert, _ = load_policy([expert_file(task)])
+    episodes = maze_episodes(task, recipe, expert, seed, workers, progress)
+    demos = sum(e.demo for e in episodes)
+    others = f"{len(episodes) - demos} rollouts of the same, noisy and from anywhere to anywhere,"
+    return episodes, f"{demos} demonstrations by {recipe.demonstrator} and {others}"
+
+
+_Maker: TypeAlias = Callable[[Task, Any, int, int, "Progress | None"], tuple[list[Episode], str]]
+_MAKERS: dict[type, _Maker] = {
+    Recipe: _cloned_data, DemoRecipe: _cloned_data, MixRecipe: _mixed_data, NoiseRecipe: _noise_data,
+    MazeRecipe: _maze_data,
+}  # fmt: skip
+
+
+def id_of(task: Task, name: str | None = None, seed: int = 0) -> str:
+    """The id of what `dataset` returns; raises `DatasetError` where there is none of that name."""
+    if name is None or name in task.recipes:
+        return built_id(task, seed, name or DEFAULT)
+    return datasets.resolve(task, name)
+
+
+def built_id(task: Task, seed: int = 0, name: str = DEFAULT) -> str:
+    """The id of a dataset that is built here, e.g. awac-bench/door-binary/default-s0-1a2b3c4d-v0.
+
+    Changes with everything the data are made from: recipe, policies, dataset seed, simulator.
+    """
+    text = json.dumps(_provenance(task, seed, task.recipe_of(name)), sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{datasets.NAMESPACE}{task.short_name}/{name}-s{seed}-{digest}-v0"
+
+
+def expert_of(task: Task) -> nn.Module:
+    """The expert as it plays the task, one seed; raises `DatasetError` where it has none."""
+    policy, _ = load_policy([expert_file(task)])
+    return Steered(policy, task.recipe.maze) if isinstance(task.recipe, MazeRecipe) else policy
+
+
+def expert_file(task: Task) -> Path:
+    """Where the task's expert lies; raises `DatasetError` where it has none."""
+    if not task.expert:
+        raise DatasetError(
+            f"{task.id} has no default dataset, as no expert of it is at hand: name one of yours with --dataset, or "
+            "take a method that learns from scratch, such as sac-scratch, or ppo with --set start=scratch"
+        )
+    return policy_file(task, task.expert)
+
+
+def policy_file(task: Task, name: str) -> Path:
+    """Where a policy that the task's data are made with lies."""
+    path = Path(str(resources.files("envs"))) / "experts" / f"{name}.npz"
+    if not path.is_file():
+        raise DatasetError(f"{task.id} has no expert {path.name} in {path.parent}, so this dataset cannot be built")
+    return path
+
+
+def _provenance(task: Task, seed: int, recipe: AnyRecipe) -> dict[str, Any]:
+    """All that the data are made from, as JSON values."""
+    task.check_simulator()
+    return {
+        "format": FORMAT,
+        "task": task.id,
+        "seed": seed,
+        "recipe": dataclasses.asdict(recipe),
+        "versions": {name: metadata.version(name) for name in task.simulator},
+        **sources(task, recipe),
+    }
+
+
+def sources(task: Task, recipe: AnyRecipe) -> dict[str, Any]:
+    """The policies that a dataset is made of, by digest; raises `DatasetError` where one is not at hand."""
+    if isinstance(recipe, MixRecipe):
+        return {"policies": {n: _digest(policy_file(task, n)) for n, _ in recipe.parts if n != recipe.RANDOM}}
+    return {"expert": _digest(expert_file(task))} if isinstance(recipe, Recipe | MazeRecipe) else {}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

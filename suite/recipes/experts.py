@@ -1,0 +1,207 @@
+"""Experts: recorded rollouts distilled into the small policies of `envs/experts`, and what a policy earns."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from algos.contract import LearnerConfig
+from algos.networks.policies import GaussianPolicy, family_of
+from algos.networks.policy_file import load_policy, save_policy
+from envs.data import datasets
+from envs.data.datasets import DatasetError
+from envs.discrete import choices, one_hot
+from envs.stepping.vector import default_workers
+from envs.task import Task
+from suite.recipes.clones import always_the_same_numbers, cloned
+from suite.recipes.demonstrator import Progress, rollouts
+
+__all__ = ["adopt", "distill", "scores"]
+
+Array: TypeAlias = NDArray[np.float32]
+
+_NORMAL_MEDIAN = 0.6745  # median of |x| of a standard normal x
+
+
+def distill(
+    task: Task,
+    source: Path,
+    out: Path,
+    updates: int = 15_000,
+    seed: int = 0,
+    *,
+    normalise: bool = False,
+    candidates: int = 2,
+    hidden: tuple[int, ...] = (128, 128),
+    teacher: str = "",
+    episodes: int = 100,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Clone a recorded expert into a small policy file with half-precision weights; returns its meta.
+
+    `source` is an npz of E episodes of T steps: `observations` [E, T+1, O], `expert_actions` [E, T, A] (the
+    expert's mean, or its choice as a one-hot vector) and `actions` [E, T, A] (executed, with the expert's noise, whose
+    scale the policy keeps where actions are continuous); or for a task without a success rule, of episodes laid end to
+    end: [N, O], [N, A], [N, A] and `episode_lengths` [E].
+    Episodes that fail are left out, where the task has a success rule. `normalise` standardises observations for the
+    training and puts that into the policy's first layer. Of `candidates` training seeds the best over `episodes`
+    episodes is written; the scores in its meta are measured over as many others, with the weights as stored.
+    Raises `DatasetError` if the file does not fit the task.
+    """
+    recorded = _read_rollouts(task, source)
+    learner = LearnerConfig(hidden=hidden, batch_size=256, policy_weight_decay=0.0, normalise_obs=normalise)
+    count = default_workers() if workers is None else workers
+    command = f"bench data distill {task.id} --rollouts {source.name} --out {out.name} --updates {updates}"
+    meta: dict[str, Any] = {
+        "obs_dim": task.obs_dim, "action_dim": task.action_dim, "hidden": list(hidden),
+        "task": task.id, "teacher": teacher or source.name, "updates": updates,
+        "command": command + (" --normalise" if normalise else ""),
+    }  # fmt: skip
+    seeds = range(seed, seed + candidates)
+    best = -np.inf
+    with always_the_same_numbers():
+        policies = _imitations(task, recorded, learner, seeds, updates, progress)
+        meta["family"] = family_of(policies)
+        for index, number in enumerate(seeds):
+            trial = out.with_name(f".{out.name}.{number}")
+            save_policy(trial, policies, index, meta | {"seed": number}, half=True)
+            score = scores(task, load_policy([trial])[0], episodes, 2 * seed, count)[task.headline]
+            if progress is not None:
+                progress(f"candidate {index + 1}/{candidates}: {task.headline} {score:.2f}")
+            if score > best:
+                best = score
+                trial.replace(out)
+            trial.unlink(missing_ok=True)
+        policy, meta = load_policy([out])
+        meta |= {"episodes": episodes, **scores(task, policy, episodes, 2 * seed + 1, count)}
+    save_policy(out, policy, 0, meta, half=True)
+    return meta
+
+
+def adopt(
+    task: Task, source: Path, out: Path, episodes: int = 100, seed: int = 0, workers: int | None = None
+) -> dict[str, Any]:
+    """Make a small file for `envs/experts` of a policy that a run has kept; returns its meta.
+
+    Weights are stored in half precision. The scores in the meta are of actions sampled from it, over `episodes`
+    episodes: it is there to generate data. Raises `SettingError` where the file is no policy, `DatasetError` where it
+    is one of another task.
+    """
+    policy, meta = load_policy([source])
+    if (meta["obs_dim"], meta["action_dim"]) != (task.obs_dim, task.action_dim):
+        raise DatasetError(
+            f"{source}: takes {meta['obs_dim']} observations and gives {meta['action_dim']} actions; {task.id} has "
+            f"{task.obs_dim} and {task.action_dim}"
+        )
+    names = ("family", "obs_dim", "action_dim", "hidden", "log_std_range", "algo")
+    kept: dict[str, Any] = {name: meta[name] for name in names if name in meta}
+    kept |= {"task": task.id, "source": f"{source.parent.name}/{source.name}", "episodes": episodes}
+    save_policy(out, policy, 0, kept, half=True)
+    stored, _ = load_policy([out])
+    count = default_workers() if workers is None else workers
+    kept |= scores(task, stored, episodes, 2 * seed + 1, count, sample=True)
+    save_policy(out, stored, 0, kept, half=True)
+    return kept
+
+
+def _imitations(
+    task: Task, recorded: tuple[Array, Array, Array | None], learner: LearnerConfig, seeds: Sequence[int], updates: int,
+    progress: Progress | None,
+) -> nn.Module:  # fmt: skip
+    """Policies of several seeds: an expert's means with the scale of its noise, or the likeliest of its choices."""
+    obs, wish, noise_std = recorded
+    if noise_std is None:
+        return cloned(task, obs, wish, "nll", learner, seeds, updates, progress)
+    policies = cloned(task, obs, wish, "mse", learner, seeds, updates, progress)
+    _set_std(policies, noise_std)
+    return policies
+
+
+def scores(
+    task: Task, policy: nn.Module | None, episodes: int, seed: int, workers: int, sample: bool = False
+) -> dict[str, float]:
+    """What a policy of one seed earns (None: random actions): mean and spread of the return, mean length of an episode.
+
+    Where the task has a success rule, also the shares of episodes successful at the last step and at any.
+    """
+    played = rollouts(task, policy, episodes, seed, workers, sample)
+    rows = [datasets.transitions(task, [e]) for e in played]
+    returns = np.array([r.reward.sum(dtype=np.float64) for r in rows])
+    out = {
+        "return": float(returns.mean()),
+        "return_std": float(returns.std(ddof=1)) if episodes > 1 else 0.0,
+        "episode_length": float(np.mean([len(r) for r in rows])),
+    }
+    if task.success is not None:
+        hits = [task.success(r.next_obs) for r in rows]  # of each episode [T]
+        out["success"] = float(np.mean([h[-1] for h in hits]))
+        out["success_any"] = float(np.mean([h.any() for h in hits]))
+    return out
+
+
+def _read_rollouts(task: Task, source: Path) -> tuple[Array, Array, Array | None]:
+    """Observations [N, O] and expert actions [N, A] of the episodes to clone, and the noise scale [A].
+
+    Choices have no such scale: None.
+    """
+    names = ("observations", "expert_actions", "actions")
+    try:
+        with np.load(source, allow_pickle=False) as file:
+            obs, wish, sent = (np.asarray(file[name], np.float32) for name in names)
+            flat = task.success is None and "episode_lengths" in file.files
+            steps = int(file["episode_lengths"].sum()) if flat else 0
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{source}: not an npz of rollouts with {', '.join(names)} ({error})") from None
+    count, length = (*wish.shape, 0, 0)[:2]
+    seen, done = ((steps,), (steps,)) if flat else ((count, length + 1), (count, length))
+    if obs.shape != (*seen, task.obs_dim) or not wish.shape == sent.shape == (*done, task.action_dim):
+        axes = ("N", "N = sum of episode_lengths") if flat else ("E, T+1", "E, T")
+        raise DatasetError(
+            f"{source}: observations {list(obs.shape)}, expert_actions {list(wish.shape)}, actions "
+            f"{list(sent.shape)}; {task.id} needs [{axes[0]}, {task.obs_dim}] and [{axes[1]}, {task.action_dim}] twice"
+        )
+    if task.discrete and not np.array_equal(wish, one_hot(choices(wish), task.action_dim)):
+        raise DatasetError(f"{source}: expert_actions are not one-hot vectors, and {task.id} has choices")
+    by_step = wish.reshape(-1, task.action_dim), sent.reshape(-1, task.action_dim)
+    std = None if task.discrete else _noise_std(*by_step)
+    if not flat:
+        obs, wish = _successful(task, source, obs, wish)
+    return obs, wish.clip(-1, 1), std
+
+
+def _successful(task: Task, source: Path, obs: Array, wish: Array) -> tuple[Array, Array]:
+    """Steps of the episodes [E, T+1, O], [E, T, A] that succeed at their last step, end to end; all without a rule."""
+    chosen = np.ones(len(obs), np.bool_) if task.success is None else task.success(obs[:, -1])
+    if not chosen.any():
+        raise DatasetError(f"{source}: none of its {len(obs)} episodes succeeds in {task.id} ({task.success_rule})")
+    return obs[chosen, :-1].reshape(-1, task.obs_dim), wish[chosen].reshape(-1, task.action_dim)
+
+
+def _noise_std(mean: Array, sent: Array) -> Array:
+    """Standard deviation [A] of the noise between means and clipped actions [N, A].
+
+    Noise towards 0 is clipped at the far bound only, and the median does not see how far the clipped ones were.
+    Steps without noise count as little as those whose recorded mean may itself have been clipped. 0 where none counts.
+    """
+    noise = sent - mean
+    inward = (np.abs(mean) < 1) & (noise * mean < 0)
+    noisy = inward.any(axis=0)  # [A]
+    spread = np.zeros(mean.shape[1])
+    spread[noisy] = np.nanmedian(np.where(inward, np.abs(noise), np.nan)[:, noisy], axis=0)
+    return np.asarray(spread / _NORMAL_MEDIAN, np.float32)
+
+
+@torch.no_grad()
+def _set_std(policy: nn.Module, std: Array) -> None:
+    """Give a Gaussian policy these standard deviations [A], as near as its range comes to them."""
+    assert isinstance(policy, GaussianPolicy)
+    share = (torch.from_numpy(std).log() - policy.low) / (policy.high - policy.low)
+    policy.log_std_logits[:] = share.clamp(1e-3, 1 - 1e-3).logit()

@@ -1,0 +1,1 @@
+"""Run folders, metrics and printed results: all that reports may read. Imports neither torch nor simulators."""

@@ -1,0 +1,149 @@
+"""Records of runs passed on to TensorBoard or Weights & Biases, for those who watch their runs there.
+
+The run folder stays the record: this reads it, whenever one likes and as often, and passes on what is new. What has
+been passed on is counted in `passed-on.json`, in the folder that is written to.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from algos.settings import SettingError
+from suite.output import check_writable, say
+from suite.record.folders import Run, find_runs, read_run, read_status, write_json
+
+__all__ = ["mirror", "pass_on"]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Everything that a run recorded of one seed at one evaluation; offline steps are negative, the switch is 0."""
+
+    env_step: int
+    update: int
+    phase: str
+    values: Mapping[str, float]  # metric -> value
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One seed of a run."""
+
+    run: Run
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """<task>/<algo>/<name>-<hash>/seed-<k>, whichever folder the run lies in."""
+        return f"{self.run.task}/{self.run.algo}/{self.run.path.name}/seed-{self.seed}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Setting -> value, and what else tells runs apart."""
+        facts = {name: self.run.run.get(name) for name in ("algo", "task", "profile", "preset", "hash", "versions")}
+        return {**facts, "seed": self.seed, **{n: s["value"] for n, s in self.run.run["settings"].items()}}
+
+    def moments(self) -> Iterator[Moment]:
+        """In the order in which they were recorded."""
+        own = (row for row in self.run.rows if row.seed == self.seed)
+        for (phase, step, update), rows in itertools.groupby(own, key=lambda r: (r.phase, r.env_step, r.update)):
+            yield Moment(step, update, phase, {row.metric: row.value for row in rows})
+
+
+Send = Callable[[Curve, Sequence[Moment]], None]
+
+
+def mirror(runs: Sequence[Path], to: str, out: Path, project: str, every: float | None) -> list[dict[str, Any]]:
+    """Pass on records once, or `every` so many seconds as long as a run is going on; the rows of the last time."""
+    while True:
+        # states before records: what a run writes as it finishes is then fetched by one more look
+        folders = [] if every is None else [folder for place in runs for folder in find_runs(place)]
+        states = [read_status(folder).get("state") for folder in folders]
+        rows = pass_on(runs, to, out, project)
+        if every is None or "running" not in states:
+            return rows
+        say(f"{sum(row['new'] for row in rows)} new evaluations; runs going on: {states.count('running')}")
+        time.sleep(every)
+
+
+def pass_on(runs: Sequence[Path], to: str, out: Path, project: str) -> list[dict[str, Any]]:
+    """Pass on what is new in all runs below these folders; one row per seed with what was.
+
+    Raises `SettingError` where the target is none, its package is missing or what has been passed on cannot be read,
+    `RecordError` where there are no runs.
+    """
+    if to not in TARGETS:
+        raise SettingError(f"--to {to}: choose {' or '.join(TARGETS)}")
+    curves = [Curve(run, seed) for place in runs for run in map(read_run, find_runs(place)) for seed in run.seeds]
+    send = TARGETS[to](out, project)
+    ledger = out / "passed-on.json"
+    check_writable(ledger)
+    passed = _passed(ledger)
+    rows = []
+    for curve in curves:
+        moments = list(curve.moments())
+        new = moments[passed.get(curve.name, 0) :]
+        if new:
+            send(curve, new)
+            passed[curve.name] = len(moments)
+            write_json(ledger, passed)
+        rows.append({"curve": curve.name, "evaluations": len(moments), "new": len(new)})
+    return rows
+
+
+def _passed(ledger: Path) -> dict[str, int]:
+    """Curve -> how many evaluations of it have been passed on."""
+    try:
+        passed = json.loads(ledger.read_text()) if ledger.exists() else {}
+        return {str(name): int(count) for name, count in passed.items()}
+    except (ValueError, TypeError, AttributeError, OSError):
+        raise SettingError(f"{ledger} cannot be read; delete it, and everything is passed on anew") from None
+
+
+def _tensorboard(out: Path, project: str) -> Send:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise SettingError("--to tensorboard needs its package: pip install 'awac-bench[tensorboard]'") from None
+
+    def send(curve: Curve, moments: Sequence[Moment]) -> None:
+        # a file of its own each time, which TensorBoard reads beside the earlier ones
+        with SummaryWriter(str(out / curve.name)) as writer:
+            if moments[0].update == 0:
+                table = "\n".join(f"| {name} | {value} |" for name, value in curve.settings.items())
+                writer.add_text("settings", f"| setting | value |\n|---|---|\n{table}", moments[0].env_step)
+            for moment in moments:
+                for name, value in moment.values.items():
+                    writer.add_scalar(name, value, moment.env_step)
+
+    return send
+
+
+def _wandb(out: Path, project: str) -> Send:
+    try:
+        import wandb
+    except ImportError:
+        raise SettingError("--to wandb needs its package: pip install 'awac-bench[wandb]'") from None
+    out.mkdir(parents=True, exist_ok=True)
+
+    def send(curve: Curve, moments: Sequence[Moment]) -> None:
+        run = wandb.init(
+            project=project, id=f"{curve.run.run['hash']}-{curve.seed}", resume="allow", dir=str(out),
+            group=f"{curve.run.task} {curve.run.algo} {curve.run.path.name}", name=curve.name, config=curve.settings,
+            settings=wandb.Settings(silent=True, console="off", x_disable_stats=True, save_code=False),
+        )  # fmt: skip
+        run.define_metric("*", step_metric="env_step")
+        for m in moments:
+            run.log({**m.values, "env_step": m.env_step, "update": m.update, "online": float(m.phase == "online")})
+        run.finish()
+
+    return send
+
+
+TARGETS: dict[str, Callable[[Path, str], Send]] = {"tensorboard": _tensorboard, "wandb": _wandb}

@@ -1,0 +1,41 @@
+"""Numbers printed in the papers, each with its place: the table lies beside this module as papers.csv.
+
+Not in it: curves, which are printed as pictures only, and TRPO and PPO on LunarLander in AWR's Table 1, for which no
+readable copy was at hand.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+__all__ = ["Printed", "printed"]
+
+
+@dataclass(frozen=True)
+class Printed:
+    """One printed number."""
+
+    paper: str
+    place: str  # table or figure
+    task: str  # our id of the task
+    dataset: str  # its name with us; empty: the task's default, or none
+    what: str  # an algorithm, or "expert"
+    metric: str
+    at: str  # "switch", "final", or "best" of all evaluations
+    steps: int | None  # environment steps after the switch; None: none, or not printed
+    value: float
+    note: str  # what differs from our task, or is unsure
+
+
+def printed(place: str | None = None, task: str | None = None) -> list[Printed]:
+    """All printed numbers, or those of a table or figure ("AWAC Table 3") and of a task."""
+    text = (resources.files("suite") / "record" / "papers.csv").read_text(encoding="utf-8")
+    rows = [_read(row) for row in csv.DictReader(text.splitlines())]
+    return [r for r in rows if place in (None, f"{r.paper} {r.place}") and task in (None, r.task)]
+
+
+def _read(row: dict[str, Any]) -> Printed:
+    return Printed(**{**row, "value": float(row["value"]), "steps": int(row["steps"]) if row["steps"] else None})

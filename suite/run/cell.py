@@ -1,0 +1,194 @@
+"""One cell of a comparison, from a resolved experiment to a finished run folder."""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from algos.settings import SettingError
+from envs.data.datasets import Dataset
+from envs.stepping.vector import VectorEnv
+from suite.experiment.experiment import Experiment, task_of
+from suite.experiment.requirements import check_space, lanes
+from suite.recipes import build as recipes
+from suite.record.folders import LOCK, RecordError, Run, RunWriter, read_run
+from suite.run.checkpoint import CHECKPOINT, drop_chunks
+from suite.run.hardware import Hardware, device_name, prepare, versions
+from suite.run.progress import Progress
+from suite.run.protocol import Runner
+
+__all__ = ["run_cell", "run_folder"]
+
+
+def run_folder(experiment: Experiment, out: Path) -> Path:
+    """runs/<task>/<algo>/<name>-<hash>."""
+    return out / experiment.task.id / experiment.algo / f"{experiment.name}-{experiment.hash}"
+
+
+def run_cell(experiment: Experiment, out: Path, hardware: Hardware, keep_policies: bool = False) -> Path:
+    """Train and record one cell, or go on where it stopped; a finished one is left alone.
+
+    Raises `SettingError`, `DatasetError` or `RecordError` before anything is trained where the trouble can be known,
+    and `stop.Stopped` after a clean stop.
+    """
+    folder = run_folder(experiment, out)
+    progress = Progress(experiment.cell)
+    with progress, _locked(folder):
+        known = _known(folder, experiment)
+        if known is not None and known.finished:
+            drop_chunks(folder / CHECKPOINT)  # still there where it was killed just after it had finished
+            progress.say(f"finished already: {folder}")
+            return folder
+        device, threads = _device_and_threads(hardware, known.run if known else None)
+        prepare(threads, experiment.learner.tf32)
+        if known is None:
+            check_space(experiment, out)
+        data = _data(experiment, hardware, progress)
+        writer = RunWriter(folder, experiment.objective.metrics)
+        if known is None:
+            with _disk_errors(writer):
+                writer.create(_run_json(experiment, data, device, threads))
+        elif known.run["dataset"]["fingerprint"] != (data.info.fingerprint if data else None):
+            raise RecordError(
+                f"{folder} was trained on data with fingerprint {known.run['dataset']['fingerprint']}, but the dataset "
+                f"is now {data.info.fingerprint if data else None}; restore it, or delete the folder to start again"
+            )
+        _train(experiment, data, hardware, device, writer, progress, keep_policies)
+    return folder
+
+
+def _train(
+    experiment: Experiment, data: Dataset | None, hardware: Hardware, device: torch.device,
+    writer: RunWriter, progress: Progress, keep_policies: bool,
+) -> None:  # fmt: skip
+    count = len(experiment.seeds) * lanes(experiment)
+    with VectorEnv(experiment.task.id, count, hardware.worker_count()) as env, _disk_errors(writer):
+        writer.log(f"started with {torch.get_num_threads()} threads on {device}")
+        runner = Runner(experiment, data.transitions if data else None, env, device, writer, progress, keep_policies)
+        runner.run()
+        progress.say(runner.summary())
+        writer.log(runner.summary())
+
+
+@contextmanager
+def _disk_errors(writer: RunWriter) -> Iterator[None]:
+    """A full or failing disk as an error that the user can mend: the run goes on from its last checkpoint."""
+    try:
+        yield
+    except OSError as error:
+        raise RecordError(
+            f"{writer.path}: {error.strerror or error}; make room and run the same command again"
+        ) from error
+
+
+def _known(folder: Path, experiment: Experiment) -> Run | None:
+    """The run that was begun in the folder, if any; raises `RecordError` when it is another one's record."""
+    if not (folder / "run.json").exists():
+        return None
+    known = read_run(folder)
+    if known.run.get("hash") != experiment.hash or not {"device", "dataset"} <= known.run.keys():
+        raise RecordError(
+            f"{folder / 'run.json'} is not the record of this run (hash {known.run.get('hash')}, not "
+            f"{experiment.hash}); delete {folder} to start again"
+        )
+    return known
+
+
+def _data(experiment: Experiment, hardware: Hardware, progress: Progress) -> Dataset | None:
+    """The offline data, built or loaded; None for an algorithm that never sees any."""
+    needs, seed = experiment.needs, experiment.protocol.dataset_seed
+    if not needs.offline_data:
+        return None
+    data = recipes.dataset(task_of(experiment), experiment.dataset, seed, hardware.worker_count(), progress.say)
+    if needs.demos and not data.info.demos:
+        raise SettingError(f"{experiment.algo} learns from demonstrations, but dataset {data.info.id} marks none")
+    return data
+
+
+def _device_and_threads(hardware: Hardware, known: Mapping[str, Any] | None) -> tuple[torch.device, int]:
+    """The device and threads to use; a run goes on with those it began with, or its numbers would change."""
+    device = hardware.torch_device()
+    threads = hardware.thread_count()
+    if known is not None:
+        began = known["device"]
+        if began["kind"] != device.type:
+            raise SettingError(
+                f"this run began on {began['kind']} and cannot go on on {device.type}: pass --device {began['kind']}"
+            )
+        threads = began["threads"]
+    return device, threads
+
+
+def _run_json(experiment: Experiment, data: Dataset | None, device: torch.device, threads: int) -> dict[str, Any]:
+    e = experiment
+    needs = e.needs
+    info = data.info if data else None
+    return {
+        "algo": e.algo, "task": e.task.id, "seeds": list(e.seeds), "profile": e.profile, "preset": e.preset,
+        "name": e.name, "hash": e.hash,
+        "settings": e.settings,
+        "success_rule": e.task.success_rule, "horizon": e.task.horizon,
+        "reward_range": [bound if math.isfinite(bound) else None for bound in e.task.reward_range],
+        "offline_only": needs.offline_only,
+        "metrics": dict(e.objective.metrics),
+        "dataset": {
+            "asked": e.dataset, "id": info.id if info else None, "fingerprint": info.fingerprint if info else None,
+            "episodes": info.episodes if info else 0, "steps": info.steps if info else 0,
+        },
+        "versions": versions(),
+        "device": {"kind": device.type, "name": device_name(device), "threads": threads},
+        "command": ["bench", *sys.argv[1:]],
+        "revision": _revision(),
+        "created": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+    }  # fmt: skip
+
+
+def _revision() -> str | None:
+    """The source revision, where the package runs from a git checkout; '+' marks uncommitted changes."""
+    here = Path(__file__).resolve().parent.parent
+    if not (here / ".git").exists():
+        return None
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--abbrev=12"],
+            capture_output=True, text=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return described.stdout.strip() or None
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the run folder for this process; the lock goes with the process, however it ends."""
+    missing = [part for part in (folder, *folder.parents) if not part.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
+    except OSError as error:
+        raise RecordError(f"cannot write to {folder}: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RecordError(f"{folder} is being run by another process") from None
+        try:
+            yield
+        finally:
+            if not (folder / "run.json").exists():  # nothing was begun: leave no trace
+                (folder / LOCK).unlink(missing_ok=True)
+                with suppress(OSError):  # not empty: others have begun runs beside this one
+                    for part in dict.fromkeys((folder, folder.parent, folder.parent.parent, *missing)):
+                        part.rmdir()
+    finally:
+        os.close(handle)

@@ -1,0 +1,153 @@
+"""Rollouts: collecting with the sampled policy, and scoring its mode on fixed initial states.
+
+All seeds' environments step together. Reset seeds and exploration noise follow from (learner seed, iteration, lane)
+alone, so no simulator or generator state has to survive a resume, and the number of workers changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.stepping.vector import VectorEnv
+from envs.task import Task
+from suite.record.metrics import SCORE_UNITS
+
+__all__ = ["EVAL_SEED", "FRESH_SEED", "Act", "Collected", "collect", "episode_scores", "evaluate"]
+
+EVAL_SEED = 1_000_000  # initial state of evaluation episode e: reset(seed=EVAL_SEED + e)
+FRESH_SEED = 2_000_000  # the same for policies scored afterwards, in states that no run was judged in
+_SUCCESS_SCORES = tuple(name for name, unit in SCORE_UNITS.items() if unit == "share")
+_RESET, _NOISE, _EPISODE_NOISE = 11, 12, 13  # names of random streams
+
+Act = Callable[[NDArray[np.float32], "NDArray[np.float32] | None"], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Transitions of S seeds, episode after episode, and the episodes' scores."""
+
+    obs: NDArray[np.float32]  # [S, n, O]
+    action: NDArray[np.float32]  # [S, n, A] as sampled: the environment clips
+    reward: NDArray[np.float32]  # [S, n]
+    next_obs: NDArray[np.float32]  # [S, n, O]
+    terminated: NDArray[np.bool_]  # [S, n]
+    ends: NDArray[np.bool_]  # [S, n] last step of an episode, or of what was collected of it
+    success: NDArray[np.float64]  # [S] share of episodes successful at their last step
+    returns: NDArray[np.float64]  # [S] mean undiscounted return of the episodes
+
+
+def collect(env: VectorEnv, act: Act, seeds: tuple[int, ...], iteration: int, steps: int, action_dim: int) -> Collected:
+    """`steps` environment steps per seed with the sampled policy, in equal lanes of freshly reset environments.
+
+    A lane's last episode is cut where its steps end; a cut bootstraps, as a time limit does.
+    """
+    s = len(seeds)
+    lanes = env.count // s
+    length = steps // lanes
+    resets = [
+        int(x) for k in seeds for x in np.random.SeedSequence([k, _RESET, iteration]).generate_state(lanes, np.uint32)
+    ]
+    noise = np.stack([
+        np.random.default_rng([k, _NOISE, iteration]).standard_normal((length, lanes, action_dim), np.float32)
+        for k in seeds
+    ])  # [S, T, lanes, A]  # fmt: skip
+    obs = env.reset(resets)
+    parts: list[tuple[NDArray[np.float32], ...]] = []
+    flags: list[tuple[NDArray[np.bool_], ...]] = []
+    for t in range(length):
+        action = act(obs.reshape(s, lanes, -1), noise[:, t])
+        step = env.step(action.reshape(env.count, -1))
+        parts.append((obs, action.reshape(env.count, -1), step.reward, step.next_obs))
+        flags.append((step.terminated, step.truncated, step.success))
+        obs = step.obs
+    terminated, truncated, success = (np.stack(x, 1) for x in zip(*flags, strict=True))  # [count, T]
+    stacked = [np.stack(x, 1) for x in zip(*parts, strict=True)]  # [count, T, ...]
+    ends = terminated | truncated
+    ends[:, -1] = True
+    by_seed = ends.reshape(s, -1)
+    episodes = by_seed.sum(1)
+    obs, action, reward, next_obs = (x.reshape(s, lanes * length, *x.shape[2:]) for x in stacked)
+    return Collected(
+        obs=obs,
+        action=action,
+        reward=reward,
+        next_obs=next_obs,
+        terminated=terminated.reshape(s, -1),
+        ends=by_seed,
+        success=(success.reshape(s, -1) & by_seed).sum(1) / episodes,
+        returns=reward.sum(1, dtype=np.float64) / episodes,
+    )
+
+
+def evaluate(env: VectorEnv, act: Act, seeds: int, episodes: int, task: Task) -> dict[str, NDArray[np.float64]]:
+    """Scores of the policy's mode, each [S]: the same `episodes` initial states for every seed and algorithm."""
+    scores = episode_scores(env, act, seeds, episodes, task)
+    return _with_normalized(task, {name: values.mean(axis=1) for name, values in scores.items()})  # of the mean return
+
+
+def episode_scores(
+    env: VectorEnv, act: Act, seeds: int, episodes: int, task: Task, first: int = EVAL_SEED, sample: bool = False
+) -> dict[str, NDArray[np.float64]]:
+    """What `evaluate` averages, each [S, episodes]; episode e starts from reset(seed=first + e).
+
+    They are the scores that the task has: successes by its rule, the last step's reward where that says how close an
+    episode came to its goal, normalised ones between its anchors.
+
+    `sample` acts by samples instead of modes. Their noise follows from the episode's reset seed, so that neither the
+    number of environments nor that of episodes changes an episode.
+    """
+    lanes = env.count // seeds
+    waves = range(first, first + episodes, lanes)
+    scores = [_wave(env, act, seeds, start, task.horizon, sample) for start in waves]
+    joined = {name: np.concatenate([w[name] for w in scores], axis=1)[:, :episodes] for name in scores[0]}
+    unwanted = set(_SUCCESS_SCORES) if task.success is None else set()
+    if task.goal is None:
+        unwanted.add("final_reward")
+    return _with_normalized(task, {name: values for name, values in joined.items() if name not in unwanted})
+
+
+def _with_normalized(task: Task, scores: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    return scores if task.anchors is None else {**scores, "normalized_score": task.normalized(scores["return"])}
+
+
+def _wave(
+    env: VectorEnv, act: Act, seeds: int, first: int, horizon: int, sample: bool
+) -> dict[str, NDArray[np.float64]]:
+    """One episode in every lane: [S, lanes] per score."""
+    lanes = env.count // seeds
+    resets = range(first, first + lanes)
+    noise = _episode_noise(resets, horizon, env.action_space.shape[0]) if sample else None
+    obs = env.reset([*resets] * seeds)
+    running = np.ones(env.count, bool)
+    last = np.zeros(env.count, bool)
+    ever = np.zeros(env.count, bool)
+    total, hits, length, reward = np.zeros((4, env.count))
+    for t in range(horizon):
+        action = act(obs.reshape(seeds, lanes, -1), None if noise is None else np.stack([noise[t]] * seeds))
+        step = env.step(action.reshape(env.count, -1))
+        total += np.where(running, step.reward, 0.0)
+        reward = np.where(running, step.reward, reward)
+        hits += running & step.success
+        length += running
+        ever |= running & step.success
+        last = np.where(running, step.success, last)
+        running &= ~(step.terminated | step.truncated)
+        obs = step.obs
+        if not running.any():
+            break
+    out = {
+        "success": last, "success_any": ever, "success_steps": hits / length, "return": total, "episode_length": length,
+        "final_reward": reward,
+    }  # fmt: skip
+    return {name: values.astype(np.float64).reshape(seeds, lanes) for name, values in out.items()}
+
+
+def _episode_noise(resets: range, horizon: int, action_dim: int) -> NDArray[np.float32]:
+    """Standard normal noise [T, lanes, A], one stream per episode."""
+    draws = [np.random.default_rng([_EPISODE_NOISE, seed]).standard_normal((horizon, action_dim), np.float32)
+             for seed in resets]  # fmt: skip
+    return np.stack(draws, axis=1)

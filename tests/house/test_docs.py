@@ -1,0 +1,100 @@
+"""Every `bench` command in the documents is one that the command line takes, with names and settings that exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from suite.cli import app
+from suite.experiment.request import parse_list, parse_seeds
+from suite.experiment.resolve import check_options, resolve
+from suite.plans.read import load
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/coming-from.md", "benchmarks/README.md", "benchmarks/scores.md",
+             "envs/experts/README.md"]  # fmt: skip
+FOLDED = re.compile(r"\\\n\s*")
+
+
+def commands(text: str) -> list[str]:
+    """What follows `bench` in blocks of code, and between backticks where options follow."""
+    blocks = [FOLDED.sub("", b) for b in re.findall(r"^```\n(.*?)^```", text, re.M | re.S)]
+    blocks += [FOLDED.sub("", line) for line in re.findall(r"(?:^    .*\n)+", text, re.M)]
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    inline = [re.sub(r"\s+", " ", code) for code in re.findall(r"`(bench [^`]*)`", text)]
+    return [
+        line.split("  #")[0].strip().removeprefix("bench ") for line in (*lines, *inline) if line.startswith("bench ")
+    ]
+
+
+def cases() -> list[Any]:
+    return [
+        pytest.param(command, id=f"{name}: {command}")
+        for name in DOCUMENTS for command in dict.fromkeys(commands((ROOT / name).read_text()))
+    ]  # fmt: skip
+
+
+def parsed(words: list[str]) -> tuple[str, dict[str, Any]]:
+    """The command's path and what its options are given; raises what the command line would say.
+
+    Of a command that is only named, nothing is given.
+    """
+    found: Any = typer.main.get_command(app)
+    context = found.make_context("bench", list(words), resilient_parsing=True)
+    path: list[str] = []
+    while hasattr(found, "commands"):
+        name, *words = words
+        found = found.get_command(context, name)
+        assert found is not None, f"No such command: {name}"
+        path.append(name)
+        context = found.make_context(name, list(words), parent=context, resilient_parsing=not words)
+    return " ".join(path), context.params if words else {}
+
+
+def understood(command: str) -> str:
+    """The path of a command whose options, names and settings exist; raises what is said of one that does not work."""
+    path, given = parsed(shlex.split(command))
+    if path == "run" and given and not given["like"]:
+        seeds, sizes = parse_seeds(given["seeds"]), (given["profile"], given["set_"])
+        cells = [(algo, env) for algo in parse_list(given["algo"]) for env in parse_list(given["env"])]
+        whose = (given["dataset"], given["preset"])
+        check_options([resolve(*cell, seeds, *sizes, None, *whose) for cell in cells], given["set_"], *whose)
+    if path.startswith("suite") and "name" in given and not given["name"].endswith(".toml"):
+        load(given["name"])
+    return path
+
+
+@pytest.mark.parametrize("command", cases())
+def test_a_command_in_the_documents_is_understood(command: str) -> None:
+    if "..." in command or command.rstrip().endswith(".."):
+        pytest.skip("shortened")
+    assert command.startswith(understood(command))
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("runn --algo awac", "No such command"),
+        ("run --algo awac --envs door-binary", "No such option"),
+        ("run --algo awak --env door-binary", "did you mean 'awac'"),
+        ("run --algo awac --env door-binary --set temperatur=1", "did you mean 'temperature'"),
+        ("suite show awac-fig33", "unknown suite"),
+        ("explain awac", "Missing"),
+    ],
+)
+def test_a_command_that_does_not_work_would_be_found(command: str, why: str) -> None:
+    with pytest.raises(Exception, match=why):
+        understood(command)
+
+
+def test_the_documents_hold_commands() -> None:
+    """At least so many, of every kind of mention: else the search for them is broken."""
+    readme = commands((ROOT / "README.md").read_text())
+    assert len(readme) > 25
+    assert "run --algo awac --env relocate-binary" in readme, "in a block"
+    assert "speed --packs 1,3,5" in readme, "in a line"

@@ -1,0 +1,311 @@
+"""What the numbers of a report say, by hand, from cells made in memory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cells import cell
+from rliable import metrics
+
+from reports.numbers import lines as analysis
+from reports.numbers import notes, stats
+from reports.numbers.notes import coverage_note, spread_note
+from reports.numbers.online import Times, area, dip
+from reports.tables import tables
+from reports.tables.table import number
+from suite.record.folders import RecordError
+
+FALLS = {
+    0: (0.2, 0.6, 0.3, 0.5, 0.6, 0.8),  # falls by 0.3, back at step 300
+    1: (0.2, 0.4, 0.5, 0.6, 0.7, 0.9),  # never falls
+    2: (0.2, 0.5, 0.1, 0.2, 0.3, 0.4),  # falls by 0.4, never back
+}
+
+
+def test_the_final_score_three_ways():
+    scores = {seed: (0.0, value) for seed, value in enumerate((0.1, 0.5, 0.6, 0.7, 0.9, 1.0, 0.2, 0.4))}
+    rows, gaps = analysis.before_after([cell("pen", "awac", scores, (0, 100))], "success", 0)
+    final = rows[0].final
+    assert not gaps
+    assert final.mean.point == pytest.approx(0.55)
+    assert final.median.point == pytest.approx(0.55)
+    assert final.iqm.point == pytest.approx((0.4 + 0.5 + 0.6 + 0.7) / 4)  # 2 of 8 cut off at each end
+    for one in (final.mean, final.median, final.iqm):
+        assert one.low < one.point < one.high
+    record = dict(zip(*(lambda t: (t.columns, t.records[0]))(tables.finals_table(rows, "success")), strict=True))
+    assert (record["mean"], record["iqm_low"], record["median_high"]) == (
+        final.mean.point, final.iqm.low, final.median.high,
+    )  # fmt: skip
+
+
+def test_fine_tuning_by_hand():
+    (row,), gaps = analysis.online([cell("pen", "awac", FALLS)], "success", 0)
+    assert not gaps
+    assert (row.window, row.threshold, row.fell) == (100, 0.5, 2)
+    assert row.dip.mean.point == pytest.approx(-0.7 / 3)
+    assert row.regained.steps == (300, np.inf)
+    assert (row.regained.happened, row.regained.median) == (1, np.inf)
+    areas = [(0.3 + 0.3 + 0.5 + 0.6 + 0.4) / 4, (0.2 + 0.5 + 0.6 + 0.7 + 0.45) / 4, (0.25 + 0.1 + 0.2 + 0.3 + 0.2) / 4]
+    assert row.area.mean.point == pytest.approx(np.mean(areas))
+    assert row.regret.mean.point == pytest.approx(1 - np.mean(areas))
+    assert row.regret.mean.low == pytest.approx(1 - row.area.mean.high)
+    assert row.reached.steps == (0, 100, 0)
+    table = tables.online_table([row], "success")
+    assert "(k = 100)" in table.rows[0][3]
+    assert table.rows[0][4] == "1 of 2 regained it, median not reached (1 never fell)"
+    assert table.rows[0][7] == "3 of 3 reached, median 0 steps (threshold 0.5)"
+
+
+def test_the_window_and_the_threshold_are_the_readers():
+    late = {0: (0.5, 0.5, 0.4, 0.2, 0.6)}
+    cells = [cell("pen", "awac", late)]
+    (row,), _ = analysis.online(cells, "success", 0, window=300, threshold=0.55)
+    assert row.dip.iqm.point == pytest.approx(-0.3)
+    assert row.regained.steps == row.reached.steps == (400,)
+    (row,), _ = analysis.online(cells, "success", 0, window=100)
+    assert row.dip.iqm.point == 0
+    assert row.fell == 0
+    assert "none of 1 fell" in tables.online_table([row], "success").rows[0]
+    _, (gap,) = analysis.online(cells, "success", 0, window=50)
+    assert gap.reason == "no evaluation within 50 steps of the switch: the first is at 100"
+    for wrong in ({"window": 0}, {"threshold": np.nan}):
+        with pytest.raises(RecordError, match="give a"):
+            analysis.online(cells, "success", 0, **wrong)
+
+
+def test_raw_returns_have_an_area_but_no_regret_and_no_threshold_of_their_own():
+    (row,), _ = analysis.online([cell("cheetah", "awac", {0: (1000, 2000, 3000)}, (0, 50, 100), "return")], "return", 0)
+    assert (row.regret, row.reached, row.area.iqm.point) == (None, None, 2000)
+    assert tables.online_table([row], "return").rows[0][-2:] == ["–", "–"]
+
+
+def test_what_has_no_online_phase_or_no_switch_is_passed_over_or_named():
+    offline = cell("pen", "bc", {0: (0.1, 0.2)}, (-100, 0), run={"offline_only": True})
+    unswitched = cell("pen", "sac", {0: (0.1, 0.2)}, (100, 200))
+    rows, (gap,) = analysis.online([offline, unswitched], "success", 0)
+    assert not rows
+    assert (gap.label, gap.reason) == ("sac", "no evaluation at the switch: dip and area need it")
+
+
+def test_the_area_weighs_uneven_steps():
+    assert area(np.array([0.0, 10, 40]), np.array([[0.0, 1, 1]])) == pytest.approx([(5 + 30) / 40])
+
+
+def test_a_dip_is_the_lowest_point_of_the_window_and_regaining_comes_after_it():
+    steps, values = np.array([0.0, 1, 2, 3, 4]), np.array([[0.5, 0.4, 0.6, 0.3, 0.5]])
+    assert [float(x[0]) for x in dip(steps, values, 1)] == pytest.approx([-0.1, 2])
+    assert [float(x[0]) for x in dip(steps, values, 3)] == pytest.approx([-0.2, 4])
+
+
+@pytest.mark.parametrize(
+    ("steps", "median"), [((1, 2, 9), 2), ((1, 2, np.inf), 2), ((1, np.inf, np.inf), np.inf), ((2, 4), 3)]
+)
+def test_seeds_that_never_get_there_count_as_the_latest(steps, median):
+    assert Times(steps).median == median
+    assert np.isnan(Times(()).median)
+
+
+def grid_of(*cells):
+    return analysis.common(cells, "success"), cells
+
+
+def test_efficiency_is_rliables_iqm_at_every_shared_step():
+    rng = np.random.default_rng(0)
+    scores = {(t, a): rng.random((4, 3)) for t in ("pen", "door") for a in ("awac", "sac")}
+    grid, cells = grid_of(*(cell(t, a, dict(enumerate(v)), (0, 50, 100)) for (t, a), v in scores.items()))
+    curves, name = analysis.efficiency(grid, cells, "success", 0)
+    assert name == "environment steps"
+    x, point, low, high = curves["sac"]
+    np.testing.assert_array_equal(x, [0, 50, 100])
+    for i in range(3):
+        runs = np.stack([scores["door", "sac"][:, i], scores["pen", "sac"][:, i]], axis=1)
+        assert point[i] == pytest.approx(metrics.aggregate_iqm(runs))
+    last = stats.aggregates(grid.scores["sac"], 0)["IQM"]
+    assert (low[-1], high[-1]) == pytest.approx((last.low, last.high))
+
+
+def test_efficiency_over_different_calendars_is_over_shares_of_the_online_phase():
+    grid, cells = grid_of(
+        cell("pen", "awac", {0: (0.0, 0.5, 1.0)}, (0, 500, 1000)),
+        cell("door", "awac", {0: (0.0, 0.1, 0.2, 0.3, 0.4)}, (0, 10, 20, 30, 40)),
+        cell("pen", "bc", {0: (0.1, 0.3)}, (-100, 0), run={"offline_only": True}),
+        cell("door", "bc", {0: (0.1, 0.5)}, (-100, 0), run={"offline_only": True}),
+    )
+    curves, name = analysis.efficiency(grid, cells, "success", 0)
+    assert name == "share of the online phase"
+    np.testing.assert_allclose(curves["awac"][0], [0, 0.5, 1])
+    np.testing.assert_allclose(curves["awac"][1], [0, (0.5 + 0.2) / 2, (1.0 + 0.4) / 2])
+    np.testing.assert_allclose(curves["bc"][1], [0.4, 0.4, 0.4])
+    assert np.isnan(curves["bc"][2]).all()  # a single seed has no interval
+
+
+def test_efficiency_ends_where_the_shortest_run_of_a_task_does():
+    grid, cells = grid_of(
+        cell("pen", "awac", {0: (0.0, 0.5, 1.0)}, (0, 50, 100)), cell("pen", "sac", {0: (0.2, 0.3)}, (0, 50))
+    )
+    curves, name = analysis.efficiency(grid, cells, "success", 0)
+    assert name == "environment steps"
+    np.testing.assert_allclose(curves["awac"][:2], [[0, 50], [0, 0.5]])
+    offline = cell("pen", "bc", {0: (0.1, 0.3)}, (-100, 0), run={"offline_only": True})
+    assert analysis.efficiency(*grid_of(offline), "success", 0) == ({}, "")
+
+
+def test_efficiency_begins_where_all_have_been_evaluated():
+    grid, cells = grid_of(
+        cell("pen", "awac", {0: (0.0, 0.5, 1.0)}, (0, 50, 100)), cell("pen", "sac", {0: (0.2, 0.3)}, (50, 100))
+    )
+    curves, _ = analysis.efficiency(grid, cells, "success", 0)
+    np.testing.assert_allclose(curves["sac"][1], [0.2, 0.3])
+    assert len(curves["sac"][0]) == 2
+
+
+def test_pairs_of_a_task_are_paired_by_seed_and_corrected_within_it():
+    finals = {"awac": (0.9, 0.8, 0.85, 0.95), "sac": (0.2, 0.1, 0.2, 0.22), "cql": (0.9, 0.7, 0.9, 0.9)}
+    cells = [cell("pen", a, {i: (0, v) for i, v in enumerate(values)}, (0, 9)) for a, values in finals.items()]
+    pairs = {(p.ahead, p.behind): p for p in analysis.per_task(cells, "success")}
+    one = pairs["awac", "sac"]
+    diff = np.subtract(finals["awac"], finals["sac"])
+    assert one.difference.interval.point == pytest.approx(diff.mean())
+    expected = stats.t_interval(diff)
+    assert (one.difference.interval.low, one.difference.interval.high) == pytest.approx((expected.low, expected.high))
+    ordered = sorted(pairs.values(), key=lambda p: p.difference.p)
+    assert ordered[0].adjusted == pytest.approx(3 * ordered[0].difference.p)
+    assert (one.seeds, one.paired, one.told_apart) == ("4 pairs", True, True)
+    table = tables.pairs_table(list(pairs.values()), "success")
+    verdicts = {(row[1], row[2]): row[5] for row in table.rows}
+    assert verdicts["awac", "sac"] == "awac higher"
+    assert verdicts["awac", "cql"] == "not told apart"
+
+
+def test_what_cannot_be_paired_is_said():
+    same, other = {0: (0.1, 0.5), 1: (0.1, 0.7), 2: (0.1, 0.9)}, {7: (0.1, 0.5), 8: (0.1, 0.7)}
+    (pair,) = analysis.per_task([cell("pen", "a", same), cell("pen", "b", other)], "success")
+    assert (pair.paired, pair.seeds) == (False, "3 and 2 seeds, unpaired")
+    (pair,) = analysis.per_task([cell("pen", "a", same), cell("pen", "b", same, external=True)], "success")
+    assert not pair.paired
+    (pair,) = analysis.per_task([cell("pen", "a", same), cell("pen", "b", {**same, 5: (0.1, 0.2)})], "success")
+    assert pair.seeds == "3 pairs, seed 5 without partner not used"
+    (pair,) = analysis.per_task([cell("pen", "a", {0: (0, 1)}), cell("pen", "b", {0: (0, 0.5)})], "success")
+    assert tables.pairs_table([pair], "success").rows[0][5] == "no interval from a single seed"
+
+
+def test_pairs_over_tasks_average_the_tasks_differences():
+    cells = [
+        cell(task, label, {s: (0.0, base + 0.01 * s) for s in range(3)}, (0, 9))
+        for task, label, base in (("pen", "a", 0.8), ("pen", "b", 0.5), ("door", "a", 0.4), ("door", "b", 0.5))
+    ]
+    (pair,) = analysis.over_tasks(analysis.common(cells, "success"), cells, "success")
+    assert pair.difference.interval.point == pytest.approx((0.3 - 0.1) / 2)
+    assert pair.task == ""
+    assert analysis.over_tasks(analysis.common(cells, "success"), cells, "return") == []
+
+
+def test_the_number_of_seeds_needed_is_per_task_where_tasks_differ_much():
+    calm, wild = {s: (0.1, 0.5 + 0.01 * s) for s in range(3)}, {s: (0.1, 0.5 + 0.2 * s) for s in range(3)}
+    rows, _ = analysis.before_after([cell("pen", "a", calm), cell("door", "a", wild)], "success", 0)
+    note = spread_note(rows, "success")
+    assert "0.1 apart" in note
+    assert f"door: {stats.seeds_needed(0.2, 0.1)} (standard deviation 0.2, gap 0.1)" in note
+    assert "pen: 2 " in note
+    alike, _ = analysis.before_after([cell("pen", "a", wild), cell("door", "a", wild)], "success", 0)
+    assert f"needs about {stats.seeds_needed(0.2, 0.1)} seeds of each" in spread_note(alike, "success")
+
+
+def test_on_raw_returns_the_gap_is_a_tenth_of_the_tasks_range():
+    made = {s: (1000.0, 3000.0 + 200 * s) for s in (0, 1, 2)}  # at the switch 1000, final 3200 on average
+    rows, _ = analysis.before_after([cell("cheetah", "a", made, (0, 9), "return")], "return", 0)
+    assert f"cheetah: {stats.seeds_needed(200, 220)} (standard deviation 2e+02, gap 2.2e+02)" in spread_note(
+        rows, "return"
+    )
+    assert "a tenth of the task's range" in spread_note(rows, "return")
+    flat, _ = analysis.before_after([cell("cheetah", "a", {0: (1, 1), 1: (1, 1)}, (0, 9), "return")], "return", 0)
+    assert spread_note(flat, "return") == ""
+
+
+def test_infinite_scores_and_evaluations_that_not_all_seeds_have_are_named():
+    scores = {0: (0.1, 0.2, 0.3), 1: (0.1, np.nan, 0.4), 2: (0.1, 0.2, np.inf)}
+    (row,), gaps = analysis.before_after([cell("pen", "awac", scores, (0, 50, 100))], "success", 0)
+    assert row.seeds == 2
+    assert [gap.reason for gap in gaps] == [
+        "seed 2 has an infinite 'success'",
+        "1 of 3 evaluations not used (step 50): not every seed has them",
+    ]
+    rows, (gap,) = analysis.before_after([cell("pen", "awac", {0: (0.1, np.nan)}, (0, 50))], "success", 0)
+    assert not rows
+    assert gap.reason == "seed 0 has no 'success' at the last step, 50"
+
+
+def test_unequal_calendars_and_single_seeds_are_warned_of():
+    cells = [cell("pen", "a", {0: (0, 0, 0)}, (0, 50, 100)), cell("pen", "b", {0: (0, 0)}, (0, 100))]
+    rows, _ = analysis.before_after(cells, "success", 0)
+    found = "\n".join(analysis.warnings(cells, rows))
+    assert "pen: not the same evaluation points for all (every 100, 0 to 100: b; every 50, 0 to 100: a)." in found
+    assert "final step" not in found
+    assert "no interval for a on pen, b on pen" in found
+    assert rows[0].final.iqm.point == 0
+    assert np.isnan(rows[0].final.median.low)
+
+
+@pytest.mark.parametrize(("seeds", "few"), [(4, True), (5, True), (6, False)])
+def test_students_intervals_are_warned_of_wherever_they_stand(seeds, few):
+    scores = {seed: (0.0, value) for seed, value in enumerate((1.0, 0.0, 0.0, 0.0, 1.0, 0.9)[:seeds])}
+    cells = [cell("pen", "a", scores)]
+    rows, _ = analysis.before_after(cells, "success", 0)
+    assert (rows[0].final.iqm.low < 0) == few  # not clipped to possible values
+    assert (
+        any(f"rest on {seeds} seeds: their intervals are Student's" in w for w in analysis.warnings(cells, rows)) == few
+    )
+
+
+def test_an_interval_without_width_is_warned_of():
+    cells = [cell("pen", "a", {0: (0, 1), 1: (0, 1)}), cell("pen", "b", {0: (0, 1), 1: (0, 0.9)})]
+    rows, _ = analysis.before_after(cells, "success", 0)
+    (found,) = [w for w in analysis.warnings(cells, rows) if "no width" in w]
+    assert found.endswith(": a on pen.")
+
+
+def test_a_method_missing_on_a_task_is_named_and_not_averaged():
+    scores = {0: (0.1, 0.5), 1: (0.1, 0.6)}
+    names = [("pen", "a"), ("pen", "b"), ("door", "a"), ("door", "b"), ("hammer", "a")]
+    grid = analysis.common([cell(t, a, scores) for t, a in names], "success")
+    assert grid.tasks == ("door", "pen")
+    assert [(g.task, g.label, g.reason) for g in grid.left_out] == [
+        ("hammer", "a", "the task is left out: not completed by b")
+    ]
+
+
+def test_the_measured_coverage_is_what_the_benchmark_found():
+    path = Path(__file__).parents[2] / "benchmarks/results/coverage.json"
+    found = json.loads(path.read_text())["short"]
+    table: dict[tuple[str, int, int], dict[str, int]] = {}
+    for row in found:
+        table.setdefault((row["statistic"], row["seeds"], row["tasks"]), {})[row["kind"]] = row["coverage"]
+    assert table == notes.MEASURED
+
+
+def test_the_coverage_note_speaks_of_the_nearest_number_of_seeds(monkeypatch):
+    table = {
+        ("mean of a task", 3, 1): {"skewed": 92, "two modes": 72},
+        ("mean of a task", 10, 1): {"skewed": 91},
+        ("aggregate median", 3, 12): {"success rates": 90},
+        ("profile", 3, 1): {"success rates": 89},
+    }
+    monkeypatch.setattr(notes, "MEASURED", table)
+    assert "mean of a task with 3 seeds 92 % for skewed scores, 72 % for scores in two modes" in coverage_note([4])
+    assert "91 %" not in coverage_note([4])
+    assert "aggregate" not in coverage_note([4])
+    assert "91 %" in coverage_note([4, 20])
+    assert "aggregate median with 3 seeds 90 %" in coverage_note([3], 5)
+    assert "profile" not in coverage_note([3], 5)
+    assert "profile with 3 seeds 89 %" in coverage_note([3], 1)
+    assert coverage_note([1]) == ""
+
+
+def test_one_score_computed_in_two_ways_is_one_number() -> None:
+    below, above = 0.475, 0.47500000000000003
+    assert f"{below:.2f}" != f"{above:.2f}"
+    assert number(below, 2) == number(above, 2)
+    assert number(-0.001, 2) == "0.00"

@@ -1,0 +1,171 @@
+"""A named suite in a report: which runs belong to it, what is missing, and the papers' numbers beside ours."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reports.runs.collect import Cell, Curve, Source, dataset_name, task_name
+from reports.runs.wanted import Suite, Wanted
+from reports.tables.beside import beside, beside_table
+from suite.cli.report import suite_of
+from suite.record.papers import Printed, printed
+
+SETTINGS = {"temperature": {"value": 0.3}, "hidden": {"value": [256, 256]}, "online_steps": {"value": 300}}
+
+
+def source(values: Any, steps: Any = (0, 100, 300), metric: str = "success", **run: Any) -> Source:
+    """One run folder of as many seeds as `values` has rows."""
+    array = np.array(values, float)
+    facts: dict[str, Any] = {
+        "algo": "awac", "task": "pen-binary-v0", "profile": "paper", "settings": SETTINGS, "dataset": {"asked": None},
+        "offline_only": False, "name": "paper", "hash": "0", **run,
+    }  # fmt: skip
+    task = task_name(facts["task"], facts["dataset"]["asked"])
+    curve = Curve(tuple(range(len(array))), np.array(steps), array)
+    return Source("here", facts["algo"], task, curve.seeds, True, facts, {"state": "finished"}, {metric: curve}, {}, ())
+
+
+def cell(values: Any, steps: Any = (0, 100, 300), metric: str = "success", **run: Any) -> Cell:
+    one = source(values, steps, metric, **run)
+    return Cell(one.task, one.algo, (one,))
+
+
+def test_the_name_of_a_task_says_its_data_where_these_are_not_its_own() -> None:
+    assert [task_name("pen", asked) for asked in (None, "", "default", "human")] == [*["pen"] * 3, "pen (human)"]
+    assert wanted(VALUES, "human").where == "pen-binary-v0 (human)"
+    (row,) = beside_table(beside([], [number(dataset="human")])).rows
+    assert row[1] == "pen-binary-v0 (human)"
+    assert dataset_name({"dataset": {"id": "d", "fingerprint": "f00d"}}) == "d (f00d)"
+    assert dataset_name({}) == dataset_name({"dataset": None}) == ""
+
+
+def wanted(settings: Mapping[str, Any] | None, dataset: str | None = None) -> Wanted:
+    return Wanted("awac", "pen-binary-v0", dataset, None, "paper", settings)
+
+
+VALUES = {name: s["value"] for name, s in SETTINGS.items()}
+
+
+@pytest.mark.parametrize(
+    ("one", "belongs"),
+    [
+        (wanted(VALUES), True),
+        (wanted({**VALUES, "of_a_later_version": 1}), True),
+        (wanted({**VALUES, "temperature": 1.0}), False),
+        (wanted(VALUES, "medium"), False),
+        (wanted(VALUES, "default"), True),
+        (wanted(None), False),
+        (dataclasses.replace(wanted(VALUES), algo="sac"), False),
+        (dataclasses.replace(wanted(VALUES), task="door-binary-v0"), False),
+    ],
+)
+def test_a_run_belongs_to_a_suite_by_all_that_moves_its_score(one: Wanted, belongs: bool) -> None:
+    assert one.matches(source([[0.1, 0.2, 0.3]])) is belongs
+
+
+def test_the_same_cell_under_another_suites_name_is_not_counted_twice() -> None:
+    runs = [dataclasses.replace(source([[0.1, 0.2, 0.3]], name=name), where=name) for name in ("full", "paper", "x")]
+    other = dataclasses.replace(source([[0.1, 0.2, 0.3]], algo="sac"), where="sac")
+    suite = Suite("s", "t", "", "", None, (), (wanted(VALUES),))
+    assert [s.where for s in suite.pick([*runs, other])] == ["paper"]
+    assert [s.where for s in suite.pick([runs[0], runs[2], other])] == ["full", "x"]
+
+
+def test_a_run_without_an_online_phase_is_judged_at_the_switch() -> None:
+    static = {**SETTINGS, "online_steps": {"value": 0}}
+    assert cell([[0.1]], steps=(0,), settings=static).offline_only
+    assert not cell([[0.1, 0.2, 0.3]]).offline_only
+
+
+def test_what_was_never_run_is_named() -> None:
+    other = dataclasses.replace(wanted(VALUES, "medium"), name="long")
+    suite = Suite("s", "t", "", "", None, (), (wanted(VALUES), other))
+    (missing,) = suite.missing([cell([[0.1, 0.2, 0.3]])])
+    assert (missing.where, missing.label) == ("pen-binary-v0 (medium)", "awac [long]")
+
+
+def test_a_suite_of_the_package_is_resolved_for_the_report() -> None:
+    suite = suite_of("awac-fig8-d4rl", "smoke")
+    assert (suite.place, suite.metric, len(suite.cells)) == ("AWAC Figure 8", "normalized_score", 24)
+    medium = {(c.algo, c.task): c for c in suite.cells if c.dataset == "medium"}
+    for task in ("halfcheetah-v5", "hopper-v5", "walker2d-v5"):
+        assert medium["bear", task].settings["online_steps"] == 0
+        assert not medium["bear", task].why_not
+
+
+def test_a_cell_that_cannot_be_is_in_the_suite_with_the_reason(tmp_path: Path) -> None:
+    plan = tmp_path / "mine.toml"
+    plan.write_text(
+        'title = "t"\nseeds = { value = 2, source = "ours" }\n'
+        '[[grid]]\nalgos = ["bc"]\nenvs = ["humanoid", "hopper"]\ndatasets = ["medium"]\n'
+    )
+    possible = {c.task: c for c in suite_of(str(plan), "smoke").cells}
+    assert possible["humanoid-v5"].settings is None
+    assert "'medium'" in possible["humanoid-v5"].why_not
+    assert possible["hopper-v5"].settings is not None
+
+
+def number(at: str = "final", value: float = 0.98, **more: Any) -> Printed:
+    facts = {"paper": "AWAC", "place": "Table 1", "task": "pen-binary-v0", "dataset": "", "what": "awac",
+             "metric": "success", "at": at, "steps": 300, "value": value, "note": "", **more}  # fmt: skip
+    return Printed(**facts)
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "verdict"),
+    [
+        ("final", 0.8, "inside our interval"),  # 0.7, 0.8, 0.9: 0.8 +- 4.303 * 0.1 / sqrt(3)
+        ("final", 1.04, "inside our interval"),
+        ("final", 1.05, "ours is below"),
+        ("final", 0.55, "ours is above"),
+        ("switch", 0.2, "inside our interval"),
+        ("best", 0.9, "inside our interval"),
+    ],
+)
+def test_verdicts_by_hand(at: str, value: float, verdict: str) -> None:
+    cells = [cell([[0.1, 0.9, 0.7], [0.2, 0.9, 0.8], [0.3, 0.9, 0.9]])]
+    (row,) = beside(cells, [number(at, value)])
+    assert row.verdict == verdict
+    assert row.ours.point == pytest.approx({"final": 0.8, "switch": 0.2, "best": 0.9}[at])
+
+
+def test_what_differs_between_the_protocols_is_said() -> None:
+    quick = cell([[0.1, 0.2], [0.1, 0.4]], steps=(0, 200), profile="quick", preset="official")
+    (row,) = beside([quick], [number(note="v2 of the task")])
+    assert row.verdict == (
+        "inside our interval; different protocol: profile quick, 200 steps, not 300, preset official, v2 of the task"
+    )
+
+
+def test_one_seed_unfinished_and_never_run_are_told_apart() -> None:
+    assert beside([cell([[0.1, 0.2, 0.3]])], [number()])[0].verdict == "one seed, no interval"
+    begun = dataclasses.replace(source([[0.1, 0.2, 0.3]]), finished=False)
+    assert beside([Cell(begun.task, "awac", (begun,))], [number()])[0].verdict == "not finished here"
+    assert beside([], [number()])[0].verdict == "not run"
+    assert "bench data worth" in beside([], [number(what="expert")])[0].verdict
+
+
+def test_data_are_part_of_what_is_compared() -> None:
+    medium = cell(
+        [[1.0, 2, 3], [1, 2, 4]], metric="normalized_score", task="halfcheetah-v5", dataset={"asked": "medium"}
+    )
+    numbers = [n for n in printed("AWAC Figure 8", "halfcheetah-v5") if n.what == "awac"]
+    rows = {(r.printed.dataset, r.printed.at): r for r in beside([medium], numbers)}
+    assert rows["medium", "switch"].ours.point == 1.0
+    assert rows["expert", "switch"].ours is None
+
+
+def test_the_table_has_every_printed_number() -> None:
+    numbers = printed("AWAC Table 1")
+    assert len(numbers) == 6
+    table = beside_table(beside([cell([[0.1, 0.2, 0.3], [0.1, 0.2, 0.5]])], numbers))
+    assert [row[4] for row in table.rows] == ["0.98", "0.84", "0.95", "0.00", "0.54", "0.00"]
+    assert table.rows[0][5].startswith("0.40 [")
+    assert table.rows[1][-1] == "not run"
+    assert all(len(row) == len(table.columns) for row in table.records)

@@ -1,0 +1,275 @@
+"""Presets: whose settings a run has, what they may move, and what is said where an algorithm has none."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import toy_run
+from command import Bench
+
+import algos
+from algos.contract import LearnerConfig, Objective
+from algos.settings import Preset, SettingError, describe
+from envs.tasks import TASKS
+from suite.experiment.experiment import Experiment, Protocol
+from suite.experiment.presets import PAPER, departures
+from suite.experiment.profiles import PROFILES
+from suite.experiment.resolve import check_options, resolve, setting_owners
+from suite.record.folders import read_run
+
+TASK = "door-binary"
+PRESETS = [(algo, preset) for algo in algos.names() for preset in algos.load(algo).presets]
+# of the comparison and of its scores: the same for every method, whosever settings it has
+SHARED = {"online_steps", "eval_episodes", "demonstrations", "rollouts", "dataset_seed", "tf32"}
+
+of_every_preset = pytest.mark.parametrize(("algo", "preset"), PRESETS)
+
+
+def setting_of(experiment: Experiment, name: str) -> tuple[Any, str]:
+    found = experiment.settings[name]
+    return found["value"], found["source"]
+
+
+def with_preset(monkeypatch: pytest.MonkeyPatch, algo: str, settings: Mapping[str, Any]) -> None:
+    """Give one algorithm a preset called `mine`."""
+    load = algos.load
+
+    def loaded(name: str) -> Objective:
+        objective = load(name)
+        more = {"mine": Preset("my notes, page 3", settings)} if name == algo else {}
+        return dataclasses.replace(objective, presets={**objective.presets, **more})
+
+    monkeypatch.setattr(algos, "load", loaded)
+
+
+# where the layer lies
+
+
+def test_a_preset_stands_over_task_and_entry_and_says_its_source() -> None:
+    experiment = resolve("awac", "pen-binary", (0,), "paper", preset="official")
+    source = "preset official: rlkit's examples/awac/hand/awac1.py"
+    assert setting_of(resolve("awac", "pen-binary", (0,), "paper"), "temperature") == (0.3, "task pen-binary-v0")
+    assert setting_of(experiment, "temperature") == (0.5, source)
+    assert setting_of(experiment, "warmup_steps") == (1000, source), "of the protocol"
+    assert setting_of(experiment, "hidden") == ([256, 256], source), "of the learner"
+    assert setting_of(experiment, "online_steps")[1] == "task pen-binary-v0", "what it leaves alone"
+    cal_ql = resolve("cal-ql", TASK, (0,), "paper", preset="official")
+    assert setting_of(resolve("cal-ql", TASK, (0,), "paper"), "conservative_weight")[1] == "registry entry cal-ql"
+    assert setting_of(cal_ql, "conservative_weight")[0] == 0.1
+    assert setting_of(cal_ql, "calibrate") == (True, "registry entry cal-ql")
+
+
+def test_a_profile_stands_over_a_preset_and_set_over_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each layer of a profile: its own, that of the task and that of the entry."""
+    settings = {"hidden": (7,), "batch_size": 7, "policy_lr": 0.7, "warm_start": 7, "eps_offline": 0.7, "tau": 0.7}
+    with_preset(monkeypatch, "bear", settings)
+    paper = resolve("bear", "door-binary", (0,), "paper", preset="mine")
+    assert {name: getattr(paper.learner, name, getattr(paper.cfg, name, None)) for name in settings} == settings
+    quick = resolve("bear", "door-binary", (0,), "quick", ["tau=0.5"], preset="mine")
+    assert {name: setting_of(quick, name) for name in settings} == {
+        "hidden": ([128, 128], "profile quick of door-binary-v0"),
+        "batch_size": (256, "profile quick"),
+        "policy_lr": (5e-4, "profile quick of door-binary-v0"),
+        "warm_start": (4000, "profile quick of bear"),
+        "eps_offline": (0.7, "preset mine: my notes, page 3"),
+        "tau": (0.5, "--set"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("env", "lr", "std"),
+    [("halfcheetah", 5e-5, 0.4), ("walker2d", 2.5e-5, 0.4), ("hopper", 1e-4, 0.4), ("ant", 5e-5, 0.2),
+     ("humanoid", 1e-5, 0.4), ("lunarlander", 5e-4, 0.4)],
+)  # fmt: skip
+def test_what_a_source_sets_on_one_task_alone(env: str, lr: float, std: float) -> None:
+    """AWR's awr_configs.py; its deviation means nothing where actions are choices."""
+    official = resolve("awr", env, (0,), "paper", preset="official")
+    assert (official.learner.policy_lr, official.cfg.policy_std) == (lr, std)
+    assert resolve("awr", env, (0,), "paper").learner.policy_lr == LearnerConfig().policy_lr, "not the paper's"
+    assert resolve("iql", env, (0,), "paper", preset="official").learner.policy_lr == LearnerConfig().policy_lr
+
+
+def test_tasks_set_what_presets_and_methods_have() -> None:
+    for task in TASKS.values():
+        for preset, settings in task.presets.items():
+            for key in settings:
+                algo, _, short = key.rpartition(".")
+                assert preset in algos.load(algo).presets, task.id
+                assert short in setting_owners(algos.load(algo)), f"{task.id}: {key}"
+
+
+def test_papers_preset_departs_from_nothing() -> None:
+    plain, named = (resolve("awac", TASK, (0,), "quick", **more) for more in ({}, {"preset": PAPER}))
+    assert (plain.settings, plain.hash, plain.name, plain.preset) == (named.settings, named.hash, "quick", PAPER)
+    assert not any("preset" in s["source"] for s in plain.settings.values())
+
+
+def test_a_preset_changes_the_hash_and_the_folders_name() -> None:
+    paper, official = (resolve("iql", TASK, (0,), "quick", preset=preset) for preset in (PAPER, "official"))
+    assert official.hash != paper.hash
+    assert (official.preset, official.name) == ("official", "quick-official")
+    typed = resolve("iql", TASK, (0,), "quick", ["policy_weight_decay=0", "q_bound=none", "inverse_temperature=0.5"])
+    assert typed.hash == official.hash, "what counts is the values"
+    assert resolve("iql", TASK, (0,), "quick", name="mine", preset="official").name == "mine"
+
+
+# what presets hold
+
+
+@of_every_preset
+def test_every_preset_fits_every_task_and_profile(algo: str, preset: str) -> None:
+    for env in [t.id for t in TASKS.values() if tiny.serves(algo, t)]:
+        for profile in PROFILES:
+            experiment = resolve(algo, env, (0,), profile, preset=preset)
+            assert experiment.preset == preset
+            assert algos.load(algo).presets[preset].settings.keys() <= experiment.settings.keys()
+            p = experiment.protocol
+            assert p.warmup_steps < p.online_steps, "there would be no update online"
+            assert all(s["source"] for s in experiment.settings.values())
+
+
+@of_every_preset
+def test_a_preset_holds_departures_only_and_nothing_of_how_a_run_is_scored(algo: str, preset: str) -> None:
+    found = algos.load(algo).presets[preset]
+    assert found.source
+    moved = departures(algos.get(algo), setting_owners(algos.load(algo)), found)
+    by_tasks = {name.rpartition(".")[2] for task in TASKS.values() for name in task.settings}
+    assert found.settings.keys() - moved.keys() <= by_tasks, (
+        "a default is repeated only where a task sets another value"
+    )
+    assert found.settings
+    assert not found.settings.keys() & SHARED
+    for name, value in found.settings.items():
+        owner = setting_owners(algos.load(algo))[name]
+        default = next(f.default for f in dataclasses.fields(owner) if f.name == name)
+        assert (
+            None in (value, default) or type(value) is type(default) or {type(value), type(default)} == {str, float}
+        ), name
+
+
+@of_every_preset
+def test_a_learner_with_a_preset_takes_steps(algo: str, preset: str) -> None:
+    """With small networks and batches, in every phase."""
+    settings = algos.load(algo).presets[preset].settings
+    shared = {k: v for k, v in settings.items() if k in describe(LearnerConfig) and k not in tiny.SMALL}
+    own = {k: v for k, v in settings.items() if k in describe(algos.load(algo).Config)}
+    assert shared.keys() | own.keys() | describe(Protocol).keys() | tiny.SMALL.keys() >= settings.keys()
+    for phase in tiny.phases(algo):
+        learner = tiny.learner(algo, phase=phase, settings=own, common=shared, q_max=0.0)
+        learner.run(2 * learner.needs.policy_every)
+        assert learner.finite().all()
+
+
+def test_entries_that_share_a_module_have_their_own() -> None:
+    of = {name: dict(algos.load(name).presets["official"].settings) for name, preset in PRESETS if preset == "official"}
+    assert of["brac"] == of["brac-v"] | {"mode": "kl_policy"}
+    assert of["cal-ql"]["hidden"] == (512, 512)
+    assert "policy_bc_steps" in of["cql"].keys() - of["cal-ql"].keys()
+    assert of["mpo"].keys() & of["mpo-acme"].keys() == set()
+    assert of["td3"] == of["ddpg"]
+    assert resolve("ddpg", TASK, (0,), "paper", preset="official").cfg.critics == 1
+    assert resolve("mpo", TASK, (0,), "paper", preset="official").cfg.mode == "eq20"
+
+
+def test_only_methods_without_code_of_their_own_have_no_settings_of_their_authors() -> None:
+    assert algos.names().keys() - {algo for algo, _ in PRESETS} == {"bc", "bc-demos", "rwr", "trpo"}
+
+
+# what is said
+
+
+def test_a_list_shares_a_preset_and_those_without_it_keep_their_defaults() -> None:
+    cells = [resolve(a, TASK, (0,), "quick", preset="official") for a in ("awac", "iql", "bc")]
+    assert [e.preset for e in cells] == ["official", "official", PAPER]
+    assert cells[2].hash == resolve("bc", TASK, (0,), "quick").hash
+    assert check_options(cells, [], preset="official") == ["preset official: awac, iql only; bc keeps its defaults"]
+    assert check_options(cells[:2], [], preset="official") == []
+    more = [*cells, resolve("bc-demos", TASK, (0,), "quick", preset="official")]
+    assert check_options(more, [], preset="official") == [
+        "preset official: awac, iql only; bc, bc-demos keep their defaults"
+    ]
+    with pytest.raises(SettingError, match="preset official: bc has none; `bench list presets` shows who does"):
+        check_options(cells[2:], [], preset="official")
+
+
+def test_an_unknown_preset_gets_the_nearest_name() -> None:
+    for algo in ("awac", "bc"):
+        with pytest.raises(SettingError, match=r"unknown preset 'offical'; did you mean 'official'\?"):
+            resolve(algo, TASK, (0,), preset="offical")
+    with pytest.raises(SettingError, match="known: awr-paper, corl, d3rlpy, official, official-mujoco, paper"):
+        resolve("awac", TASK, (0,), preset="zzz")
+
+
+def test_a_preset_of_settings_that_are_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_preset(monkeypatch, "bc", {"temprature": 1.0, "tua": 0.1})
+    with pytest.raises(SettingError, match="preset 'mine' of bc sets unknown 'temprature'"):
+        resolve("bc", TASK, (0,), preset="mine")
+    with_preset(monkeypatch, "awac", {"tua": 0.1})
+    with pytest.raises(SettingError, match=r"preset 'mine' of awac sets unknown 'tua'; did you mean 'tau'\?"):
+        resolve("awac", TASK, (0,), preset="mine")
+
+
+# the command line
+
+
+def test_explain_and_list_show_presets(bench: Bench) -> None:
+    rows = json.loads(bench("explain", "awac", "pen-binary", "--preset", "official", "--json").out)
+    of = {row["setting"]: row for row in rows}
+    assert of["temperature"]["source"] == "preset official: rlkit's examples/awac/hand/awac1.py"
+    listed = json.loads(bench("list", "presets", "--json").out)
+    assert [(row["algo"], row["preset"]) for row in listed] == PRESETS
+    moves = {(row["algo"], row["preset"]): row["moves"] for row in listed}
+    assert moves["awac", "official"] == sum("preset official" in row["source"] for row in rows)
+    assert moves["iql", "official"] == 6
+    assert len(bench("list", "presets").out.splitlines()) == len(listed) + 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--algo", "awac", "--env", "door-binary", "--preset", "oficial"], "did you mean 'official'?"),
+        (["run", "--algo", "bc,bc-demos", "--env", "door-binary", "--preset", "official"], "bc, bc-demos have none"),
+        (["explain", "bc", "door-binary", "--preset", "official"], "preset official: bc has none"),
+        (["explain", "awac", "door-binary", "--preset", "papr"], "did you mean 'paper'?"),
+    ],
+)
+def test_what_is_refused(arguments: list[str], message: str, bench: Bench, tmp_path: Path) -> None:
+    said = bench(*arguments)
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert message in said.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_records_whose_settings_it_has(bench: Bench) -> None:
+    with toy_run.registered():
+        said = bench(
+            "run", "--algo", "iql,bc", "--env", toy_run.TASK.id, "--seeds", "1", "--device", "cpu", "--threads", "1",
+            "--workers", "0", "--preset", "official", "--dataset", toy_run.DATA, *toy_run.options(toy_run.SIZES),
+        )  # fmt: skip
+    assert said.code == 0
+    assert "preset official: iql only; bc keeps its defaults" in said.err
+    iql, bc = (read_run(Path(line)) for line in said.out.splitlines())
+    assert (iql.run["preset"], bc.run["preset"]) == ("official", PAPER)
+    assert iql.path.name == f"quick-official-{iql.run['hash']}"
+    assert iql.run["settings"]["inverse_temperature"]["source"].startswith("preset official: implicit_q_learning")
+    assert [row["preset"] for row in json.loads(bench("list", "runs", "--json").out)] == [PAPER, "official"]
+
+
+def test_jobs_hand_on_the_preset(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def run_all(cells: Any, jobs: int, gpus: object = ()) -> dict[str, int]:
+        commands.extend(list(cell.command) for cell in cells)
+        return {cell.name: 1 for cell in cells}
+
+    monkeypatch.setattr("suite.launch.side_by_side.run_all", run_all)
+    monkeypatch.setattr("suite.launch.side_by_side._build_datasets", lambda *_: {})
+    bench("run", "--algo", "awac,bc", "--env", "door-binary", "--preset", "official", "--jobs", "2", "--device", "cpu")
+    assert [command[command.index("--preset") + 1] for command in commands] == ["official", PAPER]
+    assert [command[command.index("--name") + 1] for command in commands] == ["quick-official", "quick"]

@@ -1,0 +1,154 @@
+"""`bench speed`: what is counted is right, the parts add up, and bad counts train nothing."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import toy_run
+from command import Bench
+from toy_run import ONE_THREAD, TASK, experiment
+
+import algos
+from algos.settings import SettingError
+from suite.measure import speed
+from suite.measure import speed as measuring
+
+
+@pytest.fixture(autouse=True)
+def _toy_task() -> Iterator[None]:
+    with toy_run.registered():
+        yield
+
+
+def row(**settings: Any) -> dict[str, Any]:
+    algo = settings.pop("algo", "awac")
+    return speed.measure(experiment(algo, **settings), ONE_THREAD, rounds=1, seconds=0.01, capture=True)
+
+
+def multiply_adds(inputs: int, hidden: tuple[int, ...], outputs: int) -> tuple[int, int]:
+    """Of a row's way through a network, and of its first layer alone."""
+    products = [a * b for a, b in itertools.pairwise((inputs, *hidden, outputs))]
+    return sum(products), products[0]
+
+
+def test_an_awac_update_computes_nothing_twice() -> None:
+    """Policy at s and s', critics at s', at the data's and at the policy's action, and both gradients: 14 passes.
+
+    A gradient makes two products per layer, but none for the inputs of the first.
+    """
+    hidden, rows, seeds = (32, 24), 16, (0, 1, 2)
+    policy, policy_first = multiply_adds(TASK.obs_dim, hidden, TASK.action_dim)
+    critic, critic_first = multiply_adds(TASK.obs_dim + TASK.action_dim, hidden, 1)
+    expected = 2 * rows * len(seeds) * ((4 * policy - policy_first) + 2 * (5 * critic - critic_first))
+    got = row(seeds=seeds, hidden="32,24", batch_size=rows)
+    assert got["gflop_per_update"] * 1e9 == pytest.approx(expected)
+
+
+def test_the_work_of_stages_is_the_mean_over_an_iteration() -> None:
+    """Two updates of V and three of the policy: V at all rows twice, and at a batch with its gradient; the policy's."""
+    hidden, rows, seeds = (32, 24), 8, (0, 1)
+    cell = experiment(
+        "awr", seeds, hidden="32,24", batch_size=rows, value_updates=2, policy_updates=3, buffer_size=16
+    )  # fmt: skip
+    learner = speed.learner_on_made_up_rows(cell, torch.device("cpu"))
+    assert learner.replay is not None
+    lies = learner.replay.offline + 16
+    policy, policy_first = multiply_adds(TASK.obs_dim, hidden, TASK.action_dim)
+    value, value_first = multiply_adds(TASK.obs_dim, hidden, 1)
+    prepared = lies * (1 + 2) * value  # V(s') for its targets, then V(s') and V(s)
+    updates = rows * (3 * (3 * policy - policy_first) + 2 * (3 * value - value_first))
+    assert speed.work_per_update(learner).flop == pytest.approx(2 * len(seeds) * (prepared + updates) / 5)
+
+
+def test_the_shares_of_the_protocol_follow_from_its_parts() -> None:
+    got = row()
+    shares = [got[f"share_{part}"] for part in ("update", "collection", "evaluation")]
+    assert sum(shares) == pytest.approx(1)
+    # 32 steps between evaluations, one update per four steps, two seeds
+    seconds = 32 * 2 / got["protocol_steps_per_s_summed"]
+    assert shares[0] * seconds == pytest.approx(8 / got["updates_per_s"])
+    assert shares[1] * seconds == pytest.approx(32 * 2 / got["env_steps_per_s"])
+    assert got["updates_per_s_summed"] == pytest.approx(2 * got["updates_per_s"])
+
+
+@pytest.mark.parametrize("algo", list(algos.names()))
+def test_every_algorithm_can_be_measured(algo: str) -> None:
+    got = row(algo=algo)
+    assert got["updates_per_s"] > 0
+    assert got["kernels_per_update"] > 20
+    assert ("share_update" in got) == (algo not in ("bc", "bc-demos"))
+
+
+def test_more_seeds_launch_hardly_more_kernels() -> None:
+    """Only the draws are made seed by seed: a few kernels each."""
+    one, five = (row(seeds=range(n))["kernels_per_update"] for n in (1, 5))
+    assert 0 < five - one <= 4 * 12
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(0.0, 1), (0.9, 4), (1.0, 4), (1.1, 5)])
+def test_a_rate_counts_what_was_done(monkeypatch: pytest.MonkeyPatch, seconds: float, count: int) -> None:
+    """On a clock that stands still but for the work: 0.25 s each time, at least once, until the time is over."""
+    now, calls = [100.0], []
+
+    def work() -> None:
+        calls.append(0)
+        now[0] += 0.25
+
+    monkeypatch.setattr(speed, "time", types.SimpleNamespace(perf_counter=lambda: now[0]))
+    assert speed.rate(work, torch.device("cpu"), seconds) == 4.0
+    assert len(calls) == count
+
+
+def measured(**options: Any) -> list[dict[str, Any]]:
+    given: dict[str, Any] = {
+        "algo": "awac,bc", "env": TASK.id, "profile": "smoke", "packs": "1,2", "overrides": [
+            f"{k}={v}" for k, v in toy_run.SIZES.items()
+        ], "device": "cpu", "threads": 1, "workers": 0, "rounds": 1, "seconds": 0.01, "eager": False, "out": None,
+    }  # fmt: skip
+    return measuring.speed(**(given | options))
+
+
+def test_a_file_tells_device_and_versions_beside_the_rows(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "speed.json"
+    rows = measured(out=file)
+    written = json.loads(file.read_text())
+    assert [(r["algo"], r["seeds"]) for r in rows] == [("awac", 1), ("awac", 2), ("bc", 1), ("bc", 2)]
+    assert written["rows"] == rows
+    assert {"torch", "mujoco"} <= written["versions"].keys()
+    assert written["device"]
+    assert written["threads"] == 1
+
+
+@pytest.mark.parametrize("where", ["file/speed.json", "file/deeper/speed.json", "folder", "/proc/nowhere/speed.json"])
+def test_where_nothing_can_be_written_is_said_before_anything_is_measured(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bench: Bench
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setattr("suite.measure.speed.measure", lambda *_, **__: pytest.fail("measured"))
+    said = bench("speed", "--env", TASK.id, "--profile", "smoke", "--packs", "1", "--device", "cpu", "--out", where)
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert f"--out {where}: " in said.err
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["file", "folder"]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_the_table_has_a_column_per_row_and_a_dash_where_nothing_was_measured() -> None:
+    lines = {line[""]: line for line in speed.table(measured(packs="2"))}
+    awac, bc = (f"{name} {TASK.short_name} x2" for name in ("awac", "bc"))
+    assert lines["updates/s"].keys() == {"", awac, bc}
+    assert lines["protocol steps/s x seeds"][bc] == "-"
+    assert lines["protocol steps/s x seeds"][awac] != "-"
+
+
+@pytest.mark.parametrize("packs", ["0", "x", "", "2,-1"])
+def test_bad_counts_say_what_would_be_right(packs: str) -> None:
+    with pytest.raises(SettingError, match=r"give positive numbers, e\.g\. 1,3,5"):
+        measured(packs=packs)
