@@ -27,7 +27,7 @@ from envs.tasks import TASKS
 __all__ = [
     "NAMESPACE", "Dataset", "DatasetError", "DatasetInfo", "Episode", "LocalDataset", "Transitions",
     "content", "describe", "exists", "fingerprint", "load", "load_episodes", "load_raw", "local_datasets", "resolve",
-    "store",
+    "store", "task_of",
     "transitions", "write",
 ]  # fmt: skip
 
@@ -133,6 +133,16 @@ def describe(task: Task, name: str) -> DatasetInfo:
 def load_episodes(task: Task, name: str, infos: bool = False) -> list[Episode]:
     """The same episode by episode, with reset seeds where they were recorded, and what else was if `infos`."""
     return _load(task, resolve(task, name), infos).episodes
+
+
+def task_of(dataset_id: str) -> str:
+    """The id of the task that a stored dataset says it is of; raises `DatasetError` where it is not there or silent."""
+    if not exists(dataset_id):
+        raise DatasetError(f"{dataset_id} is neither a file nor a dataset in {minari_store.root()}")
+    named = _own(minari_store.metadata(dataset_id)).get("task")
+    if named is None:
+        raise DatasetError(f"{dataset_id} does not say which task it is of; --env does")
+    return str(named)
 
 
 def load_raw(task: Task, name: str) -> tuple[list[RawEpisode], Collection[int], Mapping[str, Any]]:

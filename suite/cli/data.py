@@ -1,7 +1,8 @@
-"""`bench data`: parse, call, print."""
+"""`bench data`: datasets built, looked at, verified; files imported, converted, carried; experts made."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,17 @@ data_app = typer.Typer(
     help="Datasets: build, import, look at, verify, carry, distil experts.", no_args_is_help=True, rich_markup_mode=None
 )
 
+TaskOf = Annotated[str, typer.Option(help="The task that the data are of, e.g. door-binary.")]
+Format = Annotated[str | None, typer.Option(help="d4rl, npz, awac-npy or dapg; default: what the content says.")]
+Demos = Annotated[
+    str | None,
+    typer.Option(help="Which episodes are demonstrations: all, none, or the first so many; default: as the file says."),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, help="Steps after which episodes were cut off, where the file does not mark it."),
+]
+
 
 @data_app.command()
 def build(
@@ -27,19 +39,31 @@ def build(
     workers: Workers = None,
 ) -> None:
     """Build datasets of tasks, where they are not there yet."""
-    from suite.cli import data_rows as data
+    from envs import tasks
+    from suite.experiment.request import parse_list
+    from suite.output import about, show
+    from suite.recipes.build import build_several
+    from suite.run.hardware import Hardware
 
-    data.build(env, dataset, steps, seed, workers)
+    wanted = [(task, name) for task in map(tasks.get, parse_list(env)) for name in parse_list(dataset)]
+    for info in build_several(wanted, steps, seed, Hardware(workers=workers).worker_count(), about):
+        show(f"{info.id}  {info.episodes} episodes, {info.steps} steps, fingerprint {info.fingerprint}")
 
 
 @data_app.command()
 def info(
-    env: Env, dataset: DatasetName = None, seed: Annotated[int, typer.Option(min=0)] = 0, as_json: AsJson = False,
-) -> None:  # fmt: skip
-    """What a task's dataset holds: sizes, successes, fingerprint, how it was made."""
-    from suite.cli import data_rows as data
+    env: Env,
+    dataset: DatasetName = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a task's dataset holds: sizes, successes, fingerprint, how it was made."""
+    from envs import tasks
+    from envs.data import datasets
+    from suite.recipes.build import stored_id
 
-    print_rows(data.info(env, dataset, seed), as_json)
+    task = tasks.get(env)
+    print_rows([vars(datasets.describe(task, stored_id(task, dataset, seed)))], as_json)
 
 
 @data_app.command()
@@ -54,9 +78,12 @@ def distill(
     ] = False,
 ) -> None:
     """Distil recorded rollouts of an expert into a small policy that demonstrations can be generated from."""
-    from suite.cli import data_rows as data
+    from envs import tasks
+    from suite.output import say
+    from suite.recipes import experts
 
-    print_rows([data.distill(env, rollouts, out, seed, updates, normalise)], False)
+    made = experts.distill(tasks.get(env), rollouts, out, updates, seed, normalise=normalise, progress=say)
+    print_rows([made], False)
 
 
 @data_app.command()
@@ -67,42 +94,148 @@ def adopt(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the episodes that it is scored on.")] = 0,
 ) -> None:
     """Make a small policy that data can be generated from out of one that a run has kept."""
-    from suite.cli import data_rows as data
+    from envs import tasks
+    from suite.recipes import experts
 
-    print_rows([data.adopt(env, policy, out, seed)], False)
+    print_rows([experts.adopt(tasks.get(env), policy, out, seed=seed)], False)
 
 
 @data_app.command()
 def worth(
-    env: Env, profile: Profile = "quick",
+    env: Env,
+    profile: Profile = "quick",
     seeds: Annotated[str, typer.Option(help="Training seeds of the clones.")] = "1",
     episodes: Annotated[int, typer.Option(min=2, help="Episodes per score.")] = 100,
     out: Annotated[Path, typer.Option(help="Folder of the clones' runs.")] = Path("worth"),
-    threads: Threads = None, workers: Workers = None, as_json: AsJson = False,
-) -> None:  # fmt: skip
-    """The AWAC paper's Table 3: random actions, the expert, clones of the demonstrations and of all data."""
-    from suite.cli import data_rows as data
+    threads: Threads = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score random actions, the expert, clones of the demonstrations and of all data: the AWAC paper's Table 3."""
+    from envs import tasks
+    from suite.experiment.request import parse_list, parse_seeds
+    from suite.measure.worth import table
+    from suite.output import say
+    from suite.run.hardware import Hardware
 
-    print_rows(data.worth(env, profile, seeds, episodes, out, threads, workers), as_json)
+    chosen = [tasks.get(name) for name in parse_list(env)]
+    rows = table(chosen, profile, parse_seeds(seeds), episodes, out, Hardware("auto", threads, workers), say)
+    print_rows(rows, as_json)
 
 
 @data_app.command()
 def verify(
-    env: Annotated[str, typer.Option(help="A task.")], dataset: DatasetName = None,
+    env: Annotated[str, typer.Option(help="A task.")],
+    dataset: DatasetName = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the default dataset.")] = 0,
     episodes: Annotated[
         str, typer.Option(help="How many to replay, spread over the dataset, or all; auto: about 10,000 steps.")
     ] = "auto",
     as_json: AsJson = False,
-) -> None:  # fmt: skip
+) -> None:
     """Replay a dataset and report where it and the environment disagree; exit code 1: do not train on it."""
-    from suite.cli import data_rows as data
+    from envs import tasks, verify
+    from suite.output import about
+    from suite.recipes.build import stored_id
 
-    report = data.verify(env, dataset, seed, episodes)
+    task, count = tasks.get(env), _episodes(episodes)
+    report = verify.verify(task, stored_id(task, dataset, seed), count, about(task))
+    checks = [vars(c) for c in report.checks]
     if as_json:
-        checks = [vars(c) for c in report.checks]
         print_rows([{**vars(report), "checks": checks, "verdict": report.verdict}], True)
     else:
-        print_rows([vars(c) for c in report.checks], False)
+        print_rows(checks, False)
         typer.echo(report.summary)
     raise typer.Exit(int(report.state == "fail"))
+
+
+def _episodes(text: str) -> int | None:
+    """How many episodes to replay: None leaves it to the check, and `all` is more than any dataset has."""
+    from algos.settings import SettingError
+
+    if text not in ("auto", "all") and (not text.isdecimal() or int(text) < 1):
+        raise SettingError(f"--episodes {text}: give auto, all, or a number from 1 on")
+    return None if text == "auto" else sys.maxsize if text == "all" else int(text)
+
+
+@data_app.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="A file, or e.g. d4rl/door-human-v1.")],
+    env: TaskOf,
+    as_: Annotated[str | None, typer.Option("--as", help="Id of the dataset; default: imported/TASK/FILE-v0.")] = None,
+    format: Format = None,
+    demos: Demos = None,
+    limit: Limit = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network; also BENCH_OFFLINE=1.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a file into the Minari store: D4RL's HDF5, npz, AWAC's npy, DAPG's pickle; nothing in it is executed."""
+    import shlex
+
+    from envs import tasks
+    from envs.data.imports import import_data
+    from suite.output import say
+
+    command = shlex.join(["bench", *sys.argv[1:]])
+    done = import_data(
+        tasks.get(env), source, as_, format=format, demos=demos, limit=limit, offline=offline, command=command, say=say
+    )
+    for note in done.notes:
+        say(note)
+    say(f"{done.info.id} is {'stored' if done.new else 'there already'}")
+    print_rows([vars(done.info)], as_json)
+
+
+@data_app.command()
+def convert(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="A dataset in the store, or a file with --env.")],
+    target: Annotated[Path, typer.Argument(metavar="DST", help="A new .hdf5 (D4RL's layout) or .npz.")],
+    env: Annotated[str | None, typer.Option(help="The task that the data are of.")] = None,
+    format: Format = None,
+    demos: Demos = None,
+    limit: Limit = None,
+) -> None:
+    """Write a dataset as a file for other programs."""
+    from envs import tasks
+    from envs.data import datasets, formats, imports
+    from envs.data.formats.write import write
+    from envs.data.minari_store import DatasetError
+    from suite.output import say, show
+
+    path = Path(source)
+    if path.exists():
+        if env is None:
+            raise DatasetError(f"{source}: --env says which task a file is of")
+        task = tasks.get(env)
+        found = imports.Source(path, path.name, format or formats.detect(path), demos, limit)
+        episodes, notes = imports.episodes_of(task, found)
+        for note in notes:
+            say(note)
+    else:
+        task = tasks.get(env or datasets.task_of(source))
+        episodes = datasets.load_episodes(task, source, infos=True)
+    write(task, episodes, target)
+    show(str(target))
+
+
+@data_app.command()
+def bundle(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Datasets in the store.")],
+    out: Annotated[Path, typer.Option(help="Zip to write.")],
+) -> None:
+    """Put datasets into one zip with checksums, to carry to a machine without a network."""
+    from envs.data import bundle
+    from suite.output import show
+
+    size = bundle.write(ids, out)
+    show(f"{out}  {size / 1e6:.1f} MB")
+
+
+@data_app.command()
+def add(path: Annotated[Path, typer.Argument(metavar="FILE.zip", help="What `bench data bundle` wrote.")]) -> None:
+    """Store the datasets of a bundle, once everything in it has been checked."""
+    from envs.data import bundle
+    from suite.output import show
+
+    for dataset_id, new in bundle.add(path).items():
+        show(f"{dataset_id}  {'stored' if new else 'there already'}")

@@ -1,146 +1,23 @@
-"""What `bench list` shows. Only what needs an algorithm's own code loads torch, which takes seconds."""
+"""`bench list`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-import algos
-from algos.settings import SettingError, allowed, describe, nearest
-from envs import tasks
-from envs.plugins import OutsideTaskError
-from suite.experiment.presets import PAPER, departures
-from suite.experiment.profiles import PROFILES
-from suite.plans import read as plans
-from suite.record.folders import RecordError, Row, find_runs, read_run
+import typer
 
-__all__ = ["explain", "listing", "suites"]
+from suite.cli.options import AsJson, Out, print_rows
+
+__all__ = ["list_"]
 
 
-def listing(what: str, out: Path) -> list[dict[str, Any]]:
-    """Rows of `bench list`."""
-    lists: dict[str, Callable[[], list[dict[str, Any]]]] = {
-        "algos": _algos,
-        "envs": _envs,
-        "datasets": _datasets,
-        "presets": _presets,
-        "profiles": _profiles,
-        "runs": lambda: _runs(out),
-        "suites": suites,
-    }
-    if not what:
-        raise SettingError(f"name what to list: {', '.join(lists)}")
-    if what not in lists:
-        raise SettingError(f"cannot list {what!r}; {nearest(what, lists)}")
-    return lists[what]()
+def list_(
+    what: Annotated[str, typer.Argument(help="algos, envs, datasets, presets, profiles, runs or suites.")] = "",
+    out: Out = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """List what there is."""
+    from suite.cli.inventory import listing
 
-
-def _algos() -> list[dict[str, Any]]:
-    return [
-        {"algo": n, "actions": algos.load(n).default_needs.actions, "summary": e.summary, "module": e.module}
-        for n, e in algos.names().items()
-    ]
-
-
-def _envs() -> list[dict[str, Any]]:
-    return [_env(task_id) for task_id in tasks.ids()]
-
-
-def _env(task_id: str) -> dict[str, Any]:
-    try:
-        t = tasks.get(task_id)
-    except OutsideTaskError as error:  # one broken package must not hide the others' tasks
-        facts = dict.fromkeys(("observation", "action", "actions", "horizon", "success", "data"), "-")
-        return {"env": task_id, **facts, "summary": str(error)}
-    return {
-        "env": t.id, "observation": t.obs_dim, "action": t.action_dim,
-        "actions": "choices" if t.discrete else "continuous", "horizon": t.horizon,
-        "success": t.success_rule or "-", "data": ", ".join(t.datasets) or "-", "summary": t.summary,
-    }  # fmt: skip
-
-
-def _datasets() -> list[dict[str, Any]]:
-    from envs.data import datasets  # late: Minari comes with it
-
-    return [
-        {
-            "dataset": d.id, "env": d.env, "episodes": d.episodes, "steps": d.steps,
-            "MB": round(d.size / 1e6, 1), "state": d.broken or "ok",
-        }
-        for d in datasets.local_datasets()
-    ]  # fmt: skip
-
-
-def _profiles() -> list[dict[str, Any]]:
-    return [
-        {
-            "profile": name,
-            "departs from the paper's sizes by": ", ".join(f"{k}={v}" for k, v in values.items()) or "nothing",
-        }
-        for name, values in PROFILES.items()
-    ]
-
-
-def _presets() -> list[dict[str, Any]]:
-    from suite.experiment.resolve import setting_owners  # late: torch comes with it
-
-    rows = []
-    for algo, entry in algos.names().items():
-        objective = algos.load(algo)
-        for name, preset in objective.presets.items():
-            moved = departures(entry, setting_owners(objective), preset)
-            rows.append({
-                "algo": algo, "preset": name, "moves": len(moved), "source": preset.source,
-                "settings": ", ".join(f"{k}={v}" for k, v in moved.items()),
-            })  # fmt: skip
-    return rows
-
-
-def _runs(out: Path) -> list[dict[str, Any]]:
-    return [_run(path) for path in find_runs(out)]
-
-
-def _run(path: Path) -> dict[str, Any]:
-    try:
-        r = read_run(path)
-    except RecordError as error:  # one broken folder must not hide the others; its place says what it was of
-        facts = {"task": path.parent.parent.name, "algo": path.parent.name, "seeds": "-", "profile": "-", "preset": "-"}
-        scores = dict.fromkeys(("step", "success", "return"), "-")
-        return {**facts, "state": f"broken: {error}", **scores, "folder": str(path)}
-    return {
-        "task": r.task, "algo": r.algo, "seeds": len(r.seeds), "profile": r.run.get("profile", "-"),
-        "preset": r.run.get("preset", PAPER),
-        "state": r.status.get("state", "-"), "step": r.status.get("env_step", "-"),
-        **{name: _newest(r.rows, name) for name in ("success", "return")}, "folder": str(path),
-    }  # fmt: skip
-
-
-def _newest(rows: Sequence[Row], metric: str) -> str:
-    """Mean over the seeds of the metric's newest evaluation, to which those that have diverged add no row."""
-    own = [row for row in rows if row.metric == metric]
-    values = [row.value for row in own if (row.update, row.env_step) == (own[-1].update, own[-1].env_step)]
-    return f"{sum(values) / len(values):.2f}" if values else "-"
-
-
-def suites() -> list[dict[str, Any]]:
-    """Every suite that comes with the package."""
-    return [
-        {"suite": p.name, "place": p.place, "cells": len(p.entries), "seeds": p.seeds, "title": p.title}
-        for p in map(plans.load, plans.names())
-    ]
-
-
-def explain(algo: str, env: str, profile: str, preset: str, overrides: Sequence[str]) -> list[dict[str, Any]]:
-    """Every setting with value, what else it may be, meaning and source."""
-    from suite.experiment.resolve import check_options, resolve, setting_owners  # late: torch comes with it
-
-    experiment = resolve(algo, env, (0,), profile, overrides, preset=preset)
-    check_options([experiment], overrides, preset=preset)  # for the error: a single one uses all or none
-    classes = list(dict.fromkeys(setting_owners(experiment.objective).values()))
-    meanings = {name: meaning for owner in classes for name, (meaning, _) in describe(owner).items()}
-    values = {name: words for owner in classes for name, words in allowed(owner).items()}
-    return [
-        {"setting": n, "value": s["value"], "allowed": values[n], "meaning": meanings[n], "source": s["source"]}
-        for n, s in experiment.settings.items()
-    ]
+    print_rows(listing(what, out), as_json)

@@ -13,8 +13,8 @@ import typer
 from algos.settings import SettingError
 
 __all__ = [
-    "Algo", "AsJson", "DatasetName", "Device", "DryRun", "Env", "Jobs", "KeepPolicies", "Name", "Out", "Preset",
-    "Profile", "Seeds", "Set", "Slurm", "Threads", "Workers", "print_rows",
+    "Algo", "AsJson", "DatasetName", "Device", "DryRun", "Env", "Jobs", "Out", "Preset",
+    "Profile", "Seeds", "Set", "Slurm", "Threads", "Workers", "given", "print_rows",
 ]  # fmt: skip
 
 
@@ -43,7 +43,6 @@ Set = Annotated[
     typer.Option("--set", help="Override one setting: name=value or algo.name=value, and why after ' # '. Repeatable."),
 ]
 Out = Annotated[Path, typer.Option(help="Folder of the run folders.")]
-Name = Annotated[str | None, typer.Option(help="First part of the run folder's name; default: the profile.")]
 DatasetName = Annotated[
     str | None, typer.Option(help="A Minari dataset, d4rl/NAME, or human, cloned, expert; default: the task's own.")
 ]
@@ -67,10 +66,12 @@ Slurm = Annotated[
     typer.Option(help="Submit to SLURM with this option of sbatch: time=8:00:00, partition=gpu, ... Repeatable."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings and an estimate; train nothing.")]
-KeepPolicies = Annotated[
-    bool, typer.Option("--keep-policies", help="Keep the policies of every evaluation, under policy/at+STEP.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def given(context: typer.Context) -> set[str]:
+    """Names of the options that were written out on the command line."""
+    return {name for name in context.params if (s := context.get_parameter_source(name)) and s.name == "COMMANDLINE"}
 
 
 def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:

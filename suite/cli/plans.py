@@ -26,7 +26,7 @@ Only = Annotated[
 @suite_app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the suites, each with its place in the papers."""
-    from suite.cli.listing import suites
+    from suite.cli.inventory import suites
 
     print_rows(suites(), as_json)
 
@@ -47,10 +47,11 @@ def run(
 ) -> None:  # fmt: skip
     """Run a suite's cells; finished ones are left alone, failed and stopped ones go on."""
     from suite.plans import run as plans
+    from suite.run.hardware import Hardware
+    from suite.run.means import Means
 
-    raise typer.Exit(
-        plans.run(name, profile, seeds, only, out, device, threads, workers, jobs, dry_run, slurm)
-    )  # fmt: skip
+    means = Means(out, Hardware(device, threads, workers))
+    raise typer.Exit(plans.run(name, profile, seeds, only, means, jobs=jobs, slurm_options=slurm, dry_run=dry_run))
 
 
 @suite_app.command()

@@ -1,44 +1,33 @@
-"""A run once more: what its record says as options of `bench run`, whatever has become of the defaults since."""
+"""A run once more: what its record says as a `Request`, whatever has become of the defaults since."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import algos
 from algos.settings import SettingError, spell
 from suite.experiment.experiment import Experiment
-from suite.experiment.request import spell_seeds
+from suite.experiment.request import Override, Request, parse_seeds
 from suite.experiment.resolve import SET, resolve, setting_owners
 from suite.record.folders import read_facts
 
-__all__ = ["Repeat", "repeat"]
+__all__ = ["repeat"]
 
 _ITS_OWN = ("algo", "env", "profile", "preset", "dataset")  # options
 
 
-@dataclass(frozen=True)
-class Repeat:
-    """The options that make a run what it was."""
+def repeat(
+    folder: Path, given: Collection[str] = (), *, seeds: str = "", name: str | None = None, set_: Sequence[str] = ()
+) -> tuple[Request, int]:
+    """Read a run folder: the request that makes it again, and the threads it had, as others round otherwise on a CPU.
 
-    algo: str
-    env: str
-    seeds: str
-    profile: str
-    preset: str
-    name: str
-    dataset: str | None
-    overrides: tuple[str, ...]
-    threads: int  # on a CPU, another number of them rounds otherwise
-
-
-def repeat(folder: Path, given: Collection[str] = ()) -> Repeat:
-    """Read a run folder. Settings that were set by hand, or whose defaults have changed since, become overrides.
-
-    Raises `RecordError` where it is no run folder, `SettingError` where this version lacks one of its settings, or
-    where an option that is `given` beside it would make it another run.
+    Settings that were set by hand, or whose defaults have changed since, become overrides. `given` are the options of
+    the command line that were written out: of them `seeds`, `name` and `set_` change a part of what is run. Raises
+    `RecordError` where it is no run folder, `SettingError` where this version lacks one of its settings, or where
+    another option that is given would make it another run.
     """
     for option in _ITS_OWN:
         if option in given:
@@ -46,34 +35,48 @@ def repeat(folder: Path, given: Collection[str] = ()) -> Repeat:
     run = read_facts(folder)
     facts, recorded = run.run, run.run["settings"]
     known = setting_owners(algos.load(run.algo))
-    for name, setting in recorded.items():
-        if name not in known:
+    for key, setting in recorded.items():
+        if key not in known:
             raise SettingError(
-                f"--like {folder}: was run with {name}={spell(setting['value'])}, a setting that is no more"
+                f"--like {folder}: was run with {key}={spell(setting['value'])}, a setting that is no more"
             )
-    profile, name, dataset, preset = facts["profile"], facts["name"], facts["dataset"]["asked"], facts["preset"]
-    by_hand = {
-        name: _override(name, setting) for name, setting in recorded.items() if setting["source"].startswith(SET)
-    }
-    now = resolve(run.algo, run.task, run.seeds, profile, by_hand.values(), name, dataset, preset)
-    moved = _moved(now, {name: setting for name, setting in recorded.items() if name not in by_hand}, folder.name)
-    return Repeat(
-        run.algo, run.task, spell_seeds(run.seeds), profile, preset, name, dataset, (*by_hand.values(), *moved),
-        facts["device"]["threads"],
-    )  # fmt: skip
+    by_hand = {key: _override(key, setting) for key, setting in recorded.items() if _set_by_hand(setting)}
+    request = Request(
+        algos=(run.algo,),
+        tasks=(run.task,),
+        seeds=run.seeds,
+        profile=facts["profile"],
+        preset=facts["preset"],
+        name=facts["name"],
+        dataset=facts["dataset"]["asked"],
+        overrides=tuple(by_hand.values()),
+    )
+    others = {key: setting for key, setting in recorded.items() if key not in by_hand}
+    moved = _moved(resolve(request), others, folder.name)
+    again = dataclasses.replace(
+        request,
+        seeds=parse_seeds(seeds) if "seeds" in given else request.seeds,
+        name=name or request.name,
+        overrides=(*request.overrides, *moved, *map(Override.parse, set_)),
+    )
+    return again, facts["device"]["threads"]
 
 
-def _override(name: str, setting: Mapping[str, Any]) -> str:
-    """The `--set` text of what was set by hand, with its reason."""
-    why = setting["source"].removeprefix(SET).removeprefix(":").strip()
-    return f"{name}={spell(setting['value'])}" + (f" # {why}" if why else "")
+def _set_by_hand(setting: Mapping[str, Any]) -> bool:
+    return str(setting["source"]).startswith(SET)
 
 
-def _moved(now: Experiment, recorded: Mapping[str, Mapping[str, Any]], run: str) -> list[str]:
-    """`--set` texts for recorded values that today's defaults would change; skips settings derived from stages."""
+def _override(name: str, setting: Mapping[str, Any]) -> Override:
+    """What was set by hand, with its reason."""
+    reason = setting["source"].removeprefix(SET).removeprefix(":").strip()
+    return Override(name, spell(setting["value"]), reason=reason)
+
+
+def _moved(now: Experiment, recorded: Mapping[str, Mapping[str, Any]], run: str) -> list[Override]:
+    """Overrides for recorded values that today's defaults would change; what follows from stages needs none."""
     today = {name: setting["value"] for name, setting in now.settings.items()}
     return [
-        f"{name}={spell(setting['value'])} # as in {run}: {setting['source']}"
+        Override(name, spell(setting["value"]), reason=f"as in {run}: {setting['source']}")
         for name, setting in recorded.items()
         if (name not in today or today[name] != setting["value"]) and not now.sources[name].startswith("stages")
     ]

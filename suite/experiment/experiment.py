@@ -15,6 +15,7 @@ from algos.learner.hindsight import Hindsight
 from algos.learner.replay import Layout
 from algos.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, SettingError, Settings, setting
 from envs.task import AnyRecipe, Task
+from suite.experiment.request import Override, Request
 
 __all__ = ["Experiment", "Protocol", "task_of", "without_meaning"]
 
@@ -122,6 +123,7 @@ class Experiment:
     preset: str
     name: str
     dataset: str | None  # as the user named it; None: the task's default, or none where the algorithm sees none
+    overrides: tuple[Override, ...]  # those of the request that say something to this algorithm
     objective: Objective
     cfg: Any
     learner: LearnerConfig
@@ -169,6 +171,20 @@ class Experiment:
         return config_hash({
             "algo": self.algo, "task": self.task.id, "seeds": self.seeds, "dataset": self.dataset, "settings": values,
         })  # fmt: skip
+
+    @property
+    def request(self) -> Request:
+        """What asks for this cell alone."""
+        return Request(
+            algos=(self.algo,),
+            tasks=(self.task.id,),
+            seeds=self.seeds,
+            profile=self.profile,
+            preset=self.preset,
+            name=self.name,
+            dataset=self.dataset,
+            overrides=self.overrides,
+        )
 
     @property
     def cell(self) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["PROFILES"]
+__all__ = ["PROFILES", "QUICK"]
+
+QUICK = "quick"  # what commands take that are given none
 
 # A profile changes sizes and rates, never semantics.
 PROFILES: dict[str, dict[str, Any]] = {

@@ -1,24 +1,118 @@
-"""What a command line asks for, read once: names, seeds, overrides."""
+"""What a command line asks for, read once: a `Request`, and every `--set` of it as an `Override`.
+
+Both can be spelled again as words of a command line, which is how a process or a job of its own is given a cell.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+import algos
 from algos.settings import SettingError
+from envs import tasks
+from envs.task import DEFAULT
+from suite.experiment.presets import PAPER
+from suite.experiment.profiles import QUICK
 
-__all__ = ["parse_list", "parse_seeds", "seed_list", "spell_seeds"]
+__all__ = ["Override", "Request", "parse_list", "parse_seeds", "seed_list", "spell_seeds"]
 
 MOST_SEEDS = 1000  # of one run: who names more means one seed of that number
 SEEDS_END = 2**32  # generators elsewhere take 32 bits
+_REASON = " # "  # between an override and why
+
+
+@dataclass(frozen=True)
+class Override:
+    """One setting's value, set by hand: for every algorithm that has the setting, or for one."""
+
+    name: str
+    value: str  # as `algos.settings.parse` reads it
+    owner: str = ""  # an algorithm; "": whoever has the setting
+    reason: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Override:
+        """Read `name=value` or `algo.name=value`, either with ` # reason` behind it.
+
+        Raises `SettingError` for another form and for an algorithm that is none.
+        """
+        said, _, reason = text.partition(_REASON)
+        key, equals, value = said.partition("=")
+        owner, _, name = key.strip().rpartition(".")
+        if not equals:
+            raise SettingError(f"--set {text}: write name=value")
+        if owner:
+            algos.get(owner)
+        return cls(name, value.strip(), owner, reason.strip())
+
+    def __str__(self) -> str:
+        key = f"{self.owner}.{self.name}" if self.owner else self.name
+        return f"{key}={self.value}" + (f"{_REASON}{self.reason}" if self.reason else "")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be run: every algorithm on every task, with the same seeds, sizes, data and overrides."""
+
+    algos: tuple[str, ...]
+    tasks: tuple[str, ...]  # ids
+    seeds: tuple[int, ...]
+    profile: str = QUICK
+    preset: str = PAPER
+    name: str | None = None  # of the run folders; None: the profile's, and the preset's where it is not the paper's
+    dataset: str | None = None  # None: each task's own
+    overrides: tuple[Override, ...] = ()
+
+    @classmethod
+    def parse(
+        cls,
+        *,
+        algo: str,
+        env: str,
+        seeds: str,
+        profile: str = QUICK,
+        preset: str = PAPER,
+        name: str | None = None,
+        dataset: str | None = None,
+        set_: Sequence[str] = (),
+    ) -> Request:
+        """Read the options of `bench run`; raises `SettingError`, or an unknown task's error, with what is right."""
+        named = tuple(parse_list(algo)), tuple(dict.fromkeys(tasks.get(task).id for task in parse_list(env)))
+        if not all(named):
+            raise SettingError("--algo and --env must each name at least one")
+        dataset = None if dataset == DEFAULT else dataset  # said or left out, it is the same run
+        return cls(*named, parse_seeds(seeds), profile, preset, name, dataset, tuple(map(Override.parse, set_)))
+
+    def cells(self) -> Iterator[Request]:
+        """One request per cell, task after task."""
+        for task in self.tasks:
+            for algo in self.algos:
+                yield dataclasses.replace(self, algos=(algo,), tasks=(task,))
+
+    def words(self) -> list[str]:
+        """The words after `bench` that ask for this again: what `parse` reads."""
+        short = [tasks.get(task).short_name for task in self.tasks]
+        words = ["run", "--algo", ",".join(self.algos), "--env", ",".join(short), "--seeds", spell_seeds(self.seeds)]
+        words += ["--profile", self.profile, "--preset", self.preset]
+        words += ["--name", self.name] if self.name else []
+        words += ["--dataset", self.dataset] if self.dataset else []
+        for override in self.overrides:
+            words += ["--set", str(override)]
+        return words
 
 
 def parse_list(text: str) -> list[str]:
-    """'awac, sac' -> ['awac', 'sac'], without repeats."""
+    """Read 'awac, sac' as ['awac', 'sac'], without repeats."""
     return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """'5' -> 0..4; '3,7,9' -> those; '4-6' -> 4, 5, 6."""
+    """Read a count ('5': 0 to 4), a list ('3,7,9') or a range ('4-6').
+
+    Raises `SettingError` where it is none of them, names a seed twice, too many of them or too large a one.
+    """
     forms = "a count (5), a list (3,7,9) or a range (4-6)"
     try:
         count = int(text)
@@ -31,7 +125,10 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 
 def seed_list(text: str, forms: str = "a seed (3), a list (3,7,9) or a range (4-6)") -> tuple[int, ...]:
-    """'3' -> that one; '3,7,9' -> those; '4-6' -> 4, 5, 6; `forms` are what the option takes, for its refusal."""
+    """Read seeds that are named one by one: '3' is that one, '3,7,9' are those, '4-6' are 4, 5 and 6.
+
+    `forms` are what the option takes, for its refusal.
+    """
     try:
         ranges = [_range(part) for part in text.split(",") if part.strip()]
     except ValueError:
@@ -48,7 +145,7 @@ def seed_list(text: str, forms: str = "a seed (3), a list (3,7,9) or a range (4-
 
 
 def _range(text: str) -> range:
-    """'4-6' -> 4, 5, 6; '3' -> that one. Raises `ValueError` for what is neither."""
+    """Read '4-6' as 4, 5, 6 and '3' as that one; raises `ValueError` for what is neither."""
     first, dash, last = text.partition("-")
     return range(int(first), int(last if dash else first) + 1)
 
@@ -59,7 +156,7 @@ def _check_number(text: str, count: int, hint: str = "") -> None:
 
 
 def spell_seeds(seeds: Sequence[int]) -> str:
-    """As `parse_seeds` reads them: 5 for 0 to 4, and a list for others."""
+    """Seeds as `parse_seeds` reads them: 5 for 0 to 4, and a list for others."""
     if list(seeds) == list(range(len(seeds))):
         return str(len(seeds))
     return f"{seeds[0]}-{seeds[0]}" if len(seeds) == 1 else ",".join(map(str, seeds))

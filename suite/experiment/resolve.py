@@ -1,4 +1,4 @@
-"""From what the user typed to one resolved experiment: every setting's value, and where it came from.
+"""From a request to resolved experiments: every setting's value, and where it came from.
 
 Layers, later ones win: the field's default, the task's facts, the registry entry, the preset, the profile, what the
 profile sets for this task alone and for this entry alone, `--set`. A preset says what a method does, a profile how much
@@ -8,7 +8,7 @@ of it a machine can bear: so sizes of the profile stand over those of the preset
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,14 +19,9 @@ from envs import tasks
 from suite.experiment.experiment import Experiment, Protocol, without_meaning
 from suite.experiment.presets import PAPER, chosen
 from suite.experiment.profiles import PROFILES
+from suite.experiment.request import Override, Request
 
-__all__ = [
-    "SET",
-    "check_options",
-    "own_overrides",
-    "resolve",
-    "setting_owners",
-]
+__all__ = ["SET", "check_used", "resolve", "resolve_all", "setting_owners"]
 
 C = TypeVar("C")
 
@@ -44,24 +39,27 @@ def setting_owners(objective: Objective) -> dict[str, type[Any]]:
     return out
 
 
-def resolve(
-    algo: str, env: str, seeds: Sequence[int], profile: str = "quick", overrides: Iterable[str] = (),
-    name: str | None = None, dataset: str | None = None, preset: str = PAPER,
-) -> Experiment:  # fmt: skip
-    """Lay defaults, task, registry entry, preset, profile and `--set` over each other.
+def resolve_all(request: Request) -> list[Experiment]:
+    """Every cell of a request, all of them before any is run, so that a bad name trains nothing."""
+    return [resolve(cell) for cell in request.cells()]
+
+
+def resolve(cell: Request) -> Experiment:
+    """Lay defaults, task, registry entry, preset, profile and overrides over each other, for one algorithm on one task.
 
     An algorithm without this preset keeps its defaults where others have it, so that lists can share one.
-    Raises `SettingError` or `UnknownTaskError` naming the nearest right word, or the contradiction.
+    Raises `SettingError` or an unknown task's error naming the nearest right word, or the contradiction.
     """
+    (algo,), (env,), profile = cell.algos, cell.tasks, cell.profile
     task = tasks.get(env)
     objective = algos.load(algo)
     if profile not in PROFILES:
         raise SettingError(f"unknown profile {profile!r}; {nearest(profile, PROFILES)}")
     owners = setting_owners(objective)
     entry = algos.get(algo)
-    moved = chosen(objective, preset, owners)
-    preset = PAPER if moved is None else preset
-    module = entry.module.rpartition(".")[2]
+    moved = chosen(objective, cell.preset, owners)
+    preset = PAPER if moved is None else cell.preset
+    prefixes = ("", algo, entry.module.rpartition(".")[2])
     values: dict[str, Any] = {}
     sources = {
         n: f"default: {source}" if (source := describe(owner)[n][1]) else "default" for n, owner in owners.items()
@@ -70,7 +68,7 @@ def resolve(
     def lay(layer: Mapping[str, Any], source: str) -> None:
         for key, value in layer.items():
             prefix, _, short = key.rpartition(".")
-            if prefix in ("", algo, module) and short in owners:
+            if prefix in prefixes and short in owners:
                 values[short] = value
                 sources[short] = source
 
@@ -82,26 +80,39 @@ def resolve(
     lay(PROFILES[profile], f"profile {profile}")
     lay(task.profiles.get(profile, {}), f"profile {profile} of {task.id}")
     lay(entry.profiles.get(profile, {}), f"profile {profile} of {algo}")
-    for key, (value, why) in _overrides(overrides, algo, module, owners).items():
-        lay({key: value}, f"{SET}: {why}" if why else SET)
+    own = _own(cell.overrides, algo, prefixes, owners)
+    for override in own:
+        value = parse(owners[override.name], override.name, override.value)
+        lay({override.name: value}, f"{SET}: {override.reason}" if override.reason else SET)
 
     def build(config: type[C]) -> C:
         return config(**{n: v for n, v in values.items() if owners[n] is config})
 
+    name = cell.name
     if name and Path(name).name != name:
         raise SettingError(f"--name {name}: it begins the name of a folder and cannot hold a path")
     experiment = Experiment(
-        algo, task, tuple(seeds), profile, preset, name or (profile if preset == PAPER else f"{profile}-{preset}"),
-        dataset, objective,
-        build(objective.Config), build(LearnerConfig), build(Protocol), sources,
-    )  # fmt: skip
+        algo=algo,
+        task=task,
+        seeds=cell.seeds,
+        profile=profile,
+        preset=preset,
+        name=name or (profile if preset == PAPER else f"{profile}-{preset}"),
+        dataset=cell.dataset,
+        overrides=own,
+        objective=objective,
+        cfg=build(objective.Config),
+        learner=build(LearnerConfig),
+        protocol=build(Protocol),
+        sources=sources,
+    )
     experiment = _with_own_updates(experiment)
     _check(experiment)
     return experiment if experiment.needs.offline_data else dataclasses.replace(experiment, dataset=None)
 
 
 def _with_own_updates(experiment: Experiment) -> Experiment:
-    """An algorithm whose iterations have stages says itself how many updates belong to one."""
+    """The experiment of an algorithm whose iterations have stages: they say how many updates belong to one."""
     objective, protocol = experiment.objective, experiment.protocol
     cfg, steps = objective.on_phase(experiment.cfg, "online"), protocol.steps_per_iteration
     stages = objective.stages(cfg, "online", steps, experiment.learner)
@@ -110,34 +121,28 @@ def _with_own_updates(experiment: Experiment) -> Experiment:
     total = sum(stage.updates for stage in stages)
     parts = " + ".join(f"{stage.updates} {stage.name}" for stage in stages)
     return dataclasses.replace(
-        experiment, protocol=dataclasses.replace(protocol, updates_per_step=total / steps),
+        experiment,
+        protocol=dataclasses.replace(protocol, updates_per_step=total / steps),
         sources={**experiment.sources, "updates_per_step": f"stages of {experiment.algo}: {parts}"},
-    )  # fmt: skip
+    )
 
 
-def _overrides(
-    texts: Iterable[str], algo: str, module: str, owners: Mapping[str, type[Any]]
-) -> dict[str, tuple[Any, str]]:
-    """Setting -> its value and why, from `name=value` or `algo.name=value`, either with ` # why` behind it.
+def _own(
+    overrides: Sequence[Override], algo: str, prefixes: Sequence[str], owners: Mapping[str, type[Any]]
+) -> tuple[Override, ...]:
+    """Those of the overrides that say something to this algorithm.
 
-    An unknown name is an error unless another algorithm has it.
+    Raises `SettingError` for a name that is no setting of it, unless another algorithm has such a one.
     """
-    out: dict[str, tuple[Any, str]] = {}
-    for text in texts:
-        said, _, why = text.partition(" # ")
-        key, equals, value = said.partition("=")
-        prefix, _, short = key.strip().rpartition(".")
-        if not equals:
-            raise SettingError(f"--set {text}: write name=value")
-        if prefix:
-            algos.get(prefix)
-            if prefix not in (algo, module):
-                continue
-        if short in owners:
-            out[short] = parse(owners[short], short, value), why.strip()
-        elif prefix or not _elsewhere(short):
-            raise SettingError(f"unknown setting {short!r} of {algo}; {nearest(short, owners)}")
-    return out
+    own = []
+    for override in overrides:
+        if override.owner not in prefixes:
+            continue
+        if override.name in owners:
+            own.append(override)
+        elif override.owner or not _elsewhere(override.name):
+            raise SettingError(f"unknown setting {override.name!r} of {algo}; {nearest(override.name, owners)}")
+    return tuple(own)
 
 
 def _elsewhere(name: str) -> bool:
@@ -145,20 +150,14 @@ def _elsewhere(name: str) -> bool:
     return any(name in describe(algos.load(other).Config) for other in algos.names())
 
 
-def own_overrides(experiment: Experiment, overrides: Sequence[str]) -> list[str]:
-    """Those of the `--set` texts that say something to this experiment, for a command that runs it alone."""
-    module = algos.get(experiment.algo).module.rpartition(".")[2]
-    owners = setting_owners(experiment.objective)
-    return [text for text in overrides if _overrides([text], experiment.algo, module, owners)]
+def check_used(request: Request, experiments: Sequence[Experiment]) -> list[str]:
+    """Lines naming options of the request that only some of its experiments use.
 
-
-def check_options(
-    experiments: Sequence[Experiment], overrides: Sequence[str], dataset: str | None = None, preset: str = PAPER
-) -> list[str]:
-    """Messages naming options that only some of the experiments use. Raises `SettingError` for one that none uses."""
-    texts = {f"--set {text}": text.partition("=")[0].strip().rpartition(".")[2] for text in overrides}
+    Raises `SettingError` for one that none uses.
+    """
     messages = []
-    for text, key in texts.items():
+    for override in request.overrides:
+        text, key = f"--set {override}", override.name
         using = [e for e in experiments if e.sources.get(key, "").startswith(SET)]
         if not using:
             told = [
@@ -166,12 +165,12 @@ def check_options(
             ]
             raise SettingError(f"{text}: none of the chosen algorithms uses {key!r}{''.join(told[:1])}")
         messages += _applies_to(text, using, experiments)
-    if dataset is not None:
+    if request.dataset is not None:
         using = [e for e in experiments if e.dataset is not None]
         if not using:
-            raise SettingError(f"--dataset {dataset}: {experiments[0].algo} never sees offline data")
+            raise SettingError(f"--dataset {request.dataset}: {experiments[0].algo} never sees offline data")
         messages += _applies_to("--dataset", using, experiments)
-    return messages + _without_preset(experiments, preset)
+    return messages + _without_preset(experiments, request.preset)
 
 
 def _without_preset(experiments: Sequence[Experiment], preset: str) -> list[str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envs.data import datasets
 from envs.stepping.vector import default_workers
 from suite.experiment.experiment import Experiment, task_of
-from suite.experiment.request import spell_seeds
 from suite.experiment.requirements import built_here, built_id, dataset_name, recipe_of
 from suite.launch import slurm
 from suite.launch.processes import NOT_STARTED, Cell, run_all, stopped
@@ -18,26 +18,17 @@ from suite.recipes import build as recipes
 from suite.record.folders import read_status
 from suite.run.cell import run_folder
 from suite.run.hardware import Hardware
+from suite.run.means import Means
 
-__all__ = ["command", "run_side_by_side"]
+__all__ = ["run_side_by_side"]
 
-
-def command(experiment: Experiment, sets: Iterable[str]) -> list[str]:
-    """The words after `bench` that run this cell alone; `sets` are its `--set` texts."""
-    e = experiment
-    words = ["run", "--algo", e.algo, "--env", e.task.short_name, "--seeds", spell_seeds(e.seeds)]
-    words += ["--profile", e.profile, "--preset", e.preset, "--name", e.name]
-    words += ["--dataset", e.dataset] if e.dataset else []
-    for text in sets:
-        words += ["--set", text]
-    return words
+_BENCH = (sys.executable, "-m", "suite.cli")
 
 
 def run_side_by_side(
-    experiments: Sequence[Experiment], sets: Sequence[Sequence[str]], out: Path, hardware: Hardware, jobs: int | None,
-    keep_policies: bool = False, cluster: Mapping[str, str] | None = None,
-) -> int:  # fmt: skip
-    """One process per cell, `jobs` at a time; the cores and GPUs are shared out among them. The worst exit code.
+    experiments: Sequence[Experiment], means: Means, *, jobs: int | None, cluster: Mapping[str, str] | None = None
+) -> int:
+    """Run one process per cell, `jobs` at a time; the cores and GPUs are shared out among them. The worst exit code.
 
     With sbatch's options for `cluster`, cells become SLURM jobs instead, and the command ends when it has submitted
     them. What is in the queue already is left there. Datasets are built here, before.
@@ -45,19 +36,17 @@ def run_side_by_side(
     waiting: Mapping[str, str] = {}
     if cluster:
         slurm.check()
-        waiting = slurm.queued(out)
-    side_by_side = min(jobs or 1, len(experiments))
+        waiting = slurm.queued(means.out)
+    hardware, side_by_side = means.hardware, min(jobs or 1, len(experiments))
     share = max(1, default_workers() // side_by_side)  # of this machine's cores
     failed = _build_datasets(experiments, hardware, side_by_side, hardware.worker_count(share))
     cores = hardware.threads or (slurm.cores(cluster) if cluster else share)
     threads = cores if cluster else hardware.thread_count(share)  # OMP_NUM_THREADS is of this machine
-    means = ["--out", str(out), "--device", hardware.device, "--threads", str(threads)]
-    means += ["--workers", str(hardware.worker_count(cores))]
-    means += ["--keep-policies"] if keep_policies else []
+    each = dataclasses.replace(means, hardware=Hardware(hardware.device, threads, hardware.worker_count(cores)))
     cells: list[Cell] = []
     codes: dict[str, int | None] = {}
-    for e, own in zip(experiments, sets, strict=True):
-        folder = str(run_folder(e, out))
+    for e in experiments:
+        folder = str(run_folder(e, means.out))
         if built_here(e) and (why := failed.get(built_id(e))):
             say(f"{folder}: no dataset: {why}")
             codes[folder] = NOT_STARTED
@@ -66,9 +55,9 @@ def run_side_by_side(
         elif folder in waiting:
             say(f"{folder}: in the queue already, job {waiting[folder]}")
         else:
-            cells.append(Cell(folder, [sys.executable, "-m", "suite.cli", *command(e, own), *means]))
+            cells.append(Cell(folder, [*_BENCH, *e.request.words(), *each.words()]))
     if cluster:
-        _submit(cells, cluster, jobs, out)
+        _submit(cells, cluster, jobs, means.out)
     else:
         codes |= run_all(cells, side_by_side, hardware.gpus())
     for folder, code in codes.items():
@@ -101,7 +90,7 @@ def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs:
     apart = {name: e for name, e in missing.items() if recipe_of(task_of(e), e) == recipe_of(e.task, e)}
     failed = {}
     if len(apart) > 1:
-        base = [sys.executable, "-m", "suite.cli", "data", "build", "--workers", str(workers)]
+        base = [*_BENCH, "data", "build", "--workers", str(workers)]
         cells = [
             Cell(
                 name, [*base, "--env", e.task.id, "--seed", str(e.protocol.dataset_seed), "--dataset", dataset_name(e)]

@@ -6,6 +6,7 @@ Environments are the task's own.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import functools
 import os
@@ -27,9 +28,9 @@ from algos.learner.replay import COLUMNS, InitialStates, Layout, Replay
 from algos.settings import SettingError
 from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment
-from suite.experiment.request import parse_list
+from suite.experiment.request import Request, parse_list
 from suite.experiment.requirements import lanes, online_capacity
-from suite.experiment.resolve import check_options, resolve
+from suite.experiment.resolve import check_used, resolve
 from suite.output import check_writable, say
 from suite.record.folders import write_json
 from suite.run.evaluate import collect, evaluate
@@ -180,32 +181,45 @@ def measure(experiment: Experiment, hardware: Hardware, rounds: int, seconds: fl
 
 
 def speed(
-    algo: str, env: str, profile: str, packs: str, overrides: Sequence[str], device: str, threads: int | None,
-    workers: int | None, rounds: int, seconds: float, eager: bool, out: Path | None,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """One row per algorithm, task and number of packed seeds; all are resolved before any is measured."""
+    request: Request,
+    packs: str,
+    hardware: Hardware,
+    *,
+    rounds: int,
+    seconds: float,
+    capture: bool = True,
+    out: Path | None = None,
+) -> list[dict[str, Any]]:
+    """One row per algorithm, task and number of packed seeds; all are resolved before any is measured.
+
+    `packs` are those numbers, "1,3,5", in place of the request's seeds. `capture` false: on CUDA, no graph. `out` gets
+    the rows as JSON, with device and versions.
+    """
+    counts = _counts("--packs", packs)
     experiments = [
-        resolve(a, e, range(n), profile, overrides)
-        for e in parse_list(env) for a in parse_list(algo) for n in _counts("--packs", packs)
-    ]  # fmt: skip
-    if not experiments:
-        raise SettingError("--algo and --env must each name at least one")
-    check_options(experiments, overrides)  # for the error: rows show who uses what
-    hardware = Hardware(device, threads, workers)
+        resolve(dataclasses.replace(cell, seeds=tuple(range(n)))) for cell in request.cells() for n in counts
+    ]
+    check_used(request, experiments)  # for the error: rows show who uses what
+    device = hardware.torch_device()
     facts = {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "kind": hardware.torch_device().type, "device": device_name(hardware.torch_device()),
-        "cores": os.cpu_count(), "threads": hardware.thread_count(),
-        "workers": hardware.worker_count(), "load_before": round(os.getloadavg()[0], 2), "versions": versions(),
-    }  # fmt: skip
+        "kind": device.type,
+        "device": device_name(device),
+        "cores": os.cpu_count(),
+        "threads": hardware.thread_count(),
+        "workers": hardware.worker_count(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "versions": versions(),
+    }
     if out is not None:
         check_writable(out)
     rows = []
     for e in experiments:
-        say(f"{e.cell}, {len(e.seeds)} packed seeds, profile {profile}")
-        rows.append(measure(e, hardware, rounds, seconds, capture=not eager))
+        say(f"{e.cell}, {len(e.seeds)} packed seeds, profile {e.profile}")
+        rows.append(measure(e, hardware, rounds, seconds, capture))
     if out is not None:
-        write_json(out, {**facts, "overrides": list(overrides), "rounds": rounds, "seconds": seconds, "rows": rows})
+        overrides = [str(override) for override in request.overrides]
+        write_json(out, {**facts, "overrides": overrides, "rounds": rounds, "seconds": seconds, "rows": rows})
     return rows
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from algos.networks.policy_file import load_policy
 from envs.task import Task
-from suite.experiment.presets import PAPER
+from suite.experiment.request import Override, Request
 from suite.experiment.resolve import resolve
 from suite.recipes import build as recipes
 from suite.recipes import experts as distill
@@ -19,6 +19,7 @@ from suite.record.metrics import shown
 from suite.record.papers import printed
 from suite.run.cell import run_cell
 from suite.run.hardware import Hardware
+from suite.run.means import Means
 
 __all__ = ["table"]
 
@@ -39,11 +40,12 @@ def table(
     their own.
     """
     # evaluations of the runs themselves would choose nothing and cost time
-    few = ["eval_episodes=1"]
+    few = (Override("eval_episodes", "1"),)
     cells = {
-        (task.id, algo): resolve(algo, task.id, seeds, profile, few, "worth", None, PAPER)
-        for task in tasks for algo in _clones(task)
-    }  # fmt: skip
+        (task.id, algo): resolve(Request((algo,), (task.id,), tuple(seeds), profile, name="worth", overrides=few))
+        for task in tasks
+        for algo in _clones(task)
+    }
     rows = []
     for task in tasks:
         say(f"{task.short_name}: random actions and expert")
@@ -54,7 +56,7 @@ def table(
             if algo not in _clones(task):
                 rows.append({**_empty(task, algo, None), "score": "no demonstrations"})
                 continue
-            folder = policy_folder(run_cell(cells[task.id, algo], out, hardware))
+            folder = policy_folder(run_cell(cells[task.id, algo], Means(out, hardware)))
             for seed in seeds:
                 path = policy_path(folder, seed)
                 if path.is_file():  # a diverged seed leaves none

@@ -14,8 +14,9 @@ from envs.task import SimulatorError
 from envs.tasks import UnknownTaskError
 from suite.experiment.experiment import Experiment
 from suite.experiment.profiles import PROFILES
+from suite.experiment.request import Request
 from suite.experiment.requirements import check_means
-from suite.experiment.resolve import resolve, setting_owners
+from suite.experiment.resolve import resolve
 from suite.plans.read import Entry, Plan
 
 __all__ = ["Planned", "planned"]
@@ -25,11 +26,10 @@ KEYS = ("algo", "env", "data", "name")  # that `--only` knows
 
 @dataclass(frozen=True)
 class Planned:
-    """One entry: its experiment and the `--set` texts that make it so, or why it is not possible here."""
+    """One entry: its experiment, or why it is not possible here."""
 
     entry: Entry
     experiment: Experiment | None
-    sets: tuple[str, ...] = ()
     why_not: str = ""
 
 
@@ -46,15 +46,23 @@ def planned(plan: Plan, profile: str, seeds: Sequence[int], only: Sequence[str] 
 def _resolved(entry: Entry, profile: str, seeds: Sequence[int]) -> Planned:
     try:
         sizes = _sizes(entry, profile)
-        moved = [d for d in entry.departures if d.always or d.name not in sizes]
-        texts = [d.text for d in moved]
-        experiment = resolve(entry.algo, entry.env, seeds, profile, texts, entry.name, entry.dataset, entry.preset)
+        experiment = resolve(
+            Request(
+                algos=(entry.algo,),
+                tasks=(entry.env,),
+                seeds=tuple(seeds),
+                profile=profile,
+                preset=entry.preset,
+                name=entry.name,
+                dataset=entry.dataset,
+                overrides=tuple(d.override for d in entry.departures if d.always or d.override.name not in sizes),
+            )
+        )
         _check_dataset(experiment)
         check_means(experiment)
     except (SettingError, UnknownTaskError, OutsideTaskError, SimulatorError, DatasetError) as error:
         return Planned(entry, None, why_not=str(error))
-    owners = setting_owners(experiment.objective)  # a plan's shared settings may be those of some methods only
-    return Planned(entry, experiment, tuple(d.text for d in moved if d.name in owners))
+    return Planned(entry, experiment)
 
 
 def _sizes(entry: Entry, profile: str) -> set[str]:

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from algos.settings import SettingError, nearest, spell
+from suite.experiment.request import Override
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -48,17 +49,10 @@ _DEPARTURE = {"value": object, "source": str, "always": bool}
 
 @dataclass(frozen=True)
 class Departure:
-    """One setting that a plan moves."""
+    """One setting that a plan moves; the reason of its override is the source."""
 
-    name: str
-    value: str  # as it is written after --set
-    source: str
+    override: Override
     always: bool  # over the profile's sizes too
-
-    @property
-    def text(self) -> str:
-        """For `--set`."""
-        return f"{self.name}={self.value} # {self.source}"
 
 
 @dataclass(frozen=True)
@@ -158,7 +152,9 @@ def _departures(path: Path, content: Mapping[str, Any]) -> dict[str, Departure]:
         if not isinstance(given, dict):
             raise SettingError(f"{path}: set.{name}: give {{ value = ..., source = ... }}")
         _check(path, f"set.{name}", given, _DEPARTURE, ("value", "source"))
-        out[name] = Departure(name, spell(given["value"]), given["source"], given.get("always", False))
+        owner, _, short = name.rpartition(".")
+        override = Override(short, spell(given["value"]), owner, given["source"])
+        out[name] = Departure(override, given.get("always", False))
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,15 +13,15 @@ from algos.settings import SettingError
 from suite.experiment.experiment import Experiment
 from suite.experiment.request import parse_seeds
 from suite.launch import slurm
-from suite.launch.side_by_side import command, run_side_by_side
+from suite.launch.side_by_side import run_side_by_side
 from suite.measure.estimate import estimate
 from suite.output import say, show
 from suite.plans import read as plans
 from suite.plans.cells import Planned, planned
-from suite.plans.read import Plan
+from suite.plans.read import Departure, Plan
 from suite.record.folders import read_status
 from suite.run.cell import run_folder
-from suite.run.hardware import Hardware
+from suite.run.means import Means
 from suite.run.progress import duration
 
 __all__ = ["run", "show_plan", "status"]
@@ -35,47 +36,54 @@ def show_plan(name: str) -> list[dict[str, Any]]:
     return [
         {
             "algo": e.algo, "env": e.env, "data": e.dataset or "default", "name": e.name or "-", "preset": e.preset,
-            "departures": "; ".join(f"{d.name}={d.value} ({d.source})" for d in e.departures) or "-",
+            "departures": "; ".join(map(_departure, e.departures)) or "-",
         }
         for e in plan.entries
     ]  # fmt: skip
 
 
+def _departure(departure: Departure) -> str:
+    override = departure.override
+    return f"{dataclasses.replace(override, reason='')} ({override.reason})"
+
+
 def run(
-    name: str, profile: str, seeds: str | None, only: Sequence[str], out: Path, device: str, threads: int | None,
-    workers: int | None, jobs: int | None, dry_run: bool, slurm_options: Sequence[str] = (),
-) -> int:  # fmt: skip
+    name: str,
+    profile: str,
+    seeds: str | None,
+    only: Sequence[str],
+    means: Means,
+    *,
+    jobs: int | None = None,
+    slurm_options: Sequence[str] = (),
+    dry_run: bool = False,
+) -> int:
     """Run what is not finished yet, a process per cell; the worst exit code. Dry: print commands with their time."""
     plan, cells = _cells(name, profile, seeds, only)
     cluster = slurm.parse_options(slurm_options)
-    hardware = Hardware(device, threads, workers)
     if not cluster:  # whose machines are not this one
-        hardware.torch_device()
+        means.hardware.torch_device()
     for cell in cells:
         if cell.experiment is None:
             say(f"left out, {cell.entry.cell}: {cell.why_not}")
-    possible = [(cell, cell.experiment) for cell in cells if cell.experiment is not None]
+    possible = [cell.experiment for cell in cells if cell.experiment is not None]
     if not possible:
         raise SettingError(f"none of the {len(cells)} cells of {plan.name} is possible here; the lines above say why")
-    states = {cell.entry: read_status(run_folder(e, out)).get("state") for cell, e in possible}
-    left = [(cell, e) for cell, e in possible if states[cell.entry] != "finished"]
+    left = [e for e in possible if read_status(run_folder(e, means.out)).get("state") != "finished"]
     say(f"{plan.name}: {len(possible)} cells, {len(possible) - len(left)} finished, {len(left)} to run")
     if dry_run:
-        _dry_run(left, out, hardware, jobs or 1)
+        _dry_run(left, means, jobs or 1)
         return 0
-    if not left:
-        return 0
-    sets = [cell.sets for cell, _ in left]
-    return run_side_by_side([e for _, e in left], sets, out, hardware, jobs, cluster=cluster)
+    return run_side_by_side(left, means, jobs=jobs, cluster=cluster) if left else 0
 
 
-def _dry_run(left: Sequence[tuple[Planned, Experiment]], out: Path, hardware: Hardware, jobs: int) -> None:
+def _dry_run(left: Sequence[Experiment], means: Means, jobs: int) -> None:
     total = 0.0
-    for cell, e in left:
-        cost = estimate(e, hardware)
+    for e in left:
+        cost = estimate(e, means.hardware)
         total += cost.seconds
         show(f"# {cost.text}")
-        show(shlex.join(["bench", *command(e, cell.sets), "--out", str(out)]))
+        show(shlex.join(["bench", *e.request.words(), "--out", str(means.out)]))
     if left:
         beside = f"; {jobs} side by side share the cores" if jobs > 1 else ""
         say(f"together about {duration(total)}, datasets not counted{beside}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,15 +19,27 @@ from typing import Any, TypeAlias
 from torch import nn
 
 from algos.networks.policy_file import load_policy
+from algos.settings import SettingError, nearest
 from envs.data import datasets
-from envs.data.datasets import Dataset, DatasetError, Episode
+from envs.data.datasets import Dataset, DatasetError, DatasetInfo, Episode
 from envs.stepping.vector import default_workers
 from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, Recipe, Task
 from suite.recipes.clones import always_the_same_numbers, clone
 from suite.recipes.demonstrator import Progress, demonstrations, mixture, noise, rollouts
 from suite.recipes.mazes import Steered, maze_episodes
 
-__all__ = ["build", "built_id", "dataset", "expert_file", "expert_of", "id_of", "policy_file", "sources"]
+__all__ = [
+    "build",
+    "build_several",
+    "built_id",
+    "dataset",
+    "expert_file",
+    "expert_of",
+    "id_of",
+    "policy_file",
+    "sources",
+    "stored_id",
+]
 
 FORMAT = 1  # of the recipe: count up when the same recipe gives other data
 
@@ -61,6 +73,53 @@ def build(
         episodes, about = _MAKERS[type(recipe)](task, recipe, seed, count, progress)
     description = f"{about} in {task.id}{f'; success: {task.success_rule}' if task.success_rule else ''}"
     return datasets.store(task, dataset_id, episodes, _provenance(task, seed, recipe), description)
+
+
+def build_several(
+    wanted: Sequence[tuple[Task, str]],
+    steps: int | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    progress_of: Callable[[Task], Progress] | None = None,
+) -> Iterator[DatasetInfo]:
+    """Datasets by (task, name), each as it is there; `steps` per policy, where that is what a recipe counts.
+
+    Raises `SettingError` before the first one is built where a task has no such recipe.
+    """
+    sized = [(task if steps is None else _with_steps(task, name, steps), name) for task, name in wanted]
+    for task, name in sized:
+        _recipe(task, name)
+    for task, name in sized:
+        yield build(task, seed, workers, None if progress_of is None else progress_of(task), name).info
+
+
+def _recipe(task: Task, name: str) -> AnyRecipe:
+    """The task's recipe of that name; raises `SettingError` where it has none."""
+    if name not in (known := [DEFAULT, *task.recipes]):
+        raise SettingError(f"{task.id} has no recipe for a dataset {name!r}; {nearest(name, known)}")
+    return task.recipe_of(name)
+
+
+def _with_steps(task: Task, name: str, steps: int) -> Task:
+    """The task with another size of one of its datasets."""
+    recipe = _recipe(task, name)
+    if not isinstance(recipe, MixRecipe):
+        raise SettingError(f"--steps: the {name} dataset of {task.id} is counted in episodes; leave it out")
+    return dataclasses.replace(task, recipes={**task.recipes, name: dataclasses.replace(recipe, steps=steps)})
+
+
+def stored_id(task: Task, name: str | None, seed: int = 0) -> str:
+    """The id of a dataset that is named, or of one that this suite builds and has built.
+
+    Raises `SettingError` with the command that builds it, where it has not been built.
+    """
+    if name is not None and name not in (DEFAULT, *task.recipes):
+        return name
+    dataset_id = built_id(task, seed, name or DEFAULT)
+    if not datasets.exists(dataset_id):
+        command = f"bench data build --env {task.short_name}" + (f" --dataset {name}" if name else "")
+        raise SettingError(f"the {name or DEFAULT} dataset of {task.id} is not built yet: `{command}`")
+    return dataset_id
 
 
 def _cloned_data(

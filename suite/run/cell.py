@@ -24,6 +24,7 @@ from suite.recipes import build as recipes
 from suite.record.folders import LOCK, RecordError, Run, RunWriter, read_run
 from suite.run.checkpoint import CHECKPOINT, drop_chunks
 from suite.run.hardware import Hardware, device_name, prepare, versions
+from suite.run.means import Means
 from suite.run.progress import Progress
 from suite.run.protocol import Runner
 
@@ -35,13 +36,13 @@ def run_folder(experiment: Experiment, out: Path) -> Path:
     return out / experiment.task.id / experiment.algo / f"{experiment.name}-{experiment.hash}"
 
 
-def run_cell(experiment: Experiment, out: Path, hardware: Hardware, keep_policies: bool = False) -> Path:
+def run_cell(experiment: Experiment, means: Means) -> Path:
     """Train and record one cell, or go on where it stopped; a finished one is left alone.
 
     Raises `SettingError`, `DatasetError` or `RecordError` before anything is trained where the trouble can be known,
     and `stop.Stopped` after a clean stop.
     """
-    folder = run_folder(experiment, out)
+    folder, hardware = run_folder(experiment, means.out), means.hardware
     progress = Progress(experiment.cell)
     with progress, _locked(folder):
         known = _known(folder, experiment)
@@ -52,7 +53,7 @@ def run_cell(experiment: Experiment, out: Path, hardware: Hardware, keep_policie
         device, threads = _device_and_threads(hardware, known.run if known else None)
         prepare(threads, experiment.learner.tf32)
         if known is None:
-            check_space(experiment, out)
+            check_space(experiment, means.out)
         data = _data(experiment, hardware, progress)
         writer = RunWriter(folder, experiment.objective.metrics)
         if known is None:
@@ -63,18 +64,24 @@ def run_cell(experiment: Experiment, out: Path, hardware: Hardware, keep_policie
                 f"{folder} was trained on data with fingerprint {known.run['dataset']['fingerprint']}, but the dataset "
                 f"is now {data.info.fingerprint if data else None}; restore it, or delete the folder to start again"
             )
-        _train(experiment, data, hardware, device, writer, progress, keep_policies)
+        _train(experiment, data, means, device, writer, progress)
     return folder
 
 
 def _train(
-    experiment: Experiment, data: Dataset | None, hardware: Hardware, device: torch.device,
-    writer: RunWriter, progress: Progress, keep_policies: bool,
-) -> None:  # fmt: skip
+    experiment: Experiment,
+    data: Dataset | None,
+    means: Means,
+    device: torch.device,
+    writer: RunWriter,
+    progress: Progress,
+) -> None:
     count = len(experiment.seeds) * lanes(experiment)
-    with VectorEnv(experiment.task.id, count, hardware.worker_count()) as env, _disk_errors(writer):
+    with VectorEnv(experiment.task.id, count, means.hardware.worker_count()) as env, _disk_errors(writer):
         writer.log(f"started with {torch.get_num_threads()} threads on {device}")
-        runner = Runner(experiment, data.transitions if data else None, env, device, writer, progress, keep_policies)
+        runner = Runner(
+            experiment, data.transitions if data else None, env, device, writer, progress, means.keep_policies
+        )
         runner.run()
         progress.say(runner.summary())
         writer.log(runner.summary())

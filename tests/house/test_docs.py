@@ -11,8 +11,8 @@ import pytest
 import typer
 
 from suite.cli import app
-from suite.experiment.request import parse_list, parse_seeds
-from suite.experiment.resolve import check_options, resolve
+from suite.experiment.request import Request
+from suite.experiment.resolve import check_used, resolve_all
 from suite.plans.read import load
 
 ROOT = Path(__file__).parents[2]
@@ -60,10 +60,9 @@ def understood(command: str) -> str:
     """The path of a command whose options, names and settings exist; raises what is said of one that does not work."""
     path, given = parsed(shlex.split(command))
     if path == "run" and given and not given["like"]:
-        seeds, sizes = parse_seeds(given["seeds"]), (given["profile"], given["set_"])
-        cells = [(algo, env) for algo in parse_list(given["algo"]) for env in parse_list(given["env"])]
-        whose = (given["dataset"], given["preset"])
-        check_options([resolve(*cell, seeds, *sizes, None, *whose) for cell in cells], given["set_"], *whose)
+        asked = ("algo", "env", "seeds", "profile", "preset", "name", "dataset", "set_")
+        request = Request.parse(**{option: given[option] for option in asked})
+        check_used(request, resolve_all(request))
     if path.startswith("suite") and "name" in given and not given["name"].endswith(".toml"):
         load(given["name"])
     return path

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from asked import resolve
 from toy_data import episode
 from toy_env import HORIZON, POINT, point_success
 
@@ -20,9 +21,9 @@ from algos.settings import with_values
 from envs.data import datasets
 from envs.tasks import TASKS, DemoRecipe, Task
 from suite.experiment.experiment import Experiment
-from suite.experiment.resolve import resolve
 from suite.run.cell import run_cell
 from suite.run.hardware import Hardware
+from suite.run.means import Means
 
 DATA = "toys/point-v0"
 ONE_THREAD = Hardware("cpu", threads=1, workers=0)
@@ -85,7 +86,7 @@ def counts_its_updates(algo: str) -> bool:
 
 def train(cell: Experiment, out: Path, hardware: Hardware = ONE_THREAD) -> dict[str, bytes]:
     """Run a cell to its end and return what it leaves that must not depend on when it was run."""
-    return results(run_cell(cell, out, hardware))
+    return results(run_cell(cell, Means(out, hardware)))
 
 
 def results(folder: Path) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from asked import resolve
 from toy_run import TASK, experiment, registered, train
 
 from algos.contract import Needs
@@ -20,7 +21,6 @@ from algos.learner.replay import Layout, Replay, columns, steps_left
 from algos.learner.sampling import Sampler
 from algos.settings import SettingError
 from envs.tasks import TASKS, Goal
-from suite.experiment.resolve import resolve
 
 Tensor = torch.Tensor
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from asked import resolve
 
 from algos.learner.capture import WARMUP
 from algos.methods import rlpd, sac
@@ -16,7 +17,6 @@ from algos.networks.nets import Nets, TwinQ
 from algos.networks.policies import SquashedPolicy
 from algos.parts.entropy import LogAlpha
 from algos.settings import SettingError
-from suite.experiment.resolve import resolve
 
 # what is left of RLPD is SAC but for the policy's loss, which takes the mean of the critics
 AS_SAC: dict[str, Any] = {"critics": 2, "subset": 2, "layer_norm": False, "policy_every": 1, "target_entropy": -3.0}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from asked import resolve
 from plain_td3 import COMMON, PlainTD3, difference
 from torch import Tensor
 
@@ -15,7 +16,6 @@ from algos.contract import Step
 from algos.methods import td3, td3_bc
 from algos.networks.policies import DeterministicPolicy
 from algos.settings import SettingError
-from suite.experiment.resolve import resolve
 
 EITHER = pytest.mark.parametrize("q_scale", ["data", "policy"])
 

@@ -14,6 +14,7 @@ import minari
 import numpy as np
 import pytest
 import toy_run
+from asked import resolve
 from command import Bench
 from toy_data import foreign
 from toy_env import HORIZON
@@ -26,7 +27,6 @@ from envs.data.datasets import DatasetError, Episode
 from envs.discrete import OneHotActions, boxed, choices, one_hot
 from envs.stepping.vector import VectorEnv
 from envs.tasks import TASKS, Recipe
-from suite.experiment.resolve import resolve
 from suite.recipes import experts as distill
 from suite.recipes.demonstrator import act, rollouts
 from suite.record.folders import read_run

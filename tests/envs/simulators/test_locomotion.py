@@ -13,6 +13,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from asked import resolve
 from command import Bench
 from gymnasium.envs.registration import EnvSpec
 from toy_data import episode, foreign, plain
@@ -29,7 +30,6 @@ from envs.data.datasets import DatasetError, Episode
 from envs.simulators import locomotion
 from envs.stepping.vector import VectorEnv
 from envs.tasks import TASKS, Recipe, Task
-from suite.experiment.resolve import resolve
 from suite.recipes import build as recipes
 from suite.recipes import demonstrator
 from suite.recipes import experts as distill

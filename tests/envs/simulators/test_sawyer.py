@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 import pytest
 import torch
+from asked import resolve
 from command import Bench
 
 import envs  # noqa: F401  # registers the task
@@ -23,7 +24,6 @@ from envs.simulators.sawyer import CONTACT, HAND_HIGH, HAND_LOW, SawyerPushEnv, 
 from envs.stepping.vector import VectorEnv
 from envs.tasks import DemoRecipe, NoiseRecipe, Task, UnknownTaskError
 from suite.experiment.experiment import task_of
-from suite.experiment.resolve import resolve
 from suite.recipes import build as recipes
 from suite.recipes import demonstrator
 

@@ -161,9 +161,9 @@ def test_where_nothing_can_be_written(bench: Bench, tmp_path: Path) -> None:
 
 def test_an_error_of_ours_is_not_dressed_up_as_the_users(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug keeps its traceback."""
-    from suite.cli import listing
+    from suite.cli import inventory
 
-    monkeypatch.setattr(listing, "listing", lambda *_: 1 / 0)
+    monkeypatch.setattr(inventory, "listing", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         bench("list", "algos")
 
@@ -216,7 +216,7 @@ def test_lists(what: str, word: str, bench: Bench) -> None:
 
 
 def test_explain_prints_every_setting_with_value_range_meaning_and_source(bench: Bench) -> None:
-    said = bench("explain", "awac", "door-binary", "--set", "tau=0.1", "--json")
+    said = bench("explain", "awac", "door-binary", "--profile", "paper", "--set", "tau=0.1", "--json")
     found = {row["setting"]: row for row in json.loads(said.out)}
     assert found["temperature"]["value"] == 0.3
     assert found["temperature"]["source"] == "task door-binary-v0"
@@ -508,3 +508,13 @@ def test_data_without_demonstrations_are_refused_before_they_are_built(
     assert said.code == 2
     assert f"{algo} learns from demonstrations, and the default data of sawyer-push hold none" in said.err
     assert ("--set clone=data" in said.err) is (algo == "sac-bc")
+
+
+def test_explain_shows_what_run_would_take(bench: Bench) -> None:
+    """Both have the same defaults, profile and preset."""
+    explained = {
+        row["setting"]: row["source"] for row in json.loads(bench("explain", "awac", "pen-binary", "--json").out)
+    }
+    planned = bench("run", "--algo", "awac", "--env", "pen-binary", "--dry-run", "--workers", "0").out
+    assert all(f"({source})" in planned for source in explained.values())
+    assert f"batch_size = 256    ({explained['batch_size']})" in planned

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asked import resolve
 from command import Bench
 
 import algos
@@ -17,7 +18,7 @@ from envs import tasks
 from suite.experiment.again import repeat
 from suite.experiment.experiment import Experiment
 from suite.experiment.profiles import PROFILES
-from suite.experiment.resolve import resolve
+from suite.experiment.resolve import resolve_all
 from suite.record.folders import FORMAT
 
 ONE = ("--algo", "sac-scratch", "--env", "point-reach", "--seeds", "4-4", "--profile", "smoke", "--workers", "0")
@@ -38,9 +39,9 @@ def recorded(experiment: Experiment, folder: Path) -> Path:
 
 
 def again(folder: Path) -> Experiment:
-    r = repeat(folder)
-    seeds = tuple(json.loads((folder / "run.json").read_text())["seeds"])
-    return resolve(r.algo, r.env, seeds, r.profile, r.overrides, r.name, r.dataset, r.preset)
+    request, _ = repeat(folder)
+    (experiment,) = resolve_all(request)
+    return experiment
 
 
 def test_a_repeated_run_gives_the_same_bytes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,8 +83,9 @@ def test_every_method_is_itself_again(name: str, tmp_path: Path) -> None:
 
 def test_numbers_without_end_and_nothing_at_all_are_spelled_as_set_reads_them(tmp_path: Path) -> None:
     experiment = resolve("awac", "door-binary", (0, 5), "smoke", ["temperature=inf", "offline_fraction=none"])
-    assert repeat(recorded(experiment, tmp_path)).overrides == ("offline_fraction=none", "temperature=inf")
-    assert repeat(tmp_path).seeds == "0,5"
+    request, threads = repeat(recorded(experiment, tmp_path))
+    assert [str(override) for override in request.overrides] == ["offline_fraction=none", "temperature=inf"]
+    assert (request.seeds, threads) == ((0, 5), 1)
 
 
 def test_what_only_works_as_it_was_set_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import tiny
+from asked import request, resolve
 
 import algos
 from algos import Entry
@@ -19,7 +20,7 @@ from envs.tasks import TASKS, UnknownTaskError
 from suite.experiment.experiment import Protocol, task_of
 from suite.experiment.profiles import PROFILES
 from suite.experiment.request import parse_list, parse_seeds
-from suite.experiment.resolve import check_options, own_overrides, resolve, setting_owners
+from suite.experiment.resolve import check_used, resolve_all, setting_owners
 from suite.run.cell import run_folder
 
 TASK = "door-binary"
@@ -216,7 +217,7 @@ def test_a_method_of_stages_counts_its_updates_itself(
     told = resolve(algo, TASK, (0,), "paper", ["updates_per_step=1", *settings])
     assert told.settings == experiment.settings
     with pytest.raises(SettingError) as refused:
-        check_options([told], ["updates_per_step=1"])
+        check_used(request(algo, TASK, overrides=["updates_per_step=1"]), [told])
     assert str(refused.value) == (
         "--set updates_per_step=1: none of the chosen algorithms uses 'updates_per_step'; "
         f"it follows from the stages of {algo}: {parts}"
@@ -249,35 +250,38 @@ def test_unknown_names_get_the_nearest() -> None:
 def test_a_list_of_algorithms_shares_overrides() -> None:
     """What one of them does not have is skipped there, and said; what none has is refused."""
     texts = ["bc_weight=2", "batch_size=9"]
-    both = [resolve(a, TASK, (0,), "quick", texts) for a in ("awac", "sac-bc")]
+    asked = request(("awac", "sac-bc"), TASK, overrides=texts)
+    both = resolve_all(asked)
     assert "bc_weight" not in both[0].settings
     assert [e.settings["batch_size"]["value"] for e in both] == [9, 9]
     assert both[1].settings["bc_weight"]["value"] == 2
-    assert check_options(both, texts) == ["--set bc_weight=2 applies to sac-bc only"]
+    assert check_used(asked, both) == ["--set bc_weight=2 applies to sac-bc only"]
     with pytest.raises(SettingError, match="--set bc_weight=2: none of the chosen algorithms uses 'bc_weight'"):
-        check_options(both[:1], texts)
+        check_used(asked, both[:1])
 
 
 def test_a_list_of_algorithms_shares_a_dataset() -> None:
     """One that never sees offline data trains without it, and that is said; alone, the option is a mistake."""
-    both = [resolve(a, TASK, (0,), "quick", dataset="human") for a in ("awac", "sac-scratch")]
+    asked = request(("awac", "sac-scratch"), TASK, dataset="human")
+    both = resolve_all(asked)
     assert [e.dataset for e in both] == ["human", None]
     assert both[1].hash == resolve("sac-scratch", TASK, (0,), "quick").hash
-    assert check_options(both, [], "human") == ["--dataset applies to awac only"]
+    assert check_used(asked, both) == ["--dataset applies to awac only"]
     with pytest.raises(SettingError, match="--dataset human: sac-scratch never sees offline data"):
-        check_options(both[1:], [], "human")
+        check_used(asked, both[1:])
 
 
 def test_each_cell_of_a_list_gets_its_own_overrides() -> None:
     texts = ["bc_weight=2", "batch_size=9", "awac.temperature=1", "sac.alpha=0.1"]
-    own = {a: own_overrides(resolve(a, TASK, (0,), "quick", texts), texts) for a in ("awac", "sac-bc", "sac-prior")}
+    cells = resolve_all(request(("awac", "sac-bc", "sac-prior"), TASK, overrides=texts))
+    own = {cell.algo: [str(override) for override in cell.request.overrides] for cell in cells}
     assert own == {
         "awac": ["batch_size=9", "awac.temperature=1"],
         "sac-bc": ["bc_weight=2", "batch_size=9"],
         "sac-prior": ["batch_size=9", "sac.alpha=0.1"],
     }
-    for algo, mine in own.items():
-        assert resolve(algo, TASK, (0,), "quick", mine).hash == resolve(algo, TASK, (0,), "quick", texts).hash
+    for cell in cells:
+        assert resolve(cell.algo, TASK, (0,), "quick", own[cell.algo]).hash == cell.hash
 
 
 @pytest.fixture
@@ -354,10 +358,11 @@ def test_what_cannot_start_from_scratch_says_so(algo: str, more: tuple[str, ...]
 
 
 def test_a_reason_given_with_set_is_its_source() -> None:
-    experiment = resolve("awac", TASK, (0,), "quick", ["temperature=0.5 # rlkit's scripts", "tau=0.1"])
+    asked = request("awac", TASK, overrides=["temperature=0.5 # rlkit's scripts", "tau=0.1"])
+    (experiment,) = resolve_all(asked)
     assert experiment.settings["temperature"] == {"value": 0.5, "source": "--set: rlkit's scripts"}
     assert experiment.sources["tau"] == "--set"
-    assert check_options([experiment], ["temperature=0.5 # rlkit's scripts"]) == []
+    assert check_used(asked, [experiment]) == []
 
 
 def test_the_run_folder() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import tiny
 import toy_run
+from asked import request, resolve
 from command import Bench
 
 import algos
@@ -20,7 +21,7 @@ from envs.tasks import TASKS
 from suite.experiment.experiment import Experiment, Protocol
 from suite.experiment.presets import PAPER, departures
 from suite.experiment.profiles import PROFILES
-from suite.experiment.resolve import check_options, resolve, setting_owners
+from suite.experiment.resolve import check_used, setting_owners
 from suite.record.folders import read_run
 
 TASK = "door-binary"
@@ -185,17 +186,16 @@ def test_only_methods_without_code_of_their_own_have_no_settings_of_their_author
 
 
 def test_a_list_shares_a_preset_and_those_without_it_keep_their_defaults() -> None:
-    cells = [resolve(a, TASK, (0,), "quick", preset="official") for a in ("awac", "iql", "bc")]
+    asked = request(("awac", "iql", "bc"), TASK, preset="official")
+    cells = [resolve(a, TASK, (0,), "quick", preset="official") for a in asked.algos]
     assert [e.preset for e in cells] == ["official", "official", PAPER]
     assert cells[2].hash == resolve("bc", TASK, (0,), "quick").hash
-    assert check_options(cells, [], preset="official") == ["preset official: awac, iql only; bc keeps its defaults"]
-    assert check_options(cells[:2], [], preset="official") == []
+    assert check_used(asked, cells) == ["preset official: awac, iql only; bc keeps its defaults"]
+    assert check_used(asked, cells[:2]) == []
     more = [*cells, resolve("bc-demos", TASK, (0,), "quick", preset="official")]
-    assert check_options(more, [], preset="official") == [
-        "preset official: awac, iql only; bc, bc-demos keep their defaults"
-    ]
+    assert check_used(asked, more) == ["preset official: awac, iql only; bc, bc-demos keep their defaults"]
     with pytest.raises(SettingError, match="preset official: bc has none; `bench list presets` shows who does"):
-        check_options(cells[2:], [], preset="official")
+        check_used(asked, cells[2:])
 
 
 def test_an_unknown_preset_gets_the_nearest_name() -> None:
@@ -219,7 +219,9 @@ def test_a_preset_of_settings_that_are_not_there_is_refused(monkeypatch: pytest.
 
 
 def test_explain_and_list_show_presets(bench: Bench) -> None:
-    rows = json.loads(bench("explain", "awac", "pen-binary", "--preset", "official", "--json").out)
+    rows = json.loads(
+        bench("explain", "awac", "pen-binary", "--profile", "paper", "--preset", "official", "--json").out
+    )
     of = {row["setting"]: row for row in rows}
     assert of["temperature"]["source"] == "preset official: rlkit's examples/awac/hand/awac1.py"
     listed = json.loads(bench("list", "presets", "--json").out)

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from asked import resolve
 
 from envs.stepping.worker import STOP_SIGNALS
-from suite.experiment.resolve import resolve
 from suite.launch.processes import NOT_STARTED, Cell, run_all, stopped
 from suite.launch.side_by_side import run_side_by_side
 from suite.run.hardware import Hardware
+from suite.run.means import Means
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -232,7 +233,7 @@ def test_cells_side_by_side_share_the_cores_unless_openmp_says_less(
     monkeypatch.setattr("suite.launch.side_by_side.default_workers", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", said)
     experiments = [resolve("sac-scratch", env, (0,)) for env in ("door-binary", "pen-binary")]
-    run_side_by_side(experiments, [[], []], tmp_path, Hardware("cpu", asked), 2)
+    run_side_by_side(experiments, Means(tmp_path, Hardware("cpu", asked)), jobs=2)
     assert len(commands) == 2
     for words in commands:
         assert (words[words.index("--threads") + 1], words[words.index("--workers") + 1]) == means

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import toy_run
+from asked import request
 from command import Bench
 from toy_run import ONE_THREAD, TASK, experiment
 
@@ -107,12 +108,9 @@ def test_a_rate_counts_what_was_done(monkeypatch: pytest.MonkeyPatch, seconds: f
 
 
 def measured(**options: Any) -> list[dict[str, Any]]:
-    given: dict[str, Any] = {
-        "algo": "awac,bc", "env": TASK.id, "profile": "smoke", "packs": "1,2", "overrides": [
-            f"{k}={v}" for k, v in toy_run.SIZES.items()
-        ], "device": "cpu", "threads": 1, "workers": 0, "rounds": 1, "seconds": 0.01, "eager": False, "out": None,
-    }  # fmt: skip
-    return measuring.speed(**(given | options))
+    asked = request(("awac", "bc"), TASK.id, (0,), "smoke", [f"{k}={v}" for k, v in toy_run.SIZES.items()])
+    given: dict[str, Any] = {"packs": "1,2", "rounds": 1, "seconds": 0.01}
+    return measuring.speed(asked, hardware=toy_run.ONE_THREAD, **(given | options))
 
 
 def test_a_file_tells_device_and_versions_beside_the_rows(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import toy_run
+from asked import resolve
 from command import Bench
 
 import algos
@@ -16,8 +17,8 @@ import suite.launch.processes
 from algos.settings import SettingError
 from envs.task import DEFAULT
 from suite.experiment.profiles import PROFILES
-from suite.experiment.request import parse_seeds
-from suite.experiment.resolve import resolve
+from suite.experiment.request import Override, Request, parse_seeds
+from suite.experiment.resolve import resolve_all
 from suite.plans import read as plans
 from suite.plans.cells import planned
 from suite.plans.read import Departure, Entry
@@ -81,12 +82,12 @@ def test_a_plan_holds_departures_with_sources_and_a_headline_that_exists(name: s
     plan = plans.load(name)
     assert plan.metric is None or plan.metric in METRICS
     assert plan.seeds_source
-    assert all(d.source for e in plan.entries for d in e.departures)
+    assert all(d.override.reason for e in plan.entries for d in e.departures)
     for cell in planned(plan, "paper", (0,)):
         if cell.experiment is not None:
             entry = cell.entry
             plain = resolve(entry.algo, entry.env, (0,), "paper", (), None, entry.dataset, entry.preset)
-            names = {text.partition("=")[0] for text in cell.sets}
+            names = {override.name for override in cell.experiment.overrides}
             moved = {n for n, s in plain.settings.items() if s != cell.experiment.settings.get(n)}
             assert names <= moved | {"prior_data", "online_steps"}, f"{entry.cell}: departs by what is the default"
 
@@ -106,7 +107,7 @@ def test_sizes_of_the_profile_stand_over_the_plans_unless_it_says_always() -> No
     assert quick[key].experiment.protocol.online_steps == 10_000
     offline = ("bear", "halfcheetah")
     assert paper[offline].experiment.protocol.online_steps == quick[offline].experiment.protocol.online_steps == 0
-    assert "dataset_steps" not in " ".join(quick[key].sets)
+    assert "dataset_steps" not in {override.name for override in quick[key].experiment.overrides}
 
 
 def test_the_ablations_are_the_settings_they_name() -> None:
@@ -147,8 +148,8 @@ def test_only_refuses_what_is_not_there(only: str, message: str) -> None:
 def test_a_plan_of_your_own(toy: str) -> None:
     plan = plans.load(toy)
     assert (plan.name, plan.seeds, plan.metric) == ("toy", 2, "return")
-    sizes = tuple(Departure(name, str(value), "toy", True) for name, value in toy_run.SIZES.items())
-    warm = (*sizes, Departure("temperature", "4", "another", False))
+    sizes = tuple(Departure(Override(name, str(value), reason="toy"), True) for name, value in toy_run.SIZES.items())
+    warm = (*sizes, Departure(Override("temperature", "4", reason="another"), False))
     assert plan.entries[2] == Entry("awac", toy_run.TASK.id, toy_run.DATA, "paper", "warm", warm)
 
 
@@ -244,16 +245,12 @@ def test_status_and_dry_run(toy: str, tmp_path: Path, bench: Bench) -> None:
 
 def test_the_printed_command_is_the_planned_cell(toy: str) -> None:
     """What a plan resolves to and what its `bench run` line resolves to is one run folder."""
-    from suite.launch.side_by_side import command
-
     for cell in planned(plans.load("awr-fig4-ablations"), "quick", parse_seeds("3"), ["env=hopper"]):
-        words = command(cell.experiment, cell.sets)
-        said = dict(zip(words[1::2], words[2::2], strict=True))
-        sets = [b for a, b in itertools.pairwise(words) if a == "--set"]
-        again = resolve(
-            said["--algo"], said["--env"], parse_seeds(said["--seeds"]), said["--profile"], sets, said["--name"],
-            said.get("--dataset"), said["--preset"],
-        )  # fmt: skip
+        words = cell.experiment.request.words()
+        options = {flag.removeprefix("--"): word for flag, word in itertools.pairwise(words) if flag != "--set"}
+        said = {name: options[name] for name in ("algo", "env", "seeds", "profile", "name", "preset")}
+        sets = [word for flag, word in itertools.pairwise(words) if flag == "--set"]
+        (again,) = resolve_all(Request.parse(**said, dataset=options.get("dataset"), set_=sets))
         assert (again.hash, again.name) == (cell.experiment.hash, cell.experiment.name)
 
 

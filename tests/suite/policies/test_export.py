@@ -20,6 +20,7 @@ import suite.policies.export
 from algos.learner.actors import load_actor
 from envs import tasks
 from suite.run.cell import run_cell
+from suite.run.means import Means
 
 EXPERTS = Path(tasks.__file__).parent / "experts"
 
@@ -35,7 +36,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A plain method, one with a squashed policy, and one that acts by more than its policy."""
     out = tmp_path_factory.mktemp("runs")
     for algo in ("awac", "sac", "bcq"):
-        run_cell(experiment(algo), out, ONE_THREAD)
+        run_cell(experiment(algo), Means(out, ONE_THREAD))
     return out
 
 

@@ -23,6 +23,7 @@ from suite.policies.film import FORMATS, film, way_of_drawing
 from suite.policies.trained import Trained, find
 from suite.run.cell import run_cell
 from suite.run.evaluate import FRESH_SEED
+from suite.run.means import Means
 
 EXPERTS = Path(tasks.__file__).parent / "experts"
 POINT = EXPERTS / "point.npz"
@@ -151,7 +152,7 @@ def test_runs_of_several_tasks_too_many_policies_and_tasks_without_pictures_are_
     assert "17 policies in one picture; up to 16 fit" in refused(*copies)
     assert f"--out x.avi: a video's name ends in {', '.join(FORMATS)}" in refused(str(POINT), "--out", "x.avi")
     with toy_run.registered():
-        run_cell(experiment("bc"), tmp_path / "runs", ONE_THREAD)
+        run_cell(experiment("bc"), Means(tmp_path / "runs", ONE_THREAD))
         assert f"{TASK.id} draws no pictures" in refused(str(tmp_path / "runs"))
 
 
@@ -171,7 +172,7 @@ def test_the_first_seed_of_each_run_is_shown_unless_others_are_named(
         suite.policies.film, "film", lambda found, episodes, out: shown.extend(one.seeds for one in found)
     )
     with toy_run.registered():
-        run_cell(experiment("bc"), Path("runs"), ONE_THREAD)
+        run_cell(experiment("bc"), Means(Path("runs"), ONE_THREAD))
         assert bench("video", "runs").out == "video.webp\n"
         assert bench("video", "runs", "--seeds", "0,1").code == 0
         shutil.copytree(next(Path("runs").glob("*/bc/*")), "runs/broken")

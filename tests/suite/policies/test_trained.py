@@ -32,6 +32,7 @@ from suite.recipes.demonstrator import act
 from suite.record.folders import RecordError, read_run, read_tidy
 from suite.run.cell import run_cell
 from suite.run.evaluate import EVAL_SEED, FRESH_SEED, episode_scores, evaluate
+from suite.run.means import Means
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,13 +46,13 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of a plain method and of one that acts by more than its policy, every evaluation's policies kept."""
     out = tmp_path_factory.mktemp("kept")
     for algo in ("awac", "bcq"):
-        run_cell(experiment(algo), out, ONE_THREAD, keep_policies=True)
+        run_cell(experiment(algo), Means(out, ONE_THREAD, keep_policies=True))
     return out
 
 
 @pytest.mark.parametrize("algo", list(algos.names()))
 def test_a_policy_read_back_repeats_the_last_evaluation_of_its_run(algo: str, tmp_path: Path) -> None:
-    (trained,) = find([run_cell(experiment(algo), tmp_path, ONE_THREAD)])
+    (trained,) = find([run_cell(experiment(algo), Means(tmp_path, ONE_THREAD))])
     again = rescore(trained, toy_run.SIZES["eval_episodes"], sample=False, own_states=True, workers=0)
     assert trained.seeds == (0, 1)
     rows = read_run(trained.where).rows
@@ -96,7 +97,7 @@ def test_networks_are_no_policy_to_those_who_need_its_likelihood(kept: Path) -> 
 
 
 def test_scores_in_fresh_states_depend_on_neither_workers_nor_number(tmp_path: Path) -> None:
-    (trained,) = find([run_cell(experiment("sac"), tmp_path, ONE_THREAD)])
+    (trained,) = find([run_cell(experiment("sac"), Means(tmp_path, ONE_THREAD))])
     few, many = (rescore(trained, n, True, False, 0).scores["return"] for n in (3, 25))
     assert np.array_equal(few, many[:, :3])
     with VectorEnv(TASK.id, 4, 2) as env:  # two lanes per seed, in processes
@@ -238,7 +239,7 @@ def test_eval_prints_a_row_per_policy_and_writes_what_a_report_reads(bench: Benc
 
 def test_runs_of_one_algorithm_are_told_apart_in_the_csv(bench: Bench, tmp_path: Path) -> None:
     for settings in ({}, {"temperature": 2.0}):
-        run_cell(experiment("awac", **settings), tmp_path, ONE_THREAD)
+        run_cell(experiment("awac", **settings), Means(tmp_path, ONE_THREAD))
     assert bench("eval", str(tmp_path), "--episodes", "1", "--workers", "0", "--out", "x.csv").code == 0
     names = {folder.name for folder in (tmp_path / TASK.id / "awac").iterdir()}
     assert set(read_tidy(Path("x.csv"))) == {(f"awac [{name}]", TASK.id) for name in names}

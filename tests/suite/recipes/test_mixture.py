@@ -11,15 +11,15 @@ import gymnasium
 import numpy as np
 import pytest
 import toy_data
+from command import Bench
 
 from algos.networks.policy_file import load_policy
-from algos.settings import SettingError
 from envs import tasks
 from envs.data import datasets
 from envs.task import MixRecipe, Task
-from suite.cli import data_rows as data
 from suite.recipes import build as recipes
 from suite.recipes import demonstrator
+from suite.run.means import Means
 
 STEPS = 250
 MIX = MixRecipe(((MixRecipe.RANDOM, 0.5), ("point", 1.0)), steps=STEPS)
@@ -86,22 +86,23 @@ def test_the_id_changes_with_policies_and_steps() -> None:
     assert recipes.built_id(point()) == recipes.built_id(tasks.get("point-reach")), "recipes do not disturb each other"
 
 
-def test_a_dataset_is_built_by_its_name(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dataset_is_built_by_its_name(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(tasks.TASKS, "point-reach-v0", point())
-    data.build("point-reach", "mix", 120, 0, 0)
-    assert "3 episodes, 180 steps" in capsys.readouterr().out
-    with pytest.raises(SettingError, match=r"no recipe for a dataset 'mixx'; did you mean 'mix'\?"):
-        data.build("point-reach", "mixx", None, 0, 0)
-    with pytest.raises(SettingError, match="--steps: the default dataset of point-reach-v0 is counted in episodes"):
-        data.build("point-reach", "default", 10, 0, 0)
-    with pytest.raises(SettingError, match="not built yet: `bench data build --env point-reach --dataset mix`"):
-        data.info("point-reach", "mix", 5)
+    build = ("data", "build", "--env", "point-reach", "--workers", "0", "--dataset")
+    assert "3 episodes, 180 steps" in bench(*build, "mix", "--steps", "120").out
+    assert "no recipe for a dataset 'mixx'; did you mean 'mix'?" in bench(*build, "mixx").err
+    said = bench(*build, "default", "--steps", "10")
+    assert "--steps: the default dataset of point-reach-v0 is counted in episodes" in said.err
+    said = bench("data", "info", "--env", "point-reach", "--dataset", "mix", "--seed", "5")
+    assert "not built yet: `bench data build --env point-reach --dataset mix`" in said.err
+    assert said.code == 2
     with pytest.raises(datasets.DatasetError, match=r"no expert gone\.npz"):
         recipes.build(point(mix=MixRecipe((("gone", 1.0),))), name="mix")
 
 
 def test_runs_train_on_a_dataset_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from suite.experiment.resolve import resolve
+    from asked import resolve
+
     from suite.record.folders import read_run
     from suite.run.cell import run_cell
     from suite.run.hardware import Hardware
@@ -109,7 +110,7 @@ def test_runs_train_on_a_dataset_by_its_name(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setitem(tasks.TASKS, "point-reach-v0", point())
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     cell = resolve("bc", "point-reach", (0,), "smoke", ["dataset_steps=60"], dataset="mix")
-    run = read_run(run_cell(cell, tmp_path, Hardware("cpu", 1, 0))).run
+    run = read_run(run_cell(cell, Means(tmp_path, Hardware("cpu", 1, 0)))).run
     assert run["dataset"]["steps"] == 90
     assert run["dataset"]["id"].startswith("awac-bench/point-reach/mix-s0-")
 

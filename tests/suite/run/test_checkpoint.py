@@ -24,6 +24,7 @@ from algos.learner.actor_critic import ActorCritic
 from suite.record.folders import RecordError, RunWriter, read_run
 from suite.run.cell import run_cell, run_folder
 from suite.run.checkpoint import Checkpoints
+from suite.run.means import Means
 from suite.run.protocol import Runner
 from suite.run.stop import Stopped
 
@@ -391,7 +392,7 @@ def test_two_processes_cannot_run_the_same_folder(tmp_path: Path, monkeypatch: p
         for _ in range(2):
             assert (folder / ".lock").exists()
             with pytest.raises(RecordError) as caught:
-                run_cell(experiment("awac"), tmp_path, toy_run.ONE_THREAD)
+                run_cell(experiment("awac"), Means(tmp_path, toy_run.ONE_THREAD))
             said.append(str(caught.value))
 
     data = suite.run.cell._data

@@ -30,6 +30,7 @@ from suite.record.folders import RecordError, Row, read_run
 from suite.run.cell import run_cell, run_folder
 from suite.run.evaluate import EVAL_SEED
 from suite.run.hardware import Hardware
+from suite.run.means import Means
 from suite.run.protocol import Diverged, Runner
 from suite.run.rows import offline_rows
 
@@ -392,8 +393,8 @@ def test_the_kept_policy_is_the_one_scored_last(tmp_path: Path) -> None:
 
 def test_the_policies_of_every_evaluation_are_kept_where_asked(tmp_path: Path) -> None:
     cell = experiment()
-    folder = run_cell(cell, tmp_path, toy_run.ONE_THREAD, keep_policies=True) / "policy"
-    plain = run_cell(cell, tmp_path / "plain", toy_run.ONE_THREAD)
+    folder = run_cell(cell, Means(tmp_path, toy_run.ONE_THREAD, keep_policies=True)) / "policy"
+    plain = run_cell(cell, Means(tmp_path / "plain", toy_run.ONE_THREAD))
     assert {p.name for p in folder.glob("at*")} == {"at-7", "at-3", "at+0", "at+32", "at+64"}
     final, last, early = (
         (folder / name).read_bytes() for name in ("seed-1.npz", "at+64/seed-1.npz", "at-3/seed-1.npz")
@@ -429,7 +430,7 @@ def test_refuses_before_training_when_the_disk_is_too_small(tmp_path: Path, monk
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 1_000_000))
     out = tmp_path / "new" / "runs"
     with pytest.raises(SettingError, match=r"may write 10 MB below .*runs, where 1 MB are free"):
-        run_cell(experiment("awac"), out, toy_run.ONE_THREAD)
+        run_cell(experiment("awac"), Means(out, toy_run.ONE_THREAD))
     assert not (tmp_path / "new").exists()
 
 

@@ -1,0 +1,27 @@
+"""`bench explain`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from suite.cli.options import AsJson, Preset, Profile, Set, print_rows
+
+__all__ = ["explain"]
+
+
+def explain(
+    algo: Annotated[str, typer.Argument(help="An algorithm.")],
+    env: Annotated[str, typer.Argument(help="A task.")],
+    profile: Profile = "quick",
+    preset: Preset = "paper",
+    set_: Set = [],  # noqa: B006 - typer's way
+    as_json: AsJson = False,
+) -> None:
+    """Print every setting of an algorithm on a task: value, allowed values, meaning, where the value comes from."""
+    from suite.experiment.explain import explained
+    from suite.experiment.request import Request
+
+    request = Request.parse(algo=algo, env=env, seeds="1", profile=profile, preset=preset, set_=set_)
+    print_rows(explained(request), as_json)

@@ -1,0 +1,27 @@
+"""Every setting of a cell in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from algos.settings import SettingError, allowed, describe
+from suite.experiment.request import Request
+from suite.experiment.resolve import check_used, resolve_all, setting_owners
+
+__all__ = ["explained"]
+
+
+def explained(request: Request) -> list[dict[str, Any]]:
+    """One row per setting of the request's one cell: value, what else it may be, meaning, source of the value."""
+    experiments = resolve_all(request)
+    if len(experiments) > 1:
+        raise SettingError("name one algorithm and one task to explain")
+    (experiment,) = experiments
+    check_used(request, experiments)  # for the error: a single one uses all or none
+    classes = list(dict.fromkeys(setting_owners(experiment.objective).values()))
+    meanings = {name: meaning for owner in classes for name, (meaning, _) in describe(owner).items()}
+    values = {name: words for owner in classes for name, words in allowed(owner).items()}
+    return [
+        {"setting": n, "value": s["value"], "allowed": values[n], "meaning": meanings[n], "source": s["source"]}
+        for n, s in experiment.settings.items()
+    ]
