@@ -59,7 +59,7 @@ def watched() -> list[tuple[Any, str, str]]:
     """(owner, function, name of the moment) of everything a kill can aim at."""
     from algos.learner.actor_critic import ActorCritic
     from suite.record.folders import RunWriter
-    from suite.run import protocol
+    from suite.run import protocol, recorder
     from suite.run.checkpoint import Checkpoints
     from suite.run.protocol import Runner
 
@@ -67,7 +67,7 @@ def watched() -> list[tuple[Any, str, str]]:
         (ActorCritic, "run", "update"), (Runner, "_collect", "collect"), (protocol, "evaluate", "evaluate"),
         (Runner, "_switch", "switch"), (RunWriter, "append", "append metrics"), (RunWriter, "status", "write status"),
         (Checkpoints, "save", "write state"), (Checkpoints, "write_chunk", "write chunk"),
-        (protocol, "save_policy", "write policy"),
+        (recorder, "save_policy", "write policy"),
     ]  # fmt: skip
 
 

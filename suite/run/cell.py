@@ -27,6 +27,7 @@ from suite.run.hardware import Hardware, device_name, prepare, versions
 from suite.run.means import Means
 from suite.run.progress import Progress
 from suite.run.protocol import Runner
+from suite.run.recorder import Recorder
 
 __all__ = ["run_cell", "run_folder"]
 
@@ -79,12 +80,9 @@ def _train(
     count = len(experiment.seeds) * lanes(experiment)
     with VectorEnv(experiment.task.id, count, means.hardware.worker_count()) as env, _disk_errors(writer):
         writer.log(f"started with {torch.get_num_threads()} threads on {device}")
-        runner = Runner(
-            experiment, data.transitions if data else None, env, device, writer, progress, means.keep_policies
-        )
-        runner.run()
-        progress.say(runner.summary())
-        writer.log(runner.summary())
+        recorder = Recorder(experiment, writer, progress, keep_policies=means.keep_policies)
+        transitions = data.transitions if data else None
+        Runner(experiment, data=transitions, env=env, recorder=recorder, device=device).run()
 
 
 @contextmanager

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from algos.contract import Phase
+
 __all__ = ["RunState"]
 
 _PLAIN = ("env_step", "iteration", "switched", "evaluated", "chunks", "metrics_bytes", "seconds")
@@ -32,6 +34,15 @@ class RunState:
     seconds: dict[str, float] = field(
         default_factory=lambda: {"offline": 0.0, "update": 0.0, "collect": 0.0, "evaluate": 0.0}
     )
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that the run is in."""
+        return "online" if self.switched else "offline"
+
+    def update_rate(self, updates: int) -> float:
+        """Updates per second so far, offline and online."""
+        return updates / max(1e-9, self.seconds["offline"] + self.seconds["update"])
 
     def state(self) -> dict[str, Any]:
         """As tensors and plain values, which `torch.load(weights_only=True)` reads."""

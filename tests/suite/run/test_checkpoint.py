@@ -20,6 +20,7 @@ from toy_run import experiment, results, train
 import suite.run.cell
 import suite.run.evaluate
 import suite.run.protocol
+import suite.run.recorder
 from algos.learner.actor_critic import ActorCritic
 from suite.record.folders import RecordError, RunWriter, read_run
 from suite.run.cell import run_cell, run_folder
@@ -50,7 +51,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 POINTS: list[tuple[Any, str]] = [
     (Runner, "_collect"), (Runner, "_switch"), (Runner, "_finish"), (ActorCritic, "update"),
     (suite.run.evaluate, "_wave"), (RunWriter, "append"), (RunWriter, "status"),
-    (Checkpoints, "write_chunk"), (Checkpoints, "save"), (os, "replace"), (suite.run.protocol, "save_policy"),
+    (Checkpoints, "write_chunk"), (Checkpoints, "save"), (os, "replace"), (suite.run.recorder, "save_policy"),
 ]  # fmt: skip
 WRITES = {"append", "status", "write_chunk", "save", "replace", "save_policy"}
 PLACES = [f"before {name}" for _, name in POINTS] + [f"after {name}" for _, name in POINTS if name in WRITES]
