@@ -60,9 +60,13 @@ def main() -> None:
 def _is_ours(error: Exception) -> bool:
     """Whether an error was written for the user; its class is looked up only where its module has been imported."""
     classes = {
-        "algos.settings": "SettingError", "envs.tasks": "UnknownTaskError", "envs.plugins": "OutsideTaskError",
-        "envs.task": "SimulatorError", "envs.data.minari_store": "DatasetError", "suite.record.folders": "RecordError",
-    }  # fmt: skip
+        "algos.settings": "SettingError",
+        "envs.tasks": "UnknownTaskError",
+        "envs.plugins": "OutsideTaskError",
+        "envs.task": "SimulatorError",
+        "envs.data.minari_store": "DatasetError",
+        "suite.record.folders": "RecordError",
+    }
     return any(_is(error, module, name) for module, name in classes.items())
 
 

@@ -54,10 +54,15 @@ def _env(task_id: str) -> dict[str, Any]:
         facts = dict.fromkeys(("observation", "action", "actions", "horizon", "success", "data"), "-")
         return {"env": task_id, **facts, "summary": str(error)}
     return {
-        "env": t.id, "observation": t.obs_dim, "action": t.action_dim,
-        "actions": "choices" if t.discrete else "continuous", "horizon": t.horizon,
-        "success": t.success_rule or "-", "data": ", ".join(t.datasets) or "-", "summary": t.summary,
-    }  # fmt: skip
+        "env": t.id,
+        "observation": t.obs_dim,
+        "action": t.action_dim,
+        "actions": "choices" if t.discrete else "continuous",
+        "horizon": t.horizon,
+        "success": t.success_rule or "-",
+        "data": ", ".join(t.datasets) or "-",
+        "summary": t.summary,
+    }
 
 
 def _datasets() -> list[dict[str, Any]]:
@@ -65,11 +70,15 @@ def _datasets() -> list[dict[str, Any]]:
 
     return [
         {
-            "dataset": d.id, "env": d.env, "episodes": d.episodes, "steps": d.steps,
-            "MB": round(d.size / 1e6, 1), "state": d.broken or "ok",
+            "dataset": d.id,
+            "env": d.env,
+            "episodes": d.episodes,
+            "steps": d.steps,
+            "MB": round(d.size / 1e6, 1),
+            "state": d.broken or "ok",
         }
         for d in datasets.local_datasets()
-    ]  # fmt: skip
+    ]
 
 
 def _profiles() -> list[dict[str, Any]]:
@@ -90,10 +99,15 @@ def _presets() -> list[dict[str, Any]]:
         objective = algos.load(algo)
         for name, preset in objective.presets.items():
             moved = departures(entry, setting_owners(objective), preset)
-            rows.append({
-                "algo": algo, "preset": name, "moves": len(moved), "source": preset.source,
-                "settings": ", ".join(f"{k}={v}" for k, v in moved.items()),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "algo": algo,
+                    "preset": name,
+                    "moves": len(moved),
+                    "source": preset.source,
+                    "settings": ", ".join(f"{k}={v}" for k, v in moved.items()),
+                }
+            )
     return rows
 
 
@@ -109,11 +123,16 @@ def _run(path: Path) -> dict[str, Any]:
         scores = dict.fromkeys(("step", "success", "return"), "-")
         return {**facts, "state": f"broken: {error}", **scores, "folder": str(path)}
     return {
-        "task": r.task, "algo": r.algo, "seeds": len(r.seeds), "profile": r.run.get("profile", "-"),
+        "task": r.task,
+        "algo": r.algo,
+        "seeds": len(r.seeds),
+        "profile": r.run.get("profile", "-"),
         "preset": r.run.get("preset", PAPER),
-        "state": r.status.get("state", "-"), "step": r.status.get("env_step", "-"),
-        **{name: _newest(r.rows, name) for name in ("success", "return")}, "folder": str(path),
-    }  # fmt: skip
+        "state": r.status.get("state", "-"),
+        "step": r.status.get("env_step", "-"),
+        **{name: _newest(r.rows, name) for name in ("success", "return")},
+        "folder": str(path),
+    }
 
 
 def _newest(rows: Sequence[Row], metric: str) -> str:

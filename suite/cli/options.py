@@ -13,9 +13,24 @@ import typer
 from algos.settings import SettingError
 
 __all__ = [
-    "Algo", "AsJson", "DatasetName", "Device", "DryRun", "Env", "Jobs", "Out", "Preset",
-    "Profile", "Seeds", "Set", "Slurm", "Threads", "Workers", "given", "print_rows",
-]  # fmt: skip
+    "Algo",
+    "AsJson",
+    "DatasetName",
+    "Device",
+    "DryRun",
+    "Env",
+    "Jobs",
+    "Out",
+    "Preset",
+    "Profile",
+    "Seeds",
+    "Set",
+    "Slurm",
+    "Threads",
+    "Workers",
+    "given",
+    "print_rows",
+]
 
 
 def _at_least(least: int) -> Callable[[typer.CallbackParam, int | None], int | None]:

@@ -41,10 +41,18 @@ def show(name: Suite, as_json: AsJson = False) -> None:
 
 @suite_app.command()
 def run(
-    name: Suite, profile: Profile = "quick", seeds: SuiteSeeds = None, only: Only = [],  # noqa: B006 - typer's way
-    out: Out = Path("runs"), device: Device = "auto", threads: Threads = None, workers: Workers = None,
-    jobs: Jobs = None, dry_run: DryRun = False, slurm: Slurm = [],  # noqa: B006
-) -> None:  # fmt: skip
+    name: Suite,
+    profile: Profile = "quick",
+    seeds: SuiteSeeds = None,
+    only: Only = [],  # noqa: B006 - typer's way
+    out: Out = Path("runs"),
+    device: Device = "auto",
+    threads: Threads = None,
+    workers: Workers = None,
+    jobs: Jobs = None,
+    dry_run: DryRun = False,
+    slurm: Slurm = [],  # noqa: B006
+) -> None:
     """Run a suite's cells; finished ones are left alone, failed and stopped ones go on."""
     from suite.plans import run as plans
     from suite.run.hardware import Hardware
@@ -56,9 +64,13 @@ def run(
 
 @suite_app.command()
 def status(
-    name: Suite, profile: Profile = "quick", seeds: SuiteSeeds = None, only: Only = [],  # noqa: B006
-    out: Out = Path("runs"), as_json: AsJson = False,
-) -> None:  # fmt: skip
+    name: Suite,
+    profile: Profile = "quick",
+    seeds: SuiteSeeds = None,
+    only: Only = [],  # noqa: B006
+    out: Out = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
     """Show how far each cell of a suite is."""
     from suite.plans import run as plans
 

@@ -25,14 +25,16 @@ At = Annotated[
 def eval_(
     runs: Runs = None,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes of each policy.")] = 100,
-    seeds: Seeds = None, at: At = "final",
+    seeds: Seeds = None,
+    at: At = "final",
     sample: Annotated[bool, typer.Option("--sample", help="Sampled actions instead of the policy's mode.")] = False,
     own_states: Annotated[
         bool, typer.Option("--own-states", help="Start where the run's own evaluations did, to repeat them.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="CSV to write for `bench report --input`.")] = None,
-    workers: Workers = None, as_json: AsJson = False,
-) -> None:  # fmt: skip
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
     """Score the policies of finished runs once more, in states that chose nothing, with intervals."""
     from suite.policies.rescore import evaluate
 
@@ -48,7 +50,7 @@ def video(
     seeds: Annotated[str | None, typer.Option(help="Which seeds, e.g. 0-4; default: the first of every run.")] = None,
     at: At = "final",
     out: Annotated[Path, typer.Option(help="File: .webp, .gif, or .mp4 (extra `video`).")] = Path("video.webp"),
-) -> None:  # fmt: skip
+) -> None:
     """Film policies side by side on the same initial states; needs no display."""
     from suite.policies import film
 
@@ -61,10 +63,11 @@ def video(
 def export(
     runs: Runs = None,
     to: Annotated[str, typer.Option(help="onnx (extra `export`) or torch (an exported program, .pt2).")] = "onnx",
-    seeds: Seeds = None, at: At = "final",
+    seeds: Seeds = None,
+    at: At = "final",
     out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("exported"),
     as_json: AsJson = False,
-) -> None:  # fmt: skip
+) -> None:
     """Write policies for other programs, compared with the originals, each with a text on how to feed it."""
     from suite.policies.export import export_all
 

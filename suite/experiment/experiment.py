@@ -168,9 +168,15 @@ class Experiment:
     def hash(self) -> str:
         """What the run folder is called by: changes with anything that changes results, devices aside."""
         values = {name: s["value"] for name, s in self.settings.items()}
-        return config_hash({
-            "algo": self.algo, "task": self.task.id, "seeds": self.seeds, "dataset": self.dataset, "settings": values,
-        })  # fmt: skip
+        return config_hash(
+            {
+                "algo": self.algo,
+                "task": self.task.id,
+                "seeds": self.seeds,
+                "dataset": self.dataset,
+                "settings": values,
+            }
+        )
 
     @property
     def request(self) -> Request:

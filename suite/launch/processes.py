@@ -76,9 +76,14 @@ def run_all(cells: Sequence[Cell], jobs: int, gpus: Sequence[str] = ()) -> dict[
 def _start(cell: Cell, gpu: str | None) -> subprocess.Popen[str]:
     """Its own process group, so that Ctrl-C reaches it through us only, once."""
     return subprocess.Popen(
-        cell.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
-        start_new_session=True, env=None if gpu is None else {**os.environ, "CUDA_VISIBLE_DEVICES": gpu},
-    )  # fmt: skip
+        cell.command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        env=None if gpu is None else {**os.environ, "CUDA_VISIBLE_DEVICES": gpu},
+    )
 
 
 def _pass_on(process: subprocess.Popen[str]) -> None:

@@ -76,10 +76,13 @@ def submit(cells: Sequence[Cell], options: Mapping[str, str], jobs: int | None, 
     executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=_TIMEOUTS)
     more = {name: value for name, value in options.items() if name not in ("time", "cpus-per-task", "job-name")}
     executor.update_parameters(
-        name=options.get("job-name", "bench"), timeout_min=_minutes(options["time"]), cpus_per_task=cores(options),
-        stderr_to_stdout=True, slurm_additional_parameters=more,
+        name=options.get("job-name", "bench"),
+        timeout_min=_minutes(options["time"]),
+        cpus_per_task=cores(options),
+        stderr_to_stdout=True,
+        slurm_additional_parameters=more,
         **({} if jobs is None else {"slurm_array_parallelism": jobs}),
-    )  # fmt: skip
+    )
     try:
         with contextlib.redirect_stderr(io.StringIO()), executor.batch():  # it repeats what the error says
             submitted = [executor.submit(Job(cell.command)) for cell in cells]
@@ -98,8 +101,9 @@ def queued(out: Path) -> dict[str, str]:
         return {}
     asked = subprocess.run(
         ["squeue", "--noheader", "--array", "--format=%i", f"--user={getpass.getuser()}"],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+    )
     if asked.returncode:
         raise SettingError(f"squeue does not say what is in the queue: {_reason(asked.stderr)}")
     alive = set(asked.stdout.split())

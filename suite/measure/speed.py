@@ -73,9 +73,19 @@ def learner_on_made_up_rows(experiment: Experiment, device: torch.device, captur
         layout, _rows(layout, offline), min(_DEMO_ROWS, offline), len(e.seeds), online_capacity(e), device, first
     )
     learner = ActorCritic(
-        e.objective, e.cfg, e.learner, e.seeds, layout, replay, 0.0, e.protocol.offline_fraction, device, capture,
-        e.protocol.steps_per_iteration, e.hindsight,
-    )  # fmt: skip
+        e.objective,
+        e.cfg,
+        e.learner,
+        e.seeds,
+        layout,
+        replay,
+        0.0,
+        e.protocol.offline_fraction,
+        device,
+        capture,
+        e.protocol.steps_per_iteration,
+        e.hindsight,
+    )
     if not e.needs.offline_only:
         rows = _rows(layout, min(max(_ONLINE_ROWS, e.protocol.steps_per_iteration), replay.capacity))
         replay.append(rows.expand(len(e.seeds), *rows.shape))
@@ -162,15 +172,21 @@ def measure(experiment: Experiment, hardware: Hardware, rounds: int, seconds: fl
     updates = statistics.median(u for u, _ in turns)
     seeds = len(experiment.seeds)
     row: dict[str, Any] = {
-        "algo": experiment.algo, "env": experiment.task.short_name, "profile": experiment.profile, "seeds": seeds,
-        "batch_size": experiment.learner.batch_size, "hidden": list(experiment.learner.hidden),
+        "algo": experiment.algo,
+        "env": experiment.task.short_name,
+        "profile": experiment.profile,
+        "seeds": seeds,
+        "batch_size": experiment.learner.batch_size,
+        "hidden": list(experiment.learner.hidden),
         "tf32": experiment.learner.tf32,
         "captured": learner.rounds.captured,
         "compiled": learner.compiled is not None and not learner.compiled.failed,
-        "updates_per_s": updates, "updates_per_s_summed": updates * seeds,
-        "gflop_per_update": gflop, "floor_gflop_per_s": statistics.median(f for _, f in turns) * floor.gflop,
+        "updates_per_s": updates,
+        "updates_per_s_summed": updates * seeds,
+        "gflop_per_update": gflop,
+        "floor_gflop_per_s": statistics.median(f for _, f in turns) * floor.gflop,
         "share_of_floor": statistics.median(u * gflop / (f * floor.gflop) for u, f in turns),
-    }  # fmt: skip
+    }
     if kernels := _kernels(learner, work):
         row["kernels_per_update"] = kernels
     if learner.rounds.captured:
@@ -268,9 +284,10 @@ def _protocol(experiment: Experiment, parts: _Parts, updates_per_s: float) -> di
     return {
         "env_steps_per_s": parts.env_steps_per_s,
         "protocol_steps_per_s_summed": len(e.seeds) * steps / total,
-        "share_update": update / total, "share_collection": collected / total,
+        "share_update": update / total,
+        "share_collection": collected / total,
         "share_evaluation": parts.evaluation / total,
-    }  # fmt: skip
+    }
 
 
 def _replay_error(experiment: Experiment, device: torch.device) -> float:

@@ -30,9 +30,14 @@ _NUMBERS = {"random actions": 11, "expert": 12, "bc-demos": 13, "bc": 13}
 
 
 def table(
-    tasks: Sequence[Task], profile: str, seeds: Sequence[int], episodes: int, out: Path, hardware: Hardware,
+    tasks: Sequence[Task],
+    profile: str,
+    seeds: Sequence[int],
+    episodes: int,
+    out: Path,
+    hardware: Hardware,
     say: Callable[[str], None],
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> list[dict[str, Any]]:
     """Rows (task, what is scored, score, 95 % interval over episodes, ...), one per training seed of a clone.
 
     Clones are runs of `bc-demos` and `bc` in `out`, which go on where they stopped. Scores are over `episodes` episodes
@@ -78,9 +83,12 @@ def _row(
     found = distill.scores(task, policy, episodes, _NUMBERS[what], workers, sample=policy is None)
     score, interval = shown(task.headline, found[task.headline], found["return_std"], episodes)
     return {
-        **_empty(task, what, seed), "score": score, "95 %": interval, "episodes": episodes,
+        **_empty(task, what, seed),
+        "score": score,
+        "95 %": interval,
+        "episodes": episodes,
         "length": round(found["episode_length"]),
-    }  # fmt: skip
+    }
 
 
 def _empty(task: Task, what: str, seed: int | None) -> dict[str, Any]:
@@ -88,7 +96,14 @@ def _empty(task: Task, what: str, seed: int | None) -> dict[str, Any]:
     d4rl = task.d4rl_anchors[beside] if task.d4rl_anchors and beside is not None else "-"
     paper = [p.value for p in printed(PLACE, task.id) if p.what == what]
     return {
-        "task": task.short_name, "what": what, "seed": "-" if seed is None else seed, "metric": task.headline,
-        "score": "-", "95 %": "-", "episodes": "-", "length": "-",
-        "paper": f"{paper[0]:g}" if paper else "-", "D4RL": d4rl if isinstance(d4rl, str) else f"{d4rl:g}",
-    }  # fmt: skip
+        "task": task.short_name,
+        "what": what,
+        "seed": "-" if seed is None else seed,
+        "metric": task.headline,
+        "score": "-",
+        "95 %": "-",
+        "episodes": "-",
+        "length": "-",
+        "paper": f"{paper[0]:g}" if paper else "-",
+        "D4RL": d4rl if isinstance(d4rl, str) else f"{d4rl:g}",
+    }

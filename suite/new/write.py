@@ -47,9 +47,11 @@ def _package(kind: str, name: str, known: Iterable[str], into: Path) -> list[Pat
     if folder.exists() or folder.is_symlink():
         raise SettingError(f"{folder} is there already; choose another name, or remove it")
     templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("suite", f"new/{kind}"), undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True, autoescape=False,
-    )  # fmt: skip
+        loader=jinja2.PackageLoader("suite", f"new/{kind}"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
     texts = {
         path.format(module): templates.get_template(template).render(name=name, module=module)
         for path, template in _FILES.items()

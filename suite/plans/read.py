@@ -131,9 +131,16 @@ def _plan(path: Path, content: Mapping[str, Any]) -> Plan:
     if doubled:
         raise SettingError(f"{path}: {doubled[0]} is there twice")
     return Plan(
-        path.stem, content["title"], content.get("place", ""), content.get("about", ""), content.get("metric"),
-        count, seeds.get("source", ""), tuple(g["why"] for g in content["grid"] if "why" in g), tuple(entries),
-    )  # fmt: skip
+        path.stem,
+        content["title"],
+        content.get("place", ""),
+        content.get("about", ""),
+        content.get("metric"),
+        count,
+        seeds.get("source", ""),
+        tuple(g["why"] for g in content["grid"] if "why" in g),
+        tuple(entries),
+    )
 
 
 def _entries(path: Path, grid: Mapping[str, Any], shared: Mapping[str, Departure]) -> list[Entry]:
@@ -142,8 +149,10 @@ def _entries(path: Path, grid: Mapping[str, Any], shared: Mapping[str, Departure
     preset, name = grid.get("preset", "paper"), grid.get("name")
     return [
         Entry(algo, env, dataset, preset, name, departures)
-        for env in grid["envs"] for dataset in grid.get("datasets", [None]) for algo in grid["algos"]
-    ]  # fmt: skip
+        for env in grid["envs"]
+        for dataset in grid.get("datasets", [None])
+        for algo in grid["algos"]
+    ]
 
 
 def _departures(path: Path, content: Mapping[str, Any]) -> dict[str, Departure]:

@@ -35,11 +35,15 @@ def show_plan(name: str) -> list[dict[str, Any]]:
         say(line)
     return [
         {
-            "algo": e.algo, "env": e.env, "data": e.dataset or "default", "name": e.name or "-", "preset": e.preset,
+            "algo": e.algo,
+            "env": e.env,
+            "data": e.dataset or "default",
+            "name": e.name or "-",
+            "preset": e.preset,
             "departures": "; ".join(map(_departure, e.departures)) or "-",
         }
         for e in plan.entries
-    ]  # fmt: skip
+    ]
 
 
 def _departure(departure: Departure) -> str:

@@ -101,17 +101,33 @@ def export(trained: Trained, k: int, kind: str, folder: Path) -> dict[str, Any]:
         digest = hashlib.sha256(new.read_bytes()).hexdigest()
     shape = ["batch"] if discrete else ["batch", task.action_dim]
     meaning = f"0 to {task.action_dim - 1}" if discrete else "the policy's mode, clipped to [-1, 1]"
-    write_json(path.with_suffix(path.suffix + ".json"), {
-        "file": path.name, "sha256": digest, "format": kind,
-        "input": {"name": "observation", "shape": ["batch", task.obs_dim], "dtype": "float32",
-                  "meaning": f"as gymnasium.make({task.id!r}) gives it, after `import envs`"},
-        "output": {"name": OUTPUTS[discrete], "shape": shape, "meaning": meaning},
-        "largest_difference": difference, "policy": trained.metas[k], "versions": versions(),
-    })  # fmt: skip
+    write_json(
+        path.with_suffix(path.suffix + ".json"),
+        {
+            "file": path.name,
+            "sha256": digest,
+            "format": kind,
+            "input": {
+                "name": "observation",
+                "shape": ["batch", task.obs_dim],
+                "dtype": "float32",
+                "meaning": f"as gymnasium.make({task.id!r}) gives it, after `import envs`",
+            },
+            "output": {"name": OUTPUTS[discrete], "shape": shape, "meaning": meaning},
+            "largest_difference": difference,
+            "policy": trained.metas[k],
+            "versions": versions(),
+        },
+    )
     return {
-        "file": str(path), "task": task.short_name, "algo": trained.algo, "seed": trained.seeds[k], "at": trained.at,
-        "largest difference": f"{difference:.1g}", "kB": round(path.stat().st_size / 1000, 1),
-    }  # fmt: skip
+        "file": str(path),
+        "task": task.short_name,
+        "algo": trained.algo,
+        "seed": trained.seeds[k],
+        "at": trained.at,
+        "largest difference": f"{difference:.1g}",
+        "kB": round(path.stat().st_size / 1000, 1),
+    }
 
 
 @contextmanager
@@ -133,10 +149,15 @@ def _onnx(policy: Deployed, path: Path, obs_dim: int) -> Read:
     try:
         with _silence():
             program = torch.onnx.export(
-                policy, (torch.zeros(2, obs_dim),), dynamo=True, verbose=False, external_data=False,
+                policy,
+                (torch.zeros(2, obs_dim),),
+                dynamo=True,
+                verbose=False,
+                external_data=False,
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
-                input_names=["observation"], output_names=[OUTPUTS[policy.discrete]],
-            )  # fmt: skip
+                input_names=["observation"],
+                output_names=[OUTPUTS[policy.discrete]],
+            )
     except Exception as error:  # the exporter's own kinds
         raise SettingError(f"{policy.where}: ONNX has no words for how it acts; --to torch has") from error
     assert program is not None

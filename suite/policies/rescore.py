@@ -34,9 +34,15 @@ class Rescored:
 
 
 def evaluate(
-    runs: Sequence[Path], episodes: int, seeds: str | None, at: str, sample: bool, own_states: bool, out: Path | None,
+    runs: Sequence[Path],
+    episodes: int,
+    seeds: str | None,
+    at: str,
+    sample: bool,
+    own_states: bool,
+    out: Path | None,
     workers: int | None,
-) -> tuple[list[dict[str, Any]], int]:  # fmt: skip
+) -> tuple[list[dict[str, Any]], int]:
     """One row per policy, and the exit code; `out` gets the means as a CSV for `bench report --input`."""
     chosen, code = found(runs, at, seeds)
     if out is not None:
@@ -77,11 +83,18 @@ def _row(one: Rescored, k: int) -> dict[str, Any]:
     score, interval = shown(metric, float(values.mean()), spread, len(values))
     recorded = trained.metas[k].get(metric)
     row = {
-        "task": trained.task.short_name, "algo": trained.algo, "run": trained.name, "seed": trained.seeds[k],
-        "at": trained.at, "actions": "sample" if one.sampled else "mode", "episodes": len(values), "metric": metric,
-        "score": score, "95 %": interval,
+        "task": trained.task.short_name,
+        "algo": trained.algo,
+        "run": trained.name,
+        "seed": trained.seeds[k],
+        "at": trained.at,
+        "actions": "sample" if one.sampled else "mode",
+        "episodes": len(values),
+        "metric": metric,
+        "score": score,
+        "95 %": interval,
         "recorded": "-" if recorded is None else round(recorded, digits(metric) + 1),
-    }  # fmt: skip
+    }
     others = (name for name in SCORE_UNITS if name in one.scores and name != metric)
     return row | {name: round(float(one.scores[name][k].mean()), 3) for name in others}
 

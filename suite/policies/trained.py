@@ -54,9 +54,12 @@ class Trained:
 
 
 def find(
-    places: Sequence[Path], at: str = FINAL, seeds: Sequence[int] | None = None, first_only: bool = False,
+    places: Sequence[Path],
+    at: str = FINAL,
+    seeds: Sequence[int] | None = None,
+    first_only: bool = False,
     left_out: Callable[[Exception], object] | None = None,
-) -> list[Trained]:  # fmt: skip
+) -> list[Trained]:
     """The policies of every run below `places`, and of policy files among them; `at` are steps, "final" or "all".
 
     They are those of `seeds`, None: of all that a run has; or with `first_only`, of the first of them.

@@ -167,9 +167,12 @@ def _maze_data(
 
 _Maker: TypeAlias = Callable[[Task, Any, int, int, "Progress | None"], tuple[list[Episode], str]]
 _MAKERS: dict[type, _Maker] = {
-    Recipe: _cloned_data, DemoRecipe: _cloned_data, MixRecipe: _mixed_data, NoiseRecipe: _noise_data,
+    Recipe: _cloned_data,
+    DemoRecipe: _cloned_data,
+    MixRecipe: _mixed_data,
+    NoiseRecipe: _noise_data,
     MazeRecipe: _maze_data,
-}  # fmt: skip
+}
 
 
 def id_of(task: Task, name: str | None = None, seed: int = 0) -> str:

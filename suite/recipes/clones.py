@@ -28,9 +28,13 @@ _REPORT_EVERY = 1000  # updates
 
 
 def clone(
-    task: Task, recipe: Recipe, episodes: Sequence[Episode], seed: int, updates: int | None = None,
+    task: Task,
+    recipe: Recipe,
+    episodes: Sequence[Episode],
+    seed: int,
+    updates: int | None = None,
     progress: Progress | None = None,
-) -> nn.Module:  # fmt: skip
+) -> nn.Module:
     """A policy of one seed, cloned from episodes by maximum likelihood as the recipe says."""
     rows = datasets.transitions(task, episodes)
     learner = LearnerConfig(hidden=recipe.clone_hidden, batch_size=recipe.clone_batch)
@@ -39,9 +43,15 @@ def clone(
 
 
 def cloned(
-    task: Task, obs: Array, action: Array, loss: str, learner: LearnerConfig, seeds: Sequence[int], updates: int,
+    task: Task,
+    obs: Array,
+    action: Array,
+    loss: str,
+    learner: LearnerConfig,
+    seeds: Sequence[int],
+    updates: int,
     progress: Progress | None,
-) -> nn.Module:  # fmt: skip
+) -> nn.Module:
     """Policies of several seeds, cloned from obs [N, O] and actions [N, A] with this suite's own BC.
 
     They take observations as they are, also where the training saw them standardised.

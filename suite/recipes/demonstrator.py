@@ -22,9 +22,18 @@ from envs.stepping.vector import VectorEnv, VectorStep
 from envs.task import DemoRecipe, MixRecipe, NoiseRecipe, Recipe, Task
 
 __all__ = [
-    "STREAMS", "Array", "Progress", "act", "demonstrations", "env_seed", "mixture", "noise", "play", "random_streams",
+    "STREAMS",
+    "Array",
+    "Progress",
+    "act",
+    "demonstrations",
+    "env_seed",
+    "mixture",
+    "noise",
+    "play",
+    "random_streams",
     "rollouts",
-]  # fmt: skip
+]
 
 Array: TypeAlias = NDArray[np.float32]
 Progress: TypeAlias = Callable[[str], None]
@@ -113,9 +122,15 @@ def _walk(recipe: NoiseRecipe, shape: tuple[int, int], rng: np.random.Generator)
 
 
 def _sampled(
-    task: Task, policy: nn.Module | None, count: int, seed: int, workers: int, sample: bool, progress: Progress | None,
+    task: Task,
+    policy: nn.Module | None,
+    count: int,
+    seed: int,
+    workers: int,
+    sample: bool,
+    progress: Progress | None,
     stream: str,
-) -> list[Episode]:  # fmt: skip
+) -> list[Episode]:
     """`rollouts` of one of `STREAMS`; those of "demonstrations" are marked as such."""
 
     def actions(streams: Sequence[np.random.Generator]) -> Callable[[int, Array], Array]:
@@ -126,9 +141,14 @@ def _sampled(
 
 
 def _batches(
-    task: Task, count: int, seed: int, workers: int, stream: str,
-    actions: Callable[[Sequence[np.random.Generator]], Callable[[int, Array], Array]], progress: Progress | None,
-) -> list[Episode]:  # fmt: skip
+    task: Task,
+    count: int,
+    seed: int,
+    workers: int,
+    stream: str,
+    actions: Callable[[Sequence[np.random.Generator]], Callable[[int, Array], Array]],
+    progress: Progress | None,
+) -> list[Episode]:
     """`count` full episodes in batches; `actions(streams)` builds the batch's action function."""
     episodes: list[Episode] = []
     at_once = max(1, min(count, _ROLLOUTS_AT_ONCE))
@@ -143,9 +163,13 @@ def _batches(
 
 
 def mixture(
-    task: Task, recipe: MixRecipe, policies: Sequence[nn.Module | None], seed: int, workers: int,
+    task: Task,
+    recipe: MixRecipe,
+    policies: Sequence[nn.Module | None],
+    seed: int,
+    workers: int,
     progress: Progress | None = None,
-) -> list[Episode]:  # fmt: skip
+) -> list[Episode]:
     """Episodes of each of a recipe's policies (of one seed; None: random actions), as many steps as its share holds."""
     episodes: list[Episode] = []
     with VectorEnv(task.id, _ROLLOUTS_AT_ONCE, workers, task.horizon) as env:
@@ -205,11 +229,14 @@ def play(
     terminated = np.stack([s.terminated for _, s in played], axis=1)  # [n, T]
     return [
         Episode(
-            seen[i, : n + 1], sent[i, :n], terminated=bool(terminated[i, n - 1]), seed=seeds[i],
+            seen[i, : n + 1],
+            sent[i, :n],
+            terminated=bool(terminated[i, n - 1]),
+            seed=seeds[i],
             reward=None if task.computes_reward else reward[i, :n],
         )
         for i, n in enumerate(length)
-    ]  # fmt: skip
+    ]
 
 
 @torch.no_grad()

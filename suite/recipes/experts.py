@@ -61,10 +61,14 @@ def distill(
     count = default_workers() if workers is None else workers
     command = f"bench data distill {task.id} --rollouts {source.name} --out {out.name} --updates {updates}"
     meta: dict[str, Any] = {
-        "obs_dim": task.obs_dim, "action_dim": task.action_dim, "hidden": list(hidden),
-        "task": task.id, "teacher": teacher or source.name, "updates": updates,
+        "obs_dim": task.obs_dim,
+        "action_dim": task.action_dim,
+        "hidden": list(hidden),
+        "task": task.id,
+        "teacher": teacher or source.name,
+        "updates": updates,
         "command": command + (" --normalise" if normalise else ""),
-    }  # fmt: skip
+    }
     seeds = range(seed, seed + candidates)
     best = -np.inf
     with always_the_same_numbers():
@@ -113,9 +117,13 @@ def adopt(
 
 
 def _imitations(
-    task: Task, recorded: tuple[Array, Array, Array | None], learner: LearnerConfig, seeds: Sequence[int], updates: int,
+    task: Task,
+    recorded: tuple[Array, Array, Array | None],
+    learner: LearnerConfig,
+    seeds: Sequence[int],
+    updates: int,
     progress: Progress | None,
-) -> nn.Module:  # fmt: skip
+) -> nn.Module:
     """Policies of several seeds: an expert's means with the scale of its noise, or the likeliest of its choices."""
     obs, wish, noise_std = recorded
     if noise_std is None:

@@ -65,9 +65,17 @@ class Steered(nn.Module):
 
 
 def _walked(
-    task: Task, env_id: str, maze: str, expert: nn.Module, count: int, noise: float, seed: int, workers: int,
-    progress: Progress | None, stream: str,
-) -> list[Episode]:  # fmt: skip
+    task: Task,
+    env_id: str,
+    maze: str,
+    expert: nn.Module,
+    count: int,
+    noise: float,
+    seed: int,
+    workers: int,
+    progress: Progress | None,
+    stream: str,
+) -> list[Episode]:
     """`count` episodes in `env_id`, ordered by environment."""
     if not count:
         return []

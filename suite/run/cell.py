@@ -139,23 +139,32 @@ def _run_json(experiment: Experiment, data: Dataset | None, device: torch.device
     needs = e.needs
     info = data.info if data else None
     return {
-        "algo": e.algo, "task": e.task.id, "seeds": list(e.seeds), "profile": e.profile, "preset": e.preset,
-        "name": e.name, "hash": e.hash,
+        "algo": e.algo,
+        "task": e.task.id,
+        "seeds": list(e.seeds),
+        "profile": e.profile,
+        "preset": e.preset,
+        "name": e.name,
+        "hash": e.hash,
         "settings": e.settings,
-        "success_rule": e.task.success_rule, "horizon": e.task.horizon,
+        "success_rule": e.task.success_rule,
+        "horizon": e.task.horizon,
         "reward_range": [bound if math.isfinite(bound) else None for bound in e.task.reward_range],
         "offline_only": needs.offline_only,
         "metrics": dict(e.objective.metrics),
         "dataset": {
-            "asked": e.dataset, "id": info.id if info else None, "fingerprint": info.fingerprint if info else None,
-            "episodes": info.episodes if info else 0, "steps": info.steps if info else 0,
+            "asked": e.dataset,
+            "id": info.id if info else None,
+            "fingerprint": info.fingerprint if info else None,
+            "episodes": info.episodes if info else 0,
+            "steps": info.steps if info else 0,
         },
         "versions": versions(),
         "device": {"kind": device.type, "name": device_name(device), "threads": threads},
         "command": ["bench", *sys.argv[1:]],
         "revision": _revision(),
         "created": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-    }  # fmt: skip
+    }
 
 
 def _revision() -> str | None:
@@ -166,8 +175,10 @@ def _revision() -> str | None:
     try:
         described = subprocess.run(
             ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--abbrev=12"],
-            capture_output=True, text=True, timeout=10,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return described.stdout.strip() or None

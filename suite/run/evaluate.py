@@ -51,10 +51,12 @@ def collect(env: VectorEnv, act: Act, seeds: tuple[int, ...], iteration: int, st
     resets = [
         int(x) for k in seeds for x in np.random.SeedSequence([k, _RESET, iteration]).generate_state(lanes, np.uint32)
     ]
-    noise = np.stack([
-        np.random.default_rng([k, _NOISE, iteration]).standard_normal((length, lanes, action_dim), np.float32)
-        for k in seeds
-    ])  # [S, T, lanes, A]  # fmt: skip
+    noise = np.stack(
+        [
+            np.random.default_rng([k, _NOISE, iteration]).standard_normal((length, lanes, action_dim), np.float32)
+            for k in seeds
+        ]
+    )  # [S, T, lanes, A]
     obs = env.reset(resets)
     parts: list[tuple[NDArray[np.float32], ...]] = []
     flags: list[tuple[NDArray[np.bool_], ...]] = []
@@ -140,14 +142,20 @@ def _wave(
         if not running.any():
             break
     out = {
-        "success": last, "success_any": ever, "success_steps": hits / length, "return": total, "episode_length": length,
+        "success": last,
+        "success_any": ever,
+        "success_steps": hits / length,
+        "return": total,
+        "episode_length": length,
         "final_reward": reward,
-    }  # fmt: skip
+    }
     return {name: values.astype(np.float64).reshape(seeds, lanes) for name, values in out.items()}
 
 
 def _episode_noise(resets: range, horizon: int, action_dim: int) -> NDArray[np.float32]:
     """Standard normal noise [T, lanes, A], one stream per episode."""
-    draws = [np.random.default_rng([_EPISODE_NOISE, seed]).standard_normal((horizon, action_dim), np.float32)
-             for seed in resets]  # fmt: skip
+    draws = [
+        np.random.default_rng([_EPISODE_NOISE, seed]).standard_normal((horizon, action_dim), np.float32)
+        for seed in resets
+    ]
     return np.stack(draws, axis=1)

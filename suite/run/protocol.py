@@ -67,10 +67,18 @@ class Runner:
         most = max(0.0, task.reward_range[1])  # per step; an episode may also end
         q_max = most / (1.0 - experiment.learner.discount) if np.isfinite(most) else None
         self.learner = ActorCritic(
-            experiment.objective, experiment.cfg, experiment.learner, seeds, self.layout, replay,
-            q_max, protocol.offline_fraction, device, collected=protocol.steps_per_iteration,
+            experiment.objective,
+            experiment.cfg,
+            experiment.learner,
+            seeds,
+            self.layout,
+            replay,
+            q_max,
+            protocol.offline_fraction,
+            device,
+            collected=protocol.steps_per_iteration,
             hindsight=experiment.hindsight,
-        )  # fmt: skip
+        )
         self.replay = replay
         self.checkpoints = Checkpoints(recorder.writer.path / CHECKPOINT)
         self.offline_total = protocol.offline_updates if self.needs.offline_data and self.needs.offline_phase else 0
@@ -167,9 +175,13 @@ class Runner:
         p = self.protocol
         with self._timed("collect"):
             got = collect(
-                self.env, self.learner.act, self.experiment.seeds, self.at.iteration, p.steps_per_iteration,
+                self.env,
+                self.learner.act,
+                self.experiment.seeds,
+                self.at.iteration,
+                p.steps_per_iteration,
                 self.layout.action_dim,
-            )  # fmt: skip
+            )
         rows = collected_rows(self.layout, got, self.experiment.learner.discount)
         self._append(rows)
         self.pending.append(rows.numpy())

@@ -123,15 +123,17 @@ class Recorder:
 
     def status(self, state: str, at: RunState, updates: int, message: str = "") -> None:
         """Replace status.json. `state` is running | stopped | failed | finished."""
-        self.writer.status({
-            "state": state,
-            "phase": at.phase,
-            "env_step": at.env_step,
-            "update": updates,
-            "message": message,
-            "seconds": {k: round(v, 1) for k, v in at.seconds.items()},
-            "updates_per_second": round(at.update_rate(updates), 1),
-        })  # fmt: skip
+        self.writer.status(
+            {
+                "state": state,
+                "phase": at.phase,
+                "env_step": at.env_step,
+                "update": updates,
+                "message": message,
+                "seconds": {k: round(v, 1) for k, v in at.seconds.items()},
+                "updates_per_second": round(at.update_rate(updates), 1),
+            }
+        )
 
     def show(self, at: RunState, updates: int, offline_total: int) -> None:
         """Show how far the run is, at which rate it goes on, and how long it will take."""
