@@ -23,7 +23,7 @@ from envs.discrete import boxed
 from envs.task import SimulatorError, Task
 from suite.output import check_writable, replacing, say
 from suite.policies.trained import FINAL, Trained, found
-from suite.recipes.demonstrator import act
+from suite.recipes.play import act
 from suite.run.evaluate import FRESH_SEED
 
 __all__ = ["FORMATS", "REPAIR", "film", "video", "way_of_drawing"]

@@ -25,8 +25,9 @@ from envs.data.datasets import Dataset, DatasetError, DatasetInfo, Episode
 from envs.stepping.vector import default_workers
 from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, Recipe, Task
 from suite.recipes.clones import always_the_same_numbers, clone
-from suite.recipes.demonstrator import Progress, demonstrations, mixture, noise, rollouts
+from suite.recipes.demonstrator import demonstrations
 from suite.recipes.mazes import Steered, maze_episodes
+from suite.recipes.play import Progress, mixture, noise, rollouts
 
 __all__ = [
     "build",

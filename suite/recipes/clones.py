@@ -18,7 +18,7 @@ from algos.learner.replay import Layout, Replay
 from envs.data import datasets
 from envs.data.datasets import DatasetError, Episode
 from envs.task import Recipe, Task
-from suite.recipes.demonstrator import Progress
+from suite.recipes.play import Progress
 
 __all__ = ["always_the_same_numbers", "clone", "cloned"]
 

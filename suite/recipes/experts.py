@@ -21,7 +21,7 @@ from envs.discrete import choices, one_hot
 from envs.stepping.vector import default_workers
 from envs.task import Task
 from suite.recipes.clones import always_the_same_numbers, cloned
-from suite.recipes.demonstrator import Progress, rollouts
+from suite.recipes.play import Progress, rollouts
 
 __all__ = ["adopt", "distill", "scores"]
 

@@ -18,7 +18,7 @@ from envs.rules import maze_maps
 from envs.simulators import ant_turns
 from envs.stepping.vector import VectorEnv
 from envs.task import MazeRecipe, Task
-from suite.recipes.demonstrator import STREAMS, Array, Progress, act, env_seed, random_streams
+from suite.recipes.play import STREAMS, Array, Progress, act, env_seed, random_streams
 
 __all__ = ["Steered", "maze_episodes", "walk"]
 
