@@ -23,7 +23,7 @@ _ATTEMPTS_PER_DEMONSTRATION = 40  # more than that, and the recipe does not suit
 def demonstrations(
     task: Task, recipe: Recipe, expert: nn.Module, seed: int, workers: int, progress: Progress | None = None
 ) -> list[Episode]:
-    """The demonstrations of a recipe by `expert`, a policy of one seed.
+    """Record the demonstrations of a recipe by `expert`, a policy of one seed.
 
     Raises `DatasetError` if too few attempts of a hampered expert succeed.
     """
@@ -35,7 +35,7 @@ def demonstrations(
 def _hampered(
     task: Task, recipe: DemoRecipe, expert: nn.Module, seed: int, workers: int, progress: Progress | None
 ) -> list[Episode]:
-    """The first `recipe.demonstrations` successful attempts of the hampered expert, in order.
+    """Record the first `recipe.demonstrations` successful attempts of the hampered expert, in order.
 
     A demonstration ends `after_success` steps after its first success, or at `demo_steps`, and counts if it is
     successful at its last step: what a human operator would have kept.
@@ -90,7 +90,7 @@ class _Hampered:
 
 
 def _kept(task: Task, recipe: DemoRecipe, obs: Array) -> int | None:
-    """Steps of an attempt [T+1, O] that make a demonstration; None if it is none."""
+    """Number of steps of an attempt, obs [T+1, O], that make a demonstration; None if the attempt is none."""
     if task.success is None:
         raise DatasetError(f"{task.id} has no success rule, so no attempt of a hampered expert is a demonstration")
     success = task.success(obs[1:])

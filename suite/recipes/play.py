@@ -52,7 +52,7 @@ def rollouts(
     sample: bool = True,
     progress: Progress | None = None,
 ) -> list[Episode]:
-    """`count` episodes over the horizon, sampled from a policy of one seed (None: random actions), or of its mode."""
+    """Play `count` episodes with samples of a policy of one seed (None: random actions), or with its mode."""
     return sampled(task, policy, count, seed, workers, sample, progress, "rollouts")
 
 
@@ -66,7 +66,7 @@ def sampled(
     progress: Progress | None,
     stream: str,
 ) -> list[Episode]:
-    """`rollouts` of one of `STREAMS`; those of "demonstrations" are marked as such."""
+    """Play `rollouts` with the random numbers of one of `STREAMS`; those of "demonstrations" are marked as such."""
 
     def actions(streams: Sequence[np.random.Generator]) -> Callable[[int, Array], Array]:
         return _sampler(task, policy, streams) if sample or policy is None else _Policy(policy, None)
@@ -76,7 +76,7 @@ def sampled(
 
 
 def noise(task: Task, recipe: NoiseRecipe, seed: int, workers: int, progress: Progress | None = None) -> list[Episode]:
-    """Episodes of Ornstein-Uhlenbeck noise over the task's horizon."""
+    """Play episodes of Ornstein-Uhlenbeck noise over the task's horizon."""
 
     def actions(streams: Sequence[np.random.Generator]) -> Callable[[int, Array], Array]:
         walk = np.stack([_walk(recipe, (task.horizon, task.action_dim), rng) for rng in streams], axis=1)  # [T, n, A]
@@ -86,7 +86,7 @@ def noise(task: Task, recipe: NoiseRecipe, seed: int, workers: int, progress: Pr
 
 
 def _walk(recipe: NoiseRecipe, shape: tuple[int, int], rng: np.random.Generator) -> Array:
-    """The noise of one episode, before it is clipped: [T, A]."""
+    """Noise of one episode, before it is clipped: [T, A]."""
     x = np.zeros(shape[1], np.float32)
     out = rng.standard_normal(shape, np.float32)
     for t, normal in enumerate(out):
@@ -103,7 +103,7 @@ def _batches(
     actions: Callable[[Sequence[np.random.Generator]], Callable[[int, Array], Array]],
     progress: Progress | None,
 ) -> list[Episode]:
-    """`count` full episodes in batches; `actions(streams)` builds the batch's action function."""
+    """Play `count` full episodes in batches; `actions(streams)` builds the batch's action function."""
     episodes: list[Episode] = []
     at_once = max(1, min(count, _ROLLOUTS_AT_ONCE))
     with VectorEnv(task.id, at_once, workers, task.horizon) as env:
@@ -124,7 +124,7 @@ def mixture(
     workers: int,
     progress: Progress | None = None,
 ) -> list[Episode]:
-    """Episodes of each of a recipe's policies (of one seed; None: random actions), as many steps as its share holds."""
+    """Play episodes of each policy of a recipe, of one seed (None: random actions), until it has its share of steps."""
     episodes: list[Episode] = []
     with VectorEnv(task.id, _ROLLOUTS_AT_ONCE, workers, task.horizon) as env:
         for part, (policy, (name, share)) in enumerate(zip(policies, recipe.parts, strict=True)):
@@ -159,7 +159,7 @@ def _sampler(
 def play(
     task: Task, env: VectorEnv, action_at: Callable[[int, Array], Array], seeds: Sequence[int], steps: int
 ) -> list[Episode]:
-    """One episode in each environment, of `steps` unless it ends before, with its actions as executed.
+    """Play one episode in each environment, of `steps` unless it ends before; actions are recorded as executed.
 
     `action_at(t, obs [n, O])` gives the actions [n, A] of step t; they are clipped to [-1, 1], as the
     environments do.
@@ -202,7 +202,7 @@ def act(policy: nn.Module, obs: Array, noise: Array | None = None) -> Array:
 
 
 class _Policy:
-    """A policy's mode, or samples from given noise [T, n, A]."""
+    """Actions of a policy: its mode, or samples from given noise [T, n, A]."""
 
     def __init__(self, policy: nn.Module, noise: Array | None) -> None:
         self.policy, self.noise = policy, noise
@@ -212,10 +212,10 @@ class _Policy:
 
 
 def random_streams(seed: int, stream: int, numbers: range) -> list[np.random.Generator]:
-    """One per number, of an episode or of an environment."""
+    """One random generator per number, which is that of an episode or of an environment."""
     return [np.random.default_rng(np.random.SeedSequence([seed, stream, n])) for n in numbers]
 
 
 def env_seed(rng: np.random.Generator) -> int:
-    """The next seed of a reset."""
+    """Draw the seed of the next reset."""
     return int(rng.integers(2**31))
