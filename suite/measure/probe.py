@@ -1,4 +1,4 @@
-"""Learners on made-up rows, and the rate at which they update: how fast a machine is before anything is built.
+"""Probe: learners on made-up rows, and the rate at which they update: how fast a machine is before anything is built.
 
 The numbers in the rows do not change how long an update takes.
 """
