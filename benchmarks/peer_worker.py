@@ -60,7 +60,7 @@ def ours(job: Job) -> Work:
     from algos.contract import LearnerConfig
     from algos.learner.actor_critic import ActorCritic
     from algos.learner.replay import Layout, Replay
-    from suite.measure.speed import work_per_update
+    from suite.measure.work import work_per_update
 
     made = {name: torch.from_numpy(values) for name, values in transitions(job).items()}
     obs, action = made["obs"], made["action"]

@@ -1,6 +1,6 @@
-"""What people see of a command: results on stdout, everything else on stderr, and files written where they say.
+"""Output of a command: results on stdout, everything else on stderr, and files where the user wants them.
 
-Such a file is checked before the work, and whole or absent after it.
+Whether such a file can be written is checked before the work; after it the file is whole or absent.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ __all__ = ["about", "check_writable", "replacing", "say", "show"]
 
 
 def about(task: Task) -> Callable[[str], None]:
-    """`say`, naming the task that a line is about, where several are worked on."""
+    """Make a `say` that names the task a line is about, where several are worked on."""
     return lambda message: say(f"{task.short_name}: {message}")
 
 
 def say(message: str) -> None:
-    """What is going on, on stderr."""
+    """Print what is going on, on stderr."""
     sys.stderr.write(f"{message}\n")
     sys.stderr.flush()
 
 
 def show(line: str) -> None:
-    """A result, on stdout."""
+    """Print a result, on stdout."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 def check_writable(out: Path) -> None:
-    """Raises `SettingError` where a file cannot be written; its folder is made."""
+    """Make a file's folder; raises `SettingError` where the file cannot be written."""
     try:
         if out.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -50,7 +50,7 @@ def check_writable(out: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path`, with its suffix, for a file that takes its place if the block ends well.
+    """Yield a path beside `path`, with its suffix, for a file that takes its place if the block ends well.
 
     Raises `SettingError` where the disk does not take it.
     """

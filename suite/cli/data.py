@@ -150,7 +150,7 @@ def verify(
 
 
 def _episodes(text: str) -> int | None:
-    """How many episodes to replay: None leaves it to the check, and `all` is more than any dataset has."""
+    """Read how many episodes to replay: None leaves it to the check, and `all` is more than any dataset has."""
     from algos.settings import SettingError
 
     if text not in ("auto", "all") and (not text.isdecimal() or int(text) < 1):

@@ -1,4 +1,4 @@
-"""What `bench list` shows. Only what needs an algorithm's own code loads torch, which takes seconds."""
+"""Rows that `bench list` shows. Only what needs an algorithm's own code loads torch, which takes seconds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["listing", "suites"]
 
 
 def listing(what: str, out: Path) -> list[dict[str, Any]]:
-    """Rows of `bench list`."""
+    """List one kind of thing, as rows; raises `SettingError` for a kind that is none."""
     lists: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "algos": _algos,
         "envs": _envs,
@@ -143,7 +143,7 @@ def _newest(rows: Sequence[Row], metric: str) -> str:
 
 
 def suites() -> list[dict[str, Any]]:
-    """Every suite that comes with the package."""
+    """List every suite that comes with the package."""
     return [
         {"suite": p.name, "place": p.place, "cells": len(p.entries), "seeds": p.seeds, "title": p.title}
         for p in map(plans.load, plans.names())

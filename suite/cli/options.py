@@ -34,7 +34,7 @@ __all__ = [
 
 
 def _at_least(least: int) -> Callable[[typer.CallbackParam, int | None], int | None]:
-    """A check whose refusal is one line, as others are; that of typer's `min` comes with the command's usage."""
+    """Make a check whose error is one line, as others are; that of typer's `min` comes with the command's usage."""
 
     def check(option: typer.CallbackParam, value: int | None) -> int | None:
         if value is not None and value < least:
@@ -90,7 +90,7 @@ def given(context: typer.Context) -> set[str]:
 
 
 def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Rows as JSON, as a table, or one row as lines."""
+    """Print rows as JSON, as a table, or one row as lines."""
     if as_json:
         typer.echo(json.dumps(rows, indent=1, default=str))
         return

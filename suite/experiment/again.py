@@ -1,4 +1,4 @@
-"""A run once more: what its record says as a `Request`, whatever has become of the defaults since."""
+"""A recorded run as a `Request` that makes it again, even where defaults have changed since."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from suite.record.folders import read_facts
 
 __all__ = ["repeat"]
 
-_ITS_OWN = ("algo", "env", "profile", "preset", "dataset")  # options
+_ITS_OWN = ("algo", "env", "profile", "preset", "dataset")  # options that the record answers
 
 
 def repeat(
     folder: Path, given: Collection[str] = (), *, seeds: str = "", name: str | None = None, set_: Sequence[str] = ()
 ) -> tuple[Request, int]:
-    """Read a run folder: the request that makes it again, and the threads it had, as others round otherwise on a CPU.
+    """Read from a run folder the request that makes it again, and its threads, on which rounding on a CPU depends.
 
     Settings that were set by hand, or whose defaults have changed since, become overrides. `given` are the options of
     the command line that were written out: of them `seeds`, `name` and `set_` change a part of what is run. Raises
@@ -67,7 +67,7 @@ def _set_by_hand(setting: Mapping[str, Any]) -> bool:
 
 
 def _override(name: str, setting: Mapping[str, Any]) -> Override:
-    """What was set by hand, with its reason."""
+    """Override that repeats what was set by hand, with its reason."""
     reason = setting["source"].removeprefix(SET).removeprefix(":").strip()
     return Override(name, spell(setting["value"]), reason=reason)
 

@@ -1,4 +1,4 @@
-"""What one cell of a comparison is: the protocol's settings, the profiles, and an algorithm on a task, all resolved."""
+"""One cell of a comparison: the settings of the protocol, and an algorithm on a task with everything resolved."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Experiment:
     preset: str
     name: str
     dataset: str | None  # as the user named it; None: the task's default, or none where the algorithm sees none
-    overrides: tuple[Override, ...]  # those of the request that say something to this algorithm
+    overrides: tuple[Override, ...]  # those of the request that apply to this algorithm
     objective: Objective
     cfg: Any
     learner: LearnerConfig
@@ -132,7 +132,7 @@ class Experiment:
 
     @property
     def needs(self) -> Needs:
-        """What the algorithm, so set, asks for; without prior data if the protocol withholds them."""
+        """Needs of the algorithm with these settings; no offline data where the protocol withholds them."""
         needs = self.objective.needs(self.cfg)
         return needs if self.protocol.prior_data else dataclasses.replace(needs, offline_data=False)
 
@@ -146,14 +146,14 @@ class Experiment:
 
     @property
     def layout(self) -> Layout:
-        """What a row of the replay holds."""
+        """Columns that a row of the replay holds."""
         more = () if self.hindsight is None else ("steps_left",)
         task = self.task
         return Layout(task.obs_dim, task.action_dim, (*self.needs.columns, *more), task.discrete)
 
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
-        """Every setting that says something here: name -> {value, source}."""
+        """Every setting that has a meaning here: name -> {value, source}."""
         values: dict[str, Any] = {}
         for part in (self.protocol, self.learner, self.cfg):
             values |= {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
@@ -166,7 +166,7 @@ class Experiment:
 
     @property
     def hash(self) -> str:
-        """What the run folder is called by: changes with anything that changes results, devices aside."""
+        """Hash in the run folder's name: changes with everything that changes results, except the device."""
         values = {name: s["value"] for name, s in self.settings.items()}
         return config_hash(
             {
@@ -180,7 +180,7 @@ class Experiment:
 
     @property
     def request(self) -> Request:
-        """What asks for this cell alone."""
+        """Request for this cell alone."""
         return Request(
             algos=(self.algo,),
             tasks=(self.task.id,),
@@ -194,7 +194,7 @@ class Experiment:
 
     @property
     def cell(self) -> str:
-        """For messages: algo on task."""
+        """Name of the cell in messages: algo on task."""
         return f"{self.algo} on {self.task.short_name}"
 
 
@@ -218,7 +218,7 @@ def task_of(experiment: Experiment) -> Task:
 
 
 def without_meaning(experiment: Experiment) -> dict[str, str]:
-    """Settings that say nothing about this task or method, and why."""
+    """Settings that mean nothing for this task or method, and why."""
     task = experiment.task
     out = {}
     if not experiment.objective.needs(experiment.cfg).offline_data:

@@ -1,4 +1,4 @@
-"""Whose settings a run has: those of AWAC's comparison, or a preset of the algorithm's module."""
+"""Presets, whose settings a run has: those of AWAC's comparison, or a preset of the algorithm's module."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def chosen(objective: Objective, name: str, owners: Mapping[str, type[Any]]) -> 
 
 
 def departures(entry: Entry, owners: Mapping[str, type[Any]], preset: Preset) -> dict[str, Any]:
-    """What a preset moves: those of its settings whose values differ from the registry entry's own."""
+    """Settings that a preset changes: those whose values differ from the registry entry's own."""
     own = {f.name: f.default for owner in set(owners.values()) for f in dataclasses.fields(owner)}
     own |= {**entry.settings, **entry.protocol}
     return {name: value for name, value in preset.settings.items() if value != own.get(name)}

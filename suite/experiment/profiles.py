@@ -1,4 +1,4 @@
-"""Profiles: how much of the paper's sizes a machine is asked to bear. Imports no torch, for `bench list`."""
+"""Profiles: how far a run is scaled down from the paper's sizes. Imports no torch, for `bench list`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 __all__ = ["PROFILES", "QUICK"]
 
-QUICK = "quick"  # what commands take that are given none
+QUICK = "quick"  # the profile of commands that are given none
 
 # A profile changes sizes and rates, never semantics.
 PROFILES: dict[str, dict[str, Any]] = {

@@ -18,9 +18,9 @@ from suite.experiment.profiles import QUICK
 
 __all__ = ["Override", "Request", "parse_list", "parse_seeds", "seed_list", "spell_seeds"]
 
-MOST_SEEDS = 1000  # of one run: who names more means one seed of that number
+MOST_SEEDS = 1000  # of one run: a larger count is likely meant as the number of one seed
 SEEDS_END = 2**32  # generators elsewhere take 32 bits
-_REASON = " # "  # between an override and why
+_REASON = " # "  # between an override and its reason
 
 
 @dataclass(frozen=True)
@@ -82,17 +82,17 @@ class Request:
         named = tuple(parse_list(algo)), tuple(dict.fromkeys(tasks.get(task).id for task in parse_list(env)))
         if not all(named):
             raise SettingError("--algo and --env must each name at least one")
-        dataset = None if dataset == DEFAULT else dataset  # said or left out, it is the same run
+        dataset = None if dataset == DEFAULT else dataset  # named or left out, it is the same run
         return cls(*named, parse_seeds(seeds), profile, preset, name, dataset, tuple(map(Override.parse, set_)))
 
     def cells(self) -> Iterator[Request]:
-        """One request per cell, task after task."""
+        """Requests of one cell each, task after task."""
         for task in self.tasks:
             for algo in self.algos:
                 yield dataclasses.replace(self, algos=(algo,), tasks=(task,))
 
     def words(self) -> list[str]:
-        """The words after `bench` that ask for this again: what `parse` reads."""
+        """Words after `bench` that ask for the same again, as `parse` reads them."""
         short = [tasks.get(task).short_name for task in self.tasks]
         words = ["run", "--algo", ",".join(self.algos), "--env", ",".join(short), "--seeds", spell_seeds(self.seeds)]
         words += ["--profile", self.profile, "--preset", self.preset]
@@ -156,7 +156,7 @@ def _check_number(text: str, count: int, hint: str = "") -> None:
 
 
 def spell_seeds(seeds: Sequence[int]) -> str:
-    """Seeds as `parse_seeds` reads them: 5 for 0 to 4, and a list for others."""
+    """Spell seeds as `parse_seeds` reads them: 5 for 0 to 4, and a list for others."""
     if list(seeds) == list(range(len(seeds))):
         return str(len(seeds))
     return f"{seeds[0]}-{seeds[0]}" if len(seeds) == 1 else ",".join(map(str, seeds))

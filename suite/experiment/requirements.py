@@ -1,4 +1,4 @@
-"""What an experiment takes of the machine it runs on: simulator, data, environments, memory, disk."""
+"""What an experiment needs of the machine it runs on: simulator, data, environments, memory, disk."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def lanes(experiment: Experiment) -> int:
 
 
 def online_capacity(experiment: Experiment) -> int:
-    """Rows of the online ring per seed: no more than the run can fill."""
+    """Rows of the online ring buffer per seed: no more than the run can fill."""
     p = experiment.protocol
     if experiment.needs.offline_only:
         return 0
@@ -50,7 +50,7 @@ def online_capacity(experiment: Experiment) -> int:
 
 
 def check_means(experiment: Experiment) -> None:
-    """Raises what a user can mend, before anything is built: no simulator, no expert, no demonstrations in the data."""
+    """Raise what a user can fix, before anything is built: no simulator, no expert, no demonstrations in the data."""
     experiment.task.check_simulator()
     if built_here(experiment):
         if experiment.needs.demos and not hasattr(recipe_of(experiment.task, experiment), "demonstrations"):
@@ -62,7 +62,7 @@ def check_means(experiment: Experiment) -> None:
 
 
 def built_here(experiment: Experiment) -> bool:
-    """Whether its dataset is one that this suite makes."""
+    """Whether the experiment's dataset is one that this suite makes."""
     e = experiment
     return e.needs.offline_data and (e.dataset is None or e.dataset in e.task.recipes)
 
@@ -72,35 +72,35 @@ def _other_way(experiment: Experiment) -> str:
 
 
 def dataset_name(experiment: Experiment) -> str:
-    """What its dataset is called among those of the task."""
+    """Name of the experiment's dataset among those of the task."""
     return experiment.dataset or DEFAULT
 
 
 def built_id(experiment: Experiment) -> str:
-    """The id of a dataset that this suite makes."""
+    """Id of the experiment's dataset, where this suite makes it."""
     return recipes.built_id(task_of(experiment), experiment.protocol.dataset_seed, dataset_name(experiment))
 
 
 def recipe_of(task: Task, experiment: Experiment) -> AnyRecipe:
-    """How the experiment's dataset is made, at the sizes of `task`."""
+    """Recipe of the experiment's dataset, at the sizes of `task`."""
     return task.recipe_of(dataset_name(experiment))
 
 
 def disk_bytes(experiment: Experiment) -> int:
-    """The most a run writes: online chunks, two checkpoints, metrics."""
+    """Most bytes that a run writes: online chunks, two checkpoints, metrics."""
     e = experiment
     return len(e.seeds) * (online_steps(e) * e.layout.width + 2 * 4 * _parameters(e)) * _BYTES + 10_000_000
 
 
 def memory_bytes(experiment: Experiment) -> int:
-    """Replay with the dataset's rows, which the seeds share, and networks with gradients and optimisers."""
+    """Bytes of the replay with the dataset's rows, which the seeds share, and of networks, gradients and optimisers."""
     e = experiment
     per_seed = online_capacity(e) * e.layout.width + 4 * _parameters(e)
     return ((offline_rows(e) or 0) * e.layout.width + len(e.seeds) * per_seed) * _BYTES
 
 
 def offline_rows(experiment: Experiment) -> int | None:
-    """Of the dataset; None where it is not in the store yet."""
+    """Rows of the experiment's dataset; None where it is not in the store yet."""
     e = experiment
     if not e.needs.offline_data:
         return 0
@@ -117,7 +117,7 @@ def online_steps(experiment: Experiment) -> int:
 
 
 def _parameters(experiment: Experiment) -> int:
-    """Parameters of one seed's policy and critics with targets, roughly."""
+    """Rough number of parameters of one seed's policy and critics with targets."""
     e = experiment
     hidden = e.learner.hidden
     inner = sum(a * b for a, b in itertools.pairwise(hidden))
@@ -127,7 +127,7 @@ def _parameters(experiment: Experiment) -> int:
 
 
 def check_space(experiment: Experiment, out: Path) -> None:
-    """Raises `SettingError` where the disk holds less than the run may write."""
+    """Raise `SettingError` where the disk holds less than the run may write."""
     need = disk_bytes(experiment)
     free = shutil.disk_usage(out).free
     if free < need:

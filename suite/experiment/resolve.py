@@ -1,8 +1,8 @@
-"""From a request to resolved experiments: every setting's value, and where it came from.
+"""Requests resolved into experiments: every setting's value, and where it came from.
 
 Layers, later ones win: the field's default, the task's facts, the registry entry, the preset, the profile, what the
-profile sets for this task alone and for this entry alone, `--set`. A preset says what a method does, a profile how much
-of it a machine can bear: so sizes of the profile stand over those of the preset.
+profile sets for this task alone and for this entry alone, `--set`. A preset says what a method does, a profile how
+large a run is: so sizes of the profile override those of the preset.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SET = "--set"  # the source of what the user set by hand; a reason given with it
 
 
 def setting_owners(objective: Objective) -> dict[str, type[Any]]:
-    """Setting name -> the class that declares it, for one algorithm."""
+    """The class that declares each setting of an algorithm, by the setting's name."""
     out: dict[str, type[Any]] = {}
     for config in (Protocol, LearnerConfig, objective.Config):
         for name in describe(config):
@@ -40,7 +40,7 @@ def setting_owners(objective: Objective) -> dict[str, type[Any]]:
 
 
 def resolve_all(request: Request) -> list[Experiment]:
-    """Every cell of a request, all of them before any is run, so that a bad name trains nothing."""
+    """Resolve every cell of a request before any is run, so that a bad name trains nothing."""
     return [resolve(cell) for cell in request.cells()]
 
 
@@ -112,7 +112,7 @@ def resolve(cell: Request) -> Experiment:
 
 
 def _with_own_updates(experiment: Experiment) -> Experiment:
-    """The experiment of an algorithm whose iterations have stages: they say how many updates belong to one."""
+    """Take the updates per step from the stages, for an algorithm whose iterations have stages."""
     objective, protocol = experiment.objective, experiment.protocol
     cfg, steps = objective.on_phase(experiment.cfg, "online"), protocol.steps_per_iteration
     stages = objective.stages(cfg, "online", steps, experiment.learner)
@@ -130,9 +130,9 @@ def _with_own_updates(experiment: Experiment) -> Experiment:
 def _own(
     overrides: Sequence[Override], algo: str, prefixes: Sequence[str], owners: Mapping[str, type[Any]]
 ) -> tuple[Override, ...]:
-    """Those of the overrides that say something to this algorithm.
+    """Overrides that apply to this algorithm.
 
-    Raises `SettingError` for a name that is no setting of it, unless another algorithm has such a one.
+    Raises `SettingError` for a name that is none of its settings, unless another algorithm has such a setting.
     """
     own = []
     for override in overrides:
@@ -190,21 +190,21 @@ def _applies_to(text: str, using: Sequence[Experiment], experiments: Sequence[Ex
 
 
 def _check_actions(experiment: Experiment) -> None:
-    """Raises `SettingError` where the task's actions are choices and a loss differentiates through actions."""
+    """Raise `SettingError` where the task's actions are choices and a loss differentiates through actions."""
     task, algo = experiment.task, experiment.algo
     if not task.discrete or experiment.needs.actions == "any":
         return
     able = [name for name in algos.names() if algos.load(name).default_needs.actions == "any"]
     others = f"{', '.join(name for name in able if name != algo)} can"
-    mend = f"with its own settings {algo} does without" if algo in able else others
+    fix = f"with its own settings {algo} does without" if algo in able else others
     raise SettingError(
         f"{algo}{' so set' if algo in able else ''} needs continuous actions and {task.short_name} has "
-        f"{task.action_dim} choices; {mend}"
+        f"{task.action_dim} choices; {fix}"
     )
 
 
 def _check_from_scratch(experiment: Experiment) -> None:
-    """Raises `SettingError` where there are no prior data and a method or setting cannot do without."""
+    """Raise `SettingError` where there are no prior data and a method or setting cannot do without."""
     needs = experiment.needs
     if experiment.protocol.prior_data:
         if experiment.learner.normalise_obs and not needs.offline_data:
@@ -221,7 +221,7 @@ def _check_from_scratch(experiment: Experiment) -> None:
 
 
 def _check(experiment: Experiment) -> None:
-    """Contradictions between parts that no single part can see."""
+    """Raise `SettingError` for contradictions between parts, which no single part can see."""
     for name, why in without_meaning(experiment).items():
         if experiment.sources[name].startswith(SET):
             raise SettingError(f"--set {name}: {why}")

@@ -21,19 +21,19 @@ NOT_STARTED = None  # in place of an exit code: every small number, below 0 too,
 
 @dataclass(frozen=True)
 class Cell:
-    """A command line, and what to call it in messages."""
+    """A command line, and its name in messages."""
 
     name: str
     command: Sequence[str]
 
 
 def stopped(code: int | None) -> bool:
-    """Whether a process ended by a stop signal, as itself or a shell tells it, or was not started for one."""
+    """Whether a stop signal ended a process (-n, or 128 + n as a shell tells it), or kept it from being started."""
     return code is NOT_STARTED or -code in STOP_SIGNALS or code - 128 in STOP_SIGNALS
 
 
 def run_all(cells: Sequence[Cell], jobs: int, gpus: Sequence[str] = ()) -> dict[str, int | None]:
-    """Run every cell, `jobs` at a time; name -> exit code. A stop signal stops all of them cleanly.
+    """Run every cell, `jobs` at a time; returns exit codes by name. A stop signal stops all of them cleanly.
 
     A cell that fails does not keep the others from running. One that a stop left out has NOT_STARTED. With `gpus`, as
     CUDA_VISIBLE_DEVICES names them, every process sees one of them, and they are shared out evenly.
@@ -41,7 +41,7 @@ def run_all(cells: Sequence[Cell], jobs: int, gpus: Sequence[str] = ()) -> dict[
     codes: dict[str, int | None] = {cell.name: NOT_STARTED for cell in cells}
     waiting = list(cells)
     running: dict[str, subprocess.Popen[str]] = {}
-    places: dict[str, int] = {}  # of what runs; a place that is free again goes to the next
+    places: dict[str, int] = {}  # of each running cell, below `jobs`; a place that is free again goes to the next
     passing: list[threading.Thread] = []
     stopping = False
 
@@ -74,7 +74,7 @@ def run_all(cells: Sequence[Cell], jobs: int, gpus: Sequence[str] = ()) -> dict[
 
 
 def _start(cell: Cell, gpu: str | None) -> subprocess.Popen[str]:
-    """Its own process group, so that Ctrl-C reaches it through us only, once."""
+    """Start a process in a group of its own, so that Ctrl-C reaches it only once, through this process."""
     return subprocess.Popen(
         cell.command,
         stdout=subprocess.DEVNULL,

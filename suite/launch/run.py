@@ -28,7 +28,7 @@ def run(
     for message in check_used(request, experiments):
         say(message)
     cluster = slurm.parse_options(slurm_options)
-    if not cluster:  # whose machines are not this one
+    if not cluster:  # a cluster has other devices than this machine
         means.hardware.torch_device()
     if dry_run:
         for experiment in experiments:

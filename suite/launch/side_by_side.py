@@ -28,7 +28,9 @@ _BENCH = (sys.executable, "-m", "suite.cli")
 def run_side_by_side(
     experiments: Sequence[Experiment], means: Means, *, jobs: int | None, cluster: Mapping[str, str] | None = None
 ) -> int:
-    """Run one process per cell, `jobs` at a time; the cores and GPUs are shared out among them. The worst exit code.
+    """Run one process per cell, `jobs` at a time; the cores and GPUs are shared out among them.
+
+    Returns the worst exit code.
 
     With sbatch's options for `cluster`, cells become SLURM jobs instead, and the command ends when it has submitted
     them. What is in the queue already is left there. Datasets are built here, before.
@@ -41,7 +43,7 @@ def run_side_by_side(
     share = max(1, default_workers() // side_by_side)  # of this machine's cores
     failed = _build_datasets(experiments, hardware, side_by_side, hardware.worker_count(share))
     cores = hardware.threads or (slurm.cores(cluster) if cluster else share)
-    threads = cores if cluster else hardware.thread_count(share)  # OMP_NUM_THREADS is of this machine
+    threads = cores if cluster else hardware.thread_count(share)  # OMP_NUM_THREADS holds for this machine only
     each = dataclasses.replace(means, hardware=Hardware(hardware.device, threads, hardware.worker_count(cores)))
     cells: list[Cell] = []
     codes: dict[str, int | None] = {}
@@ -75,7 +77,7 @@ def _submit(cells: Sequence[Cell], cluster: Mapping[str, str], jobs: int | None,
 
 
 def _worst(codes: Mapping[str, int | None]) -> int:
-    """Say which processes failed; the largest exit code."""
+    """Say which processes failed; returns the largest exit code."""
     for name, code in codes.items():
         if code != 0:
             say(f"{name}: {'not started' if code is NOT_STARTED else f'ended with exit code {code}'}")

@@ -30,7 +30,7 @@ _TIMEOUTS = 10_000  # a job that makes a checkpoint in time may be queued again 
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, str]:
-    """'time=8:00:00', 'partition=gpu', ... -> sbatch's long options; raises `SettingError` where they are none."""
+    """Read 'time=8:00:00', 'partition=gpu', ... as sbatch's long options; raises `SettingError` where they are none."""
     out: dict[str, str] = {}
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
@@ -48,7 +48,7 @@ def parse_options(texts: Sequence[str]) -> dict[str, str]:
 
 
 def cores(options: Mapping[str, str]) -> int:
-    """How many cores a job gets."""
+    """Number of cores that a job gets."""
     try:
         if (count := int(options.get("cpus-per-task", "1"))) > 0:
             return count
@@ -58,7 +58,7 @@ def cores(options: Mapping[str, str]) -> int:
 
 
 def check() -> None:
-    """Raises `SettingError` where there is no submitit or no SLURM."""
+    """Raise `SettingError` where there is no submitit or no SLURM."""
     if find_spec("submitit") is None:
         raise SettingError("--slurm needs submitit: pip install 'awac-bench[slurm]'")
     if shutil.which("sbatch") is None or shutil.which("srun") is None:
@@ -66,7 +66,7 @@ def check() -> None:
 
 
 def submit(cells: Sequence[Cell], options: Mapping[str, str], jobs: int | None, out: Path) -> dict[str, str]:
-    """Submit every cell, named by its run folder in `out`, as one job array; its name -> job.
+    """Submit every cell, named by its run folder in `out`, as one job array; returns jobs by name.
 
     At most `jobs` of them run at a time. Raises `SettingError` where sbatch says no.
     """
@@ -86,7 +86,7 @@ def submit(cells: Sequence[Cell], options: Mapping[str, str], jobs: int | None, 
     try:
         with contextlib.redirect_stderr(io.StringIO()), executor.batch():  # it repeats what the error says
             submitted = [executor.submit(Job(cell.command)) for cell in cells]
-    except RuntimeError as error:  # sbatch's
+    except RuntimeError as error:  # sbatch refused
         raise SettingError(f"--slurm: {_reason(str(error))}") from None
     ids = {cell.name: str(job.job_id) for cell, job in zip(cells, submitted, strict=True)}
     with (folder / "jobs.csv").open("a", newline="") as file:
@@ -95,7 +95,7 @@ def submit(cells: Sequence[Cell], options: Mapping[str, str], jobs: int | None, 
 
 
 def queued(out: Path) -> dict[str, str]:
-    """Which run folders in `out` have a job that is waiting or running: folder -> job."""
+    """Run folders in `out` with a job that is waiting or running: folder -> job."""
     known = out / "slurm" / "jobs.csv"
     if not known.exists() or shutil.which("squeue") is None:
         return {}
@@ -141,7 +141,7 @@ class Job:
 
 
 def _minutes(time: str) -> int:
-    """sbatch's time limits, in whole minutes: M, M:S, H:M:S, D-H, D-H:M, D-H:M:S."""
+    """Read sbatch's time limits as whole minutes: M, M:S, H:M:S, D-H, D-H:M, D-H:M:S."""
     if not re.fullmatch(r"(\d+|\d+:\d+|\d+:\d+:\d+|\d+-\d+(:\d+){0,2})", time):
         raise SettingError(f"--slurm time={time}: give minutes, hours:minutes:seconds or days-hours, e.g. 8:00:00")
     days, dash, clock = time.rpartition("-")
@@ -154,7 +154,7 @@ def _minutes(time: str) -> int:
 
 
 def _reason(text: str) -> str:
-    """What a command of SLURM's said, in one line."""
+    """Reason that a command of SLURM's gave, in one line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     said = [line for line in lines if "error:" in line] or lines[:1]
     return said[0].partition("error:")[2].strip() or said[0] if said else "it gave no reason"

@@ -1,1 +1,1 @@
-"""What a machine can do: speed, cost of a run, worth of data, health of the installation."""
+"""Measurements: speed of this machine, cost of a run, worth of data, health of the installation."""

@@ -1,4 +1,4 @@
-"""What this installation can do: each check ok, warn or fail, with the command that mends it."""
+"""Checks of what this installation can do: each ok, warn or fail, with the command that fixes it."""
 
 from __future__ import annotations
 

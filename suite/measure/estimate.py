@@ -1,4 +1,4 @@
-"""What a run will cost: time from a short probe, memory and disk from its sizes."""
+"""Cost of a run before it starts: time from a short probe, memory and disk from its sizes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from envs import tasks
 from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment
 from suite.experiment.requirements import disk_bytes, lanes, memory_bytes, offline_rows, online_steps
-from suite.measure.speed import BURN_IN, learner_on_made_up_rows, rate, updates_per_second
+from suite.measure.probe import BURN_IN, learner_on_made_up_rows, rate, updates_per_second
 from suite.run.hardware import Hardware, prepare
 from suite.run.progress import duration
 
@@ -23,14 +23,14 @@ _BYTES = 4  # per float
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run will take."""
+    """Time that a run will take, and a line that tells it with memory and disk."""
 
     seconds: float
     text: str  # for people, with the rates that were measured
 
 
 def estimate(experiment: Experiment, hardware: Hardware) -> Cost:
-    """Time and memory of a run, from a probe of a few seconds on made-up rows; nothing is written."""
+    """Estimate what a run takes, from a probe of a few seconds on made-up rows; nothing is written."""
     e, p = experiment, experiment.protocol
     device = hardware.torch_device()
     prepare(hardware.thread_count(), e.learner.tf32)

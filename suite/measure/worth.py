@@ -1,4 +1,4 @@
-"""What a task's data are worth, as in the AWAC paper's Table 3: clones of them beside random actions and the expert."""
+"""Worth of a task's data, as in the AWAC paper's Table 3: clones of them beside random actions and the expert."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def table(
     """Rows (task, what is scored, score, 95 % interval over episodes, ...), one per training seed of a clone.
 
     Clones are runs of `bc-demos` and `bc` in `out`, which go on where they stopped. Scores are over `episodes` episodes
-    that chose nothing: of all clones by their mode on the same ones, of the expert by its mode and of random actions on
-    their own.
+    by which nothing was chosen: the same ones for all clones, others for the expert, others for random actions. Clones
+    and expert act by their mode.
     """
     # evaluations of the runs themselves would choose nothing and cost time
     few = (Override("eval_episodes", "1"),)
@@ -72,7 +72,7 @@ def table(
 
 
 def _clones(task: Task) -> tuple[str, ...]:
-    """Those that the task has data for."""
+    """Clones that the task has data for."""
     return CLONES if hasattr(task.recipe, "demonstrations") else CLONES[1:]
 
 

@@ -35,7 +35,10 @@ def algorithm(name: str, into: Path) -> list[Path]:
 
 
 def task(name: str, into: Path) -> list[Path]:
-    """The same for a task, called `name`-v0 as gymnasium wants it."""
+    """Write `into/name`, a package that adds a task called `name`-v0, as gymnasium wants it; returns its files.
+
+    Raises `SettingError` as `algorithm` does, and for a name that ends in a version.
+    """
     if re.search(r"-v\d+$", name):
         raise SettingError(f"{name!r}: leave the version out, it becomes -v0")
     return _package("task", name, [re.sub(r"-v\d+$", "", known) for known in tasks.ids()], into)
@@ -64,7 +67,7 @@ def _package(kind: str, name: str, known: Iterable[str], into: Path) -> list[Pat
 
 
 def _module(kind: str, name: str, known: Iterable[str]) -> str:
-    """The module's name for an algorithm's or a task's, where both can be used."""
+    """Name of the module for that of an algorithm or a task; raises `SettingError` where either cannot be used."""
     module = name.replace("-", "_")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*", name) or keyword.iskeyword(module):
         raise SettingError(
@@ -82,7 +85,7 @@ def _module(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def _write(folder: Path, texts: dict[str, str]) -> None:
-    """All files under a passing name first, then the folder under its own."""
+    """Write all files into a temporary folder, then give it its name."""
     passing = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         for path, text in texts.items():

@@ -1,4 +1,4 @@
-"""From a plan to cells that can be run: every entry resolved for a profile and seeds, or the reason why it is not."""
+"""Cells of a plan: every entry resolved for a profile and seeds, or the reason why it cannot be run here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from suite.plans.read import Entry, Plan
 
 __all__ = ["Planned", "planned"]
 
-KEYS = ("algo", "env", "data", "name")  # that `--only` knows
+KEYS = ("algo", "env", "data", "name")  # keys that `--only` knows
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Planned:
 
 
 def planned(plan: Plan, profile: str, seeds: Sequence[int], only: Sequence[str] = ()) -> list[Planned]:
-    """Every cell of the plan that `only` ("algo=awac,sac,env=pen-binary") leaves.
+    """Resolve every cell of the plan that `only` ("algo=awac,sac,env=pen-binary") selects.
 
     Raises `SettingError` for a profile or an `only` that names nothing here.
     """
@@ -66,7 +66,7 @@ def _resolved(entry: Entry, profile: str, seeds: Sequence[int]) -> Planned:
 
 
 def _sizes(entry: Entry, profile: str) -> set[str]:
-    """What the profile sets, for all or for this task or algorithm."""
+    """Names of the settings that the profile sets, for all or for this task or algorithm."""
     own = algos.get(entry.algo).profiles.get(profile, {})
     return {
         key.rpartition(".")[2] for key in (*PROFILES[profile], *tasks.get(entry.env).profiles.get(profile, {}), *own)
@@ -74,7 +74,7 @@ def _sizes(entry: Entry, profile: str) -> set[str]:
 
 
 def _check_dataset(experiment: Experiment) -> None:
-    """Raises `SettingError` for a short name that the task has no recipe for: an id of Minari's holds a slash."""
+    """Raise `SettingError` for a short name that the task has no recipe for; an id of Minari's holds a slash."""
     name, task = experiment.dataset, experiment.task
     if name is not None and "/" not in name and name not in task.datasets:
         raise SettingError(f"{task.short_name} has no {name!r} data to build here; it has {', '.join(task.datasets)}")
@@ -94,7 +94,7 @@ def _facts(entry: Entry) -> dict[str, str | None]:
 
 
 def _parse_only(only: Sequence[str]) -> dict[str, set[str]]:
-    """'algo=awac,sac,env=pen-binary' -> {algo: {awac, sac}, env: {pen-binary}}."""
+    """Read 'algo=awac,sac,env=pen-binary' as {algo: {awac, sac}, env: {pen-binary}}."""
     out: dict[str, set[str]] = {}
     key = ""
     for word in (w.strip() for text in only for w in text.split(",") if w.strip()):

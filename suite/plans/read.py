@@ -19,8 +19,8 @@
     [grid.set]                                  # for these cells alone
     online_steps = { value = 0, source = "offline only", always = true }
 
-A profile's sizes stand over a plan's, unless the plan says `always`: what a figure asks, not how long it takes.
-A name that is no algorithm or task here leaves its cell out, by name; the rest runs.
+A profile's sizes override a plan's, unless the plan says `always`: for what a figure asks, not for how long it takes.
+A cell whose algorithm or task is unknown here is left out, with a line that names it; the rest runs.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ _DEPARTURE = {"value": object, "source": str, "always": bool}
 
 @dataclass(frozen=True)
 class Departure:
-    """One setting that a plan moves; the reason of its override is the source."""
+    """One setting that a plan changes; the reason of its override is the source."""
 
     override: Override
-    always: bool  # over the profile's sizes too
+    always: bool  # overrides the profile's sizes too
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ class Entry:
 
     @property
     def cell(self) -> str:
-        """What to call it in messages: awac on halfcheetah, medium, long."""
+        """Name of the cell in messages: awac on halfcheetah, medium, long."""
         more = [part for part in (self.dataset, self.name) if part]
         return ", ".join([f"{self.algo} on {self.env}", *more])
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a figure or table is made of."""
+    """The cells of a figure or table, with what it asks and its place in the paper."""
 
     name: str
     title: str
@@ -89,7 +89,7 @@ class Plan:
 
 
 def names() -> list[str]:
-    """Of the plans that come with the package."""
+    """Names of the plans that come with the package."""
     return sorted(Path(str(p)).stem for p in _folder().iterdir() if str(p).endswith(".toml"))
 
 

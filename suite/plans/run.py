@@ -1,4 +1,4 @@
-"""What `bench suite` does, as functions that return rows or an exit code."""
+"""Commands of `bench suite`, as functions that return rows or an exit code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["run", "show_plan", "status"]
 
 
 def show_plan(name: str) -> list[dict[str, Any]]:
-    """One row per cell of a suite, with what it departs from the defaults by and why; what it is about is said."""
+    """One row per cell of a suite, with its departures from the defaults and why; says what the suite is about."""
     plan = plans.load(name)
     say(f"{plan.title} ({plan.place})" if plan.place else plan.title)
     for line in (plan.about.strip(), f"{plan.seeds} seeds: {plan.seeds_source}", *plan.why):
@@ -62,10 +62,13 @@ def run(
     slurm_options: Sequence[str] = (),
     dry_run: bool = False,
 ) -> int:
-    """Run what is not finished yet, a process per cell; the worst exit code. Dry: print commands with their time."""
+    """Run what is not finished yet, a process per cell; returns the worst exit code.
+
+    `dry_run` prints the commands, each with its estimated time, and runs nothing.
+    """
     plan, cells = _cells(name, profile, seeds, only)
     cluster = slurm.parse_options(slurm_options)
-    if not cluster:  # whose machines are not this one
+    if not cluster:  # a cluster has other devices than this machine
         means.hardware.torch_device()
     for cell in cells:
         if cell.experiment is None:
@@ -94,7 +97,7 @@ def _dry_run(left: Sequence[Experiment], means: Means, jobs: int) -> None:
 
 
 def status(name: str, profile: str, seeds: str | None, only: Sequence[str], out: Path) -> list[dict[str, Any]]:
-    """The grid: one row per cell with its state, and a line that counts them."""
+    """One row per cell with its state; says how many cells are in each."""
     plan, cells = _cells(name, profile, seeds, only)
     waiting = slurm.queued(out)
     rows = [_state(cell, out, waiting) for cell in cells]

@@ -26,13 +26,13 @@ __all__ = ["KINDS", "check_kind", "export", "export_all"]
 TOLERANCE = 1e-5  # between what is written, read back, and the policy
 STATES = 256  # standard normal observations on which they are compared
 
-OUTPUTS = {False: "action", True: "choice"}  # by whether actions are choices
+OUTPUTS = {False: "action", True: "choice"}  # name of the output, by whether actions are choices
 
 Read = Callable[[NDArray[np.float32]], NDArray[Any]]
 
 
 class Deployed(nn.Module):
-    """What a policy does: obs [B, O] -> action [B, A] in [-1, 1], or the number of the choice [B]."""
+    """A policy as other programs call it: obs [B, O] -> action [B, A] in [-1, 1], or the number of the choice [B]."""
 
     def __init__(self, trained: Trained, k: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Deployed(nn.Module):
 
 
 def check_kind(kind: str) -> None:
-    """Raises `SettingError` for a format that is none, or whose packages are not installed."""
+    """Raise `SettingError` for an unknown format, or one whose packages are not installed."""
     if kind not in KINDS:
         raise SettingError(f"--to {kind}: choose {' or '.join(KINDS)}")
     if kind == "onnx":
@@ -60,7 +60,8 @@ def export_all(
 ) -> tuple[list[dict[str, Any]], int]:
     """Write policies for other programs into the folder `out`; one row per file, and the exit code.
 
-    What the format cannot hold is said, and the code is 1 then. Raises `SettingError` where that is all there is.
+    Policies that the format cannot hold are named on stderr, and the code is 1 then. Raises `SettingError` where the
+    format can hold none of them.
     """
     check_kind(kind)
     chosen, code = found(runs, at, seeds)
@@ -132,7 +133,7 @@ def export(trained: Trained, k: int, kind: str, folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """The exporter warns of packages that it does without, and of its own coming changes."""
+    """Silence the exporter, which warns of packages that it does without and of its own coming changes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)
@@ -158,7 +159,7 @@ def _onnx(policy: Deployed, path: Path, obs_dim: int) -> Read:
                 input_names=["observation"],
                 output_names=[OUTPUTS[policy.discrete]],
             )
-    except Exception as error:  # the exporter's own kinds
+    except Exception as error:  # the exporter raises its own kinds of errors
         raise SettingError(f"{policy.where}: ONNX has no words for how it acts; --to torch has") from error
     assert program is not None
     program.save(str(path))

@@ -23,7 +23,7 @@ from envs.discrete import boxed
 from envs.task import SimulatorError, Task
 from suite.output import check_writable, replacing, say
 from suite.policies.trained import FINAL, Trained, found
-from suite.recipes.demonstrator import act
+from suite.recipes.play import act
 from suite.run.evaluate import FRESH_SEED
 
 __all__ = ["FORMATS", "REPAIR", "film", "video", "way_of_drawing"]
@@ -45,7 +45,7 @@ _INK, _GOOD, _PAPER = (30, 30, 30), (0, 120, 60), (255, 255, 255)
 
 
 def way_of_drawing() -> str | None:
-    """The MUJOCO_GL by which MuJoCo draws here without a display: the one that is set, or the first that works.
+    """Value of MUJOCO_GL with which MuJoCo draws here without a display: the one that is set, or the first that works.
 
     Each is tried in a process of its own, because a driver that fails can take its process with it.
     """
@@ -125,7 +125,7 @@ class _Panel:
 
     def _begin(self) -> None:
         self.total, self.ended, self.success = 0.0, False, False
-        self.last: Image.Image | None = None  # of an ended episode
+        self.last: Image.Image | None = None  # picture of an ended episode
 
     def reset(self, seed: int) -> None:
         obs, _ = self.env.reset(seed=seed)
@@ -143,7 +143,7 @@ class _Panel:
         self.ended = bool(terminated or truncated)
 
     def draw(self, height: int) -> Image.Image:
-        """The scene under a bar with label and return, which is green while the episode counts as a success."""
+        """Draw the scene under a bar with label and return, which is green while the episode counts as a success."""
         if self.last is not None:
             return self.last
         scene = Image.fromarray(np.asarray(self.env.render(), np.uint8))
@@ -160,7 +160,7 @@ class _Panel:
 
 
 def _pictures(panels: Sequence[_Panel], episodes: int, every: int, horizon: int) -> Iterator[Image.Image]:
-    """Each `every`-th step of all panels, episode after episode; an ended one keeps its last picture."""
+    """Pictures of every `every`-th step of all panels, episode after episode; an ended one keeps its last picture."""
     height = next((size for most, size in SIZES.items() if len(panels) <= most), SMALLEST)
     for episode in range(episodes):
         say(f"episode {episode + 1}/{episodes}, of up to {horizon:,} steps")
@@ -184,7 +184,7 @@ def _pictures(panels: Sequence[_Panel], episodes: int, every: int, horizon: int)
 
 
 def _grid(panels: Sequence[Image.Image]) -> Image.Image:
-    """Panels row by row; sides are even, as video codecs want them."""
+    """Arrange panels row by row; sides are even, as video codecs want them."""
     columns = math.ceil(math.sqrt(len(panels)))
     rows = -(-len(panels) // columns)
     width, height = panels[0].size

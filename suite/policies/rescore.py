@@ -1,4 +1,4 @@
-"""Policies scored once more: over as many episodes as one likes, in states that chose nothing."""
+"""Policies scored once more: over as many episodes as one likes, in states by which nothing was chosen."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ def evaluate(
     out: Path | None,
     workers: int | None,
 ) -> tuple[list[dict[str, Any]], int]:
-    """One row per policy, and the exit code; `out` gets the means as a CSV for `bench report --input`."""
+    """Score policies once more: one row per policy, and the exit code.
+
+    `out` gets the means as a CSV for `bench report --input`.
+    """
     chosen, code = found(runs, at, seeds)
     if out is not None:
         if alone := [str(one.where) for one in chosen if one.run is None]:
@@ -59,7 +62,7 @@ def evaluate(
 
 
 def rescore(trained: Trained, episodes: int, sample: bool, own_states: bool, workers: int) -> Rescored:
-    """Play `episodes` from states of `bench eval`'s own, or from those of the run's evaluations.
+    """Play `episodes` from initial states of `bench eval`'s own, or from those of the run's evaluations.
 
     Every policy of a task sees the same states; neither their number nor `workers` changes an episode.
     """
@@ -100,7 +103,7 @@ def _row(one: Rescored, k: int) -> dict[str, Any]:
 
 
 def tidy(path: Path, rescored: Sequence[Rescored]) -> None:
-    """Write the means as `bench report --input` reads them; of runs, whose place on the calendar is known.
+    """Write the means as `bench report --input` reads them; policies must be of runs, which know the step.
 
     Runs of one algorithm on one task are told apart by their names.
     """

@@ -39,13 +39,13 @@ class Trained:
     at: str  # "final", or the step of the evaluation after which `bench run --keep-policies` kept them
     seeds: tuple[int, ...]
     files: tuple[Path, ...]
-    actor: nn.Module  # obs [S, B, O] -> what has `mode` and `sample`
-    metas: tuple[dict[str, Any], ...]  # of each file, the scores of its own evaluation in it
+    actor: nn.Module  # obs [S, B, O] -> a distribution with `mode` and `sample`
+    metas: tuple[dict[str, Any], ...]  # one per file, with the scores of its own evaluation
     run: Run | None = None
 
     @property
     def name(self) -> str:
-        """Of the run folder, or of the file."""
+        """Name of the run folder, or of the file."""
         return self.where.stem if self.run is None else self.where.name
 
     def alone(self, k: int) -> nn.Module:
@@ -60,13 +60,13 @@ def find(
     first_only: bool = False,
     left_out: Callable[[Exception], object] | None = None,
 ) -> list[Trained]:
-    """The policies of every run below `places`, and of policy files among them; `at` are steps, "final" or "all".
+    """Find the policies of every run below `places`, and of policy files among them.
 
-    They are those of `seeds`, None: of all that a run has; or with `first_only`, of the first of them.
+    `at` are steps, "final" or "all". `seeds` chooses seeds (None: all that a run has), `first_only` the first of them.
 
-    What has none to show is said on stderr: unfinished runs, seeds that diverged. Why a run folder cannot be read is
-    handed to `left_out` (None: raised). Raises `RecordError` when nothing is left, `SettingError` when a file holds no
-    policy, or something of it is to be chosen.
+    Unfinished runs and diverged seeds have no policies, and are named on stderr. The error of a run folder that cannot
+    be read is handed to `left_out` (None: raised). Raises `RecordError` when nothing is left, `SettingError` when a
+    file holds no policy, or when seeds or steps are to be chosen from a file.
     """
     found: list[Trained] = []
     broken: list[Exception] = []
@@ -131,7 +131,7 @@ def _of_run(run: Run, at: str, wanted: Sequence[int] | None, first_only: bool) -
 
 
 def _loaded(files: Sequence[Path]) -> tuple[nn.Module, tuple[dict[str, Any], ...]]:
-    """Policies of a run and each one's meta; one that cannot be read is damage of the run, not of what was asked."""
+    """Policies of a run and each one's meta; raises `RecordError` where one cannot be read: the run is damaged."""
     try:
         return load_actor(files)[0], tuple(read_policy(path)[0] for path in files)
     except SettingError as error:
@@ -139,7 +139,7 @@ def _loaded(files: Sequence[Path]) -> tuple[nn.Module, tuple[dict[str, Any], ...
 
 
 def _moments(run: Run, at: str) -> list[tuple[str, Path]]:
-    """Names and folders of the evaluations that are asked for; all that were kept hold the final one."""
+    """Names and folders of the evaluations asked for; "all" are those kept, the final one among them."""
     kept = {str(step): policy_folder(run.path, step) for step in kept_steps(run.path)}
     places = {**kept, FINAL: policy_folder(run.path)}
     names = ([*kept] or [FINAL]) if at == EVERY else [part.removeprefix("+") for part in parse_list(at)]
@@ -151,7 +151,7 @@ def _moments(run: Run, at: str) -> list[tuple[str, Path]]:
 
 
 def found(runs: Sequence[Path], at: str, seeds: str | None, first_only: bool = False) -> tuple[list[Trained], int]:
-    """The policies that a command works on, and its exit code: 1 where a run folder cannot be read, which is said."""
+    """The policies that a command works on, and its exit code: 1 where a run folder cannot be read, as stderr says."""
     broken: list[Exception] = []
     policies = find(runs, at, None if seeds is None else seed_list(seeds), first_only, broken.append)
     for why in broken:
@@ -160,7 +160,7 @@ def found(runs: Sequence[Path], at: str, seeds: str | None, first_only: bool = F
 
 
 def act_of(actor: nn.Module) -> Act:
-    """As `ActorCritic.act`: obs [S, n, O] and noise [S, n, A], or None for modes -> actions [S, n, A]."""
+    """Make a function like `ActorCritic.act`: obs [S, n, O], noise [S, n, A] (None: modes) -> actions [S, n, A]."""
 
     @torch.no_grad()
     def act(obs: NDArray[np.float32], noise: NDArray[np.float32] | None) -> NDArray[np.float32]:

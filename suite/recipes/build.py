@@ -25,8 +25,9 @@ from envs.data.datasets import Dataset, DatasetError, DatasetInfo, Episode
 from envs.stepping.vector import default_workers
 from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, Recipe, Task
 from suite.recipes.clones import always_the_same_numbers, clone
-from suite.recipes.demonstrator import Progress, demonstrations, mixture, noise, rollouts
+from suite.recipes.demonstrator import demonstrations
 from suite.recipes.mazes import Steered, maze_episodes
+from suite.recipes.play import Progress, mixture, noise, rollouts
 
 __all__ = [
     "build",
@@ -41,7 +42,7 @@ __all__ = [
     "stored_id",
 ]
 
-FORMAT = 1  # of the recipe: count up when the same recipe gives other data
+FORMAT = 1  # version of all recipes: count up when the same recipe gives other data
 
 
 def dataset(
@@ -82,9 +83,10 @@ def build_several(
     workers: int | None = None,
     progress_of: Callable[[Task], Progress] | None = None,
 ) -> Iterator[DatasetInfo]:
-    """Datasets by (task, name), each as it is there; `steps` per policy, where that is what a recipe counts.
+    """Build datasets by (task, name), one after another; yields what each holds.
 
-    Raises `SettingError` before the first one is built where a task has no such recipe.
+    `steps` is the size per policy, for recipes that count steps. Raises `SettingError` before the first one is built
+    where a task has no such recipe.
     """
     sized = [(task if steps is None else _with_steps(task, name, steps), name) for task, name in wanted]
     for task, name in sized:
@@ -101,7 +103,7 @@ def _recipe(task: Task, name: str) -> AnyRecipe:
 
 
 def _with_steps(task: Task, name: str, steps: int) -> Task:
-    """The task with another size of one of its datasets."""
+    """Copy of the task with another size of one of its datasets."""
     recipe = _recipe(task, name)
     if not isinstance(recipe, MixRecipe):
         raise SettingError(f"--steps: the {name} dataset of {task.id} is counted in episodes; leave it out")
@@ -176,7 +178,7 @@ _MAKERS: dict[type, _Maker] = {
 
 
 def id_of(task: Task, name: str | None = None, seed: int = 0) -> str:
-    """The id of what `dataset` returns; raises `DatasetError` where there is none of that name."""
+    """Id of the dataset that `dataset` returns; raises `DatasetError` where there is none of that name."""
     if name is None or name in task.recipes:
         return built_id(task, seed, name or DEFAULT)
     return datasets.resolve(task, name)
@@ -193,13 +195,16 @@ def built_id(task: Task, seed: int = 0, name: str = DEFAULT) -> str:
 
 
 def expert_of(task: Task) -> nn.Module:
-    """The expert as it plays the task, one seed; raises `DatasetError` where it has none."""
+    """The task's expert as a policy of one seed, steered where the task is a maze.
+
+    Raises `DatasetError` where the task has none.
+    """
     policy, _ = load_policy([expert_file(task)])
     return Steered(policy, task.recipe.maze) if isinstance(task.recipe, MazeRecipe) else policy
 
 
 def expert_file(task: Task) -> Path:
-    """Where the task's expert lies; raises `DatasetError` where it has none."""
+    """Path of the task's expert; raises `DatasetError` where it has none."""
     if not task.expert:
         raise DatasetError(
             f"{task.id} has no default dataset, as no expert of it is at hand: name one of yours with --dataset, or "
@@ -209,7 +214,7 @@ def expert_file(task: Task) -> Path:
 
 
 def policy_file(task: Task, name: str) -> Path:
-    """Where a policy that the task's data are made with lies."""
+    """Path of a policy that the task's data are made with; raises `DatasetError` where it is missing."""
     path = Path(str(resources.files("envs"))) / "experts" / f"{name}.npz"
     if not path.is_file():
         raise DatasetError(f"{task.id} has no expert {path.name} in {path.parent}, so this dataset cannot be built")
@@ -217,7 +222,7 @@ def policy_file(task: Task, name: str) -> Path:
 
 
 def _provenance(task: Task, seed: int, recipe: AnyRecipe) -> dict[str, Any]:
-    """All that the data are made from, as JSON values."""
+    """Everything that the data are made from, as JSON values."""
     task.check_simulator()
     return {
         "format": FORMAT,
@@ -230,7 +235,7 @@ def _provenance(task: Task, seed: int, recipe: AnyRecipe) -> dict[str, Any]:
 
 
 def sources(task: Task, recipe: AnyRecipe) -> dict[str, Any]:
-    """The policies that a dataset is made of, by digest; raises `DatasetError` where one is not at hand."""
+    """Digests of the policies that a dataset is made with; raises `DatasetError` where one is missing."""
     if isinstance(recipe, MixRecipe):
         return {"policies": {n: _digest(policy_file(task, n)) for n, _ in recipe.parts if n != recipe.RANDOM}}
     return {"expert": _digest(expert_file(task))} if isinstance(recipe, Recipe | MazeRecipe) else {}

@@ -1,4 +1,4 @@
-"""Policies cloned from recorded actions with this suite's own BC, in numbers that depend on no machine's cores."""
+"""Policies cloned from recorded actions with this suite's own BC; their numbers do not depend on a machine's cores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from algos.learner.replay import Layout, Replay
 from envs.data import datasets
 from envs.data.datasets import DatasetError, Episode
 from envs.task import Recipe, Task
-from suite.recipes.demonstrator import Progress
+from suite.recipes.play import Progress
 
 __all__ = ["always_the_same_numbers", "clone", "cloned"]
 
@@ -35,7 +35,7 @@ def clone(
     updates: int | None = None,
     progress: Progress | None = None,
 ) -> nn.Module:
-    """A policy of one seed, cloned from episodes by maximum likelihood as the recipe says."""
+    """Clone a policy of one seed from episodes by maximum likelihood, as the recipe says."""
     rows = datasets.transitions(task, episodes)
     learner = LearnerConfig(hidden=recipe.clone_hidden, batch_size=recipe.clone_batch)
     count = recipe.clone_updates if updates is None else updates
@@ -52,7 +52,7 @@ def cloned(
     updates: int,
     progress: Progress | None,
 ) -> nn.Module:
-    """Policies of several seeds, cloned from obs [N, O] and actions [N, A] with this suite's own BC.
+    """Clone policies of several seeds from obs [N, O] and actions [N, A] with this suite's own BC.
 
     They take observations as they are, also where the training saw them standardised.
     """
@@ -74,9 +74,9 @@ def cloned(
 
 @contextlib.contextmanager
 def always_the_same_numbers() -> Iterator[None]:
-    """One thread, and denormals flushed as in training: roundings depend on neither command nor machine's cores.
+    """Compute on one thread with denormals flushed: rounding then depends on neither command nor machine's cores.
 
-    Small networks beside worker processes are also faster so, and a clone's last updates are full of denormals.
+    It is also faster for small networks beside worker processes, and a clone's last updates are full of denormals.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Experts: recorded rollouts distilled into the small policies of `envs/experts`, and what a policy earns."""
+"""Experts: recorded rollouts distilled into the small policies of `envs/experts`, and scores of policies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from envs.discrete import choices, one_hot
 from envs.stepping.vector import default_workers
 from envs.task import Task
 from suite.recipes.clones import always_the_same_numbers, cloned
-from suite.recipes.demonstrator import Progress, rollouts
+from suite.recipes.play import Progress, rollouts
 
 __all__ = ["adopt", "distill", "scores"]
 
@@ -95,8 +95,8 @@ def adopt(
 ) -> dict[str, Any]:
     """Make a small file for `envs/experts` of a policy that a run has kept; returns its meta.
 
-    Weights are stored in half precision. The scores in the meta are of actions sampled from it, over `episodes`
-    episodes: it is there to generate data. Raises `SettingError` where the file is no policy, `DatasetError` where it
+    Weights are stored in half precision. The scores in the meta are of sampled actions, with which data are generated,
+    over `episodes` episodes. Raises `SettingError` where the file is no policy, `DatasetError` where it
     is one of another task.
     """
     policy, meta = load_policy([source])
@@ -124,7 +124,7 @@ def _imitations(
     updates: int,
     progress: Progress | None,
 ) -> nn.Module:
-    """Policies of several seeds: an expert's means with the scale of its noise, or the likeliest of its choices."""
+    """Clone policies of several seeds: of an expert's means with the scale of its noise, or of its choices."""
     obs, wish, noise_std = recorded
     if noise_std is None:
         return cloned(task, obs, wish, "nll", learner, seeds, updates, progress)
@@ -136,7 +136,7 @@ def _imitations(
 def scores(
     task: Task, policy: nn.Module | None, episodes: int, seed: int, workers: int, sample: bool = False
 ) -> dict[str, float]:
-    """What a policy of one seed earns (None: random actions): mean and spread of the return, mean length of an episode.
+    """Scores of a policy of one seed (None: random actions): mean and spread of the return, mean length of an episode.
 
     Where the task has a success rule, also the shares of episodes successful at the last step and at any.
     """
@@ -186,7 +186,7 @@ def _read_rollouts(task: Task, source: Path) -> tuple[Array, Array, Array | None
 
 
 def _successful(task: Task, source: Path, obs: Array, wish: Array) -> tuple[Array, Array]:
-    """Steps of the episodes [E, T+1, O], [E, T, A] that succeed at their last step, end to end; all without a rule."""
+    """Steps, laid end to end, of the episodes [E, T+1, O], [E, T, A] that end in success; of all without a rule."""
     chosen = np.ones(len(obs), np.bool_) if task.success is None else task.success(obs[:, -1])
     if not chosen.any():
         raise DatasetError(f"{source}: none of its {len(obs)} episodes succeeds in {task.id} ({task.success_rule})")
@@ -197,7 +197,7 @@ def _noise_std(mean: Array, sent: Array) -> Array:
     """Standard deviation [A] of the noise between means and clipped actions [N, A].
 
     Noise towards 0 is clipped at the far bound only, and the median does not see how far the clipped ones were.
-    Steps without noise count as little as those whose recorded mean may itself have been clipped. 0 where none counts.
+    Left out are steps without noise, and those whose recorded mean may itself have been clipped; 0 where none is left.
     """
     noise = sent - mean
     inward = (np.abs(mean) < 1) & (noise * mean < 0)

@@ -18,20 +18,20 @@ from envs.rules import maze_maps
 from envs.simulators import ant_turns
 from envs.stepping.vector import VectorEnv
 from envs.task import MazeRecipe, Task
-from suite.recipes.demonstrator import STREAMS, Array, Progress, act, env_seed, random_streams
+from suite.recipes.play import STREAMS, Array, Progress, act, env_seed, random_streams
 
 __all__ = ["Steered", "maze_episodes", "walk"]
 
 _YAW = -0.6  # rad to its course, at which the expert runs once it is up to speed
 _DRIFT = 0.15  # rad by which it runs to the left of its course
-_LANES = 20  # environments; of each stream, each plays its share of the episodes one after the other
+_LANES = 20  # environments; each plays its share of a stream's episodes one after the other
 _REPORT_EVERY = 100  # steps of each environment
 
 
 def maze_episodes(
     task: Task, recipe: MazeRecipe, expert: nn.Module, seed: int, workers: int, progress: Progress | None = None
 ) -> list[Episode]:
-    """Demonstrations in the task as it is, then rollouts from anywhere to anywhere; the same for any `workers`."""
+    """Play demonstrations in the task as it is, then rollouts from anywhere to anywhere; the same for any `workers`."""
     plans = (
         ("demonstrations", task.id, recipe.demonstrations, recipe.demo_noise),
         ("rollouts", recipe.anywhere, recipe.rollouts, recipe.noise),
@@ -76,7 +76,7 @@ def _walked(
     progress: Progress | None,
     stream: str,
 ) -> list[Episode]:
-    """`count` episodes in `env_id`, ordered by environment."""
+    """Play `count` episodes in `env_id`; they come ordered by environment."""
     if not count:
         return []
     n = min(count, _LANES)
@@ -110,7 +110,7 @@ class _Lane:
         self.actions: list[Array] = []
 
     def add(self, obs: Array, action: Array, next_obs: Array, terminated: bool, truncated: bool) -> None:
-        """One step."""
+        """Add one step; nothing once the share is played."""
         if not self.left:
             return
         self.obs.append(obs)

@@ -1,7 +1,7 @@
 """Records of runs passed on to TensorBoard or Weights & Biases, for those who watch their runs there.
 
-The run folder stays the record: this reads it, whenever one likes and as often, and passes on what is new. What has
-been passed on is counted in `passed-on.json`, in the folder that is written to.
+The run folder stays the record: it can be read at any time and as often as one likes; only what is new is passed on.
+What has been passed on is counted in `passed-on.json`, in the folder that is written to.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ class Curve:
 
     @property
     def name(self) -> str:
-        """<task>/<algo>/<name>-<hash>/seed-<k>, whichever folder the run lies in."""
+        """Name of the curve, <task>/<algo>/<name>-<hash>/seed-<k>, whichever folder the run lies in."""
         return f"{self.run.task}/{self.run.algo}/{self.run.path.name}/seed-{self.seed}"
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Setting -> value, and what else tells runs apart."""
+        """Value of every setting, and the other facts that tell runs apart."""
         facts = {name: self.run.run.get(name) for name in ("algo", "task", "profile", "preset", "hash", "versions")}
         return {**facts, "seed": self.seed, **{n: s["value"] for n, s in self.run.run["settings"].items()}}
 
     def moments(self) -> Iterator[Moment]:
-        """In the order in which they were recorded."""
+        """Yield what was recorded at each evaluation, in that order."""
         own = (row for row in self.run.rows if row.seed == self.seed)
         for (phase, step, update), rows in itertools.groupby(own, key=lambda r: (r.phase, r.env_step, r.update)):
             yield Moment(step, update, phase, {row.metric: row.value for row in rows})
@@ -60,7 +60,7 @@ Send = Callable[[Curve, Sequence[Moment]], None]
 
 
 def mirror(runs: Sequence[Path], to: str, out: Path, project: str, every: float | None) -> list[dict[str, Any]]:
-    """Pass on records once, or `every` so many seconds as long as a run is going on; the rows of the last time."""
+    """Pass on records once, or `every` so many seconds while a run is going on; returns the rows of the last time."""
     while True:
         # states before records: what a run writes as it finishes is then fetched by one more look
         folders = [] if every is None else [folder for place in runs for folder in find_runs(place)]
@@ -75,7 +75,7 @@ def mirror(runs: Sequence[Path], to: str, out: Path, project: str, every: float 
 def pass_on(runs: Sequence[Path], to: str, out: Path, project: str) -> list[dict[str, Any]]:
     """Pass on what is new in all runs below these folders; one row per seed with what was.
 
-    Raises `SettingError` where the target is none, its package is missing or what has been passed on cannot be read,
+    Raises `SettingError` where the target is unknown, its package is missing or what has been passed on cannot be read,
     `RecordError` where there are no runs.
     """
     if to not in TARGETS:
@@ -98,7 +98,7 @@ def pass_on(runs: Sequence[Path], to: str, out: Path, project: str) -> list[dict
 
 
 def _passed(ledger: Path) -> dict[str, int]:
-    """Curve -> how many evaluations of it have been passed on."""
+    """Number of evaluations that have been passed on, by curve."""
     try:
         passed = json.loads(ledger.read_text()) if ledger.exists() else {}
         return {str(name): int(count) for name, count in passed.items()}
@@ -134,10 +134,15 @@ def _wandb(out: Path, project: str) -> Send:
 
     def send(curve: Curve, moments: Sequence[Moment]) -> None:
         run = wandb.init(
-            project=project, id=f"{curve.run.run['hash']}-{curve.seed}", resume="allow", dir=str(out),
-            group=f"{curve.run.task} {curve.run.algo} {curve.run.path.name}", name=curve.name, config=curve.settings,
+            project=project,
+            id=f"{curve.run.run['hash']}-{curve.seed}",
+            resume="allow",
+            dir=str(out),
+            group=f"{curve.run.task} {curve.run.algo} {curve.run.path.name}",
+            name=curve.name,
+            config=curve.settings,
             settings=wandb.Settings(silent=True, console="off", x_disable_stats=True, save_code=False),
-        )  # fmt: skip
+        )
         run.define_metric("*", step_metric="env_step")
         for m in moments:
             run.log({**m.values, "env_step": m.env_step, "update": m.update, "online": float(m.phase == "online")})

@@ -33,7 +33,7 @@ __all__ = ["run_cell", "run_folder"]
 
 
 def run_folder(experiment: Experiment, out: Path) -> Path:
-    """runs/<task>/<algo>/<name>-<hash>."""
+    """Path of the run folder, <out>/<task>/<algo>/<name>-<hash>."""
     return out / experiment.task.id / experiment.algo / f"{experiment.name}-{experiment.hash}"
 
 
@@ -87,7 +87,7 @@ def _train(
 
 @contextmanager
 def _disk_errors(writer: RunWriter) -> Iterator[None]:
-    """A full or failing disk as an error that the user can mend: the run goes on from its last checkpoint."""
+    """Turn errors of a full or failing disk into one that the user can fix; the run resumes at its last checkpoint."""
     try:
         yield
     except OSError as error:
@@ -97,7 +97,7 @@ def _disk_errors(writer: RunWriter) -> Iterator[None]:
 
 
 def _known(folder: Path, experiment: Experiment) -> Run | None:
-    """The run that was begun in the folder, if any; raises `RecordError` when it is another one's record."""
+    """The run that was begun in the folder, if any; raises `RecordError` when the record is another run's."""
     if not (folder / "run.json").exists():
         return None
     known = read_run(folder)

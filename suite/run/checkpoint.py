@@ -45,7 +45,10 @@ class Checkpoints:
             old.unlink()
 
     def load(self) -> tuple[int, dict[str, Any]] | None:
-        """The newest readable state and its number, or None where there is none."""
+        """Load the newest readable state, with its number; None where there is none.
+
+        Raises `RecordError` where there are states and none can be read.
+        """
         states = self._states()
         for path in reversed(states):
             try:

@@ -19,9 +19,9 @@ from suite.record.metrics import SCORE_UNITS
 __all__ = ["EVAL_SEED", "FRESH_SEED", "Act", "Collected", "collect", "episode_scores", "evaluate"]
 
 EVAL_SEED = 1_000_000  # initial state of evaluation episode e: reset(seed=EVAL_SEED + e)
-FRESH_SEED = 2_000_000  # the same for policies scored afterwards, in states that no run was judged in
+FRESH_SEED = 2_000_000  # the same for policies scored afterwards, in states that no run was evaluated in
 _SUCCESS_SCORES = tuple(name for name, unit in SCORE_UNITS.items() if unit == "share")
-_RESET, _NOISE, _EPISODE_NOISE = 11, 12, 13  # names of random streams
+_RESET, _NOISE, _EPISODE_NOISE = 11, 12, 13  # numbers that tell random streams apart
 
 Act = Callable[[NDArray[np.float32], "NDArray[np.float32] | None"], NDArray[np.float32]]
 
@@ -41,7 +41,7 @@ class Collected:
 
 
 def collect(env: VectorEnv, act: Act, seeds: tuple[int, ...], iteration: int, steps: int, action_dim: int) -> Collected:
-    """`steps` environment steps per seed with the sampled policy, in equal lanes of freshly reset environments.
+    """Collect `steps` environment steps per seed with the sampled policy, in equal lanes of freshly reset environments.
 
     A lane's last episode is cut where its steps end; a cut bootstraps, as a time limit does.
     """
@@ -94,7 +94,7 @@ def evaluate(env: VectorEnv, act: Act, seeds: int, episodes: int, task: Task) ->
 def episode_scores(
     env: VectorEnv, act: Act, seeds: int, episodes: int, task: Task, first: int = EVAL_SEED, sample: bool = False
 ) -> dict[str, NDArray[np.float64]]:
-    """What `evaluate` averages, each [S, episodes]; episode e starts from reset(seed=first + e).
+    """Scores of single episodes, each [S, episodes]; episode e starts from reset(seed=first + e).
 
     They are the scores that the task has: successes by its rule, the last step's reward where that says how close an
     episode came to its goal, normalised ones between its anchors.
@@ -119,7 +119,7 @@ def _with_normalized(task: Task, scores: dict[str, NDArray[np.float64]]) -> dict
 def _wave(
     env: VectorEnv, act: Act, seeds: int, first: int, horizon: int, sample: bool
 ) -> dict[str, NDArray[np.float64]]:
-    """One episode in every lane: [S, lanes] per score."""
+    """Play one episode in every lane: [S, lanes] per score."""
     lanes = env.count // seeds
     resets = range(first, first + lanes)
     noise = _episode_noise(resets, horizon, env.action_space.shape[0]) if sample else None

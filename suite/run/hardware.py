@@ -1,4 +1,4 @@
-"""What a run computes on, and with which packages: recorded, but no part of what names it."""
+"""Device, threads, processes and package versions of a run: recorded, but no part of its hash."""
 
 from __future__ import annotations
 
@@ -58,7 +58,10 @@ class Hardware:
 
 
 def _openmp_threads() -> int | None:
-    """What OMP_NUM_THREADS asks for, which may be a list with an entry per level of nesting; None where it is none."""
+    """Threads that OMP_NUM_THREADS asks for; None where it asks for none.
+
+    It may be a list with one entry per level of nesting: the first counts.
+    """
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(first) or None if first.isdecimal() else None
 

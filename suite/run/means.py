@@ -12,14 +12,14 @@ __all__ = ["Means"]
 
 @dataclass(frozen=True)
 class Means:
-    """The options of `bench run` beside the request itself: no part of what names a run."""
+    """The options of `bench run` beside the request itself; a run folder's name does not depend on them."""
 
     out: Path = Path("runs")  # folder of the run folders
     hardware: Hardware = field(default_factory=Hardware)
     keep_policies: bool = False  # those of every evaluation, beside the final ones
 
     def words(self) -> list[str]:
-        """These means as words of a command line, for a process or a job of its own; what is left open is left out."""
+        """Words of a command line for these means, for a process or a job of its own; unset options are left out."""
         words = ["--out", str(self.out), "--device", self.hardware.device]
         for option, number in (("--threads", self.hardware.threads), ("--workers", self.hardware.workers)):
             words += [] if number is None else [option, str(number)]

@@ -12,7 +12,7 @@ PLAIN_EVERY = 15.0  # seconds between plain lines
 
 
 def duration(seconds: float) -> str:
-    """'45s', '3m10s', '2h05m'."""
+    """Spell seconds as '45s', '3m10s' or '2h05m'."""
     s = round(max(0.0, seconds))
     if s < 60:
         return f"{s}s"
@@ -37,18 +37,18 @@ class Progress:
             sys.stderr.write("\n")
 
     def say(self, message: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         if self.live and self._width:
             sys.stderr.write("\r" + " " * self._width + "\r")
         sys.stderr.write(f"{self.title}: {message}\n")
         sys.stderr.flush()
 
     def score(self, text: str) -> None:
-        """The latest evaluation, shown with every update from now on."""
+        """Keep the latest score, which is shown with the progress from now on."""
         self._score = text
 
     def show(self, phase: str, done: int, total: int, unit: str, rate: float, left: float) -> None:
-        """Where the run is: `done` of `total` units, `rate` units per second, `left` seconds to the end."""
+        """Show where the run is: `done` of `total` units, `rate` units per second, `left` seconds to the end."""
         now = time.monotonic()
         if now - self._printed < (0.2 if self.live else PLAIN_EVERY):
             return

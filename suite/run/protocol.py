@@ -83,7 +83,7 @@ class Runner:
         self.checkpoints = Checkpoints(recorder.writer.path / CHECKPOINT)
         self.offline_total = protocol.offline_updates if self.needs.offline_data and self.needs.offline_phase else 0
         self.at = RunState(np.zeros(len(seeds), bool))
-        self.number = 0  # of the last checkpoint
+        self.number = 0  # last checkpoint's
         self.pending: list[NDArray[np.float32]] = []  # online rows since then
         self.saved_at = time.monotonic()
         self.stop = StopRequest(recorder.progress.say)
@@ -91,9 +91,9 @@ class Runner:
     # the protocol
 
     def run(self) -> None:
-        """Everything that is left to do; raises `Stopped` after a checkpoint when asked to stop.
+        """Carry out everything that is left; raises `Stopped` after a checkpoint when asked to stop.
 
-        Raises `Diverged` at the evaluation that finds no finite seed. Whatever else ends a run is told by its status.
+        Raises `Diverged` at the evaluation that finds no finite seed. Other errors are written into the run's status.
         """
         self._resume()
         try:
@@ -112,11 +112,11 @@ class Runner:
             raise
 
     def _offline(self) -> None:
-        self._check_finite()  # a run that diverged altogether comes back here
+        self._check_finite()  # a run whose seeds all diverged may be resumed
         if self.at.switched:
             return
         every = self.protocol.eval_every_offline
-        if self.learner.updates == 0:  # a run may also come back here in the middle
+        if self.learner.updates == 0:  # not when it is resumed in the middle
             self._evaluate_if_due()
         while self.learner.updates < self.offline_total:
             done = self.learner.updates
@@ -192,7 +192,7 @@ class Runner:
         self.at.iteration += 1
 
     def _append(self, rows: torch.Tensor) -> None:
-        """One iteration's rows [S, n, width], lane after lane; each lane began with a reset."""
+        """Add one iteration's rows [S, n, width], which lie lane after lane; each lane began with a reset."""
         self.replay.append(rows)
         if self.replay.initial is not None:
             lane = self.protocol.steps_per_iteration // lanes(self.experiment)
@@ -264,7 +264,7 @@ class Runner:
         self.recorder.tell(f"resuming at step {self._calendar_step():,}")
 
     def _pause(self) -> None:
-        """Between two blocks: checkpoint if one is due by the clock, and stop if asked to."""
+        """Write a checkpoint if one is due by the clock, and stop if asked to; between two blocks of updates."""
         if self.stop.number is None and time.monotonic() - self.saved_at < CHECKPOINT_SECONDS:
             return
         self._save()

@@ -1,4 +1,4 @@
-"""What a run leaves while it goes on: rows of metrics.csv, its status, log and policies, and lines for people."""
+"""Recorder of a run: rows of metrics.csv, its status, log and policies, and lines for people."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from suite.run.state import RunState
 
 __all__ = ["Recorder"]
 
-FEW_ROWS = 0.01  # of a batch: less and a few rows decide what is imitated
+FEW_ROWS = 0.01  # of a batch: where weights lie on less, a few rows decide what is imitated
 Scores = Mapping[str, NDArray[np.float64]]  # name -> [S]
 
 
@@ -36,7 +36,7 @@ class Recorder:
     ) -> None:
         self.experiment, self.writer, self.progress = experiment, writer, progress
         self.keep_policies = keep_policies
-        self._warned: set[str] = set()  # phases of which it was said that a few rows decide
+        self._warned: set[str] = set()  # phases in which it was said that a few rows decide
 
     def tell(self, message: str) -> None:
         """Say a line to whoever watches, and log it."""
@@ -84,7 +84,7 @@ class Recorder:
         self.writer.log(f"step {step}: {headline} {each}")
 
     def _warn_of_few_rows(self, at: RunState, learned: Mapping[str, NDArray[Any]]) -> None:
-        """Say once per phase where weights lie on next to nothing: the temperature is low for the scale of Q."""
+        """Warn once per phase where weights lie on very few rows: the temperature is low for the scale of Q."""
         if "weight_ess" not in learned or at.phase in self._warned:
             return
         share = float(np.nanmin(learned["weight_ess"][~at.diverged], initial=1.0))
@@ -96,7 +96,7 @@ class Recorder:
     # policies
 
     def policies(self, at: RunState, learner: ActorCritic, folder: Path | None = None) -> None:
-        """Write one file per finite seed, of what acts, into `folder` (None: where a run's final ones lie)."""
+        """Write one policy file per finite seed into `folder` (None: where a run's final ones lie)."""
         folder = policy_folder(self.writer.path) if folder is None else folder
         folder.mkdir(exist_ok=True, parents=True)
         e, actor = self.experiment, learner.actor()
@@ -159,6 +159,6 @@ class Recorder:
 
 
 def _behaviour(learner: ActorCritic) -> dict[str, NDArray[Any]]:
-    """How likely the behaviour model finds offline actions and the seed's own online ones, where there is a model."""
+    """Log-probability of offline and of the seed's own online actions under the behaviour model, where there is one."""
     likely = {f"behaviour_log_prob_{s}": learner.behaviour_log_prob(s) for s in ("offline", "online")}
     return {name: values for name, values in likely.items() if values is not None}

@@ -1,4 +1,4 @@
-"""What datasets and collections give, as the replay's packed rows."""
+"""Packed rows for the replay, from datasets and from collected steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from suite.run.evaluate import Collected
 
 __all__ = ["collected_rows", "first_states", "offline_rows"]
 
-FIRST_STATES = 10_000  # of collected episodes kept per seed, where an algorithm draws from them
+FIRST_STATES = 10_000  # first states of collected episodes kept per seed, where an algorithm draws from them
 
 
 def offline_rows(layout: Layout, data: Transitions | None, discount: float) -> tuple[torch.Tensor, int]:
@@ -40,6 +40,6 @@ def collected_rows(layout: Layout, got: Collected, discount: float) -> torch.Ten
 
 
 def first_states(data: Transitions | None, obs_dim: int, seeds: int, device: torch.device) -> InitialStates:
-    """Where the episodes of a dataset begin, with room for those of collected ones."""
+    """First states of a dataset's episodes, with room for those of collected ones."""
     first = np.zeros((0, obs_dim), np.float32) if data is None else data.obs[data.step == 0]
     return InitialStates(torch.from_numpy(first), seeds, FIRST_STATES, device)

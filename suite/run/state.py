@@ -1,4 +1,4 @@
-"""Where a run stands: everything a checkpoint holds beside the learner."""
+"""State of a run: everything that a checkpoint holds beside the learner."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RunState:
         return updates / max(1e-9, self.seconds["offline"] + self.seconds["update"])
 
     def state(self) -> dict[str, Any]:
-        """As tensors and plain values, which `torch.load(weights_only=True)` reads."""
+        """The state as tensors and plain values, which `torch.load(weights_only=True)` reads."""
         out: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
         out["diverged"] = torch.from_numpy(self.diverged.copy())
         for name in _SCORES:
@@ -54,7 +54,7 @@ class RunState:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> RunState:
-        """What `state()` gave."""
+        """Make a state from what `state()` gave."""
         out = cls(state["diverged"].numpy(), **{name: state[name] for name in _PLAIN})
         for name in _SCORES:
             setattr(out, name, {n: v.numpy() for n, v in state[name].items()})

@@ -24,13 +24,13 @@ class StopRequest:
     """While entered, stop signals ask for a stop instead of ending the process; a second Ctrl-C interrupts."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
-        self.number: int | None = None  # of the signal that asked
+        self.number: int | None = None  # number of the signal that asked for a stop
         self._say = say
         self._before: dict[signal.Signals, Any] = {}
 
     @property
     def name(self) -> str:
-        """Of the signal that asked, e.g. SIGTERM; empty while none has."""
+        """Name of the signal that asked for a stop, e.g. SIGTERM; empty while none has."""
         return "" if self.number is None else signal.Signals(self.number).name
 
     def __enter__(self) -> StopRequest:

@@ -28,7 +28,7 @@ from envs.discrete import OneHotActions, boxed, choices, one_hot
 from envs.stepping.vector import VectorEnv
 from envs.tasks import TASKS, Recipe
 from suite.recipes import experts as distill
-from suite.recipes.demonstrator import act, rollouts
+from suite.recipes.play import act, rollouts
 from suite.record.folders import read_run
 
 LINE = "toy_env:line-v0"

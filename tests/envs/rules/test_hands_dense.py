@@ -17,7 +17,7 @@ from envs.data import datasets, minari_write
 from envs.data.episodes import Episode, minari_buffer
 from suite.recipes import build as recipes
 from suite.recipes import demonstrator
-from suite.recipes.demonstrator import act
+from suite.recipes.play import act
 
 HANDS = ("pen", "door", "relocate", "hammer")
 SLIPPED = ("door", "relocate", "hammer")

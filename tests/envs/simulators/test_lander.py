@@ -26,7 +26,7 @@ from envs.tasks import SimulatorError
 from suite.measure import doctor
 from suite.recipes import build as recipes
 from suite.recipes import experts as distill
-from suite.recipes.demonstrator import rollouts
+from suite.recipes.play import rollouts
 
 pytest.importorskip("Box2D", reason="the extra box2d is not installed")
 

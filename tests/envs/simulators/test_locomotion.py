@@ -31,8 +31,8 @@ from envs.simulators import locomotion
 from envs.stepping.vector import VectorEnv
 from envs.tasks import TASKS, Recipe, Task
 from suite.recipes import build as recipes
-from suite.recipes import demonstrator
 from suite.recipes import experts as distill
+from suite.recipes import play
 from suite.record.folders import read_run
 
 # least mean return that is good enough
@@ -186,7 +186,7 @@ def test_an_episode_ends_where_the_environment_ends_it(workers: int) -> None:
     """The script's episodes of seeds 0 to 3 take 2, 3, 4 and 9 steps; its rewards are 10 t + action."""
     task = dataclasses.replace(DENSE, id=SCRIPT, obs_dim=2, action_dim=1, horizon=7)
     with VectorEnv(SCRIPT, 4, workers, 7) as env:
-        played = demonstrator.play(task, env, lambda t, obs: obs[:, :1] * 0 + 0.5, [0, 1, 2, 3], 7)
+        played = play.play(task, env, lambda t, obs: obs[:, :1] * 0 + 0.5, [0, 1, 2, 3], 7)
     assert [len(e.action) for e in played] == [2, 3, 4, 7]
     assert [e.terminated for e in played] == [script(s)[1] and script(s)[0] <= 7 for s in range(4)]
     for seed, e in enumerate(played):
@@ -204,7 +204,7 @@ def test_the_policy_acts_on_the_first_observation_of_a_new_episode_not_on_the_ol
         return obs[:, :1] * 0
 
     with VectorEnv(SCRIPT, 2, 0, 4) as env:
-        demonstrator.play(dataclasses.replace(DENSE, id=SCRIPT, obs_dim=2, action_dim=1), env, act, [0, 2], 4)
+        play.play(dataclasses.replace(DENSE, id=SCRIPT, obs_dim=2, action_dim=1), env, act, [0, 2], 4)
     assert seen == [0, 1, 0, 1]
 
 
@@ -227,7 +227,7 @@ def test_the_default_dataset_is_demonstrations_by_the_sampled_expert_and_rollout
     assert set(data.info.recipe["versions"]) == {"gymnasium", "mujoco"}
     demo = datasets.load_episodes(tiny(), data.info.id)[0]
     expert, _ = load_policy([recipes.expert_file(tiny())])
-    noise = demo.action - demonstrator.act(expert, demo.obs[:-1])
+    noise = demo.action - play.act(expert, demo.obs[:-1])
     inside = np.abs(demo.action) < 1
     assert 0.05 < noise[inside].std() < 0.3, "sampled, not the mode"
     with gymnasium.make("halfcheetah-v5") as env:

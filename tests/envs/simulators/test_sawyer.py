@@ -25,7 +25,7 @@ from envs.stepping.vector import VectorEnv
 from envs.tasks import DemoRecipe, NoiseRecipe, Task, UnknownTaskError
 from suite.experiment.experiment import task_of
 from suite.recipes import build as recipes
-from suite.recipes import demonstrator
+from suite.recipes import play
 
 TASK = tasks.get("sawyer-push")
 STILL, FORWARD = np.zeros(2, np.float32), np.array([0, 1], np.float32)
@@ -284,7 +284,7 @@ def tiny(**changes: Any) -> Task:
 def test_noise_walks_as_the_ornstein_uhlenbeck_process_does() -> None:
     """Variance s^2 (1 - (1-theta)^2t) / (1 - (1-theta)^2) after t steps, correlation (1-theta)^k across k."""
     rng = np.random.default_rng(0)
-    walk = demonstrator._walk(NoiseRecipe(), (50, 40_000), rng)
+    walk = play._walk(NoiseRecipe(), (50, 40_000), rng)
     keep, t = 0.85, np.arange(1, 51)
     assert walk.var(axis=1) == pytest.approx(0.09 * (1 - keep ** (2 * t)) / (1 - keep**2), rel=0.04)
     assert walk.mean(axis=1) == pytest.approx(np.zeros(50), abs=0.015)
@@ -303,17 +303,17 @@ def test_the_default_dataset_is_clipped_noise_and_does_not_depend_on_workers(mon
     away = np.linalg.norm(rows.next_obs[:, 2:4] - rows.next_obs[:, 4:], axis=1)
     assert rows.reward == pytest.approx(-0.1 * away, rel=1e-5)
     assert not rows.terminated.any()
-    streams = demonstrator.random_streams(0, 1, range(4))
+    streams = play.random_streams(0, 1, range(4))
     for e, rng in zip(datasets.load_episodes(TASK, data.info.id), streams, strict=True):
-        assert e.seed == demonstrator.env_seed(rng)
-        walk = demonstrator._walk(NoiseRecipe(sigma=1.5), (50, 2), rng)
+        assert e.seed == play.env_seed(rng)
+        walk = play._walk(NoiseRecipe(sigma=1.5), (50, 2), rng)
         np.testing.assert_array_equal(e.action, walk.clip(-1, 1))
-    again = demonstrator.noise(TASK, NoiseRecipe(rollouts=4, sigma=1.5), 0, 2)
+    again = play.noise(TASK, NoiseRecipe(rollouts=4, sigma=1.5), 0, 2)
     assert datasets.fingerprint(again) == data.info.fingerprint
 
 
 def test_more_rollouts_begin_with_the_fewer() -> None:
-    few, more = (demonstrator.noise(TASK, NoiseRecipe(rollouts=n), 0, 0) for n in (2, 3))
+    few, more = (play.noise(TASK, NoiseRecipe(rollouts=n), 0, 0) for n in (2, 3))
     assert datasets.fingerprint(more[:2]) == datasets.fingerprint(few)
 
 

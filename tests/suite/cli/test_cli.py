@@ -29,7 +29,7 @@ from envs.stepping.vector import VectorEnv, WorkerError
 from envs.tasks import Task
 from suite.launch.processes import NOT_STARTED
 from suite.recipes import build as recipes
-from suite.recipes.demonstrator import Progress
+from suite.recipes.play import Progress
 from suite.record.folders import Row, RunWriter, read_run
 
 DOOR_DATA = "tests/door-v0"

@@ -28,7 +28,7 @@ from envs.stepping.vector import VectorEnv
 from envs.tasks import get
 from suite.policies.rescore import rescore, table
 from suite.policies.trained import act_of, find
-from suite.recipes.demonstrator import act
+from suite.recipes.play import act
 from suite.record.folders import RecordError, read_run, read_tidy
 from suite.run.cell import run_cell
 from suite.run.evaluate import EVAL_SEED, FRESH_SEED, episode_scores, evaluate

@@ -12,8 +12,8 @@ from algos.networks.policies import SquashedPolicy
 from algos.networks.policy_file import load_policy, save_policy
 from envs import tasks
 from envs.data.datasets import DatasetError
-from suite.recipes import demonstrator
 from suite.recipes import experts as distill
+from suite.recipes import play
 
 TASK = tasks.get("point-reach")
 
@@ -37,8 +37,8 @@ def test_it_acts_as_before_up_to_half_precision_and_is_scored_as_it_is_used(tmp_
     assert meta == told
     assert (meta["source"], meta["algo"], meta["episodes"]) == ("at+20/seed-1.npz", "sac", 3)
     obs = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
-    before = demonstrator.act(load_policy([source])[0], obs)
-    np.testing.assert_allclose(demonstrator.act(policy, obs), before, atol=5e-3)
+    before = play.act(load_policy([source])[0], obs)
+    np.testing.assert_allclose(play.act(policy, obs), before, atol=5e-3)
     sampled = distill.scores(TASK, policy, 3, 9, 0, sample=True)
     assert meta["return"] == sampled["return"] != 3.0
     with np.load(out) as file:

@@ -18,7 +18,7 @@ from envs import tasks
 from envs.data import datasets
 from envs.task import MixRecipe, Task
 from suite.recipes import build as recipes
-from suite.recipes import demonstrator
+from suite.recipes import play
 from suite.run.means import Means
 
 STEPS = 250
@@ -50,19 +50,19 @@ def test_every_policy_gives_its_share_of_steps_and_the_last_episode_is_cut() -> 
 def test_random_actions_are_uniform_and_a_policys_are_sampled_from_it() -> None:
     recipe = dataclasses.replace(MIX, steps=4000)
     expert, _ = load_policy([recipes.expert_file(point())])
-    episodes = demonstrator.mixture(point(), recipe, [None, expert], 3, 0)
+    episodes = play.mixture(point(), recipe, [None, expert], 3, 0)
     uniform = np.concatenate([e.action for e in episodes[:20]])
     assert len(uniform) == 2000
     np.testing.assert_allclose(uniform.mean(), 0, atol=0.05)
     np.testing.assert_allclose(uniform.std(), 1 / np.sqrt(3), atol=0.02)
     assert np.abs(uniform).max() <= 1
-    wish = np.concatenate([demonstrator.act(expert, e.obs[:-1]) for e in episodes[20:]])
+    wish = np.concatenate([play.act(expert, e.obs[:-1]) for e in episodes[20:]])
     noise = np.concatenate([e.action for e in episodes[20:]]) - wish
     assert 0.1 < noise[np.abs(wish) < 0.3].std() < 0.3, "the point expert's deviation is about 0.2"
 
 
 def test_the_data_are_what_the_environment_gives_and_the_same_for_any_number_of_workers() -> None:
-    made = [demonstrator.mixture(point(), MIX, [None, None], 1, workers) for workers in (0, 2)]
+    made = [play.mixture(point(), MIX, [None, None], 1, workers) for workers in (0, 2)]
     assert datasets.fingerprint(made[0]) == datasets.fingerprint(made[1])
     episode = made[0][1]
     with gymnasium.make("point-reach-v0") as env:

@@ -18,7 +18,7 @@ from envs.data.datasets import DatasetError, Episode
 from envs.stepping.vector import VectorEnv
 from envs.tasks import DemoRecipe, Task
 from suite.recipes import build as recipes
-from suite.recipes import clones, demonstrator
+from suite.recipes import clones, demonstrator, play
 from suite.recipes import experts as distill
 
 EXPERTS = {"pen": 0.75, "door": 0.9, "relocate": 0.9, "hammer": 0.9}  # least success that is good enough
@@ -46,7 +46,7 @@ def constant(action: list[float], obs_dim: int, std: float = 0.05) -> GaussianPo
 def commands(steps: int = 300, attempts: int = 1, std: float = 0.05, **recipe: Any) -> Any:
     """What the demonstrator sends when its expert wishes for 0.5 throughout: [T, n, A]."""
     policy = constant([0.5, 0.5], 3, std)
-    streams = demonstrator.random_streams(0, 0, range(attempts))
+    streams = play.random_streams(0, 0, range(attempts))
     sender = demonstrator._Hampered(policy, DemoRecipe(demo_steps=steps, **recipe), 2, streams)
     return np.stack([sender(t, np.zeros((attempts, 3), np.float32)) for t in range(steps)])
 
@@ -295,5 +295,5 @@ def test_policies_survive_the_file_within_half_precision(tmp_path: Path) -> None
     save_policy(tmp_path / "p.npz", policy, 0, meta, half=True)
     again, _ = load_policy([tmp_path / "p.npz"])
     obs = np.zeros((1, 3), np.float32)
-    np.testing.assert_allclose(demonstrator.act(again, obs), demonstrator.act(policy, obs), atol=1e-3)
-    np.testing.assert_allclose(demonstrator.act(again, obs, np.ones((1, 2), np.float32)), [[0.3, -0.45]], atol=2e-3)
+    np.testing.assert_allclose(play.act(again, obs), play.act(policy, obs), atol=1e-3)
+    np.testing.assert_allclose(play.act(again, obs, np.ones((1, 2), np.float32)), [[0.3, -0.45]], atol=2e-3)
