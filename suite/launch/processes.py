@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from envs.stepping.worker import STOP_SIGNALS
 
-__all__ = ["NOT_STARTED", "TERM_SECONDS", "Cell", "run_all", "stopped"]
+__all__ = ["NOT_STARTED", "TERM_SECONDS", "Command", "run_all", "stopped"]
 
 TERM_SECONDS = 60.0  # a stopping run writes its checkpoint within this time
 NOT_STARTED = None  # in place of an exit code: every small number, below 0 too, is one
 
 
 @dataclass(frozen=True)
-class Cell:
+class Command:
     """A command line, and its name in messages."""
 
     name: str
@@ -32,7 +32,7 @@ def stopped(code: int | None) -> bool:
     return code is NOT_STARTED or -code in STOP_SIGNALS or code - 128 in STOP_SIGNALS
 
 
-def run_all(cells: Sequence[Cell], jobs: int, gpus: Sequence[str] = ()) -> dict[str, int | None]:
+def run_all(cells: Sequence[Command], jobs: int, gpus: Sequence[str] = ()) -> dict[str, int | None]:
     """Run every cell, `jobs` at a time; returns exit codes by name. A stop signal stops all of them cleanly.
 
     A cell that fails does not keep the others from running. One that a stop left out has NOT_STARTED. With `gpus`, as
@@ -73,7 +73,7 @@ def run_all(cells: Sequence[Cell], jobs: int, gpus: Sequence[str] = ()) -> dict[
     return codes
 
 
-def _start(cell: Cell, gpu: str | None) -> subprocess.Popen[str]:
+def _start(cell: Command, gpu: str | None) -> subprocess.Popen[str]:
     """Start a process in a group of its own, so that Ctrl-C reaches it only once, through this process."""
     return subprocess.Popen(
         cell.command,

@@ -12,7 +12,7 @@ from envs.stepping.vector import default_workers
 from suite.experiment.experiment import Experiment, task_of
 from suite.experiment.requirements import built_here, built_id, dataset_name, recipe_of
 from suite.launch import slurm
-from suite.launch.processes import NOT_STARTED, Cell, run_all, stopped
+from suite.launch.processes import NOT_STARTED, Command, run_all, stopped
 from suite.output import about, say, show
 from suite.recipes import build as recipes
 from suite.record.folders import read_status
@@ -45,7 +45,7 @@ def run_side_by_side(
     cores = hardware.threads or (slurm.cores(cluster) if cluster else share)
     threads = cores if cluster else hardware.thread_count(share)  # OMP_NUM_THREADS holds for this machine only
     each = dataclasses.replace(means, hardware=Hardware(hardware.device, threads, hardware.worker_count(cores)))
-    cells: list[Cell] = []
+    cells: list[Command] = []
     codes: dict[str, int | None] = {}
     for e in experiments:
         folder = str(run_folder(e, means.out))
@@ -57,7 +57,7 @@ def run_side_by_side(
         elif folder in waiting:
             say(f"{folder}: in the queue already, job {waiting[folder]}")
         else:
-            cells.append(Cell(folder, [*_BENCH, *e.request.words(), *each.words()]))
+            cells.append(Command(folder, [*_BENCH, *e.request.words(), *each.words()]))
     if cluster:
         _submit(cells, cluster, jobs, means.out)
     else:
@@ -68,7 +68,7 @@ def run_side_by_side(
     return _worst(codes)
 
 
-def _submit(cells: Sequence[Cell], cluster: Mapping[str, str], jobs: int | None, out: Path) -> None:
+def _submit(cells: Sequence[Command], cluster: Mapping[str, str], jobs: int | None, out: Path) -> None:
     submitted = slurm.submit(cells, cluster, jobs, out) if cells else {}
     for folder, job in submitted.items():
         say(f"{folder}: submitted as job {job}")
@@ -94,7 +94,7 @@ def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs:
     if len(apart) > 1:
         base = [*_BENCH, "data", "build", "--workers", str(workers)]
         cells = [
-            Cell(
+            Command(
                 name, [*base, "--env", e.task.id, "--seed", str(e.protocol.dataset_seed), "--dataset", dataset_name(e)]
             )
             for name, e in apart.items()

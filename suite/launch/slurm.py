@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from algos.settings import SettingError
-from suite.launch.processes import TERM_SECONDS, Cell
+from suite.launch.processes import TERM_SECONDS, Command
 
 __all__ = ["check", "cores", "parse_options", "queued", "submit"]
 
@@ -65,7 +65,7 @@ def check() -> None:
         raise SettingError("--slurm: no sbatch and srun here; submit where SLURM's commands are, or leave --slurm out")
 
 
-def submit(cells: Sequence[Cell], options: Mapping[str, str], jobs: int | None, out: Path) -> dict[str, str]:
+def submit(cells: Sequence[Command], options: Mapping[str, str], jobs: int | None, out: Path) -> dict[str, str]:
     """Submit every cell, named by its run folder in `out`, as one job array; returns jobs by name.
 
     At most `jobs` of them run at a time. Raises `SettingError` where sbatch says no.

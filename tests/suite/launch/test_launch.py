@@ -16,7 +16,7 @@ import torch
 from asked import resolve
 
 from envs.stepping.worker import STOP_SIGNALS
-from suite.launch.processes import NOT_STARTED, Cell, run_all, stopped
+from suite.launch.processes import NOT_STARTED, Command, run_all, stopped
 from suite.launch.side_by_side import run_side_by_side
 from suite.run.hardware import Hardware
 from suite.run.means import Means
@@ -55,8 +55,8 @@ time.sleep(30)
 """
 
 
-def cell(name: str, program: str, *arguments: object) -> Cell:
-    return Cell(name, [sys.executable, "-c", program, *map(str, arguments)])
+def cell(name: str, program: str, *arguments: object) -> Command:
+    return Command(name, [sys.executable, "-c", program, *map(str, arguments)])
 
 
 def signal_once(paths: list[Path], number: int, times: int = 1) -> threading.Thread:
@@ -225,7 +225,7 @@ def test_cells_side_by_side_share_the_cores_unless_openmp_says_less(
 ) -> None:
     commands: list[Sequence[str]] = []
 
-    def run_all(cells: Sequence[Cell], jobs: int, gpus: object) -> dict[str, int]:
+    def run_all(cells: Sequence[Command], jobs: int, gpus: object) -> dict[str, int]:
         commands.extend(one.command for one in cells)
         return {}
 

@@ -140,9 +140,9 @@ def test_cores_are_a_number() -> None:
     [("90", 90), ("90:30", 91), ("1:30:00", 90), ("1-0", 1440), ("1-2", 1560), ("1-2:03", 1563), ("1-2:03:04", 1564)],
 )
 def test_time_limits_as_sbatch_reads_them(text: str, minutes: int, cluster: Path, tmp_path: Path) -> None:
-    from suite.launch.processes import Cell
+    from suite.launch.processes import Command
 
-    submit([Cell(str(tmp_path / "a"), ["true"])], parse_options([f"time={text}"]), None, tmp_path)
+    submit([Command(str(tmp_path / "a"), ["true"])], parse_options([f"time={text}"]), None, tmp_path)
     assert asked(cluster)["time"] == str(minutes)
 
 
