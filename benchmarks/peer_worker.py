@@ -67,10 +67,18 @@ def ours(job: Job) -> Work:
     layout = Layout(obs.shape[1], action.shape[1])
     rows = layout.pack(obs, action, made["reward"], made["next_obs"], torch.zeros(len(obs)))
     # some rows count as demonstrations, for the algorithms that ask for them
-    replay = Replay(layout, rows, len(rows) // 20, seeds=job.seeds, capacity=1, device=torch.device("cpu"))
+    replay = Replay(layout, rows, demos=len(rows) // 20, seeds=job.seeds, capacity=1, device=torch.device("cpu"))
     algo = load(job.algo)
     config = LearnerConfig(hidden=job.hidden, batch_size=job.batch)
-    learner = ActorCritic(algo, algo.Config(**algo.settings), config, range(job.seeds), layout, replay, q_max=0.0)
+    learner = ActorCritic(
+        algo,
+        algo.Config(**algo.settings),
+        learner=config,
+        seeds=range(job.seeds),
+        layout=layout,
+        replay=replay,
+        q_max=0.0,
+    )
     if not learner.needs.offline_only:
         learner.set_phase("online")
     gflop = work_per_update(learner).flop / 1e9

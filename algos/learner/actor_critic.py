@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from algos.contract import (
     BATCH,
     ENSEMBLE,
+    Batch,
     LearnerConfig,
     Metrics,
     Needs,
@@ -35,6 +36,7 @@ from algos.learner.build import build, stream_seed
 from algos.learner.capture import Rounds
 from algos.learner.compiled import Compiled
 from algos.learner.hindsight import Hindsight
+from algos.learner.iteration import Iteration
 from algos.learner.meter import Meter
 from algos.learner.optimisers import apply, clipped, gradients_of, make_optimiser
 from algos.learner.replay import Layout, Replay
@@ -60,10 +62,11 @@ class ActorCritic:
         self,
         objective: Objective,
         cfg: Any,
+        *,
         learner: LearnerConfig,
         seeds: Sequence[int],
         layout: Layout,
-        replay: Replay | None,
+        replay: Replay | None = None,
         q_max: float | None = None,
         offline_fraction: float | None = None,
         device: torch.device | None = None,
@@ -85,14 +88,14 @@ class ActorCritic:
         self.generators = [torch.Generator(self.device).manual_seed(stream_seed(s, "learn")) for s in self.seeds]
         self.sampler = Sampler(
             self.needs,
-            learner.batch_size,
-            layout,
-            replay,
-            offline_fraction,
-            self.generators,
-            self.device,
-            hindsight,
-            learner.normalise_obs,
+            layout=layout,
+            replay=replay,
+            batch_size=learner.batch_size,
+            offline_fraction=offline_fraction,
+            hindsight=hindsight,
+            normalise_obs=learner.normalise_obs,
+            generators=self.generators,
+            device=self.device,
         )
         self.stage: Stage | None = None  # of the update that is being made
         self.compiled = Compiled(self.update, self._moving) if learner.compile else None
@@ -129,7 +132,9 @@ class ActorCritic:
         self.phase: Phase = phase
         self.cfg = self.objective.on_phase(self.base_cfg, phase)
         stages = self.objective.stages(self.cfg, phase, self.collected, self.learner)
-        self.sampler.enter(phase, stages)
+        self.sampler.phase = phase
+        seeds, capacity = len(self.seeds), self.sampler.window_capacity
+        self.iteration = Iteration(stages, seeds=seeds, capacity=capacity, device=self.device)
         self.meter.enter(stage.name for stage in stages)
         self._age.zero_()
         self._version += 1
@@ -157,26 +162,35 @@ class ActorCritic:
 
     def run(self, updates: int) -> None:
         """Sample and update `updates` times without touching the host; where stages begin, prepare them."""
-        iteration = self.sampler.iteration
-        if not iteration.stages:
+        if not self.iteration.stages:
             self._run(updates)
-        while iteration.stages and updates:
-            self.stage, done = iteration.now()
+        while self.iteration.stages and updates:
+            self.stage, done = self.iteration.now()
             if not done:
                 self.begin(self.stage)
-            elif not iteration.indexed:
-                self.sampler.window(self.collected)
+            elif not self.iteration.indexed:
+                self.sampler.window(self.iteration, self.collected)
             n = min(updates, self.stage.updates - done)
             self._run(n)
-            iteration.advance(n)
             updates -= n
             self.stage = None
 
     def _run(self, updates: int) -> None:
-        done, stage = self.updates + updates, self._stage_name
-        self.rounds.run(self.updates, updates, key=(self._version, self.sampler.mixes()), kind=stage)
-        self.meter.count(done - self.updates, stage)  # what is replayed or compiled has not counted itself
-        self.updates = done
+        key = (self._version, self.sampler.mixes())
+        self.rounds.run(self.updates, updates, key=key, kind=self._stage_name)
+        self._count(updates)
+
+    def learn(self, batch: Batch, noise: Noise) -> None:
+        """Make one update from a batch that is given, one by one and by the host's own code."""
+        self.update(batch, noise, self.updates % self.needs.policy_every)
+        self._count(1)
+
+    def _count(self, updates: int) -> None:
+        """Count updates that have been made; nothing else does, on the host."""
+        self.updates += updates
+        self.meter.count(updates, self._stage_name)
+        if self.stage is not None:
+            self.iteration.advance(updates)
 
     @property
     def _stage_name(self) -> str | None:
@@ -193,7 +207,7 @@ class ActorCritic:
         """Every tensor that an update changes in place, as far as it exists."""
         slots = [value for o in self.optimisers.values() for state in o.state.values() for value in state.values()]
         moments = filter(torch.is_tensor, slots)
-        return [*self.nets.parameters(), *moments, *self.meter.tensors(), self._age, self.sampler.iteration.cursor]
+        return [*self.nets.parameters(), *moments, *self.meter.tensors(), self._age, self.iteration.cursor]
 
     def take_failure(self) -> str:
         """Why updates could not be compiled, or captured on CUDA, told once: a line, or empty where nothing failed."""
@@ -205,20 +219,22 @@ class ActorCritic:
     @torch.no_grad()
     def begin(self, stage: Stage) -> None:
         """Compute what a stage learns from, for all rows of its window."""
-        sampler = self.sampler
-        sampler.window(self.collected)
-        paths = sampler.trajectories(self.learner.bootstrap_through_terminals)
+        sampler, iteration = self.sampler, self.iteration
+        sampler.window(iteration, self.collected)
+        paths = sampler.trajectories(iteration, self.learner.bootstrap_through_terminals)
         columns = self.objective.prepare(self.cfg, self.nets, stage.name, paths, self.learner)
-        if sampler.iteration.hold(stage, columns, sampler.passes(stage)):
+        if iteration.hold(stage, columns, sampler.passes(iteration, stage)):
             self._version += 1
 
-    def draw(self) -> tuple[Any, Noise]:
+    def draw(self) -> tuple[Batch, Noise]:
         """The next batch and noise of every seed, from its own stream."""
-        return self.sampler.draw(self.stage)
+        return self.sampler.draw(self.stage, self.iteration)
 
-    def update(self, batch: Any, noise: Noise, turn: int | None = None) -> None:
-        """One gradient step of every network of every seed; what is delayed moves in turn 0 only."""
-        turn = self.updates % self.needs.policy_every if turn is None else turn
+    def update(self, batch: Batch, noise: Noise, turn: int) -> None:
+        """One gradient step of every network of every seed; what is delayed moves in turn 0 only.
+
+        It changes tensors in place and counts nothing on the host, so that it can be replayed and compiled.
+        """
         nets, learner, stage = self.nets, self.learner, self.stage
         step = Step(batch, noise, learner, nets.policy, age=self._age, stage=self._stage_name)
         gradients: dict[str, Sequence[Tensor]] = {}
@@ -249,10 +265,8 @@ class ActorCritic:
         for online, target in nets.targets() if turn % self.needs.targets_every == 0 else ():
             with torch.no_grad():
                 torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), learner.tau)
-        self.sampler.iteration.cursor += 1
+        self.iteration.cursor += 1
         self._age += 1
-        self.updates += 1
-        self.meter.count(1, step.stage)
 
     def _critic_gradients(self, step: Step) -> tuple[Sequence[Tensor], Metrics]:
         nets, batch = self.nets, step.batch
@@ -332,7 +346,7 @@ class ActorCritic:
             "generators": [g.get_state() for g in self.generators],
             "updates": self.updates,
             **self.meter.state(),
-            "iteration": self.sampler.iteration.state(),
+            "iteration": self.iteration.state(),
             "phase": self.phase,
             "age": self._age.clone(),
         }
@@ -347,7 +361,7 @@ class ActorCritic:
         self.set_phase(state["phase"])
         self.updates = state["updates"]
         self.meter.load_state(state, self.device)
-        self.sampler.iteration.load_state(state["iteration"])
+        self.iteration.load_state(state["iteration"])
         self._age.copy_(state["age"])
 
 

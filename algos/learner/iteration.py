@@ -25,7 +25,7 @@ class Iteration:
     `capacity` is the largest number of rows a window can have.
     """
 
-    def __init__(self, stages: Sequence[Stage], seeds: int, capacity: int, device: torch.device) -> None:
+    def __init__(self, stages: Sequence[Stage], *, seeds: int, capacity: int, device: torch.device) -> None:
         self.stages, self.capacity, self.device = tuple(stages), capacity, device
         self.number = 0  # iterations before this one
         self.done = 0  # updates of this one

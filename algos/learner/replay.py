@@ -108,9 +108,16 @@ class Replay:
     """
 
     def __init__(
-        self, layout: Layout, offline: Tensor, demos: int, seeds: int, capacity: int, device: torch.device,
+        self,
+        layout: Layout,
+        offline: Tensor,
+        *,
+        demos: int,
+        seeds: int,
+        capacity: int,
+        device: torch.device,
         initial: InitialStates | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if offline.ndim != 2 or offline.shape[1] != layout.width:
             raise ValueError(f"offline rows have shape {tuple(offline.shape)}, expected [N, {layout.width}]")
         self.layout, self.seeds, self.capacity, self.demos = layout, seeds, capacity, demos

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -25,30 +24,35 @@ class Sampler:
     """
 
     def __init__(
-        self, needs: Needs, batch_size: int, layout: Layout, replay: Replay | None, offline_fraction: float | None,
-        generators: list[torch.Generator], device: torch.device, hindsight: Hindsight | None = None,
+        self,
+        needs: Needs,
+        *,
+        layout: Layout,
+        replay: Replay | None,
+        batch_size: int,
+        generators: list[torch.Generator],
+        device: torch.device,
+        offline_fraction: float | None = None,
+        hindsight: Hindsight | None = None,
         normalise_obs: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if hindsight is not None and not needs.single_rows:
             raise ValueError("goals cannot be exchanged in rows that carry returns or are looked at as trajectories")
         self.relabeller = None if hindsight is None else Relabeller(hindsight, layout, device)
         self.needs, self.batch_size, self.layout, self.replay = needs, batch_size, layout, replay
         self.offline_fraction, self.generators, self.device = offline_fraction, generators, device
         self.obs_mean, self.obs_std = self._obs_scale() if normalise_obs else (None, None)
-        self.phase: Phase = "offline"
-        self.enter("offline", ())
+        self.phase: Phase = "offline"  # that batches are drawn for
 
-    def enter(self, phase: Phase, stages: Sequence[Stage]) -> None:
-        """Draw for another phase from now on."""
-        self.phase = phase
+    @property
+    def window_capacity(self) -> int:
+        """The largest number of rows that a stage learns from."""
         replay, window = self.replay, self.needs.window
         capacity = 0 if replay is None else replay.offline + replay.capacity
-        if isinstance(window, int):
-            capacity = min(capacity, window)
-        self.iteration = Iteration(stages, len(self.generators), capacity, self.device)
+        return min(capacity, window) if isinstance(window, int) else capacity
 
-    def draw(self, stage: Stage | None = None) -> tuple[Batch, Noise]:
-        """The next batch and noise of every seed, from its own stream."""
+    def draw(self, stage: Stage | None = None, iteration: Iteration | None = None) -> tuple[Batch, Noise]:
+        """The next batch and noise of every seed, from its own stream; of a stage, from the rows prepared for it."""
         needs = self.needs
         rows = self.batch_size if stage is None else stage.batch_size or self.batch_size
         width = self.layout.action_dim
@@ -73,10 +77,10 @@ class Sampler:
         u_rows, u_demo, u_initial = torch.split(u, [rows, needs.demo_batch, needs.initial_batch], dim=1)
         demo = self.batch(self.rows().source_rows(u_demo, "demos")) if needs.demo_batch else None
         initial = self.scaled(self._initial().draw(u_initial)) if needs.initial_batch else None
-        if stage is None:
+        if stage is None or iteration is None:
             batch = self.batch(self.index(u_rows), demo, initial, later)
         else:
-            batch = self._stage_batch(u_rows, stage, demo, initial)
+            batch = self._stage_batch(u_rows, stage, iteration, demo, initial)
         return batch, Noise(
             noise[:, 0] if ahead else None, noise[:, ahead:] if needs.action_samples else None,
             noise[:, :ahead] if ahead else None, critics, first if needs.initial_batch else None,
@@ -100,29 +104,31 @@ class Sampler:
 
     # stages
 
-    def window(self, collected: int) -> None:
-        """Point the present stage to the rows it learns from; an iteration collects so many rows per seed."""
+    def window(self, iteration: Iteration, collected: int) -> None:
+        """Point an iteration to the rows that its present stage learns from; one collects so many rows per seed."""
         newest = collected if self.needs.window == "iteration" else self.needs.window
-        self.iteration.point_to(self.rows().in_order(newest))
+        iteration.point_to(self.rows().in_order(newest))
 
-    def trajectories(self, ignore_terminals: bool = False) -> Trajectories:
-        """The window as whole trajectories; true ends can be made to look like time limits."""
-        iteration, replay = self.iteration, self.rows()
+    def trajectories(self, iteration: Iteration, ignore_terminals: bool = False) -> Trajectories:
+        """The window of an iteration as whole trajectories; true ends can be made to look like time limits."""
+        replay = self.rows()
         index = iteration.index[:, : iteration.rows]
         reward, terminated, ends = (replay.number(name, index) for name in ("reward", "terminated", "ends"))
         if ignore_terminals:
             terminated = torch.zeros_like(terminated)
         return Trajectories(reward, terminated, ends, lambda part: self.batch(index[:, part]), iteration.number)
 
-    def passes(self, stage: Stage) -> Tensor | None:
+    def passes(self, iteration: Iteration, stage: Stage) -> Tensor | None:
         """Shuffled passes over the window, where the stage wants them: [S, updates, B]."""
         if not stage.passes:
             return None
         batch = stage.batch_size or self.batch_size
-        return shuffled_passes(self.generators, self.iteration.rows, stage.updates, batch, self.device)
+        return shuffled_passes(self.generators, iteration.rows, stage.updates, batch, self.device)
 
-    def _stage_batch(self, u: Tensor, stage: Stage, demo: Batch | None, initial: Tensor | None) -> Batch:
-        index, columns = self.iteration.gather(self.iteration.positions(u))
+    def _stage_batch(
+        self, u: Tensor, stage: Stage, iteration: Iteration, demo: Batch | None, initial: Tensor | None
+    ) -> Batch:
+        index, columns = iteration.gather(iteration.positions(u))
         if stage.all_demos:
             rows = torch.arange(self.rows().demos, device=self.device).expand(len(u), -1)
             demo = self.batch(rows)

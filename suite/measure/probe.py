@@ -30,21 +30,27 @@ def learner_on_made_up_rows(experiment: Experiment, device: torch.device, captur
     states = torch.randn(_ONLINE_ROWS, layout.obs_dim, generator=torch.Generator().manual_seed(1))
     first = InitialStates(states, len(e.seeds), 1, device)
     replay = Replay(
-        layout, _rows(layout, offline), min(_DEMO_ROWS, offline), len(e.seeds), online_capacity(e), device, first
+        layout,
+        _rows(layout, offline),
+        demos=min(_DEMO_ROWS, offline),
+        seeds=len(e.seeds),
+        capacity=online_capacity(e),
+        device=device,
+        initial=first,
     )
     learner = ActorCritic(
         e.objective,
         e.cfg,
-        e.learner,
-        e.seeds,
-        layout,
-        replay,
-        0.0,
-        e.protocol.offline_fraction,
-        device,
-        capture,
-        e.protocol.steps_per_iteration,
-        e.hindsight,
+        learner=e.learner,
+        seeds=e.seeds,
+        layout=layout,
+        replay=replay,
+        q_max=0.0,
+        offline_fraction=e.protocol.offline_fraction,
+        device=device,
+        capture=capture,
+        collected=e.protocol.steps_per_iteration,
+        hindsight=e.hindsight,
     )
     if not e.needs.offline_only:
         rows = _rows(layout, min(max(_ONLINE_ROWS, e.protocol.steps_per_iteration), replay.capacity))
@@ -80,7 +86,7 @@ def updates_per_second(learner: ActorCritic, device: torch.device, seconds: floa
 
     Where iterations have stages: the mean over an iteration, from the first and a few more updates of each stage.
     """
-    iteration = learner.sampler.iteration
+    iteration = learner.iteration
     if not iteration.stages:
         return rate(lambda: learner.run(1), device, seconds)
     total = 0.0

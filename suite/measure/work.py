@@ -64,10 +64,10 @@ def work_per_update(learner: ActorCritic) -> Work:
 
 def _parts(learner: ActorCritic) -> Iterator[tuple[float, Callable[[], object]]]:
     """Parts of an update, each with how often it is done per update; they must be carried out in this order."""
-    iteration = learner.sampler.iteration
+    iteration = learner.iteration
 
     def update() -> None:
-        learner.update(*learner.draw())
+        learner.learn(*learner.draw())
 
     for stage in iteration.stages:
         yield 1.0 / iteration.updates, functools.partial(learner.begin, stage)

@@ -60,8 +60,10 @@ def cloned(
     layout = Layout(task.obs_dim, task.action_dim, discrete=task.discrete)
     o, a, zeros = torch.from_numpy(obs), torch.from_numpy(action), torch.zeros(len(obs))
     rows = layout.pack(o, a, zeros, o, zeros)  # BC looks at neither rewards nor successors
-    replay = Replay(layout, rows, 0, len(seeds), 0, rows.device)
-    actor_critic = ActorCritic(objective, objective.Config(bc_loss=loss), learner, seeds, layout, replay)
+    replay = Replay(layout, rows, demos=0, seeds=len(seeds), capacity=0, device=rows.device)
+    actor_critic = ActorCritic(
+        objective, objective.Config(bc_loss=loss), learner=learner, seeds=seeds, layout=layout, replay=replay
+    )
     for done in range(0, updates, _REPORT_EVERY):
         with always_the_same_numbers():
             actor_critic.run(min(_REPORT_EVERY, updates - done))

@@ -63,19 +63,26 @@ class Runner:
         demos = len(rows) if self.needs.demo_all else demos
         seeds = experiment.seeds
         initial = first_states(data, task.obs_dim, len(seeds), device) if self.needs.initial_batch else None
-        replay = Replay(self.layout, rows, demos, len(seeds), online_capacity(experiment), device, initial)
+        replay = Replay(
+            self.layout,
+            rows,
+            demos=demos,
+            seeds=len(seeds),
+            capacity=online_capacity(experiment),
+            device=device,
+            initial=initial,
+        )
         most = max(0.0, task.reward_range[1])  # per step; an episode may also end
-        q_max = most / (1.0 - experiment.learner.discount) if np.isfinite(most) else None
         self.learner = ActorCritic(
             experiment.objective,
             experiment.cfg,
-            experiment.learner,
-            seeds,
-            self.layout,
-            replay,
-            q_max,
-            protocol.offline_fraction,
-            device,
+            learner=experiment.learner,
+            seeds=seeds,
+            layout=self.layout,
+            replay=replay,
+            q_max=most / (1.0 - experiment.learner.discount) if np.isfinite(most) else None,
+            offline_fraction=protocol.offline_fraction,
+            device=device,
             collected=protocol.steps_per_iteration,
             hindsight=experiment.hindsight,
         )

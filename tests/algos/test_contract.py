@@ -41,8 +41,8 @@ def step_of(learner: Any, batch: Batch, noise: Noise) -> Step:
 
 def trained_next(learner: Any) -> tuple[bool, set[str]]:
     """Whether the next update trains the policy, if not delayed, and which modules it trains."""
-    if learner.sampler.iteration.stages:
-        trains = {*learner.sampler.iteration.now()[0].trains}
+    if learner.iteration.stages:
+        trains = {*learner.iteration.now()[0].trains}
         return "policy" in trains, trains - {"policy"}
     step = step_of(learner, *learner.draw())
     return True, set(learner.objective.auxiliary_losses(learner.cfg, learner.nets, step)[0])
@@ -53,7 +53,7 @@ def trained_next(learner: Any) -> tuple[bool, set[str]]:
 def test_a_step_moves_exactly_the_parameters_it_should(name: str, phase: Phase, order: str) -> None:
     learner = tiny.learner(name, phase=phase, common={"update_order": order, "copy_targets": False})
     needs = learner.needs
-    for turn in range(learner.sampler.iteration.updates or needs.policy_every):
+    for turn in range(learner.iteration.updates or needs.policy_every):
         policy, modules = trained_next(learner)
         delayed = turn % needs.policy_every != 0
         expected = {f"extra.{module}" for module in modules} if turn % needs.modules_every == 0 else set()
@@ -105,7 +105,7 @@ def test_weight_decay_is_adams_l2_on_the_policy_alone(name: str, phase: Phase) -
 
 def takes_its_own_steps(learner: Any) -> bool:
     """Whether something other than an optimiser steps the policy in this phase."""
-    return learner.objective.policy_step is not core._by_the_optimiser and bool(learner.sampler.iteration.stages)
+    return learner.objective.policy_step is not core._by_the_optimiser and bool(learner.iteration.stages)
 
 
 def negated(hook: Any) -> Any:
@@ -270,7 +270,7 @@ def test_an_update_never_asks_the_host(name: str, phase: Phase, monkeypatch: pyt
 def test_an_update_works_in_the_same_memory_every_time(name: str, phase: Phase) -> None:
     """A recorded graph reads and writes where it did when it was recorded."""
     learner = tiny.learner(name, phase=phase)
-    whole = learner.sampler.iteration.updates or 1
+    whole = learner.iteration.updates or 1
     learner.run(whole)  # makes the optimisers' state, the metric sums and the prepared columns
 
     def places() -> dict[str, int]:
@@ -279,7 +279,7 @@ def test_an_update_works_in_the_same_memory_every_time(name: str, phase: Phase) 
             for n, state in enumerate(optimiser.state.values()):
                 kept |= {f"{part}.{n}.{k}": v for k, v in state.items()}
         kept |= {f"sums.{k}": v for sums in learner.state()["sums"].values() for k, v in sums.items()}
-        iteration = learner.sampler.iteration
+        iteration = learner.iteration
         kept |= {**iteration.columns, **iteration.orders, "index": iteration.index, "cursor": iteration.cursor}
         return {k: v.data_ptr() for k, v in kept.items()}
 
@@ -417,7 +417,7 @@ def test_standardised_observations_are_part_of_what_acts(name: str) -> None:
     learner = standardised(name)
     if learner is None:
         return
-    learner.run(max(2, learner.sampler.iteration.updates))
+    learner.run(max(2, learner.iteration.updates))
     assert learner.finite().all()
     draws = np.random.default_rng(0).standard_normal((2, len(tiny.SEEDS), 4, tiny.LAYOUT.obs_dim)).astype(np.float32)
     obs, noise = 100 + 30 * draws[0], draws[1, ..., : tiny.LAYOUT.action_dim]
@@ -435,7 +435,7 @@ def test_standardised_observations_are_part_of_what_acts(name: str) -> None:
 @pytest.mark.parametrize("part", ["networks", "targets", "optimisers", "duals"])
 def test_parts_are_reset_alone(name: str, part: str) -> None:
     learner = tiny.learner(name, phase=tiny.phases(name)[-1])
-    learner.run(max(2, learner.sampler.iteration.updates))
+    learner.run(max(2, learner.iteration.updates))
     before = tiny.parameters(learner)
     learner.reset_parts([part])
     owners = {"networks": ("policy.", "critic."), "targets": ("target_",), "duals": ("extra.",)}
@@ -451,7 +451,7 @@ def test_parts_are_reset_alone(name: str, part: str) -> None:
 
 def own(learner: Any, optimiser: torch.optim.Optimizer) -> bool:
     """Whether this optimiser has anything to do in the learner's phase."""
-    stages = learner.sampler.iteration.stages
+    stages = learner.iteration.stages
     trained = {part for stage in stages for part in stage.trains} if stages else trained_next(learner)[1] | {"policy"}
     idle = learner.nets.extra.keys() - trained | ({"policy"} if takes_its_own_steps(learner) else set())
     idle |= {part for part, momentum in learner.needs.momentum.items() if not momentum}  # plain SGD remembers nothing

@@ -78,7 +78,7 @@ def difference(learner: ActorCritic, plain: Callable[[int], PlainTD3], updates: 
     ones = [plain(seed) for seed in range(len(learner.seeds))]
     for _ in range(updates):
         batch, noise = learner.draw()
-        learner.update(batch, noise)
+        learner.learn(batch, noise)
         for one in ones:
             one.update(batch, noise.next_action)
     batch, _ = learner.draw()

@@ -104,9 +104,17 @@ def learner(
         offline = rows(OFFLINE if needs.offline_data else 0, seed=1, layout=layout)
     first = offline[::EPISODE, : layout.obs_dim]
     initial = InitialStates(first, len(seeds), CAPACITY, on) if needs.initial_batch else None
-    replay = Replay(layout, offline, min(DEMOS, len(offline)), len(seeds), CAPACITY, on, initial)
+    replay = Replay(
+        layout,
+        offline,
+        demos=min(DEMOS, len(offline)),
+        seeds=len(seeds),
+        capacity=CAPACITY,
+        device=on,
+        initial=initial,
+    )
     more = {"offline_fraction": algos.get(name).protocol.get("offline_fraction"), "collected": ONLINE, **more}
-    out = ActorCritic(objective, cfg, config, seeds, layout, replay, device=on, **more)
+    out = ActorCritic(objective, cfg, learner=config, seeds=seeds, layout=layout, replay=replay, device=on, **more)
     if phase == "online":
         switch(out)
     return out
@@ -115,7 +123,7 @@ def learner(
 def until(made: ActorCritic, part: str) -> int:
     """Updates from the start of a phase until the first that trains the policy, or a module (`part="modules"`)."""
     before = 0
-    for stage in made.sampler.iteration.stages:
+    for stage in made.iteration.stages:
         if ("policy" in stage.trains) if part == "policy" else {*stage.trains} - {"policy"}:
             return before + 1
         before += stage.updates
@@ -124,11 +132,11 @@ def until(made: ActorCritic, part: str) -> int:
 
 def draws(made: ActorCritic) -> Iterator[tuple[Stage | None, Batch, Noise]]:
     """A batch as the updates of each stage get it, and the stage; of one that has none where updates are all alike."""
-    for _ in range(max(1, len(made.sampler.iteration.stages))):
-        if not made.sampler.iteration.stages:
+    for _ in range(max(1, len(made.iteration.stages))):
+        if not made.iteration.stages:
             yield None, *made.draw()
             return
-        stage, _ = made.sampler.iteration.now()
+        stage, _ = made.iteration.now()
         made.begin(stage)
         made.stage = stage
         yield stage, *made.draw()

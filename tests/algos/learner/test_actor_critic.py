@@ -163,7 +163,7 @@ def test_updates_that_move_no_policy_evaluate_none_at_the_batch(
     dist.__set_name__(Step, "dist")
     monkeypatch.setattr(Step, "dist", dist)
     monkeypatch.setattr(learner, "update", noted)
-    learner.run(learner.sampler.iteration.updates or 2 * learner.needs.policy_every)
+    learner.run(learner.iteration.updates or 2 * learner.needs.policy_every)
     assert 0 < sum(moved) < len(moved)
     assert asked == [number for number, it_moved in enumerate(moved) if it_moved]
 
@@ -190,7 +190,7 @@ def test_targets_are_given_the_slow_policy_where_there_is_one(slow: bool, monkey
     policy, target = learner.nets.policy, learner.nets.target_policy
     assert (target is not None) == slow
     expected = (target if target is not None else policy)(batch.next_obs).mode.detach()
-    learner.update(batch, noise)
+    learner.learn(batch, noise)
     assert torch.equal(seen[0].mode, expected)
 
 
@@ -207,7 +207,7 @@ def test_the_age_counts_the_updates_of_a_phase() -> None:
     learner.run(5)
     tiny.switch(learner)
     learner.run(4)
-    learner.update(*learner.draw())
+    learner.learn(*learner.draw())
     learner.load_state(learner.state())
     learner.run(1)
     assert ages == [0, 2, 4, 1, 3, 5]

@@ -133,7 +133,7 @@ def test_graphs_of_stages_outlast_their_iterations(name: str) -> None:
     """What is prepared is filled anew where the graphs read it; nothing is recorded twice."""
     learner = tiny.learner(name, phase="online")
     learner.rounds.capture = True
-    iteration = learner.sampler.iteration
+    iteration = learner.iteration
     learner.run((WARMUP + 2) * iteration.updates)
     assert learner.rounds.captured
     assert log.count("record") == len(iteration.stages)

@@ -60,7 +60,7 @@ LAST = dict(tiny.cases())  # the phase that each method ends in: tracing takes i
 def test_every_method_learns_the_same(name: str, phase: Phase) -> None:
     eager, compiled = pair(name, (3,), phase=phase)
     natural = hasattr(eager.cfg, "cg_iterations") and phase == "online"
-    updates = eager.sampler.iteration.updates or UPDATES
+    updates = eager.iteration.updates or UPDATES
     for learner in (eager, compiled):
         learner.run(updates)
     assert count_programs(compiled)

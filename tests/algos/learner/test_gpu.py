@@ -31,7 +31,7 @@ ONE_NATURAL_STEP, NATURAL = 1e-2, 0.3
 
 def natural(learner: ActorCritic) -> bool:
     """Whether the policy takes natural gradient steps in the learner's phase."""
-    return bool(learner.objective.policy_step is not Objective.policy_step and learner.sampler.iteration.stages)
+    return bool(learner.objective.policy_step is not Objective.policy_step and learner.iteration.stages)
 
 
 def fed(gpu: ActorCritic, cpu: ActorCritic) -> None:
@@ -71,15 +71,15 @@ def test_a_hundred_updates_equal_those_on_the_cpu(name: str, phase: Phase) -> No
     assert not tiny.changed(tiny.parameters(cpu), {k: v.cpu() for k, v in tiny.parameters(gpu).items()})
     fed(gpu, cpu)
     limit = ONE_NATURAL_STEP if natural(cpu) else 1e-4
-    for _ in range(cpu.sampler.iteration.updates if natural(cpu) else 100):
+    for _ in range(cpu.iteration.updates if natural(cpu) else 100):
         cpu.run(1)
         gpu.run(1)
     ours, theirs = tiny.parameters(cpu), tiny.parameters(gpu)
     for parameter, value in ours.items():
         apart = (theirs[parameter].cpu() - value).norm() / value.norm().clamp_min(1e-3)
         assert float(apart) < limit, parameter
-    for column, values in cpu.sampler.iteration.columns.items():
-        prepared = gpu.sampler.iteration.columns[column].cpu()
+    for column, values in cpu.iteration.columns.items():
+        prepared = gpu.iteration.columns[column].cpu()
         assert float((prepared - values).norm() / values.norm().clamp_min(1e-3)) < 10 * limit, column
     metrics = gpu.read_metrics()
     for metric, values_ in cpu.read_metrics().items():
@@ -120,7 +120,7 @@ def test_compiled_updates_equal_eager_ones(name: str, capture: bool) -> None:
     """With stages and delays, too; a graph then replays what was compiled."""
     eager, compiled = (tiny.learner(name, phase="online", device="cuda", capture=c) for c in (False, capture))
     compiled.compiled = Compiled(compiled.update, compiled._moving)
-    updates = (WARMUP + 2) * eager.sampler.iteration.updates or 50
+    updates = (WARMUP + 2) * eager.iteration.updates or 50
     for learner in (eager, compiled):
         learner.run(updates)
     assert not compiled.compiled.failed, compiled.take_failure()
@@ -169,7 +169,7 @@ def test_no_update_waits_for_the_host(name: str, phase: Phase) -> None:
 @in_every_phase
 def test_a_saved_learner_continues_bit_equal(name: str, phase: Phase) -> None:
     learner = tiny.learner(name, phase=phase, device="cuda")
-    cycle = learner.sampler.iteration.updates or learner.needs.policy_every
+    cycle = learner.iteration.updates or learner.needs.policy_every
     enough = (WARMUP + 1) * cycle + 1  # records the graph of every turn or stage and ends within a cycle
     learner.run(enough)
     file = io.BytesIO()
@@ -189,7 +189,7 @@ def test_graphs_of_stages_read_what_is_prepared_anew(name: str) -> None:
     eager, replayed = (tiny.learner(name, phase="online", device="cuda", capture=c) for c in (False, True))
     for learner in (eager, replayed):
         for n in range(WARMUP + 4):
-            learner.run(learner.sampler.iteration.updates)
+            learner.run(learner.iteration.updates)
             assert learner.replay is not None
             rows = [tiny.rows(tiny.ONLINE, seed=200 + 10 * n + s, layout=learner.layout) for s in tiny.SEEDS]
             learner.replay.append(torch.stack(rows))

@@ -13,6 +13,7 @@ import tiny
 import torch
 from asked import resolve
 from toy_run import TASK, experiment, registered, train
+from updates import followed_by
 
 from algos.contract import Needs
 from algos.learner.actor_critic import ActorCritic
@@ -54,7 +55,7 @@ def episodes(*numbered: tuple[int, int]) -> Tensor:
 
 
 def replay(offline: Tensor, seeds: int = 1, capacity: int = 0) -> Replay:
-    return Replay(LAYOUT, offline, 0, seeds, capacity, CPU)
+    return Replay(LAYOUT, offline, demos=0, seeds=seeds, capacity=capacity, device=CPU)
 
 
 def even(n: int) -> Tensor:
@@ -121,7 +122,7 @@ def test_goals_of_several_entries_are_taken_in_the_order_given() -> None:
     layout = Layout(5, 1, ("steps_left",))
     obs = torch.tensor([[1.0, 2, 3, 0, 0], [4, 5, 6, 0, 0]])
     rows = layout.pack(obs, obs[:, :1], obs[:, 0], obs + 10, torch.zeros(2), steps_left=torch.tensor([2, 1]))
-    r = Replay(layout, rows, 0, 1, 0, CPU)
+    r = Replay(layout, rows, demos=0, seeds=1, capacity=0, device=CPU)
     relabeller = Relabeller(Hindsight((2, 0), (3, 4), squared, 1.0), layout, CPU)
     batch = layout.batch(relabeller.gather(r, torch.tensor([[0]]), torch.tensor([[0.75]], dtype=torch.float64)))
     assert batch.obs.tolist() == [[[1, 2, 3, 16, 14]]]
@@ -165,9 +166,15 @@ def sampler(
     offline = episodes(*((n, 1 + n % 6) for n in range(1, 60)))
     generators = [torch.Generator().manual_seed(s) for s in seeds]
     return Sampler(
-        Needs(action_samples=1, **needs), batch, LAYOUT, replay(offline, len(seeds)), None, generators, CPU,
-        None if share is None else hindsight(share), normalise_obs,
-    )  # fmt: skip
+        Needs(action_samples=1, **needs),
+        layout=LAYOUT,
+        replay=replay(offline, len(seeds)),
+        batch_size=batch,
+        generators=generators,
+        device=CPU,
+        hindsight=None if share is None else hindsight(share),
+        normalise_obs=normalise_obs,
+    )
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
@@ -311,15 +318,13 @@ def test_a_run_with_hindsight_that_is_killed_and_resumed_leaves_the_same_bytes(
         cell = experiment("awac", buffer_size=20)
         assert cell.hindsight is not None
         whole = train(cell, tmp_path / "whole")
-        real = ActorCritic.update
 
-        def update(self: ActorCritic, *arguments: Any) -> None:
-            real(self, *arguments)
-            if self.updates == 18:
+        def interrupt(learner: ActorCritic, number: int) -> None:
+            if number == 18:
                 raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(ActorCritic, "update", update)
+            patch.setattr(ActorCritic, "update", followed_by(interrupt))
             with pytest.raises(KeyboardInterrupt):
                 train(cell, tmp_path / "cut")
         assert train(cell, tmp_path / "cut") == whole

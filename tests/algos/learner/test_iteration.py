@@ -38,7 +38,7 @@ def collect(learner: ActorCritic, seed: int = 500) -> None:
 
 
 def test_stages_follow_each_other_and_iterations_are_counted() -> None:
-    iteration = Iteration([Stage("a", 2, ()), Stage("b", 1, ()), Stage("c", 3, ())], S, 4, CPU)
+    iteration = Iteration([Stage("a", 2, ()), Stage("b", 1, ()), Stage("c", 3, ())], seeds=S, capacity=4, device=CPU)
     seen = []
     for _ in range(13):
         stage, done = iteration.now()
@@ -51,7 +51,7 @@ def test_stages_follow_each_other_and_iterations_are_counted() -> None:
 
 def test_an_iteration_of_no_updates_has_no_stage() -> None:
     with pytest.raises(RuntimeError, match="without updates"):
-        Iteration([Stage("a", 0, ())], S, 4, CPU).now()
+        Iteration([Stage("a", 0, ())], seeds=S, capacity=4, device=CPU).now()
 
 
 def recorded(learner: ActorCritic) -> list[str]:
@@ -79,7 +79,7 @@ def test_a_stage_begins_once_whatever_the_updates_are_asked_for_in(parts: list[i
         learner.run(n)
     iteration = ["[value]", "value", "value", "[policy]", "policy", "policy", "policy"]
     assert log == [*iteration, *iteration, "[value]", "value", "value"]
-    assert (learner.sampler.iteration.number, learner.sampler.iteration.done) == (2, 2)
+    assert (learner.iteration.number, learner.iteration.done) == (2, 2)
     assert (learner.updates, learner.stage) == (12, None)
     whole.run(12)
     assert not tiny.changed(tiny.parameters(learner), tiny.parameters(whole))
@@ -94,7 +94,7 @@ def test_the_switch_begins_a_new_iteration() -> None:
     log = recorded(learner)
     learner.run(1)
     assert log == ["[value]", "value"]
-    assert learner.sampler.iteration.number == 0
+    assert learner.iteration.number == 0
 
 
 def test_metrics_of_a_stage_are_means_over_its_own_updates() -> None:
@@ -127,7 +127,7 @@ def test_columns_stay_as_they_are_within_a_stage_and_are_made_anew_at_its_start(
     for stage in stages * 2:
         learner.run(1)
         name = "target" if stage == "value" else "weight"
-        seen[name].append(learner.sampler.iteration.columns[name].clone())
+        seen[name].append(learner.iteration.columns[name].clone())
     for name, length in (("target", 2), ("weight", 3)):
         first, second = seen[name][:length], seen[name][length:]
         assert all(torch.equal(first[0], x) for x in first)
@@ -140,9 +140,9 @@ def test_what_is_prepared_is_computed_with_the_networks_as_they_are_when_the_sta
     learner.run(5)
     before = copy.deepcopy(learner.nets)
     learner.run(2)  # V learns from targets of the V before
-    paths = learner.sampler.trajectories()
+    paths = learner.sampler.trajectories(learner.iteration)
     expected = learner.objective.prepare(learner.cfg, before, "value", paths, learner.learner)["target"].detach()
-    assert torch.equal(learner.sampler.iteration.columns["target"][:, : tiny.OFFLINE], expected)
+    assert torch.equal(learner.iteration.columns["target"][:, : tiny.OFFLINE], expected)
     now = learner.objective.prepare(learner.cfg, learner.nets, "value", paths, learner.learner)["target"]
     assert not torch.equal(now, expected)
 
@@ -155,7 +155,7 @@ def test_a_batch_holds_the_prepared_numbers_of_its_own_rows() -> None:
     learner.objective = dataclasses.replace(
         learner.objective, prepare=lambda cfg, nets, stage, paths, common: {"tag": 10 * paths.reward + 7}
     )
-    stage, _ = learner.sampler.iteration.now()
+    stage, _ = learner.iteration.now()
     learner.begin(stage)
     learner.stage = stage
     batch, _ = learner.draw()
@@ -182,7 +182,7 @@ def test_true_ends_can_be_made_to_look_like_cuts(ignored: bool) -> None:
 def window(learner: ActorCritic) -> Tensor:
     """Rewards of the rows that a stage has before it: [S, N]."""
     learner.run(1)
-    return learner.sampler.trajectories().reward
+    return learner.sampler.trajectories(learner.iteration).reward
 
 
 def rewards(rows: Tensor) -> Tensor:
@@ -219,7 +219,7 @@ def test_a_window_holds_the_newest_rows_and_no_others(size: int) -> None:
     torch.testing.assert_close(window(learner), expected)
     seen = set()
     for _ in range(50):
-        learner.stage = learner.sampler.iteration.stages[0]
+        learner.stage = learner.iteration.stages[0]
         seen |= set(learner.draw()[0].reward.flatten().tolist())
     assert seen <= set(expected.flatten().tolist())
     if size == 1:
@@ -230,8 +230,8 @@ def test_a_method_of_fresh_data_sees_what_the_last_iteration_collected() -> None
     learner = tiny.learner("rwr", phase="online")
     for n in range(3):
         _, online = marked(learner)
-        learner.begin(learner.sampler.iteration.stages[0])
-        torch.testing.assert_close(learner.sampler.trajectories().reward, online[:, -tiny.ONLINE :])
+        learner.begin(learner.iteration.stages[0])
+        torch.testing.assert_close(learner.sampler.trajectories(learner.iteration).reward, online[:, -tiny.ONLINE :])
         collect(learner, 500 + 10 * n)
 
 
@@ -331,7 +331,7 @@ def test_a_resume_anywhere_in_an_iteration_is_bit_equal(name: str, updates: int)
     """In the second iteration, from a ring that has wrapped; and through another resume right after."""
     settings: dict[str, Any] = TWO_AND_THREE if name == "awr" else {}
     learner = tiny.learner(name, phase="online", settings=settings)
-    learner.run(learner.sampler.iteration.updates)
+    learner.run(learner.iteration.updates)
     collect(learner)
     learner.run(updates)
     again = [100, 500]
@@ -341,7 +341,7 @@ def test_a_resume_anywhere_in_an_iteration_is_bit_equal(name: str, updates: int)
         one.run(7)
     for one in (middle, copy_):
         assert not tiny.changed(tiny.parameters(learner), tiny.parameters(one))
-        assert one.sampler.iteration.number == learner.sampler.iteration.number
+        assert one.iteration.number == learner.iteration.number
     ours, theirs = copy_.read_metrics(), learner.read_metrics()
     assert ours.keys() == theirs.keys()
     assert all(np.array_equal(ours[metric], theirs[metric]) for metric in theirs)

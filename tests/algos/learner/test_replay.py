@@ -23,7 +23,14 @@ def tagged(tags: Tensor) -> Tensor:
 
 def replay(appended: int = 0, offline: int = OFFLINE, capacity: int = CAPACITY, demos: int = 4) -> Replay:
     """Offline rows 0, 1, ..; online row n of seed s is 100 (s + 1) + n."""
-    out = Replay(LAYOUT, tagged(torch.arange(offline)), demos, SEEDS, capacity, torch.device("cpu"))
+    out = Replay(
+        LAYOUT,
+        tagged(torch.arange(offline)),
+        demos=demos,
+        seeds=SEEDS,
+        capacity=capacity,
+        device=torch.device("cpu"),
+    )
     for n in range(appended):
         out.append(tagged(100.0 * (torch.arange(SEEDS) + 1)[:, None] + n))
     return out
@@ -76,7 +83,7 @@ def test_a_batch_whose_parts_do_not_fit_is_refused() -> None:
 
 def test_offline_rows_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(3, 5\), expected \[N, 7\]"):
-        Replay(LAYOUT, torch.zeros(3, 5), 0, 1, 1, torch.device("cpu"))
+        Replay(LAYOUT, torch.zeros(3, 5), demos=0, seeds=1, capacity=1, device=torch.device("cpu"))
 
 
 @pytest.mark.parametrize("appended", [0, 1, 4, CAPACITY, CAPACITY + 1, 3 * CAPACITY + 2])
@@ -105,7 +112,7 @@ def test_uniform_draws_are_in_proportion_to_what_is_stored() -> None:
 
 @pytest.mark.parametrize("total", [1, 2, 3, 7, 8, 9, 1023, 1024, 1025, 999_999, 1_048_576, 1_500_001])
 def test_the_largest_draw_stays_in_range(total: int) -> None:
-    r = Replay(LAYOUT, torch.zeros(0, LAYOUT.width), 0, 1, 1, torch.device("cpu"))
+    r = Replay(LAYOUT, torch.zeros(0, LAYOUT.width), demos=0, seeds=1, capacity=1, device=torch.device("cpu"))
     r.offline_in_use.fill_(total)
     assert int(r.uniform_rows(torch.full((1, 1), ALMOST_ONE, dtype=torch.float64))) == total - 1
 
@@ -171,7 +178,9 @@ def test_a_replay_without_a_ring_has_an_order_too() -> None:
 def test_one_number_of_each_row_is_the_one_that_a_batch_shows(name: str) -> None:
     layout = Layout(4, 3, ("next_action", "ends", "return_to_go"))
     g = torch.Generator().manual_seed(0)
-    r = Replay(layout, torch.randn(9, layout.width, generator=g), 0, 2, 3, torch.device("cpu"))
+    r = Replay(
+        layout, torch.randn(9, layout.width, generator=g), demos=0, seeds=2, capacity=3, device=torch.device("cpu")
+    )
     r.append(torch.randn(2, 3, layout.width, generator=g))
     index = r.in_order()[:, torch.tensor([3, 11, 0, 3])]
     batch = layout.batch(r.gather(index))

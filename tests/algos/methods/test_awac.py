@@ -295,11 +295,11 @@ def test_the_critics_values_of_the_batch_are_those_the_policy_sees(order: str) -
     seen = []
     for _ in range(2):
         seen.append(learner.nets.q(batch.obs, batch.action).detach().amin(1).mean(1).numpy())
-        learner.update(batch, noise)
+        learner.learn(batch, noise)
     assert seen[0] != pytest.approx(seen[1], abs=1e-5)
     first = optimistic("none")
     first.learner = learner.learner
-    first.update(batch, noise)
+    first.learn(batch, noise)
     assert first.read_metrics()["q_data"] == pytest.approx(seen[0 if order == "pre" else 1], abs=1e-6)
 
 

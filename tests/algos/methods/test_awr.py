@@ -226,7 +226,7 @@ def test_the_policys_returns_are_computed_anew_with_v_as_it_has_become() -> None
     learner = tiny.learner("awr")
     before = copy.deepcopy(learner.nets)
     learner.run(3)  # two of V, the first of the policy
-    iteration, paths = learner.sampler.iteration, learner.sampler.trajectories()
+    iteration, paths = learner.iteration, learner.sampler.trajectories(learner.iteration)
     got = iteration.columns["advantage"][:, : iteration.rows]
     with torch.no_grad():
         new, old = (

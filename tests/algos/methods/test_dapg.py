@@ -134,7 +134,7 @@ def test_the_weight_of_demonstrations_decays_with_the_iterations(decay: float, e
     got = []
     for _ in range(3):
         learner.read_metrics()
-        learner.run(learner.sampler.iteration.updates)
+        learner.run(learner.iteration.updates)
         got.append(learner.read_metrics()["demo_weight"])
     for one, value in zip(got, expected, strict=True):
         assert one == pytest.approx([value] * S, abs=1e-6)

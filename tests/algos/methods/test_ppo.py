@@ -154,7 +154,7 @@ def test_methods_of_fresh_data_improve_on_a_bandit(name: str, settings: dict[str
     pay = []
     for _ in range(25):
         pay.append(bandit_round(learner, rng))
-        learner.run(learner.sampler.iteration.updates)
+        learner.run(learner.iteration.updates)
     assert (np.abs(pay[0] + 0.6) < 0.15).all()
     assert (pay[-1] > -0.3).all(), pay[-1]
     assert learner.finite().all()

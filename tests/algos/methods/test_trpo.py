@@ -141,10 +141,10 @@ def test_the_policy_moves_in_its_stage_by_one_step_and_v_in_its_own() -> None:
     assert {name.partition(".")[0] for name in tiny.changed(before, after)} == {"policy"}
     metrics = learner.read_metrics()
     assert (metrics["kl_step"] <= 0.01 + 1e-6).all()
-    learner.run(learner.sampler.iteration.updates - 1)
+    learner.run(learner.iteration.updates - 1)
     assert {name.rpartition(".body")[0] for name in tiny.changed(after, tiny.parameters(learner))} == {"extra.value"}
-    assert learner.sampler.iteration.updates == 1 + 3 * 4
-    assert learner.sampler.iteration.number == 1
+    assert learner.iteration.updates == 1 + 3 * 4
+    assert learner.iteration.number == 1
 
 
 def test_v_learns_the_returns_from_before_the_step() -> None:

@@ -121,7 +121,7 @@ def test_what_the_facts_of_a_locomotion_task_must_agree_with(name: str, bench: B
     assert (task.headline, task.reward_range) == ("return", (-math.inf, math.inf))
     with pytest.raises(ValueError, match="has no success rule"):
         task.reward(np.zeros((1, task.obs_dim)))
-    said = bench("explain", "awac", name, "--json")
+    said = bench("explain", "awac", name, "--profile", "paper", "--json")
     found = {s["setting"]: s["value"] for s in json.loads(said.out)}
     # what a run of the paper's sizes asks for is what `bench data build` makes
     assert (found["demonstrations"], found["rollouts"]) == (task.recipe.demonstrations, task.recipe.rollouts)

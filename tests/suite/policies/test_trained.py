@@ -68,7 +68,7 @@ def test_networks_act_as_the_objective_does_alone_and_stacked(algo: str, tmp_pat
     """Modes and samples, with observations standardised; the slow copies are not in the file."""
     objective = algos.load(algo)
     cfg = objective.Config(vae_hidden=(8, 8), act_candidates=7)
-    learner = ActorCritic(objective, cfg, LearnerConfig(hidden=(8,)), (3, 4), Layout(3, 2), None)
+    learner = ActorCritic(objective, cfg, learner=LearnerConfig(hidden=(8,)), seeds=(3, 4), layout=Layout(3, 2))
     scale = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([2.0, 0.5, 1.5])
     actor = acting(objective, learner.cfg, learner.nets, 3, scale)
     sizes = {"obs_dim": 3, "action_dim": 2, "hidden": [8], "algo": algo}

@@ -16,6 +16,7 @@ import pytest
 import torch
 import toy_run
 from toy_run import experiment, results, train
+from updates import followed_by
 
 import suite.run.cell
 import suite.run.evaluate
@@ -171,16 +172,14 @@ def test_killed_again_and_again_at_random_updates(
     points, whole = uninterrupted(case)
     thirds = np.array_split(np.arange(1, points.count("after update")), 3)
     rng = np.random.default_rng(zlib.crc32(case.encode()))
-    real = ActorCritic.update
     for last in [int(rng.choice(third)) for third in thirds]:
 
-        def update(self: ActorCritic, *arguments: Any, last: int = last) -> None:
-            real(self, *arguments)
-            if self.updates == last:
+        def die(learner: ActorCritic, number: int, last: int = last) -> None:
+            if number == last:
                 raise Killed
 
         with monkeypatch.context() as patch:
-            patch.setattr(ActorCritic, "update", update)
+            patch.setattr(ActorCritic, "update", followed_by(die))
             with pytest.raises(Killed):
                 start(case, tmp_path)
     assert start(case, tmp_path) == whole

@@ -14,6 +14,7 @@ import pytest
 import torch
 import toy_run
 from toy_run import HORIZON, TASK, experiment, train
+from updates import followed_by
 
 import suite.run.evaluate
 import suite.run.protocol
@@ -185,7 +186,7 @@ def test_every_iteration_of_stages_is_whole_and_follows_its_rows(
 
     def begin(self: ActorCritic, stage: Any) -> None:
         real(self, stage)
-        begun.append((self.phase, stage.name, self.sampler.iteration.number, self.sampler.iteration.rows))
+        begun.append((self.phase, stage.name, self.iteration.number, self.iteration.rows))
 
     monkeypatch.setattr(ActorCritic, "begin", begin)
     train(experiment(algo, **settings), tmp_path)
@@ -216,7 +217,7 @@ def test_the_bound_on_q_follows_from_the_reward(tmp_path: Path, monkeypatch: pyt
     real = ActorCritic.__init__
 
     def init(self: ActorCritic, *arguments: Any, **named: Any) -> None:
-        seen.append(arguments[6])
+        seen.append(named["q_max"])
         real(self, *arguments, **named)
 
     monkeypatch.setattr(ActorCritic, "__init__", init)
@@ -294,15 +295,13 @@ def test_a_diverged_seed_is_named_and_the_others_go_on(
     algo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sound = rows(experiment(algo, (4, 5, 6)), tmp_path / "sound")
-    real = ActorCritic.update
 
-    def update(self: ActorCritic, *arguments: Any) -> None:
-        real(self, *arguments)
-        if self.updates == 9:
+    def spoil(learner: ActorCritic, number: int) -> None:
+        if number == 9:
             with torch.no_grad():
-                next(self.nets.policy.parameters())[1] = torch.nan
+                next(learner.nets.policy.parameters())[1] = torch.nan
 
-    monkeypatch.setattr(ActorCritic, "update", update)
+    monkeypatch.setattr(ActorCritic, "update", followed_by(spoil))
     cell = experiment(algo, (4, 5, 6))
     found = rows(cell, tmp_path / "ill")
     assert all(np.isfinite(r.value) for r in found)
@@ -320,15 +319,13 @@ def test_a_diverged_seed_is_named_and_the_others_go_on(
 
 def test_a_diverged_seed_stays_so_after_a_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Recorded once, not again by the process that goes on."""
-    real = ActorCritic.update
 
-    def update(self: ActorCritic, *arguments: Any) -> None:
-        real(self, *arguments)
-        with torch.no_grad():
-            if self.updates == 2:
-                next(self.nets.policy.parameters())[0] = torch.nan
+    def spoil(learner: ActorCritic, number: int) -> None:
+        if number == 2:
+            with torch.no_grad():
+                next(learner.nets.policy.parameters())[0] = torch.nan
 
-    monkeypatch.setattr(ActorCritic, "update", update)
+    monkeypatch.setattr(ActorCritic, "update", followed_by(spoil))
     whole = train(experiment("awac"), tmp_path / "whole")
     with monkeypatch.context() as patch:
         patch.setattr(Runner, "_collect", lambda self: 1 / 0)
@@ -489,9 +486,9 @@ def test_every_row_is_cloned_where_the_data_are(monkeypatch: pytest.MonkeyPatch,
     seen: list[tuple[int, int]] = []
     made = Replay.__init__
 
-    def init(self: Replay, layout: Any, offline: torch.Tensor, demos: int, *rest: Any) -> None:
+    def init(self: Replay, layout: Any, offline: torch.Tensor, *, demos: int, **rest: Any) -> None:
         seen.append((demos, len(offline)))
-        made(self, layout, offline, demos, *rest)
+        made(self, layout, offline, demos=demos, **rest)
 
     monkeypatch.setattr(Replay, "__init__", init)
     for clone in ("demos", "data"):
