@@ -34,8 +34,8 @@ from reports.numbers.shares import improvement, profile
 
 __all__ = [
     "AGGREGATES", "CENTRES", "CONFIDENCE", "FEW", "REPS", "Floats", "Interval", "Score",
-    "aggregates", "improvement", "interval", "iqm", "iqm_interval", "iqm_over_tasks", "profile", "score", "seeds_needed",
-    "t_interval",
+    "aggregates", "improvement", "interval", "iqm", "iqm_interval", "iqm_over_tasks", "profile", "score",
+    "seeds_needed", "t_interval",
 ]  # fmt: skip
 
 TRIM = 0.25  # share cut off at each end by the interquartile mean

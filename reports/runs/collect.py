@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from reports.runs.curves import SCORES, Curve, Metrics, of_rows, read_metrics
+from reports.runs.curves import SCORES, Curve, Metrics, metrics_of
 from reports.runs.parallel import spreading
-from suite.record.folders import RecordError, Run, find_runs, read_facts, read_tidy
+from suite.record.folders import Columns, RecordError, Run, find_runs, read_columns, read_facts
+from suite.record.tidy import read_tidy
 
 __all__ = ["SCORES", "Cell", "Collection", "Curve", "Quarantined", "Source", "collect", "dataset_name", "task_name"]
 
@@ -220,7 +221,7 @@ def _run_source(folder: Path, where: str) -> Source:
             raise RecordError(f"{folder / 'run.json'}: no {key!r}: not written by this version of `bench run`")
     if not all(isinstance(v, dict) and "value" in v for v in run.run["settings"].values()):
         raise RecordError(f"{folder / 'run.json'}: a setting without 'value': not written by `bench run`")
-    metrics = read_metrics(folder, run.finished)
+    metrics = metrics_of(read_columns(folder, run.finished), folder / "metrics.csv")
     evaluated = {s for name in SCORES if name in metrics.curves for s in metrics.curves[name].seeds}
     unlisted = sorted(evaluated - set(run.seeds))
     silent = sorted(set(run.seeds) - evaluated)
@@ -256,7 +257,7 @@ def _check_whole(run: Run, metrics: Metrics) -> None:
 def _tidy_sources(path: Path) -> list[Source]:
     out = []
     for (algo, env), rows in read_tidy(path).items():
-        metrics = of_rows(rows, path)
+        metrics = metrics_of(Columns.of(rows), path)
         seeds = tuple(sorted({row.seed for row in rows}))
         out.append(
             Source(path.name, algo, env, seeds, True, {}, {}, metrics.curves, metrics.diverged, metrics.lines)
