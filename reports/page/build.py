@@ -27,7 +27,7 @@ FILTERED = ("task", "algorithm", "highest", "next", "x", "y")  # columns by whic
 
 def build(
     roots: Sequence[Path], out: Path, inputs: Sequence[Path], headline: str | None, seed: int, suite: Suite | None,
-    window: int | None, threshold: float | None, say: Callable[[str], object],
+    window: int | None, threshold: float | None, looks: Mapping[str, str], say: Callable[[str], object],
 ) -> Path:  # fmt: skip
     """See `reports.build`."""
     out = out.resolve()
@@ -38,7 +38,7 @@ def build(
     metric = analysis.headline(found.cells, headline or (suite.metric if suite else None))
     phases = analysis.online(found.cells, metric, seed, window, threshold)  # refuses what it cannot use, so it is first
     with swapped_into(out) as folder:
-        report = Report(folder, found.cells, metric, seed, phases, _missing(found, suite), _unread(found), suite)
+        report = Report(folder, found.cells, metric, seed, phases, _missing(found, suite), _unread(found), suite, looks)
         write_results(folder, found.cells)
         (folder / "index.html").write_text(render("page.html", content_of(report)), encoding="utf-8")
         mark(folder, {"headline": metric, "seed": seed, "suite": suite.name if suite else None})

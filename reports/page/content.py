@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -47,6 +47,7 @@ class Report:
     missing: Sequence[Gap]  # cells that were never run
     quarantined: Sequence[Gap]  # run folders that could not be read
     suite: Suite | None
+    looks: Mapping[str, str]  # method -> its colour and dashes in words, as `look.styles` takes them
 
     def figure(self, name: str, title: str, says: str, figure: Figure) -> Shown:
         """Drawn and written."""
@@ -71,7 +72,7 @@ def content_of(report: Report) -> dict[str, Any]:
     cells, metric, seed, suite = report.cells, report.metric, report.seed, report.suite
     rows, gaps = analysis.before_after(cells, metric, seed)
     lines = analysis.lines(cells, metric, seed)
-    styles = look.styles([cell.label for cell in cells])
+    styles = look.styles([cell.label for cell in cells], report.looks)
     tasks = sorted({line.task for line in lines})
     settings_table(cells).write(report.folder / "tables")
     draw = partial(_task, folder=report.folder, metric=metric, styles=styles)

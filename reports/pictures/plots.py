@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from reports.numbers import stats
 from reports.numbers.lines import SCALES, Common
 from reports.numbers.stats import Interval
-from reports.pictures.look import COLORS, FEW_POINTS, RC, Style, faint, grid_of_panels, place_legend, title_of
+from reports.pictures.look import FEW_POINTS, PALETTE, RC, Style, faint, grid_of_panels, place_legend, title_of
 from reports.pictures.matrices import heat_map, improvement_matrix
 
 __all__ = [
@@ -70,7 +70,7 @@ def _forest(values: Mapping[str, Interval], neutral: float, title: str) -> tuple
         FigureCanvasAgg(figure)
         ax = figure.add_subplot()
         ax.axvline(neutral, color="0.35", linewidth=1)
-        _bars(ax, names, [values[name] for name in names], [next(iter(COLORS))] * len(names))
+        _bars(ax, names, [values[name] for name in names], [PALETTE["blue"]] * len(names))
         ax.set_yticks(range(len(names)), names)
         ax.set_title(title, fontsize=10)
         _fit(figure, left)

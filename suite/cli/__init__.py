@@ -106,6 +106,7 @@ def report(
 ) -> None:
     """Draw curves, tables and one page from run folders."""
     from reports import build, build_comparison
+    from suite.cli.report import looks, suite_of
     from suite.output import say
 
     if profile is not None and suite is None:
@@ -115,13 +116,19 @@ def report(
             _fail("--compare takes two folders of runs, --metric and --out, nothing else")
         typer.echo(build_comparison(*compare, out, metric, say=say))
         return
-    chosen = None
-    if suite is not None:
-        from suite.cli.report import suite_of
-
-        chosen = suite_of(suite, profile or "quick")
-    roots = runs or [Path("runs")]
-    typer.echo(build(roots, out, input_, metric, suite=chosen, window=dip_window, threshold=threshold, say=say))
+    chosen = None if suite is None else suite_of(suite, profile or "quick")
+    page = build(
+        runs or [Path("runs")],
+        out,
+        input_,
+        metric,
+        suite=chosen,
+        window=dip_window,
+        threshold=threshold,
+        looks=looks(),
+        say=say,
+    )
+    typer.echo(page)
 
 
 @app.command()
