@@ -1,4 +1,13 @@
-"""From run folders to tables, plots and one page."""
+"""From run folders to tables, plots and one page. Of the house it reads `suite.record` alone.
+
+    runs      run folders and imported files -> cells: one algorithm on one task with all its seeds
+    numbers   what the scores say: estimates, intervals, differences, and what to know before believing them
+    tables    numbers as text, and as CSV, JSON, Markdown and LaTeX
+    pictures  the figures, in one style
+    page      everything on one page, in a folder that is replaced as a whole
+
+A room imports only from those above it. Importing this package loads nothing heavy: a report begins with that.
+"""
 
 from __future__ import annotations
 

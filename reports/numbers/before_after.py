@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from reports.numbers.grid import Gap, finished_curves
 from reports.numbers.stats import Score, score
-from reports.runs.collect import Cell, Curve
+from reports.runs.cells import Cell
+from reports.runs.curves import Curve
 
 __all__ = ["LAST", "SCORE_COLUMNS", "BeforeAfter", "before_after"]
 

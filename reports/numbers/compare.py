@@ -10,7 +10,8 @@ from reports.numbers.differences import Sides
 from reports.numbers.grid import SCALES, Gap, usable
 from reports.numbers.pairs import Pair, corrected, pair_of, side_by_side
 from reports.numbers.stats import Score, score
-from reports.runs.collect import Cell, Curve, dataset_name
+from reports.runs.cells import Cell, dataset_name
+from reports.runs.curves import Curve
 from suite.record.folders import RecordError
 
 __all__ = ["Change", "Compared", "compare"]

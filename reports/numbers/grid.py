@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.numbers import stats
-from reports.numbers.stats import Floats, Interval
-from reports.runs.collect import Cell, Curve
+from reports.numbers.intervals import Floats, Interval
+from reports.numbers.shares import improvement
+from reports.runs.cells import Cell
+from reports.runs.curves import Curve
 from suite.record.metrics import SCORE_UNITS
 
 __all__ = ["SCALES", "Common", "Gap", "common", "efficiency", "finished_curves", "improvements", "usable"]
@@ -122,7 +124,7 @@ def _largest_grid(done: dict[str, set[str]]) -> tuple[tuple[str, ...], tuple[str
 def improvements(grid: Common, seed: int) -> dict[tuple[str, str], Interval]:
     """P(X > Y) of each pair of compared entries."""
     pairs = combinations(grid.labels, 2)
-    return {(x, y): stats.improvement(grid.scores[x], grid.scores[y], seed) for x, y in pairs}
+    return {(x, y): improvement(grid.scores[x], grid.scores[y], seed) for x, y in pairs}
 
 
 def efficiency(grid: Common, cells: Sequence[Cell], metric: str, seed: int) -> tuple[Mapping[str, Efficiency], str]:

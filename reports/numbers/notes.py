@@ -10,7 +10,7 @@ from reports.numbers import stats
 from reports.numbers.before_after import BeforeAfter
 from reports.numbers.grid import SCALES
 from reports.numbers.intervals import by_student
-from reports.runs.collect import Cell, dataset_name
+from reports.runs.cells import Cell, dataset_name
 
 __all__ = ["MEASURED", "coverage_note", "spread_note", "warnings"]
 

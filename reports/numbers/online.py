@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports.numbers.grid import SCALES, Gap, usable
-from reports.numbers.stats import Floats, Score, score
-from reports.runs.collect import Cell, Curve
+from reports.numbers.intervals import Floats
+from reports.numbers.stats import Score, score
+from reports.runs.cells import Cell
+from reports.runs.curves import Curve
 from suite.record.folders import RecordError
 
 __all__ = ["Online", "Times", "area", "dip", "online"]

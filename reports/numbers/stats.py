@@ -19,8 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.numbers.intervals import (
-    CONFIDENCE,
-    FEW,
     REPS,
     Floats,
     Interval,
@@ -30,13 +28,20 @@ from reports.numbers.intervals import (
     student,
     student_limits,
 )
-from reports.numbers.shares import improvement, profile
 
 __all__ = [
-    "AGGREGATES", "CENTRES", "CONFIDENCE", "FEW", "REPS", "Floats", "Interval", "Score",
-    "aggregates", "improvement", "interval", "iqm", "iqm_interval", "iqm_over_tasks", "profile", "score",
-    "seeds_needed", "t_interval",
-]  # fmt: skip
+    "AGGREGATES",
+    "CENTRES",
+    "Score",
+    "aggregates",
+    "interval",
+    "iqm",
+    "iqm_interval",
+    "iqm_over_tasks",
+    "score",
+    "seeds_needed",
+    "t_interval",
+]
 
 TRIM = 0.25  # share cut off at each end by the interquartile mean
 AGGREGATES = ("median", "IQM", "mean", "optimality gap")

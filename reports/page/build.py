@@ -10,15 +10,16 @@ from typing import Any
 
 import jinja2
 
-from reports.numbers import lines as analysis
-from reports.numbers import stats
 from reports.numbers.grid import Gap
+from reports.numbers.headline import headline_of
+from reports.numbers.intervals import CONFIDENCE, REPS
+from reports.numbers.online import online
 from reports.page.content import Report, content_of
 from reports.page.folder import KIND, MARK, refuse_foreign, swapped_into, write_results
 from reports.page.runs import Runs
 from reports.runs.collect import Collection, Quarantined, collect
 from reports.runs.wanted import Suite
-from reports.tables.tables import Table
+from reports.tables.table import Table
 
 __all__ = ["build", "mark", "render"]
 
@@ -35,8 +36,8 @@ def build(
     found = collect(roots, inputs) if suite is None else collect(roots, inputs, suite.pick)
     for line in found.left_out():
         say(line)
-    metric = analysis.headline(found.cells, headline or (suite.metric if suite else None))
-    phases = analysis.online(found.cells, metric, seed, window, threshold)  # refuses what it cannot use, so it is first
+    metric = headline_of(found.cells, headline or (suite.metric if suite else None))
+    phases = online(found.cells, metric, seed, window, threshold)  # refuses what it cannot use, so it is first
     with swapped_into(out) as folder:
         report = Report(folder, found.cells, metric, seed, phases, _missing(found, suite), _unread(found), suite, looks)
         write_results(folder, found.cells)
@@ -47,7 +48,7 @@ def build(
 
 def mark(folder: Path, facts: Mapping[str, Any]) -> None:
     """What makes a folder a report, and how it was made."""
-    content = {"kind": KIND, **facts, "reps": stats.REPS, "confidence": stats.CONFIDENCE}
+    content = {"kind": KIND, **facts, "reps": REPS, "confidence": CONFIDENCE}
     (folder / MARK).write_text(json.dumps(content, indent=1) + "\n")
 
 

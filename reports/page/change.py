@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from reports.numbers import lines as analysis
 from reports.numbers.compare import compare
+from reports.numbers.headline import headline_of
 from reports.page.build import mark, render
 from reports.page.folder import refuse_foreign, swapped_into
 from reports.page.runs import shown_runs
 from reports.pictures import plots
 from reports.pictures.embed import shown
 from reports.runs.collect import collect
-from reports.tables.tables import compare_tables
+from reports.tables.differences import compare_tables
 from suite.record.metrics import METRICS
 
 __all__ = ["build"]
@@ -26,7 +26,7 @@ def build(before: Path, after: Path, out: Path, headline: str | None, seed: int,
     sets = [collect([root]) for root in (before, after)]
     for line in (line for one in sets for line in one.left_out()):
         say(line)
-    metric = analysis.headline([cell for one in sets for cell in one.cells], headline)
+    metric = headline_of([cell for one in sets for cell in one.cells], headline)
     found = compare(sets[0].cells, sets[1].cells, metric, seed)
     unread = [f"{one.where}: {one.reason}" for collection in sets for one in collection.quarantined]
     with swapped_into(out) as folder:

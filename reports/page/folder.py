@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from reports.runs.collect import Cell
+from reports.runs.cells import Cell
 from suite.record.folders import COLUMNS, RecordError
 
 __all__ = ["KIND", "MARK", "refuse_foreign", "swapped_into", "write_results"]

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reports.runs.collect import Cell, Source
-from reports.tables.tables import Table
+from reports.runs.cells import Cell, Source
+from reports.tables.table import Table
 
 __all__ = ["Runs", "settings_table", "shown_runs"]
 

@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports.numbers.lines import BeforeAfter, Gap
-from reports.numbers.stats import Interval
-from reports.runs.collect import Cell, Source
+from reports.numbers.before_after import BeforeAfter
+from reports.numbers.grid import Gap
+from reports.numbers.intervals import Interval
+from reports.runs.cells import Cell, Source
 from reports.tables.table import Table, decimals, text
 
 __all__ = ["facts", "leader_over_tasks", "leaders_table", "notices_table"]

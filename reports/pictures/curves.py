@@ -1,4 +1,4 @@
-"""Learning curves across the switch, drawn from what `analysis` returns."""
+"""Learning curves across the switch, with the offline phase left of it and the online phase right of it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from reports.numbers.lines import SCALES, Line
-from reports.numbers.stats import FEW
+from reports.numbers.grid import SCALES
+from reports.numbers.intervals import FEW
+from reports.numbers.lines import Line
 from reports.pictures.look import FEW_POINTS, RC, Style, faint, grid_of_panels, place_legend, put_title, title_of
 
 __all__ = ["SwitchAxis", "curve_panels"]

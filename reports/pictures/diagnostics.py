@@ -15,7 +15,8 @@ from matplotlib.ticker import MaxNLocator
 
 from reports.pictures.curves import SwitchAxis
 from reports.pictures.look import RC, Style, grid_of_panels, place_legend, put_title
-from reports.runs.collect import Cell, Curve
+from reports.runs.cells import Cell
+from reports.runs.curves import Curve
 from suite.record.metrics import METRICS
 
 __all__ = ["Panel", "diagnostics", "panels_of"]

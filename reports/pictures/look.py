@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reports.numbers.lines import SCALES
+from reports.numbers.grid import SCALES
 from reports.tables.table import number
 
 __all__ = [

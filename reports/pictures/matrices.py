@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from reports.numbers.lines import SCALES
-from reports.numbers.stats import Interval
+from reports.numbers.grid import SCALES
+from reports.numbers.intervals import Interval
 from reports.pictures.look import RC, folded, score_text
 
 __all__ = ["heat_map", "improvement_matrix", "mean_ranks"]

@@ -17,14 +17,12 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from reports.numbers import stats
-from reports.numbers.lines import SCALES, Common
-from reports.numbers.stats import Interval
+from reports.numbers.grid import SCALES, Common
+from reports.numbers.intervals import Interval
+from reports.numbers.shares import profile
 from reports.pictures.look import FEW_POINTS, PALETTE, RC, Style, faint, grid_of_panels, place_legend, title_of
-from reports.pictures.matrices import heat_map, improvement_matrix
 
-__all__ = [
-    "aggregate_bars", "difference_bars", "efficiency", "heat_map", "improvement_bars", "improvement_matrix", "profiles",
-]  # fmt: skip
+__all__ = ["aggregate_bars", "difference_bars", "efficiency", "improvement_bars", "profiles"]
 
 THIN = 1e-9  # widths below are rounding
 
@@ -106,7 +104,7 @@ def profiles(grid: Common, metric: str, look: Mapping[str, Style], seed: int) ->
     with mpl.rc_context(RC):
         figure, ax = _one_panel(grid.labels)
         for label in grid.labels:
-            share, low, high = stats.profile(grid.scores[label], taus, seed)
+            share, low, high = profile(grid.scores[label], taus, seed)
             style = look[label]
             x = taus * SCALES[metric]
             ax.step(x, share, where="post", color=style.color, linestyle=style.dashes, linewidth=2)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reports.runs.collect import Cell, Source, task_name
+from reports.runs.cells import Cell, Source, task_name
 
 __all__ = ["Suite", "Wanted"]
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.numbers import stats
-from reports.numbers.stats import Interval
-from reports.runs.collect import Cell, Curve, task_name
+from reports.numbers.intervals import Interval
+from reports.runs.cells import Cell, task_name
+from reports.runs.curves import Curve
 from reports.tables.table import Table, Value, decimals, number, numbers, text
 from suite.record.papers import Printed
 

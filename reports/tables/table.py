@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from reports.numbers.grid import SCALES
-from reports.numbers.stats import Interval
+from reports.numbers.intervals import Interval
 
-__all__ = ["Table", "Value", "decimals", "number", "numbers", "text"]
+__all__ = ["ENDS", "Table", "Value", "decimals", "number", "numbers", "text"]
 
 Value = str | int | float | None
+ENDS = ("", "_low", "_high")  # of the columns of an estimate and its limits, in the order of `numbers`
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import reports
-from reports.numbers import lines as analysis
+from reports.numbers.grid import common
+from reports.numbers.headline import headline_of
+from reports.numbers.notes import warnings
 from reports.page import build as page
 from reports.runs.collect import collect
 from suite.record.folders import RecordError, Row, RunWriter
@@ -152,7 +154,7 @@ def test_the_common_grid_keeps_the_most_and_says_what_it_drops(tmp_path):
         if task != "c":
             write(tmp_path, task, "sac", {**PLAIN, 3: PLAIN[0]} if task == "a" else PLAIN)
     write(tmp_path, "a", "cql", PLAIN)
-    grid = analysis.common(collect([tmp_path]).cells, "success")
+    grid = common(collect([tmp_path]).cells, "success")
     assert (grid.labels, grid.tasks, grid.seeds) == (("awac", "sac"), ("a", "b"), 3)
     np.testing.assert_allclose(grid.scores["awac"], np.array([[0.8, 0.6, 1.0]] * 2).T)
     gaps = {(g.task, g.label): g.reason for g in grid.left_out}
@@ -176,7 +178,7 @@ def test_runs_on_other_data_or_another_rule_are_not_pooled(tmp_path, other):
     write(tmp_path, "pen", "awac", {1: PLAIN[1]}, name="again", **other)
     cells = collect([tmp_path]).cells
     assert [c.label for c in cells] == ["awac [again]", "awac [quick]"]
-    assert any("not the same" in w for w in analysis.warnings(cells, []))
+    assert any("not the same" in w for w in warnings(cells, []))
 
 
 def test_a_seed_that_was_run_twice_is_not_two_seeds(tmp_path):
@@ -266,7 +268,7 @@ def test_the_headline_is_the_first_score_that_all_evaluated_runs_have(tmp_path, 
         lines = [line for line in lines if ",success," in line]
         metrics.write_text(header + "".join(line.replace("success", n) for n in names.split(",") for line in lines))
     write(tmp_path, "cheetah", "sac", {0: ()}, state="running")  # has no score yet and no say
-    assert analysis.headline(collect([tmp_path]).cells, None) == headline
+    assert headline_of(collect([tmp_path]).cells, None) == headline
 
 
 def test_one_run_of_one_seed_that_has_barely_begun(tmp_path):

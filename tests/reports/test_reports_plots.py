@@ -12,11 +12,13 @@ from matplotlib.figure import Figure
 
 from algos import ALGOS
 from reports.numbers import stats
-from reports.numbers.lines import Common, Line
-from reports.numbers.stats import Interval
+from reports.numbers.grid import Common
+from reports.numbers.intervals import Interval
+from reports.numbers.lines import Line
 from reports.pictures import curves, diagnostics, look, plots
-from reports.pictures.matrices import mean_ranks
-from reports.runs.collect import Cell, Curve, Source
+from reports.pictures.matrices import heat_map, improvement_matrix, mean_ranks
+from reports.runs.cells import Cell, Source
+from reports.runs.curves import Curve
 from suite.cli.report import looks
 
 LOOKS = looks()
@@ -135,7 +137,7 @@ def test_mean_ranks_by_hand():
 
 def test_the_heat_map_holds_every_score_and_hatches_what_is_missing():
     scores = {"low": {"x": 0.1, "y": -0.004}, "top": {"x": 0.95}, "never": {}}
-    (ax,) = (figure := plots.heat_map(scores, ["x", "y"], "success")).axes
+    (ax,) = (figure := heat_map(scores, ["x", "y"], "success")).axes
     assert [t.get_text() for t in ax.get_yticklabels()] == ["top", "low", "never"]
     assert texts(figure) == ["0.95", "0.10", "0.00", "1.0 (1/2)", "1.5"]
     assert sum(bool(patch.get_hatch()) for patch in ax.patches) == 3
@@ -143,7 +145,7 @@ def test_the_heat_map_holds_every_score_and_hatches_what_is_missing():
 
 def test_scores_without_a_common_scale_are_shaded_task_by_task():
     scores = {"a": {"x": -5000.0, "y": 1.0}, "b": {"x": 1234.0, "y": 2.0}}
-    (ax,) = (figure := plots.heat_map(scores, ["x", "y"], "return")).axes
+    (ax,) = (figure := heat_map(scores, ["x", "y"], "return")).axes
     assert {"−5,000", "1,234", "1.0", "2.0"} <= set(texts(figure))
     faces = [patch.get_facecolor() for patch in ax.patches]  # b is best on both: its row comes first
     assert faces[0] == faces[1] != faces[2] == faces[3]
@@ -155,7 +157,7 @@ def test_the_improvement_matrix_completes_the_other_half():
         ("a", "c"): Interval(0.5, 0.3, 0.7),
         ("b", "c"): Interval(0.2, 0.1, 0.6),
     }
-    (ax,) = (figure := plots.improvement_matrix(table, ["b", "a", "c"])).axes
+    (ax,) = (figure := improvement_matrix(table, ["b", "a", "c"])).axes
     assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "c", "b"]  # mean P of 0.7, 0.65, 0.15
     numbers = [t for t in ax.texts if re.fullmatch(r"\d\.\d\d", t.get_text())]
     assert [t.get_text() for t in numbers] == ["0.50", "0.90", "0.50", "0.80", "0.10", "0.20"]
@@ -166,9 +168,9 @@ def test_the_improvement_matrix_completes_the_other_half():
 def test_a_large_matrix_has_numbers_only():
     labels = [f"m{i}" for i in range(13)]
     table = {pair: Interval(0.5, 0.4, 0.6) for pair in itertools.combinations(labels, 2)}
-    assert len(texts(plots.improvement_matrix(table, labels))) == 13 * 12
+    assert len(texts(improvement_matrix(table, labels))) == 13 * 12
     table.pop(("m0", "m1"))  # a pair that shares no task
-    assert len(texts(plots.improvement_matrix(table, labels))) == 13 * 12 - 2
+    assert len(texts(improvement_matrix(table, labels))) == 13 * 12 - 2
 
 
 def test_the_efficiency_curve_has_a_band_where_it_has_limits():
@@ -270,10 +272,10 @@ def test_nothing_is_drawn_outside_of_a_figure(count):
     scores = {x: np.random.default_rng(0).random((3, 3)) for x in labels}
     pairs = {pair: Interval(0.5, 0.4, 0.6) for pair in itertools.combinations(labels, 2)}
     drawn = [
-        plots.heat_map({x: dict(zip(tasks, scores[x][0], strict=True)) for x in labels}, tasks, "success"),
+        heat_map({x: dict(zip(tasks, scores[x][0], strict=True)) for x in labels}, tasks, "success"),
         plots.aggregate_bars(halves(labels), "normalized_score", styles),
         plots.profiles(Common(tuple(labels), tuple(tasks), 3, scores, ()), "success", styles, 0),
-        plots.improvement_matrix(pairs, labels),
+        improvement_matrix(pairs, labels),
         curves.curve_panels([line(x, [-100, 0, 100]) for x in labels], ["pen"], "success", styles),
     ]
     for figure in drawn:
@@ -298,7 +300,5 @@ def test_rounding_is_not_drawn_as_a_difference():
 
 
 def test_a_task_is_broken_at_its_hyphens():
-    figure = plots.heat_map(
-        {x: {"halfcheetah-v5": 1.0, "ant-v5": 2.0} for x in "ab"}, ["halfcheetah-v5", "ant-v5"], "return"
-    )
+    figure = heat_map({x: {"halfcheetah-v5": 1.0, "ant-v5": 2.0} for x in "ab"}, ["halfcheetah-v5", "ant-v5"], "return")
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()][:2] == ["halfcheetah-\nv5", "ant-v5"]

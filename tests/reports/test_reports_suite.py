@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reports.runs.collect import Cell, Curve, Source, dataset_name, task_name
+from reports.runs.cells import Cell, Source, dataset_name, task_name
+from reports.runs.curves import Curve
 from reports.runs.wanted import Suite, Wanted
 from reports.tables.beside import beside, beside_table
 from suite.cli.report import suite_of

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reports.runs.collect import Cell, Curve, Source
+from reports.runs.cells import Cell, Source
+from reports.runs.curves import Curve
 
 STEPS = (-100, 0, 100, 200, 300, 400)
 
