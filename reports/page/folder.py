@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from reports.runs.cells import Cell
+from suite.record.files import replacing_folder
 from suite.record.folders import COLUMNS, RecordError
 
 __all__ = ["KIND", "MARK", "refuse_foreign", "swapped_into", "write_results"]
@@ -34,22 +33,14 @@ def refuse_foreign(out: Path) -> None:
 
 @contextmanager
 def swapped_into(out: Path) -> Iterator[Path]:
-    """A new folder beside `out` that takes its place if the block ends well and vanishes if it does not.
+    """A new folder for a report, which takes the place of `out` if the block ends well and vanishes if it does not.
 
     Raises `RecordError` where the disk does not take it.
     """
-    new, old = (out.parent / f".{out.name}.{os.getpid()}.{what}" for what in ("new", "old"))
-    try:
-        with _writing(out):
-            out.parent.mkdir(parents=True, exist_ok=True)
-            new.mkdir()
-            for part in ("figures", "tables"):
-                (new / part).mkdir()
-            yield new
-            _swap(new, old, out)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    with _writing(out), replacing_folder(out) as new:
+        for part in ("figures", "tables"):
+            (new / part).mkdir()
+        yield new
 
 
 @contextmanager
@@ -58,18 +49,6 @@ def _writing(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise RecordError(f"cannot write {out}: {error.strerror or error}") from error
-
-
-def _swap(new: Path, old: Path, out: Path) -> None:
-    """`new` takes the place of `out`, which is at `old` meanwhile and comes back if that fails."""
-    if out.exists():
-        os.rename(out, old)
-    try:
-        os.rename(new, out)
-    except OSError:
-        if old.exists():
-            os.rename(old, out)
-        raise
 
 
 def write_results(folder: Path, cells: Sequence[Cell]) -> None:

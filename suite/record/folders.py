@@ -22,7 +22,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 from array import array
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from suite.record.files import leftovers, replacing
 from suite.record.metrics import METRICS
 
 __all__ = [
@@ -144,18 +144,8 @@ class Run:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Replace a JSON file atomically: a reader sees the old file or the new one, never half of either."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide results from colleagues on a shared disk
-        with os.fdopen(handle, "w") as f:
-            json.dump(content, f, indent=1)
-            f.write("\n")
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as new:
+        new.write_text(json.dumps(content, indent=1) + "\n")
 
 
 class RunWriter:
@@ -165,7 +155,7 @@ class RunWriter:
         self.path = path
         self.known = METRICS.keys() | set(extra_metrics)
         self._metrics = path / "metrics.csv"
-        for leftover in path.glob(".*.json.*"):  # of a process killed in `write_json`
+        for leftover in (*leftovers(path), *path.glob(".*.json.*")):  # of a process that was killed, of any version
             leftover.unlink()
 
     def create(self, run: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ FORBIDDEN = {
     "envs/stepping": ("gymnasium_robotics", "mujoco", "minari"),
     "envs/data": ("gymnasium_robotics", "mujoco"),
     "suite/record": ("mujoco", "gymnasium", "pandas", "envs", "reports"),
+    "suite/record/files": ("torch", "numpy", "algos"),
     "suite/record/folders": ("torch", "numpy", "algos"),
     "suite/record/metrics": ("torch", "algos"),
     "suite/record/papers": ("torch", "algos"),
