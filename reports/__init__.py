@@ -23,10 +23,17 @@ __all__ = ["build", "build_comparison"]
 
 
 def build(
-    roots: Path | Sequence[Path], out: Path, inputs: Sequence[Path] = (), headline: str | None = None, seed: int = 0,
-    suite: Suite | None = None, window: int | None = None, threshold: float | None = None,
-    looks: Mapping[str, str] = MappingProxyType({}), say: Callable[[str], object] = lambda line: None,
-) -> Path:  # fmt: skip
+    roots: Path | Sequence[Path],
+    out: Path,
+    inputs: Sequence[Path] = (),
+    headline: str | None = None,
+    seed: int = 0,
+    suite: Suite | None = None,
+    window: int | None = None,
+    threshold: float | None = None,
+    looks: Mapping[str, str] = MappingProxyType({}),
+    say: Callable[[str], object] = lambda line: None,
+) -> Path:
     """Write the report on all runs below `roots` and the tidy CSVs `inputs` into `out`.
 
     `headline` is the metric that curves and tables show (None: the suite's, or success, or where a run's task has no
@@ -48,9 +55,13 @@ def build(
 
 
 def build_comparison(
-    before: Path, after: Path, out: Path, headline: str | None = None, seed: int = 0,
+    before: Path,
+    after: Path,
+    out: Path,
+    headline: str | None = None,
+    seed: int = 0,
     say: Callable[[str], object] = lambda line: None,
-) -> Path:  # fmt: skip
+) -> Path:
     """Write a page on the difference between two folders of runs into `out`: each cell and over tasks.
 
     Seeds that both ran are paired. Raises `RecordError` as `build` does, and if the two have no finished

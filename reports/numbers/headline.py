@@ -16,8 +16,8 @@ HEADLINES = ("success", "normalized_score", "return")  # in this order, unless t
 def headline_of(cells: Sequence[Cell], metric: str | None) -> str:
     """The metric that curves and tables show: the user's, or the first of `HEADLINES` that every evaluated run has.
 
-    A task without a success rule so moves the page to normalised scores. If no metric is everybody's, the first that
-    somebody has. Raises `RecordError` with the metrics there are, if nobody has it.
+    So a task without a success rule moves the page to normalised scores. If no metric is in every run, the first that
+    some run has is taken. Raises `RecordError` with the metrics that are recorded, if no run has the one asked for.
     """
     recorded = [source.curves.keys() for cell in cells for source in cell.sources]
     evaluated = [names for names in recorded if not names.isdisjoint(SCORES)]

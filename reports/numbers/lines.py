@@ -18,7 +18,7 @@ __all__ = ["Line", "lines_of"]
 
 @dataclass(frozen=True)
 class Line:
-    """A learning curve: IQM and limits at `steps` [T], single seeds in `seeds` [n, T] over `seed_steps`."""
+    """A learning curve: IQM and limits at `steps`, each [T]; `all_seeds` has every seed at its own steps."""
 
     label: str
     task: str

@@ -176,7 +176,7 @@ def _unequal(task: str, cells: Sequence[Cell], rows: Sequence[BeforeAfter]) -> l
 
 
 def _calendar(steps: Sequence[int]) -> str:
-    """Evaluations from the switch on, in words that differ where they do."""
+    """The evaluations from the switch on in words; two calendars have the same words only if they are equal."""
     if not steps:
         return "none"
     gaps = np.diff(steps)

@@ -27,10 +27,18 @@ FILTERED = ("task", "algorithm", "highest", "next", "x", "y")  # columns by whic
 
 
 def build(
-    roots: Sequence[Path], out: Path, inputs: Sequence[Path], headline: str | None, seed: int, suite: Suite | None,
-    window: int | None, threshold: float | None, looks: Mapping[str, str], say: Callable[[str], object],
-) -> Path:  # fmt: skip
-    """See `reports.build`."""
+    roots: Sequence[Path],
+    out: Path,
+    inputs: Sequence[Path],
+    headline: str | None,
+    seed: int,
+    suite: Suite | None,
+    window: int | None,
+    threshold: float | None,
+    looks: Mapping[str, str],
+    say: Callable[[str], object],
+) -> Path:
+    """Write the report; the arguments are those of `reports.build`."""
     out = out.resolve()
     refuse_foreign(out)
     found = collect(roots, inputs) if suite is None else collect(roots, inputs, suite.pick)
@@ -47,7 +55,7 @@ def build(
 
 
 def mark(folder: Path, facts: Mapping[str, Any]) -> None:
-    """What makes a folder a report, and how it was made."""
+    """Write the file that makes a folder a report and says how it was made."""
     content = {"kind": KIND, **facts, "reps": REPS, "confidence": CONFIDENCE}
     (folder / MARK).write_text(json.dumps(content, indent=1) + "\n")
 
@@ -60,8 +68,10 @@ def _missing(found: Collection, suite: Suite | None) -> list[Gap]:
     tasks = {cell.task for cell in found.cells}
     return [
         Gap(task, algo, "never run")
-        for algo in sorted({algo for algo, _ in own}) for task in sorted(tasks) if (algo, task) not in own
-    ]  # fmt: skip
+        for algo in sorted({algo for algo, _ in own})
+        for task in sorted(tasks)
+        if (algo, task) not in own
+    ]
 
 
 def _unread(found: Collection) -> list[Gap]:
@@ -94,10 +104,13 @@ def _shown(table: Table, runs: Runs) -> dict[str, Any]:
 
 
 def render(template: str, content: Mapping[str, Any]) -> str:
-    """A page of this folder's templates; everything that runs say is escaped."""
+    """Fill one of the templates beside this module; everything that runs say is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["shown"] = partial(_shown, runs=content["runs"])
     return environment.get_template(template).render(content)

@@ -20,7 +20,7 @@ __all__ = ["build"]
 
 
 def build(before: Path, after: Path, out: Path, headline: str | None, seed: int, say: Callable[[str], object]) -> Path:
-    """See `reports.build_comparison`."""
+    """Write the page; the arguments are those of `reports.build_comparison`."""
     out = out.resolve()
     refuse_foreign(out)
     sets = [collect([root]) for root in (before, after)]
@@ -37,12 +37,15 @@ def build(before: Path, after: Path, out: Path, headline: str | None, seed: int,
         bars = {f"{one.algo} on {one.task}": one.pair.difference.interval for one in found.changes}
         title = f"Final {metric}, second minus first; bar: interval, line: estimate"
         content = {
-            "first": str(before), "second": str(after), "metric": metric,
+            "first": str(before),
+            "second": str(after),
+            "metric": metric,
             "meaning": METRICS.get(metric, "a metric of an outside package"),
-            "notes": [*found.notes, *unread], "tables": tables,
+            "notes": [*found.notes, *unread],
+            "tables": tables,
             "figure": shown(folder, "changes", title, says, plots.difference_bars(bars, metric)),
             "runs": shown_runs([cell for one in sets for cell in one.cells]),
-        }  # fmt: skip
+        }
         (folder / "index.html").write_text(render("change.html", content), encoding="utf-8")
         mark(folder, {"headline": metric, "seed": seed, "compares": [str(before), str(after)]})
     return out / "index.html"

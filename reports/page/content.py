@@ -1,4 +1,4 @@
-"""What is on the page of a report: every figure and table, drawn and written on the way."""
+"""The content of a report's page: every figure and table, drawn and written on the way."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ BARS = 3  # entries up to which pairs are bars; more of them are squares
 
 @dataclass(frozen=True)
 class Report:
-    """What is being built, and where."""
+    """A report that is being built: its folder, its cells, and what was asked for."""
 
     folder: Path
     cells: Sequence[Cell]
@@ -58,25 +58,25 @@ class Report:
     looks: Mapping[str, str]  # method -> its colour and dashes in words, as `look.styles` takes them
 
     def figure(self, name: str, title: str, says: str, figure: Figure) -> Shown:
-        """Drawn and written."""
+        """Write a figure; returns what the page needs of it."""
         return shown(self.folder, name, title, says, figure)
 
     def table(self, table: Table) -> Table:
-        """Written."""
+        """Write a table and return it."""
         table.write(self.folder / "tables")
         return table
 
     def some(self, table: Table) -> Table | None:
-        """Written, if there is a row in it."""
+        """Write a table and return it, if there is a row in it."""
         return self.table(table) if table.rows else None
 
     def gaps(self, name: str, title: str, gaps: Sequence[Gap]) -> Table | None:
-        """What was left out, if something was."""
+        """Write the table of what was left out, if something was."""
         return self.some(gaps_table(name, title, gaps))
 
 
 def content_of(report: Report) -> dict[str, Any]:
-    """Everything the template shows; writes figures and tables on the way."""
+    """Collect everything the template shows; writes figures and tables on the way."""
     cells, metric, seed, suite = report.cells, report.metric, report.seed, report.suite
     rows, gaps = before_after(cells, metric, seed)
     lines = lines_of(cells, metric, seed)
@@ -180,15 +180,19 @@ def _over_tasks(report: Report, styles: dict[str, Style]) -> dict[str, Any]:
         "table": table,
         "figures": [
             report.figure(
-                "aggregates", "Aggregates over tasks; bar: interval, line: estimate",
-                says.format("Aggregates, as in the table,"), plots.aggregate_bars(by_label, metric, styles),
+                "aggregates",
+                "Aggregates over tasks; bar: interval, line: estimate",
+                says.format("Aggregates, as in the table,"),
+                plots.aggregate_bars(by_label, metric, styles),
             ),
             report.figure(
-                "profile", "Performance profile: higher is better at every threshold",
-                says.format("Performance profiles"), plots.profiles(grid, metric, styles, seed),
+                "profile",
+                "Performance profile: higher is better at every threshold",
+                says.format("Performance profiles"),
+                plots.profiles(grid, metric, styles, seed),
             ),
         ],
-    }  # fmt: skip
+    }
     if shares:
         figure = plots.efficiency(shares, x_name, metric, styles)
         title = "Sample efficiency: IQM over all runs of the grid"
@@ -209,7 +213,7 @@ def _over_tasks(report: Report, styles: dict[str, Style]) -> dict[str, Any]:
 
 
 def _slugs(tasks: Sequence[str]) -> dict[str, str]:
-    """Task -> a file name of its own."""
+    """File names for tasks, no two of them equal."""
     out: dict[str, str] = {}
     for task in tasks:
         slug = base = re.sub(r"[^A-Za-z0-9._-]+", "-", task).strip(".-") or "task"

@@ -1,4 +1,4 @@
-"""The folder of a report: never half-written, never in place of something that is not a report."""
+"""The folder of a report: it is never half-written and never replaces something that is not a report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KIND = "awac-bench report"
 
 
 def refuse_foreign(out: Path) -> None:
-    """Only a report, an empty folder or nothing at all may be replaced."""
+    """Refuse a place where something else than a report or an empty folder is; raises `RecordError`."""
     with _writing(out):
         if not out.exists() or (out.is_dir() and not any(out.iterdir())):
             return
@@ -52,7 +52,7 @@ def _writing(out: Path) -> Iterator[None]:
 
 
 def write_results(folder: Path, cells: Sequence[Cell]) -> None:
-    """Every evaluation as a tidy CSV that `--input` reads; unfinished runs apart, or they pass for final."""
+    """Write every evaluation into a tidy CSV that `--input` reads; those of unfinished runs into one of their own."""
     header = ",".join(("algo", "env", *COLUMNS)) + "\n"
     for name, finished in (("results.csv", True), ("unfinished.csv", False)):
         chosen = [cell for cell in cells if cell.finished is finished]

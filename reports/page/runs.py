@@ -1,4 +1,4 @@
-"""The runs of a page: every setting once per algorithm, and of each run what differs."""
+"""The runs that a page lists: every setting once per algorithm, and of each run the settings that differ."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Runs", "settings_table", "shown_runs"]
 
 @dataclass(frozen=True)
 class Runs:
-    """What the page says about runs; `links` and `folders` lead from a cell and from a folder to its place there."""
+    """What the page says about runs; `links` and `folders` lead from a cell and a run folder to its place there."""
 
     usual: dict[str, list[dict[str, Any]]]  # algorithm -> its settings, the commonest value of each
     counts: dict[str, int]  # runs of each algorithm

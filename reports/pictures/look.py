@@ -18,9 +18,21 @@ from reports.numbers.grid import SCALES
 from reports.tables.table import number
 
 __all__ = [
-    "DASHES", "FEW_POINTS", "PALETTE", "RC", "Style",
-    "faint", "folded", "grid_of_panels", "place_legend", "put_title", "save", "score_text", "styles", "title_of",
-]  # fmt: skip
+    "DASHES",
+    "FEW_POINTS",
+    "PALETTE",
+    "RC",
+    "Style",
+    "faint",
+    "folded",
+    "grid_of_panels",
+    "place_legend",
+    "put_title",
+    "save",
+    "score_text",
+    "styles",
+    "title_of",
+]
 
 # Twelve colours are what can be told apart: any two differ by 18 or more in CIELAB for normal sight, deuteranopia,
 # protanopia and tritanopia (Machado et al. 2009). Methods that share one are told apart by dashes.
@@ -74,7 +86,7 @@ class Style:
 
 
 def styles(labels: Sequence[str], looks: Mapping[str, str]) -> dict[str, Style]:
-    """The look of each label; no two are equal.
+    """Choose the look of each label; no two are equal.
 
     `looks` is what each known method looks like in every report, whatever else is there: one of PALETTE, and of DASHES
     unless it is solid ("blue", "blue dashed"). A label is a method and perhaps a tag, `awac [quick]`. Tagged and
@@ -116,7 +128,7 @@ def _spot(look: str) -> tuple[str, int]:
 
 
 def _method(label: str) -> str:
-    """`AWAC (external)` -> `awac`."""
+    """The method of a label: `awac` of `AWAC (external)`."""
     return re.sub(r" [\[(].*$", "", label).lower().replace("_", "-")
 
 
@@ -169,9 +181,13 @@ def grid_of_panels(
     figure = Figure(figsize=(wide, total))
     FigureCanvasAgg(figure)
     figure.subplots_adjust(
-        left=left / wide, right=1 - 0.15 / wide, bottom=(below + under) / total, top=1 - above / total,
-        wspace=(left + 0.15) / (width - left - 0.15), hspace=(above + under) / (height - above - under),
-    )  # fmt: skip
+        left=left / wide,
+        right=1 - 0.15 / wide,
+        bottom=(below + under) / total,
+        top=1 - above / total,
+        wspace=(left + 0.15) / (width - left - 0.15),
+        hspace=(above + under) / (height - above - under),
+    )
     axes = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
     return figure, axes
 

@@ -64,7 +64,7 @@ def heat_map(scores: Mapping[str, Mapping[str, float]], tasks: Sequence[str], me
 
 
 def _shades(values: NDArray[np.float64], metric: str) -> NDArray[np.float64]:
-    """What the colours show, 0 to 1."""
+    """Scores as shades from 0 to 1, which the colours show."""
     if metric in SCALES:
         return np.clip(values / SCALES[metric], 0, 1)
     known = np.where(np.isnan(values), np.inf, values)

@@ -150,9 +150,14 @@ def _one_panel(labels: Sequence[str]) -> tuple[Figure, Any]:
 def _legend(figure: Figure, labels: Sequence[str], look: Mapping[str, Style], marked: bool = False) -> None:
     handles = [
         Line2D(
-            [], [], color=look[x].color, linestyle=look[x].dashes, linewidth=2,
-            marker=look[x].marker if marked else None, markersize=3.5,
+            [],
+            [],
+            color=look[x].color,
+            linestyle=look[x].dashes,
+            linewidth=2,
+            marker=look[x].marker if marked else None,
+            markersize=3.5,
         )
         for x in labels
-    ]  # fmt: skip
+    ]
     place_legend(figure, handles, list(labels))

@@ -30,12 +30,12 @@ class Source:
 
     @property
     def external(self) -> bool:
-        """Imported from a file, settings unknown."""
+        """Whether it was imported from a file, its settings unknown."""
         return not self.run
 
     @property
     def profile(self) -> str:
-        """paper, quick or smoke; 'external' for what was imported."""
+        """Name of the profile that was run; 'external' for what was imported."""
         return str(self.run.get("profile", "external"))
 
 
@@ -49,17 +49,17 @@ class Cell:
 
     @property
     def first(self) -> Source:
-        """Speaks for all sources in everything but seeds."""
+        """The first source, which speaks for all in everything but seeds."""
         return self.sources[0]
 
     @property
     def finished(self) -> bool:
-        """Trained to the end; imported results count as such."""
+        """Whether it was trained to the end; imported results count as such."""
         return self.first.finished
 
     @property
     def offline_only(self) -> bool:
-        """Judged by its score at the switch, as it has no online phase: the method has none, or was given none."""
+        """Whether it is judged by its score at the switch: the method has no online phase, or was given none."""
         steps = dict(self.first.run.get("settings", {}).get("online_steps") or {}).get("value")
         return bool(self.first.run.get("offline_only", False)) or steps == 0
 
@@ -74,11 +74,11 @@ class Cell:
         return {seed: step for source in self.sources for seed, step in sorted(source.diverged.items())}
 
     def curve(self, metric: str) -> Curve | None:
-        """The metric of all seeds, or None if no seed has it."""
+        """The curve of a metric over all seeds, or None if no seed has it."""
         return merge([s.curves[metric] for s in self.sources if metric in s.curves])
 
     def usable(self, metric: str) -> tuple[Curve | None, list[str]]:
-        """The metric of the seeds that count, at the steps they share; and who was left out and why.
+        """The curve of a metric over the seeds that count, at the steps they share; and who was left out and why.
 
         A seed counts if it did not diverge and was evaluated at the cell's last step.
         """
@@ -117,7 +117,7 @@ def merge(curves: Sequence[Curve]) -> Curve | None:
 
 
 def task_name(task: str, dataset: str | None) -> str:
-    """The same environment with other data is another task: what there is to learn from is part of it.
+    """Name of a task with its data: the same environment with other data is another task.
 
     `dataset` is what was asked for: None, "" and "default" are the data that the task has anyway.
     """
@@ -125,6 +125,6 @@ def task_name(task: str, dataset: str | None) -> str:
 
 
 def dataset_name(run: Mapping[str, Any]) -> str:
-    """What a run's data were, to the byte; empty where none are recorded."""
+    """Id and fingerprint of a run's data; empty where none are recorded."""
     data: dict[str, Any] = dict(run.get("dataset") or {})
     return f"{data.get('id')} ({data.get('fingerprint')})" if data else ""

@@ -1,4 +1,4 @@
-"""Everything that a report is made of: the run folders below some roots, and imported files, read into cells."""
+"""Reads everything that a report is made of, run folders and imported files, into cells."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Quarantined:
 
 @dataclass(frozen=True)
 class Collection:
-    """All that was found: cells in the order of task and label, and what could not be read."""
+    """What a report is made of: cells in the order of task and label, and what could not be read."""
 
     cells: Sequence[Cell]
     quarantined: Sequence[Quarantined] = ()
@@ -52,7 +52,7 @@ def collect(
     inputs: Sequence[Path] = (),
     pick: Callable[[Sequence[Source]], Sequence[Source]] = lambda sources: sources,
 ) -> Collection:
-    """Read every run folder below `roots` and the tidy CSVs `inputs`; of the runs those that are picked.
+    """Read every run folder below `roots` and the tidy CSVs `inputs`; of the runs, `pick` says which to keep.
 
     Raises `RecordError` if nothing was found or nothing could be read, or if an input is not what it should be.
     """
@@ -111,13 +111,21 @@ def _run_source(folder: Path, where: str) -> Source:
         _check_whole(run, metrics)
     task = task_name(run.task, dict(run.run.get("dataset") or {}).get("asked"))
     return Source(
-        where, run.algo, task, tuple(sorted(run.seeds)), run.finished, run.run, run.status, metrics.curves,
-        metrics.diverged, metrics.lines,
-    )  # fmt: skip
+        where=where,
+        algo=run.algo,
+        task=task,
+        seeds=tuple(sorted(run.seeds)),
+        finished=run.finished,
+        run=run.run,
+        status=run.status,
+        curves=metrics.curves,
+        diverged=metrics.diverged,
+        lines=metrics.lines,
+    )
 
 
 def _check_whole(run: Run, metrics: Metrics) -> None:
-    """Raises `RecordError` where a seed of a finished run has not diverged and lacks a score of the last evaluation."""
+    """Check that every seed of a finished run has a score of the last evaluation, or has diverged."""
     end = run.status.get("env_step")  # 0 where there was no online phase, which is where its last evaluation stands
     for name in SCORES:
         if name not in metrics.curves:
@@ -138,6 +146,17 @@ def _tidy_sources(path: Path) -> list[Source]:
         metrics = metrics_of(Columns.of(rows), path)
         seeds = tuple(sorted({row.seed for row in rows}))
         out.append(
-            Source(path.name, algo, env, seeds, True, {}, {}, metrics.curves, metrics.diverged, metrics.lines)
-        )  # fmt: skip
+            Source(
+                where=path.name,
+                algo=algo,
+                task=env,
+                seeds=seeds,
+                finished=True,
+                run={},
+                status={},
+                curves=metrics.curves,
+                diverged=metrics.diverged,
+                lines=metrics.lines,
+            )
+        )
     return out

@@ -30,7 +30,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What one file, or the part of it that belongs to one run, holds."""
+    """The metrics of one run: curves, seeds that diverged, and scores as text."""
 
     curves: Mapping[str, Curve]
     diverged: Mapping[int, int]  # seed -> env_step of its first row that says so

@@ -42,7 +42,7 @@ def _p(pair: Pair) -> str:
 
 
 def _verdict(pair: Pair, above: str, below: str) -> str:
-    """One of the two where the difference stands, by its sign; no verdict from a single seed."""
+    """The word for a difference that stands, `above` or `below` by its sign; no verdict from a single seed."""
     if np.isnan(pair.adjusted):
         return "no interval from a single seed"
     if not pair.told_apart:
@@ -51,7 +51,7 @@ def _verdict(pair: Pair, above: str, below: str) -> str:
 
 
 def improvement_table(table: Mapping[tuple[str, str], Interval]) -> Table:
-    """P(X > Y) of each pair."""
+    """Probability that a run of X scores above one of Y, for each pair."""
     shown = [[x, y, text(value, 2)] for (x, y), value in table.items()]
     records = [[x, y, *numbers(value)] for (x, y), value in table.items()]
     return Table(
@@ -65,7 +65,7 @@ def improvement_table(table: Mapping[tuple[str, str], Interval]) -> Table:
 
 
 def compare_tables(found: Compared, metric: str) -> list[Table]:
-    """Cell by cell, over tasks, and what was not compared; only those that have rows."""
+    """Tables of a comparison: cell by cell, over tasks, and what was not compared; only those that have rows."""
     tables = [_changes_table(found.changes, metric)]
     if found.overall:
         tables.append(_overall_table(found.overall, metric))
@@ -75,7 +75,7 @@ def compare_tables(found: Compared, metric: str) -> list[Table]:
 
 
 def _changed(pair: Pair) -> str:
-    """More counts as better, as in all scores."""
+    """Whether a change is better or worse, where it can be told: more counts as better, as in all scores."""
     limits = pair.difference.interval
     same = pair.difference.p == 1.0 and limits.low == limits.high
     return "no difference" if same else _verdict(pair, "better", "worse")
@@ -98,11 +98,18 @@ def _changes_table(changes: Sequence[Change], metric: str) -> Table:
         f"interval. p after Holm's correction for {len(changes)} comparison(s); intervals are uncorrected.",
         ["task", "algorithm", "first", "second", "second − first", "p (Holm)", "verdict", "seeds"],
         shown,
-        ["task", "algorithm",
-         *(f"{n}{end}" for n in ("first", "second", "difference") for end in ENDS), "p",
-         "p_holm", "verdict", "paired", "seeds"],
+        [
+            "task",
+            "algorithm",
+            *(f"{n}{end}" for n in ("first", "second", "difference") for end in ENDS),
+            "p",
+            "p_holm",
+            "verdict",
+            "paired",
+            "seeds",
+        ],
         records,
-    )  # fmt: skip
+    )
 
 
 def _overall_table(pairs: Sequence[Pair], metric: str) -> Table:

@@ -1,4 +1,4 @@
-"""The tables of scores: before and after fine-tuning, final, during it, and over tasks."""
+"""The tables of scores: before and after fine-tuning, during it, final, and over tasks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["aggregate_table", "before_after_table", "finals_table", "online_tabl
 
 
 def before_after_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
-    """Per task and entry: the score at the switch, final, best, mean of the last few."""
+    """Scores per task and entry: at the switch, final, best, mean of the last few."""
     digits = decimals(metric, _points(rows))
     shown, records = [], []
     for row in rows:
@@ -33,13 +33,28 @@ def before_after_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
     return Table(
         "before_after",
         f"{metric}: IQM over seeds with {CONFIDENCE:.0%} interval.",
-        ["task", "algorithm", "seeds", "at the switch", "final", "final step",
-         "best of k evaluations, selected online", f"mean of last {LAST}"],
+        [
+            "task",
+            "algorithm",
+            "seeds",
+            "at the switch",
+            "final",
+            "final step",
+            "best of k evaluations, selected online",
+            f"mean of last {LAST}",
+        ],
         shown,
-        ["task", "algorithm", "profile", "seeds", "final_step", "evaluations",
-         *(f"{name}_{s}" for name in SCORE_COLUMNS for s in stat)],
+        [
+            "task",
+            "algorithm",
+            "profile",
+            "seeds",
+            "final_step",
+            "evaluations",
+            *(f"{name}_{s}" for name in SCORE_COLUMNS for s in stat),
+        ],
         records,
-    )  # fmt: skip
+    )
 
 
 def _points(rows: Sequence[BeforeAfter]) -> list[float]:
@@ -56,7 +71,7 @@ def _after(texts: Sequence[str], row: BeforeAfter) -> list[str]:
 
 
 def finals_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
-    """Per task and entry: mean, median and IQM of the final score."""
+    """Final scores per task and entry: mean, median and IQM."""
     digits = decimals(metric, _points(rows))
     shown, records = [], []
     for row in rows:
@@ -77,37 +92,77 @@ def finals_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
 
 
 def online_table(rows: Sequence[Online], metric: str) -> Table:
-    """Per task and entry: dip and recovery after the switch, area, regret, steps to the threshold."""
+    """Online phases per task and entry: dip and recovery after the switch, area, regret, steps to the threshold."""
     digits = decimals(metric, [row.area.iqm.point for row in rows])
     shown, records = [], []
     for row in rows:
         regret = None if row.regret is None else row.regret.iqm
         threshold = "–" if row.threshold is None else f"{row.threshold:g}"
         shown.append(
-            [row.cell.task, row.cell.label, str(row.seeds), f"{text(row.dip.iqm, digits)} (k = {row.window:,})",
-             _regained(row), text(row.area.iqm, digits), text(regret, digits),
-             "–" if row.reached is None else f"{_times(row.reached, 'reached')} (threshold {threshold})"]
-        )  # fmt: skip
+            [
+                row.cell.task,
+                row.cell.label,
+                str(row.seeds),
+                f"{text(row.dip.iqm, digits)} (k = {row.window:,})",
+                _regained(row),
+                text(row.area.iqm, digits),
+                text(regret, digits),
+                "–" if row.reached is None else f"{_times(row.reached, 'reached')} (threshold {threshold})",
+            ]
+        )
         reached: list[Value] = [None, None] if row.reached is None else [row.reached.happened, row.reached.median]
         records.append(
-            [row.cell.task, row.cell.label, row.seeds, row.final_step, row.window, *numbers(row.dip.iqm), row.fell,
-             row.regained.happened, row.regained.median, *numbers(row.area.iqm), *numbers(regret), row.threshold,
-             *reached]
-        )  # fmt: skip
+            [
+                row.cell.task,
+                row.cell.label,
+                row.seeds,
+                row.final_step,
+                row.window,
+                *numbers(row.dip.iqm),
+                row.fell,
+                row.regained.happened,
+                row.regained.median,
+                *numbers(row.area.iqm),
+                *numbers(regret),
+                row.threshold,
+                *reached,
+            ]
+        )
     return Table(
         "online",
         f"{metric} during fine-tuning: IQM over seeds with {CONFIDENCE:.0%} interval. Worst dip: lowest score "
         "within the first k environment steps minus the score at the switch. Area: mean over the online phase "
         "(trapezoids); regret: solved minus area. Noise alone makes the lowest of several evaluations low. Steps count "
         "from the switch; a seed that never gets there counts as later than all others (a median of inf in the CSV).",
-        ["task", "algorithm", "seeds", "worst dip", "score at the switch regained", "area", "regret",
-         "steps to the threshold"],
+        [
+            "task",
+            "algorithm",
+            "seeds",
+            "worst dip",
+            "score at the switch regained",
+            "area",
+            "regret",
+            "steps to the threshold",
+        ],
         shown,
-        ["task", "algorithm", "seeds", "final_step", "dip_window", *(f"dip_iqm{end}" for end in ENDS), "fell",
-         "regained", "regained_median_step", *(f"area_iqm{end}" for end in ENDS),
-         *(f"regret_iqm{end}" for end in ENDS), "threshold", "reached", "reached_median_step"],
+        [
+            "task",
+            "algorithm",
+            "seeds",
+            "final_step",
+            "dip_window",
+            *(f"dip_iqm{end}" for end in ENDS),
+            "fell",
+            "regained",
+            "regained_median_step",
+            *(f"area_iqm{end}" for end in ENDS),
+            *(f"regret_iqm{end}" for end in ENDS),
+            "threshold",
+            "reached",
+            "reached_median_step",
+        ],
         records,
-    )  # fmt: skip
+    )
 
 
 def _regained(row: Online) -> str:
@@ -118,14 +173,14 @@ def _regained(row: Online) -> str:
 
 
 def _times(times: Times, what: str) -> str:
-    """`3 of 5 regained it, median 4,000 steps`."""
+    """Words such as `3 of 5 regained it, median 4,000 steps`."""
     median = f"{times.median:,.0f} steps" if np.isfinite(times.median) else "not reached"
     share = f"{times.happened} of {len(times.steps)} {what}"
     return share if not times.happened else f"{share}, median {median}"
 
 
 def aggregate_table(table: Mapping[str, Mapping[str, Interval]], tasks: int, seeds: int) -> Table:
-    """rliable's aggregates over tasks."""
+    """Aggregates of final scores over tasks, which are rliable's four."""
     shown = [[label, *(text(by_name[name], 2) for name in stats.AGGREGATES)] for label, by_name in table.items()]
     records = [
         [label, tasks, seeds, *(v for name in stats.AGGREGATES for v in numbers(by_name[name]))]

@@ -1,4 +1,4 @@
-"""Run folders: the only writer and the only reader. Imports no torch.
+"""Run folders: their only writer and their only reader. Imports no torch.
 
     runs/<task>/<algo>/<name>-<config hash>/
         run.json       resolved settings with the source of each, command, versions, device, dataset fingerprint
@@ -33,10 +33,25 @@ from suite.record.files import leftovers, replacing
 from suite.record.metrics import METRICS
 
 __all__ = [
-    "COLUMNS", "LOCK", "PHASES", "Columns", "RecordError", "Row", "Run", "RunWriter",
-    "find_runs", "kept_steps", "parse_row", "policy_folder", "policy_path", "read_columns", "read_facts", "read_run",
-    "read_status", "write_json",
-]  # fmt: skip
+    "COLUMNS",
+    "LOCK",
+    "PHASES",
+    "Columns",
+    "RecordError",
+    "Row",
+    "Run",
+    "RunWriter",
+    "find_runs",
+    "kept_steps",
+    "parse_row",
+    "policy_folder",
+    "policy_path",
+    "read_columns",
+    "read_facts",
+    "read_run",
+    "read_status",
+    "write_json",
+]
 
 FORMAT = 1
 LOCK = ".lock"  # held by the process that runs the folder
@@ -81,7 +96,10 @@ class Columns:
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[Any]]) -> Columns:
-        """From rows of values or of texts; raises `ValueError`, `TypeError` or `OverflowError` where they are none."""
+        """The columns of rows of values or of texts.
+
+        Raises `ValueError`, `TypeError` or `OverflowError` where a row is none.
+        """
         seed, phase, env_step, update, metric, value = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
         return cls(
             seed=array("q", map(int, seed)),
@@ -97,12 +115,12 @@ class Columns:
 
     @property
     def possible(self) -> bool:
-        """Whether every phase is one, and every score a number."""
+        """Whether every phase is one of PHASES, and every score a number."""
         lost = (metric for metric, value in zip(self.metric, self.value, strict=True) if math.isnan(value))
         return set(self.phase) <= set(PHASES) and _NUMBERS.isdisjoint(lost)
 
     def rows(self, metrics: Container[str] | None = None) -> Iterator[Row]:
-        """Row by row: all, or those of some metrics."""
+        """The rows one by one: all, or those of some metrics."""
         rows = zip(self.seed, self.phase, self.env_step, self.update, self.metric, self.value, strict=True)
         return (Row._make(row) for row in rows if metrics is None or row[4] in metrics)
 
@@ -118,7 +136,7 @@ class Run:
 
     @cached_property
     def rows(self) -> Sequence[Row]:
-        """All metrics, row by row."""
+        """The metrics row by row."""
         return list(self.columns.rows())
 
     @property
@@ -218,7 +236,7 @@ def read_run(path: Path) -> Run:
 
 
 def read_columns(run: Path, finished: bool) -> Columns:
-    """metrics.csv of a run folder; unless the run has finished, the last line may be half-written.
+    """Read metrics.csv of a run folder; unless the run has finished, its last line may be half-written.
 
     Raises `RecordError` with the first line that cannot be read.
     """
@@ -240,7 +258,7 @@ def read_columns(run: Path, finished: bool) -> Columns:
 
 
 def _parsed(lines: Sequence[str], path: Path) -> Columns:
-    """All lines at once; where that fails, one by one, to name the first that cannot be."""
+    """The rows on these lines, taken all at once; where that fails, one by one, to name the first that is none."""
     with contextlib.suppress(ValueError, OverflowError):
         columns = Columns.of([line.split(",") for line in lines])
         if columns.possible:
@@ -251,7 +269,7 @@ def _parsed(lines: Sequence[str], path: Path) -> Columns:
 
 
 def parse_row(fields: Sequence[str], where: str) -> Row:
-    """The row of these fields, in the order of COLUMNS; raises `RecordError`, which begins with `where` they stand."""
+    """The row of these texts, in the order of COLUMNS; raises `RecordError` that begins with `where` they stand."""
     try:
         one = Columns.of([fields])
     except (ValueError, TypeError, OverflowError):
@@ -262,7 +280,7 @@ def parse_row(fields: Sequence[str], where: str) -> Row:
 
 
 def read_facts(path: Path) -> Run:
-    """A run folder without its metrics, of which there may be many; raises `RecordError` as `read_run` does."""
+    """Read a run folder without its metrics, of which there may be many; raises `RecordError` as `read_run` does."""
     not_a_run = f"{path} is not a run folder, or its start was interrupted"
     run = _read_json(path / "run.json", not_a_run, f"bring it back from a copy, or delete {path} to start again")
     if run.get("format") != FORMAT:
@@ -274,7 +292,7 @@ def read_facts(path: Path) -> Run:
 
 
 def read_status(path: Path) -> dict[str, Any]:
-    """status.json of a run folder, empty where nothing was begun; raises `RecordError` when it is damaged."""
+    """Read status.json of a run folder, empty where nothing was begun; raises `RecordError` when it is damaged."""
     if not (path / "run.json").exists():
         return {}
     status = _read_json(path / "status.json", STATUS_LOST, STATUS_LOST)
@@ -302,7 +320,7 @@ def policy_path(folder: Path, seed: int) -> Path:
 
 
 def kept_steps(run: Path) -> list[int]:
-    """The evaluations whose policies a run has kept, in their order."""
+    """Steps of the evaluations whose policies a run has kept, in their order."""
     return sorted(int(p.name[2:]) for p in policy_folder(run).glob("at[+-]*") if p.is_dir())
 
 
@@ -319,7 +337,7 @@ def _locked(path: Path) -> bool:
 
 
 def _read_json(path: Path, missing: str, lost: str) -> dict[str, Any]:
-    """Raises `RecordError` that says what it means that the file is `missing`, or what to do where its content is."""
+    """Read a JSON object; the `RecordError` says what a missing file means, or what to do where its content is lost."""
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Results from elsewhere: a tidy CSV with the columns of metrics.csv, and of which algorithm on which task."""
+"""Results from elsewhere: a tidy CSV with the columns of metrics.csv, and two for the algorithm and the task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["read_tidy"]
 
 
 def read_tidy(path: Path) -> dict[tuple[str, str], list[Row]]:
-    """Results from elsewhere: the columns of metrics.csv plus `algo` and `env` -> rows per (algo, env).
+    """Read results from elsewhere, rows of metrics.csv with columns `algo` and `env`: rows by (algo, env).
 
     Columns `unit` and `direction` may declare what the values are; without them they are taken to be in the units of
     METRICS, larger being better. Percents become shares, and shares percents where METRICS has those. Raises
@@ -48,8 +48,9 @@ def _in_our_units(record: Mapping[str, str], row: Row, where: str) -> float:
     if direction not in ("higher", "lower"):
         raise RecordError(f"{where}: direction {direction!r}: write higher or lower, for which values are better")
     if direction == "lower" and row.metric in SCORE_UNITS:
-        raise RecordError(f"{where}: {row.metric} is better where it is higher; a score of another direction needs "
-                          "another name")  # fmt: skip
+        raise RecordError(
+            f"{where}: {row.metric} is better where it is higher; a score of another direction needs another name"
+        )
     if row.metric not in SCORE_UNITS:
         return row.value
     ours = SCORE_UNITS[row.metric]
@@ -58,8 +59,10 @@ def _in_our_units(record: Mapping[str, str], row: Row, where: str) -> float:
         raise RecordError(f"{where}: {row.metric} in {unit!r}; it can be given in {_units_of(ours)}")
     value = row.value * factor
     if ours == "share" and not 0 <= value <= 1:
-        raise RecordError(f"{where}: a {row.metric} of {row.value:g} is no share (0 to 1); add a column unit with "
-                          "percent in it if percents are meant")  # fmt: skip
+        raise RecordError(
+            f"{where}: a {row.metric} of {row.value:g} is no share (0 to 1); add a column unit with "
+            "percent in it if percents are meant"
+        )
     return value
 
 

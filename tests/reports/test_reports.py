@@ -33,13 +33,23 @@ def write(root, task, algo, scores, **over):
     }
     state, diverged = over.pop("state", "finished"), over.pop("diverged", {})
     run = {
-        "algo": algo, "task": task, "seeds": list(scores), "profile": "quick", "name": "quick",
+        "algo": algo,
+        "task": task,
+        "seeds": list(scores),
+        "profile": "quick",
+        "name": "quick",
         "hash": "1a2b3c4d",
-        "settings": settings, "success_rule": "angle > 1.4 rad", "offline_only": False,
-        "dataset": {"id": "data", "fingerprint": "f00d"}, "versions": {"torch": "2.13.0"},
+        "settings": settings,
+        "success_rule": "angle > 1.4 rad",
+        "offline_only": False,
+        "dataset": {"id": "data", "fingerprint": "f00d"},
+        "versions": {"torch": "2.13.0"},
         "device": {"kind": "cpu"},
-        "command": ["bench", "run"], "revision": "abc", "created": "2026-01-01", **over,
-    }  # fmt: skip
+        "command": ["bench", "run"],
+        "revision": "abc",
+        "created": "2026-01-01",
+        **over,
+    }
     writer = RunWriter(root / task / algo / f"{run['name']}-{run['hash']}")
     writer.create(run)
     rows = []

@@ -40,8 +40,10 @@ def test_the_final_score_three_ways():
         assert one.low < one.point < one.high
     record = dict(zip(*(lambda t: (t.columns, t.records[0]))(finals_table(rows, "success")), strict=True))
     assert (record["mean"], record["iqm_low"], record["median_high"]) == (
-        final.mean.point, final.iqm.low, final.median.high,
-    )  # fmt: skip
+        final.mean.point,
+        final.iqm.low,
+        final.median.high,
+    )
 
 
 def test_fine_tuning_by_hand():

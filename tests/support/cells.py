@@ -20,8 +20,16 @@ def cell(task, label, scores, steps=STEPS, metric="success", **over):
     if over.pop("external", False):
         run = {}
     source = Source(
-        f"{task}/{label}", label, task, seeds, over.pop("finished", True), run, {"state": "finished"},
-        {metric: Curve(seeds, steps, values)}, over.pop("diverged", {}), [],
-    )  # fmt: skip
+        f"{task}/{label}",
+        label,
+        task,
+        seeds,
+        over.pop("finished", True),
+        run,
+        {"state": "finished"},
+        {metric: Curve(seeds, steps, values)},
+        over.pop("diverged", {}),
+        [],
+    )
     assert not over
     return Cell(task, label, (source,))
