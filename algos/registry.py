@@ -36,6 +36,8 @@ class Entry:
     presets: str = "PRESETS"  # the module's table of this entry's presets, by name
     # profile -> what it sets for this entry alone, of either kind: sizes and rates that its own for all do not suit
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # in every figure: one of the twelve colours of reports, and dashes where others have it ("blue", "blue dashed")
+    look: str = ""
 
 
 _AWR_SIZES: dict[str, dict[str, Any]] = {
@@ -49,49 +51,66 @@ _BEAR_SIZES: dict[str, dict[str, Any]] = {
 _ON_POLICY_SIZES: dict[str, dict[str, Any]] = {"quick": {"steps_per_iteration": 1000}}
 
 ALGOS: dict[str, Entry] = {
-    "abm": Entry("algos.methods.abm", "ABM: samples of a prior of good data actions, imitated by their advantage"),
-    "algae-dice": Entry(
-        "algos.methods.algae_dice", "AlgaeDICE: policy and Q as two players of one regularised objective"
+    "abm": Entry(
+        "algos.methods.abm", "ABM: samples of a prior of good data actions, imitated by their advantage", look="cyan"
     ),
-    "awac": Entry("algos.methods.awac", "AWAC: data actions imitated by the exponential of their advantage"),
+    "algae-dice": Entry(
+        "algos.methods.algae_dice", "AlgaeDICE: policy and Q as two players of one regularised objective", look="pink"
+    ),
+    "awac": Entry(
+        "algos.methods.awac", "AWAC: data actions imitated by the exponential of their advantage", look="blue"
+    ),
     "awac-z": Entry(
         "algos.methods.awac",
         "AWAC with an estimate of the normaliser Z(s), its Table 1",
         {"z_estimator": "behaviour"},
         presets="Z_PRESETS",
+        look="blue dashed",
     ),
     "awr": Entry(
         "algos.methods.awr",
         "AWR: V from returns of the buffer, then data actions imitated by the exponential of their advantage",
         protocol={"steps_per_iteration": 2000},
         profiles=_AWR_SIZES,
+        look="maroon",
     ),
-    "bc": Entry("algos.methods.bc", "behaviour cloning of all offline data; offline only"),
-    "bc-demos": Entry("algos.methods.bc", "behaviour cloning of the demonstrations; offline only", {"source": "demos"}),
+    "bc": Entry("algos.methods.bc", "behaviour cloning of all offline data; offline only", look="grey"),
+    "bc-demos": Entry(
+        "algos.methods.bc",
+        "behaviour cloning of the demonstrations; offline only",
+        {"source": "demos"},
+        look="grey dashed",
+    ),
     "bcq": Entry(
         "algos.methods.bcq",
         "BCQ: the best of slightly perturbed samples of a behaviour model",
         profiles={"quick": {"vae_hidden": (256, 256)}, "smoke": {"vae_hidden": (16, 16)}},
+        look="violet dotted",
     ),
     "bear": Entry(
         "algos.methods.bear",
         "BEAR: Q maximised within a discrepancy from a behaviour model",
         profiles=_BEAR_SIZES,
+        look="violet",
     ),
     "bear-loose": Entry(
         "algos.methods.bear",
         "BEAR whose constraint is loosened online, as in AWAC's Figure 2",
         {"eps_online": 0.25},  # no value is published: the largest that AWAC's own scripts swept
         profiles=_BEAR_SIZES,
+        look="violet dashed",
     ),
     "brac": Entry(
-        "algos.methods.brac", "BRAC as AWAC compares it: likelihood under a behaviour model in the policy's loss"
+        "algos.methods.brac",
+        "BRAC as AWAC compares it: likelihood under a behaviour model in the policy's loss",
+        look="orange",
     ),
     "brac-v": Entry(
         "algos.methods.brac",
         "BRAC-v: KL to a behaviour model in the policy's loss and Q",
         {"mode": "kl_value"},
         presets="BRAC_V_PRESETS",
+        look="orange dashed",
     ),
     "cal-ql": Entry(
         "algos.methods.cql",
@@ -101,54 +120,71 @@ ALGOS: dict[str, Entry] = {
         protocol={"offline_fraction": 0.5},
         presets="CAL_QL_PRESETS",
         profiles={"quick": {"conservative_samples": 4, "backup_samples": 4}},
+        look="navy dashed",
     ),
     "cql": Entry(
         "algos.methods.cql",
         "CQL: SAC whose critics are pushed down at actions that the data do not hold",
         profiles={"quick": {"conservative_samples": 4}},
+        look="navy",
     ),
     "dapg": Entry(
         "algos.methods.dapg",
         "DAPG: natural policy gradient on fresh data, from and beside the demonstrations",
         protocol={"steps_per_iteration": 10_000},
         profiles=_ON_POLICY_SIZES,
+        look="brown",
     ),
     "ddpg": Entry(
         "algos.methods.td3",
         "DDPG: TD3 with one critic, no delay and no target noise",
         {"critics": 1, "target_noise": 0.0, "policy_every": 1},
+        look="pink dotted",
     ),
-    "iql": Entry("algos.methods.iql", "IQL: values of data actions by expectile regression, then weighted imitation"),
+    "iql": Entry(
+        "algos.methods.iql",
+        "IQL: values of data actions by expectile regression, then weighted imitation",
+        look="olive dotted",
+    ),
     "marwil": Entry(
         "algos.methods.awr",
         "MARWIL as AWAC compares it: AWR with Monte-Carlo returns",
         {"td_lambda": 1.0},
         protocol={"steps_per_iteration": 2000},
         profiles=_AWR_SIZES,
+        look="olive",
     ),
     "marwil-rllib": Entry(
         "algos.methods.marwil",
         "MARWIL in its own form: advantages divided by their running scale, V and policy together",
         profiles={"quick": {"updates": 500}, "smoke": {"updates": 20}},
+        look="olive dashed",
     ),
-    "mpo": Entry("algos.methods.mpo", "MPO as AWAC adapts it: own actions imitated by the exponential of their Q"),
+    "mpo": Entry(
+        "algos.methods.mpo",
+        "MPO as AWAC adapts it: own actions imitated by the exponential of their Q",
+        look="cyan dashed",
+    ),
     "mpo-acme": Entry(
         "algos.methods.mpo",
         "MPO with its temperature and its bounds on the policy's step",
         {"mode": "acme"},
         presets="ACME_PRESETS",
+        look="cyan dotted",
     ),
     "ppo": Entry(
         "algos.methods.ppo",
         "PPO from a cloned policy: clipped likelihood ratios on fresh data",
         protocol={"steps_per_iteration": 2000},
         profiles=_ON_POLICY_SIZES,
+        look="brown dotted",
     ),
     "rebrac": Entry(
         "algos.methods.rebrac",
         "ReBRAC: TD3+BC with a cloning penalty in the target and normalised critics",
         protocol={"offline_fraction": 0.5},
         profiles={"quick": {"bc_decay_updates": 10_000}, "smoke": {"bc_decay_updates": 120}},
+        look="orange dotted",
     ),
     "rlpd": Entry(
         "algos.methods.rlpd",
@@ -158,6 +194,7 @@ ALGOS: dict[str, Entry] = {
             "quick": {"updates_per_step": 1.0, "policy_every": 2, "warmup_steps": 1000},
             "smoke": {"updates_per_step": 1.0, "policy_every": 2, "warmup_steps": 40},
         },
+        look="red dash-dotted",
     ),
     "rwr": Entry(
         "algos.methods.awr",
@@ -166,24 +203,38 @@ ALGOS: dict[str, Entry] = {
         protocol={"steps_per_iteration": 2000},
         presets="RWR_PRESETS",
         profiles=_AWR_SIZES,
+        look="maroon dashed",
     ),
-    "sac": Entry("algos.methods.sac", "SAC with prior data in the buffer and a policy pretrained by cloning"),
+    "sac": Entry(
+        "algos.methods.sac", "SAC with prior data in the buffer and a policy pretrained by cloning", look="red"
+    ),
     "sac-prior": Entry(
-        "algos.methods.sac", "SAC with prior data in the buffer, trained on it offline", {"start": "prior"}
+        "algos.methods.sac",
+        "SAC with prior data in the buffer, trained on it offline",
+        {"start": "prior"},
+        look="red dotted",
     ),
-    "sac-scratch": Entry("algos.methods.sac", "SAC that never sees prior data", {"start": "scratch"}),
-    "sac-bc": Entry("algos.methods.sac_bc", "SAC with a cloning term on demonstrations in the policy loss"),
-    "td3": Entry("algos.methods.td3", "TD3: deterministic policy, twin critics, delayed; unprotected offline"),
+    "sac-scratch": Entry(
+        "algos.methods.sac", "SAC that never sees prior data", {"start": "scratch"}, look="red dashed"
+    ),
+    "sac-bc": Entry(
+        "algos.methods.sac_bc", "SAC with a cloning term on demonstrations in the policy loss", look="green"
+    ),
+    "td3": Entry(
+        "algos.methods.td3", "TD3: deterministic policy, twin critics, delayed; unprotected offline", look="pink dashed"
+    ),
     "td3-bc": Entry(
         "algos.methods.td3_bc",
         "TD3+BC: TD3 that stays near the data's actions",
         protocol={"normalise_obs": True},  # its eq. 4
+        look="green dashed",
     ),
     "trpo": Entry(
         "algos.methods.trpo",
         "TRPO from a cloned policy: natural gradient steps within a bound on the divergence",
         protocol={"steps_per_iteration": 10_000},
         profiles=_ON_POLICY_SIZES,
+        look="brown dashed",
     ),
 }
 

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from reports.numbers import stats
 from reports.numbers.differences import Sides, difference
-from reports.numbers.intervals import counts, limits
+from reports.numbers.intervals import CONFIDENCE, Interval, counts, limits
+from reports.numbers.shares import improvement, profile
 
 Floats = NDArray[np.float64]
 Limits = tuple[Any, Any]
@@ -87,26 +88,26 @@ def truths(kind: str, tasks: int, tau: float) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
 
 
-def per_task(x: Floats, plain: bool) -> Iterator[tuple[str, list[stats.Interval]]]:
+def per_task(x: Floats, plain: bool) -> Iterator[tuple[str, list[Interval]]]:
     """The scores of one task, x [replications, n]."""
     for centre in stats.CENTRES:
         yield f"{centre} of a task", [stats.interval(row, centre, 0, plain=plain) for row in x]
 
 
-def over_tasks(x: Floats, y: Floats, tau: float, plain: bool) -> Iterator[tuple[str, list[stats.Interval]]]:
+def over_tasks(x: Floats, y: Floats, tau: float, plain: bool) -> Iterator[tuple[str, list[Interval]]]:
     """What is computed on grids, x and y [replications, n, M]."""
     names = {"median": "aggregate median", "IQM": "aggregate IQM", "mean": "aggregate mean"}
     found = [stats.aggregates(one, 0, REPS, plain) for one in x]
     for name in stats.AGGREGATES:
         yield names.get(name, name), [one[name] for one in found]
-    profiles = [stats.profile(one, np.array([tau]), 0, REPS, plain) for one in x]
-    yield "profile", [stats.Interval(*(float(part[0]) for part in one)) for one in profiles]
-    yield "P(X > Y)", [stats.improvement(one, other, 0, REPS, plain) for one, other in zip(x, y, strict=True)]
+    profiles = [profile(one, np.array([tau]), 0, REPS, plain) for one in x]
+    yield "profile", [Interval(*(float(part[0]) for part in one)) for one in profiles]
+    yield "P(X > Y)", [improvement(one, other, 0, REPS, plain) for one, other in zip(x, y, strict=True)]
     means = np.matmul(counts(*x.shape[1:], REPS, 0), (x - y).transpose(2, 1, 0)).mean(axis=0) / x.shape[1]
     low, high = limits(
         (x - y).mean(axis=(1, 2)), means, *x.shape[1:], plain
     )  # resampled pairs, [resamples, replications]
-    yield "paired difference by bootstrap", [stats.Interval(0, *one) for one in zip(low, high, strict=True)]
+    yield "paired difference by bootstrap", [Interval(0, *one) for one in zip(low, high, strict=True)]
     for name, paired in () if plain else (("paired difference", True), ("unpaired difference", False)):
         both = zip(x, y, strict=True)
         sides = ([Sides(a, b, paired) for a, b in zip(one.T, other.T, strict=True)] for one, other in both)
@@ -170,7 +171,7 @@ def main() -> None:
     for row in short:
         print(*row.values(), sep=", ")
     content = {
-        "replications": arguments.replications, "reps": REPS, "confidence": stats.CONFIDENCE,
+        "replications": arguments.replications, "reps": REPS, "confidence": CONFIDENCE,
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
     }  # fmt: skip
     write(arguments.out, content, {"short": short, "rows": rows})

@@ -64,24 +64,30 @@ def write(root: Path, methods: int, tasks: int, seeds: int, evaluations: int) ->
 
 def statistics(cells: Any, metric: str = "success", seed: int = 0) -> dict[str, float]:
     """CPU seconds of every part of what is computed from the cells."""
-    from reports.numbers import lines as analysis
     from reports.numbers import stats
+    from reports.numbers.before_after import before_after
+    from reports.numbers.grid import common, efficiency, improvements
+    from reports.numbers.lines import lines_of
+    from reports.numbers.notes import spread_note, warnings
+    from reports.numbers.online import online
+    from reports.numbers.pairs import over_tasks, per_task
+    from reports.numbers.shares import profile
 
-    grid = analysis.common(cells, metric)
-    rows, _ = analysis.before_after(cells, metric, seed)
+    grid = common(cells, metric)
+    rows, _ = before_after(cells, metric, seed)
     taus = np.linspace(0, 1, 101)
     parts: dict[str, Callable[[], Any]] = {
-        "common grid": lambda: analysis.common(cells, metric),
-        "curves": lambda: analysis.lines(cells, metric, seed),
-        "before and after": lambda: analysis.before_after(cells, metric, seed),
-        "online phase": lambda: analysis.online(cells, metric, seed),
+        "common grid": lambda: common(cells, metric),
+        "curves": lambda: lines_of(cells, metric, seed),
+        "before and after": lambda: before_after(cells, metric, seed),
+        "online phase": lambda: online(cells, metric, seed),
         "aggregates": lambda: [stats.aggregates(scores, seed) for scores in grid.scores.values()],
-        "profiles": lambda: [stats.profile(scores, taus, seed) for scores in grid.scores.values()],
-        "improvements": lambda: analysis.improvements(grid, seed),
-        "efficiency": lambda: analysis.efficiency(grid, cells, metric, seed),
-        "differences per task": lambda: analysis.per_task(cells, metric),
-        "differences over tasks": lambda: analysis.over_tasks(grid, cells, metric),
-        "warnings": lambda: (analysis.warnings(cells, rows), analysis.spread_note(rows, metric)),
+        "profiles": lambda: [profile(scores, taus, seed) for scores in grid.scores.values()],
+        "improvements": lambda: improvements(grid, seed),
+        "efficiency": lambda: efficiency(grid, cells, metric, seed),
+        "differences per task": lambda: per_task(cells, metric),
+        "differences over tasks": lambda: over_tasks(grid, cells, metric),
+        "warnings": lambda: (warnings(cells, rows), spread_note(rows, metric)),
     }
     out = {}
     for name, part in parts.items():

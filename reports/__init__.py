@@ -1,9 +1,19 @@
-"""From run folders to tables, plots and one page."""
+"""From run folders to tables, plots and one page. Of the house it reads `suite.record` alone.
+
+    runs      run folders and imported files -> cells: one algorithm on one task with all its seeds
+    numbers   what the scores say: estimates, intervals, differences, and what to know before believing them
+    tables    numbers as text, and as CSV, JSON, Markdown and LaTeX
+    pictures  the figures, in one style
+    page      everything on one page, in a folder that is replaced as a whole
+
+A room imports only from those above it. Importing this package loads nothing heavy: a report begins with that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,32 +23,45 @@ __all__ = ["build", "build_comparison"]
 
 
 def build(
-    roots: Path | Sequence[Path], out: Path, inputs: Sequence[Path] = (), headline: str | None = None, seed: int = 0,
-    suite: Suite | None = None, window: int | None = None, threshold: float | None = None,
+    roots: Path | Sequence[Path],
+    out: Path,
+    inputs: Sequence[Path] = (),
+    headline: str | None = None,
+    seed: int = 0,
+    suite: Suite | None = None,
+    window: int | None = None,
+    threshold: float | None = None,
+    looks: Mapping[str, str] = MappingProxyType({}),
     say: Callable[[str], object] = lambda line: None,
-) -> Path:  # fmt: skip
+) -> Path:
     """Write the report on all runs below `roots` and the tidy CSVs `inputs` into `out`.
 
     `headline` is the metric that curves and tables show (None: the suite's, or success, or where a run's task has no
     success rule normalised scores or returns), `seed` that of the bootstrap. With a `suite` only its runs count, what
     is missing of it is named, and the paper's printed numbers stand beside ours. A dip is looked for within `window`
     environment steps after the switch (None: the first quarter of the online phase); `threshold` is a score whose
-    first reaching is timed (None: half of solved). `say` is given lines on the run folders that are left out. The same
-    runs give the same bytes. An earlier report at `out` is replaced as a whole and only once the new one is complete.
-    Returns the path of its index.html. Raises `RecordError` if nothing is found, nothing can be read, or
+    first reaching is timed (None: half of solved). `looks` names the colour and dashes that a method has in every
+    report ("blue dashed"); those not in it get what is free. `say` is given lines on the run folders that are left out.
+
+    The same runs give the same bytes. An earlier report at `out` is replaced as a whole and only once the new one is
+    complete. Returns the path of its index.html. Raises `RecordError` if nothing is found, nothing can be read, or
     `out` holds something else or cannot be written.
     """
     from reports.page.build import build as build_page  # late: matplotlib and rliable take seconds to import
 
     folders = [Path(roots)] if isinstance(roots, str | Path) else [Path(root) for root in roots]
     files = [Path(file) for file in inputs]
-    return build_page(folders, Path(out), files, headline, seed, suite, window, threshold, say)
+    return build_page(folders, Path(out), files, headline, seed, suite, window, threshold, looks, say)
 
 
 def build_comparison(
-    before: Path, after: Path, out: Path, headline: str | None = None, seed: int = 0,
+    before: Path,
+    after: Path,
+    out: Path,
+    headline: str | None = None,
+    seed: int = 0,
     say: Callable[[str], object] = lambda line: None,
-) -> Path:  # fmt: skip
+) -> Path:
     """Write a page on the difference between two folders of runs into `out`: each cell and over tasks.
 
     Seeds that both ran are paired. Raises `RecordError` as `build` does, and if the two have no finished

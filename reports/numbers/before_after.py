@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from reports.numbers.grid import Gap, finished_curves
 from reports.numbers.stats import Score, score
-from reports.runs.collect import Cell, Curve
+from reports.runs.cells import Cell
+from reports.runs.curves import Curve
 
 __all__ = ["LAST", "SCORE_COLUMNS", "BeforeAfter", "before_after"]
 
@@ -30,12 +31,12 @@ class BeforeAfter:
 
     @property
     def scores(self) -> dict[str, Score | None]:
-        """All four by name."""
+        """All four scores by name."""
         return {name: getattr(self, name) for name in SCORE_COLUMNS}
 
     @property
     def evaluations(self) -> int:
-        """How many, from the switch on."""
+        """Number of evaluations from the switch on."""
         return len(self.calendar)
 
 
@@ -49,9 +50,12 @@ def _row(cell: Cell, curve: Curve, seed: int) -> BeforeAfter:
     steps, values = curve.steps, curve.values  # [T], [n, T]
     since, online = values[:, steps >= 0], bool((steps > 0).any())
     return BeforeAfter(
-        cell=cell, seeds=len(curve.seeds), final_step=int(steps[-1]), calendar=tuple(steps[steps >= 0].tolist()),
+        cell=cell,
+        seeds=len(curve.seeds),
+        final_step=int(steps[-1]),
+        calendar=tuple(steps[steps >= 0].tolist()),
         switch=score(values[:, steps == 0][:, 0], seed) if 0 in steps else None,
         final=score(values[:, -1], seed),
         best=score(since.max(axis=1), seed) if online else None,
         last=score(since[:, -LAST:].mean(axis=1), seed) if online else None,
-    )  # fmt: skip
+    )

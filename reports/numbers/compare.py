@@ -10,7 +10,8 @@ from reports.numbers.differences import Sides
 from reports.numbers.grid import SCALES, Gap, usable
 from reports.numbers.pairs import Pair, corrected, pair_of, side_by_side
 from reports.numbers.stats import Score, score
-from reports.runs.collect import Cell, Curve, dataset_name
+from reports.runs.cells import Cell, dataset_name
+from reports.runs.curves import Curve
 from suite.record.folders import RecordError
 
 __all__ = ["Change", "Compared", "compare"]
@@ -31,7 +32,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Compared:
-    """What `compare` finds."""
+    """The result of a comparison: changes, and what to know about them."""
 
     changes: tuple[Change, ...]
     overall: tuple[Pair, ...]  # `ahead` is the algorithm; empty for a metric without a scale
@@ -68,7 +69,7 @@ def compare(before: Sequence[Cell], after: Sequence[Cell], metric: str, seed: in
 def _finished(
     cells: Sequence[Cell], metric: str, name: str
 ) -> tuple[dict[tuple[str, str], tuple[Cell, Curve]], list[Gap]]:
-    """(task, algorithm) -> cell and scores; an algorithm that a set has twice on a task goes by its label."""
+    """Finished cells of one set by (task, algorithm); an algorithm that is there twice on a task goes by its label."""
     gaps: list[Gap] = []
     done: list[tuple[Cell, Curve]] = []
     for cell in cells:

@@ -1,4 +1,4 @@
-"""The complete grid of entries and tasks under all statistics over tasks, and what is computed on it."""
+"""The complete grid of entries and tasks, on which all statistics over tasks rest, and what is computed on it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.numbers import stats
-from reports.numbers.stats import Floats, Interval
-from reports.runs.collect import Cell, Curve
+from reports.numbers.intervals import Floats, Interval
+from reports.numbers.shares import improvement
+from reports.runs.cells import Cell
+from reports.runs.curves import Curve
 from suite.record.metrics import SCORE_UNITS
 
 __all__ = ["SCALES", "Common", "Gap", "common", "efficiency", "finished_curves", "improvements", "usable"]
@@ -34,7 +36,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Common:
-    """The complete grid under all statistics over tasks: `scores[label]` is [seeds, tasks], 1 is solved."""
+    """The complete grid of entries and tasks: `scores[label]` is [seeds, tasks], 1 is solved."""
 
     labels: tuple[str, ...]
     tasks: tuple[str, ...]
@@ -44,7 +46,10 @@ class Common:
 
 
 def usable(cell: Cell, metric: str) -> tuple[Curve | None, list[str]]:
-    """`Cell.usable` without seeds that hold infinite values; evaluations that not all seeds have are named, too."""
+    """The scores of a cell that count, as `Cell.usable` gives them, without seeds that hold infinite values.
+
+    The reasons name evaluations that not all seeds have, too.
+    """
     curve, why = cell.usable(metric)
     whole = cell.curve(metric)
     if curve is None or whole is None:
@@ -122,7 +127,7 @@ def _largest_grid(done: dict[str, set[str]]) -> tuple[tuple[str, ...], tuple[str
 def improvements(grid: Common, seed: int) -> dict[tuple[str, str], Interval]:
     """P(X > Y) of each pair of compared entries."""
     pairs = combinations(grid.labels, 2)
-    return {(x, y): stats.improvement(grid.scores[x], grid.scores[y], seed) for x, y in pairs}
+    return {(x, y): improvement(grid.scores[x], grid.scores[y], seed) for x, y in pairs}
 
 
 def efficiency(grid: Common, cells: Sequence[Cell], metric: str, seed: int) -> tuple[Mapping[str, Efficiency], str]:
@@ -155,7 +160,7 @@ def efficiency(grid: Common, cells: Sequence[Cell], metric: str, seed: int) -> t
 
 
 def _online_curves(grid: Common, cells: Sequence[Cell], metric: str) -> dict[tuple[str, str], Curve]:
-    """(label, task) -> the scores from the switch on of the seeds that the grid uses."""
+    """Scores from the switch on, of the seeds that the grid uses, by (label, task)."""
     out = {}
     for cell in cells:
         if not cell.finished or cell.label not in grid.labels or cell.task not in grid.tasks:
@@ -170,6 +175,6 @@ def _online_curves(grid: Common, cells: Sequence[Cell], metric: str) -> dict[tup
 
 
 def _so_far(curve: Curve, points: Floats) -> Floats:
-    """[seeds, points]: each seed's last evaluation at or before each point, NaN before its first."""
+    """Each seed's last evaluation at or before each point, NaN before its first: [seeds, points]."""
     column = np.searchsorted(curve.steps, points + 1e-6, side="right") - 1  # a share times a length is rounded
     return np.where(column < 0, np.nan, curve.values[:, np.maximum(column, 0)])

@@ -1,4 +1,4 @@
-"""Intervals over seeds that hold what they say; what every statistic of a report rests on.
+"""Intervals over seeds that contain the truth as often as they say; every statistic of a report rests on them.
 
 rliable's plain percentile interval is too narrow for few seeds: a resample of n scores spreads sqrt((n - 1) / n)
 times as much as it should, and normal quantiles are used where the spread is unknown. So
@@ -19,9 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "CONFIDENCE", "FEW", "REPS", "Floats", "Interval",
-    "by_student", "counts", "limits", "normal", "student", "student_limits",
-]  # fmt: skip
+    "CONFIDENCE",
+    "FEW",
+    "REPS",
+    "Floats",
+    "Interval",
+    "by_student",
+    "counts",
+    "limits",
+    "normal",
+    "student",
+    "student_limits",
+]
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +64,7 @@ def normal() -> float:
 
 @lru_cache(maxsize=16)
 def counts(n: int, tasks: int, reps: int, seed: int, side: int = 0) -> Floats:
-    """[tasks, reps, n]: how often a stratified resample holds each seed; `side` makes independent draws."""
+    """How often a stratified resample holds each seed: [tasks, reps, n]; `side` makes independent draws."""
     drawn = np.random.default_rng([seed, side]).integers(n, size=(tasks, reps, n))
     rows = drawn + n * np.arange(tasks * reps).reshape(tasks, reps, 1)
     return np.bincount(rows.ravel(), minlength=tasks * reps * n).reshape(tasks, reps, n).astype(np.float64)

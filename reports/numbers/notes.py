@@ -10,7 +10,7 @@ from reports.numbers import stats
 from reports.numbers.before_after import BeforeAfter
 from reports.numbers.grid import SCALES
 from reports.numbers.intervals import by_student
-from reports.runs.collect import Cell, dataset_name
+from reports.runs.cells import Cell, dataset_name
 
 __all__ = ["MEASURED", "coverage_note", "spread_note", "warnings"]
 
@@ -176,7 +176,7 @@ def _unequal(task: str, cells: Sequence[Cell], rows: Sequence[BeforeAfter]) -> l
 
 
 def _calendar(steps: Sequence[int]) -> str:
-    """Evaluations from the switch on, in words that differ where they do."""
+    """The evaluations from the switch on in words; two calendars have the same words only if they are equal."""
     if not steps:
         return "none"
     gaps = np.diff(steps)

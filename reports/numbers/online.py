@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports.numbers.grid import SCALES, Gap, usable
-from reports.numbers.stats import Floats, Score, score
-from reports.runs.collect import Cell, Curve
+from reports.numbers.intervals import Floats
+from reports.numbers.stats import Score, score
+from reports.runs.cells import Cell
+from reports.runs.curves import Curve
 from suite.record.folders import RecordError
 
 __all__ = ["Online", "Times", "area", "dip", "online"]
@@ -26,12 +28,12 @@ class Times:
 
     @property
     def happened(self) -> int:
-        """In how many seeds."""
+        """Number of seeds in which it happened."""
         return int(np.isfinite(self.steps).sum())
 
     @property
     def median(self) -> float:
-        """Over all seeds: inf if half of them or more never got there; NaN without seeds."""
+        """Median over all seeds: inf if half of them or more never got there; NaN without seeds."""
         if not self.steps:
             return float("nan")
         ordered, middle = sorted(self.steps), (len(self.steps) - 1) // 2
@@ -40,7 +42,7 @@ class Times:
 
 @dataclass(frozen=True)
 class Online:
-    """One row: a cell's online phase."""
+    """What happened in the online phase of one cell, over its seeds."""
 
     cell: Cell
     seeds: int
@@ -84,7 +86,7 @@ def online(
 
 
 def _unfit(curve: Curve | None, window: int | None) -> str:
-    """Why a cell has no row, if so; a cell without any usable score is named with the final scores."""
+    """Why a cell has no row; empty if it has one, and without any curve, as the final scores then say why."""
     if curve is None:
         return ""
     later = curve.steps[curve.steps > 0]
@@ -105,11 +107,18 @@ def _row(cell: Cell, curve: Curve, metric: str, seed: int, window: int | None, t
     depth, regained = dip(steps, values, window)
     areas = area(steps, values)
     return Online(
-        cell=cell, seeds=len(curve.seeds), final_step=int(steps[-1]), window=window, threshold=threshold,
-        dip=score(depth, seed), fell=int((depth < 0).sum()), regained=Times(tuple(regained[depth < 0].tolist())),
-        area=score(areas, seed), regret=score(SCALES[metric] - areas, seed) if metric in SCALES else None,
+        cell=cell,
+        seeds=len(curve.seeds),
+        final_step=int(steps[-1]),
+        window=window,
+        threshold=threshold,
+        dip=score(depth, seed),
+        fell=int((depth < 0).sum()),
+        regained=Times(tuple(regained[depth < 0].tolist())),
+        area=score(areas, seed),
+        regret=score(SCALES[metric] - areas, seed) if metric in SCALES else None,
         reached=None if threshold is None else Times(tuple(first_time(steps, values >= threshold).tolist())),
-    )  # fmt: skip
+    )
 
 
 def dip(steps: Floats, values: Floats, window: int) -> tuple[Floats, Floats]:

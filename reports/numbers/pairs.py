@@ -10,7 +10,8 @@ import numpy as np
 
 from reports.numbers.differences import Difference, Sides, difference, holm
 from reports.numbers.grid import SCALES, Common, usable
-from reports.runs.collect import Cell, Curve
+from reports.runs.cells import Cell
+from reports.runs.curves import Curve
 
 __all__ = ["Pair", "corrected", "finals", "over_tasks", "pair_of", "per_task", "side_by_side"]
 

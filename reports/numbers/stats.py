@@ -19,8 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.numbers.intervals import (
-    CONFIDENCE,
-    FEW,
     REPS,
     Floats,
     Interval,
@@ -30,13 +28,20 @@ from reports.numbers.intervals import (
     student,
     student_limits,
 )
-from reports.numbers.shares import improvement, profile
 
 __all__ = [
-    "AGGREGATES", "CENTRES", "CONFIDENCE", "FEW", "REPS", "Floats", "Interval", "Score",
-    "aggregates", "improvement", "interval", "iqm", "iqm_interval", "iqm_over_tasks", "profile", "score", "seeds_needed",
+    "AGGREGATES",
+    "CENTRES",
+    "Score",
+    "aggregates",
+    "interval",
+    "iqm",
+    "iqm_interval",
+    "iqm_over_tasks",
+    "score",
+    "seeds_needed",
     "t_interval",
-]  # fmt: skip
+]
 
 TRIM = 0.25  # share cut off at each end by the interquartile mean
 AGGREGATES = ("median", "IQM", "mean", "optimality gap")
@@ -62,7 +67,7 @@ def _centre(scores: Floats, cut: int) -> Floats:
 
 @lru_cache(maxsize=64)
 def _rank_weights(n: int, cut: int, reps: int, seed: int) -> Floats:
-    """[resamples, n]: the weight each order statistic of n scores gets in the trimmed mean of a resample.
+    """Weight that each order statistic of n scores gets in the trimmed mean of a resample: [resamples, n].
 
     A resample is a draw of n ranks, and its order statistics are the scores of the sorted ranks. So the trimmed
     mean of every resample of every column is one matrix product with the sorted scores.
@@ -155,7 +160,7 @@ def iqm_over_tasks(scores: Floats, seed: int, reps: int = REPS) -> Interval:
 
 
 def _resampled_iqm(scores: Floats, seed: int, reps: int) -> Floats:
-    """[reps] IQMs over all runs: with the scores in order, what a resample keeps is a range of running counts."""
+    """IQMs over all runs, [reps]: with the scores in order, what a resample keeps is a range of running counts."""
     flat = scores.T.ravel()  # task by task
     order = np.argsort(flat, kind="stable")
     running = np.cumsum(_counts_by_run(*scores.shape, reps, seed)[order], axis=0, dtype=np.int32)  # [n * M, reps]
@@ -175,7 +180,7 @@ def _counts_by_run(n: int, tasks: int, reps: int, seed: int) -> NDArray[np.int32
 
 @dataclass(frozen=True)
 class Score:
-    """One score of one cell over its seeds."""
+    """Estimates of one score over the seeds of a cell."""
 
     iqm: Interval
     mean: Interval  # Student's t
@@ -184,7 +189,7 @@ class Score:
 
 
 def score(values: Floats, seed: int) -> Score:
-    """Of values [n], one per seed."""
+    """Estimates and intervals of values [n], one per seed."""
     spread = float(values.std(ddof=1)) if len(values) > 1 else np.nan
     iqm, mean, median = (interval(values, centre, seed) for centre in ("IQM", "mean", "median"))
     return Score(iqm, mean, median, spread)

@@ -10,15 +10,16 @@ from typing import Any
 
 import jinja2
 
-from reports.numbers import lines as analysis
-from reports.numbers import stats
 from reports.numbers.grid import Gap
+from reports.numbers.headline import headline_of
+from reports.numbers.intervals import CONFIDENCE, REPS
+from reports.numbers.online import online
 from reports.page.content import Report, content_of
 from reports.page.folder import KIND, MARK, refuse_foreign, swapped_into, write_results
 from reports.page.runs import Runs
 from reports.runs.collect import Collection, Quarantined, collect
 from reports.runs.wanted import Suite
-from reports.tables.tables import Table
+from reports.tables.table import Table
 
 __all__ = ["build", "mark", "render"]
 
@@ -26,19 +27,27 @@ FILTERED = ("task", "algorithm", "highest", "next", "x", "y")  # columns by whic
 
 
 def build(
-    roots: Sequence[Path], out: Path, inputs: Sequence[Path], headline: str | None, seed: int, suite: Suite | None,
-    window: int | None, threshold: float | None, say: Callable[[str], object],
-) -> Path:  # fmt: skip
-    """See `reports.build`."""
+    roots: Sequence[Path],
+    out: Path,
+    inputs: Sequence[Path],
+    headline: str | None,
+    seed: int,
+    suite: Suite | None,
+    window: int | None,
+    threshold: float | None,
+    looks: Mapping[str, str],
+    say: Callable[[str], object],
+) -> Path:
+    """Write the report; the arguments are those of `reports.build`."""
     out = out.resolve()
     refuse_foreign(out)
     found = collect(roots, inputs) if suite is None else collect(roots, inputs, suite.pick)
     for line in found.left_out():
         say(line)
-    metric = analysis.headline(found.cells, headline or (suite.metric if suite else None))
-    phases = analysis.online(found.cells, metric, seed, window, threshold)  # refuses what it cannot use, so it is first
+    metric = headline_of(found.cells, headline or (suite.metric if suite else None))
+    phases = online(found.cells, metric, seed, window, threshold)  # refuses what it cannot use, so it is first
     with swapped_into(out) as folder:
-        report = Report(folder, found.cells, metric, seed, phases, _missing(found, suite), _unread(found), suite)
+        report = Report(folder, found.cells, metric, seed, phases, _missing(found, suite), _unread(found), suite, looks)
         write_results(folder, found.cells)
         (folder / "index.html").write_text(render("page.html", content_of(report)), encoding="utf-8")
         mark(folder, {"headline": metric, "seed": seed, "suite": suite.name if suite else None})
@@ -46,8 +55,8 @@ def build(
 
 
 def mark(folder: Path, facts: Mapping[str, Any]) -> None:
-    """What makes a folder a report, and how it was made."""
-    content = {"kind": KIND, **facts, "reps": stats.REPS, "confidence": stats.CONFIDENCE}
+    """Write the file that makes a folder a report and says how it was made."""
+    content = {"kind": KIND, **facts, "reps": REPS, "confidence": CONFIDENCE}
     (folder / MARK).write_text(json.dumps(content, indent=1) + "\n")
 
 
@@ -59,8 +68,10 @@ def _missing(found: Collection, suite: Suite | None) -> list[Gap]:
     tasks = {cell.task for cell in found.cells}
     return [
         Gap(task, algo, "never run")
-        for algo in sorted({algo for algo, _ in own}) for task in sorted(tasks) if (algo, task) not in own
-    ]  # fmt: skip
+        for algo in sorted({algo for algo, _ in own})
+        for task in sorted(tasks)
+        if (algo, task) not in own
+    ]
 
 
 def _unread(found: Collection) -> list[Gap]:
@@ -93,10 +104,13 @@ def _shown(table: Table, runs: Runs) -> dict[str, Any]:
 
 
 def render(template: str, content: Mapping[str, Any]) -> str:
-    """A page of this folder's templates; everything that runs say is escaped."""
+    """Fill one of the templates beside this module; everything that runs say is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["shown"] = partial(_shown, runs=content["runs"])
     return environment.get_template(template).render(content)

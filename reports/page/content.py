@@ -1,9 +1,9 @@
-"""What is on the page of a report: every figure and table, drawn and written on the way."""
+"""The content of a report's page: every figure and table, drawn and written on the way."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -12,20 +12,28 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from reports.numbers import lines as analysis
 from reports.numbers import stats
-from reports.numbers.lines import BeforeAfter, Gap, Online
+from reports.numbers.before_after import BeforeAfter, before_after
+from reports.numbers.grid import SCALES, Gap, common, efficiency, improvements
+from reports.numbers.intervals import REPS
+from reports.numbers.lines import Line, lines_of
+from reports.numbers.notes import coverage_note, spread_note, warnings
+from reports.numbers.online import Online
+from reports.numbers.pairs import over_tasks, per_task
 from reports.page import summary
 from reports.page.runs import settings_table, shown_runs
 from reports.pictures import curves, diagnostics, look, plots
 from reports.pictures.embed import Shown, shown
 from reports.pictures.look import Style
-from reports.runs.collect import Cell
+from reports.pictures.matrices import heat_map, improvement_matrix
+from reports.runs.cells import Cell
 from reports.runs.parallel import spreading
 from reports.runs.wanted import Suite
-from reports.tables import tables
 from reports.tables.beside import beside, beside_table
-from reports.tables.tables import Table
+from reports.tables.cells import cells_table, gaps_table
+from reports.tables.differences import improvement_table, pairs_table
+from reports.tables.scores import aggregate_table, before_after_table, finals_table, online_table
+from reports.tables.table import Table
 from suite.record.metrics import METRICS
 from suite.record.papers import printed
 
@@ -37,7 +45,7 @@ BARS = 3  # entries up to which pairs are bars; more of them are squares
 
 @dataclass(frozen=True)
 class Report:
-    """What is being built, and where."""
+    """A report that is being built: its folder, its cells, and what was asked for."""
 
     folder: Path
     cells: Sequence[Cell]
@@ -47,31 +55,32 @@ class Report:
     missing: Sequence[Gap]  # cells that were never run
     quarantined: Sequence[Gap]  # run folders that could not be read
     suite: Suite | None
+    looks: Mapping[str, str]  # method -> its colour and dashes in words, as `look.styles` takes them
 
     def figure(self, name: str, title: str, says: str, figure: Figure) -> Shown:
-        """Drawn and written."""
+        """Write a figure; returns what the page needs of it."""
         return shown(self.folder, name, title, says, figure)
 
     def table(self, table: Table) -> Table:
-        """Written."""
+        """Write a table and return it."""
         table.write(self.folder / "tables")
         return table
 
     def some(self, table: Table) -> Table | None:
-        """Written, if there is a row in it."""
+        """Write a table and return it, if there is a row in it."""
         return self.table(table) if table.rows else None
 
     def gaps(self, name: str, title: str, gaps: Sequence[Gap]) -> Table | None:
-        """What was left out, if something was."""
-        return self.some(tables.gaps_table(name, title, gaps))
+        """Write the table of what was left out, if something was."""
+        return self.some(gaps_table(name, title, gaps))
 
 
 def content_of(report: Report) -> dict[str, Any]:
-    """Everything the template shows; writes figures and tables on the way."""
+    """Collect everything the template shows; writes figures and tables on the way."""
     cells, metric, seed, suite = report.cells, report.metric, report.seed, report.suite
-    rows, gaps = analysis.before_after(cells, metric, seed)
-    lines = analysis.lines(cells, metric, seed)
-    styles = look.styles([cell.label for cell in cells])
+    rows, gaps = before_after(cells, metric, seed)
+    lines = lines_of(cells, metric, seed)
+    styles = look.styles([cell.label for cell in cells], report.looks)
     tasks = sorted({line.task for line in lines})
     settings_table(cells).write(report.folder / "tables")
     draw = partial(_task, folder=report.folder, metric=metric, styles=styles)
@@ -83,14 +92,14 @@ def content_of(report: Report) -> dict[str, Any]:
             "metric": metric,
             "meaning": METRICS.get(metric, "a metric of an outside package"),
             "seed": seed,
-            "reps": stats.REPS,
+            "reps": REPS,
             "facts": summary.facts(cells, metric),
             "leaders": report.some(summary.leaders_table(rows, metric)),
-            "warnings": analysis.warnings(cells, rows),
+            "warnings": warnings(cells, rows),
             "notices": report.some(summary.notices_table(cells, report.missing, report.quarantined)),
-            "spread": analysis.spread_note(rows, metric),
-            "coverage": analysis.coverage_note([row.seeds for row in rows], len(grid.tasks) if grid else 0),
-            "cells": report.table(tables.cells_table(cells, report.missing)),
+            "spread": spread_note(rows, metric),
+            "coverage": coverage_note([row.seeds for row in rows], len(grid.tasks) if grid else 0),
+            "cells": report.table(cells_table(cells, report.missing)),
             "heat_map": _heat_map(report, rows),
             "gaps": report.gaps("left_out", "Left out of the final scores.", gaps),
             **_scores(report, rows),
@@ -107,13 +116,13 @@ def content_of(report: Report) -> dict[str, Any]:
 def _scores(report: Report, rows: Sequence[BeforeAfter]) -> dict[str, Table | None]:
     """The tables of each task, each only if it has rows."""
     phases, without = report.phases
-    pairs = analysis.per_task(report.cells, report.metric)
+    pairs = per_task(report.cells, report.metric)
     return {
-        "before_after": report.some(tables.before_after_table(rows, report.metric)),
-        "finals": report.some(tables.finals_table(rows, report.metric)),
-        "online": report.some(tables.online_table(phases, report.metric)),
+        "before_after": report.some(before_after_table(rows, report.metric)),
+        "finals": report.some(finals_table(rows, report.metric)),
+        "online": report.some(online_table(phases, report.metric)),
         "without_online": report.gaps("left_out_online", "Left out of the online phases.", without),
-        "differences": report.some(tables.pairs_table(pairs, report.metric)),
+        "differences": report.some(pairs_table(pairs, report.metric)),
     }
 
 
@@ -126,7 +135,7 @@ def _beside(report: Report) -> Table | None:
     return report.some(beside_table(found))
 
 
-def _curves(report: Report, lines: Sequence[analysis.Line], tasks: Sequence[str], styles: dict[str, Style]) -> Shown:
+def _curves(report: Report, lines: Sequence[Line], tasks: Sequence[str], styles: dict[str, Style]) -> Shown:
     figure = curves.curve_panels(lines, tasks, report.metric, styles)
     labels = ", ".join(sorted({line.label for line in lines}))
     says = f"Learning curves of {labels} on {', '.join(tasks)}; the numbers are in the table of final scores."
@@ -141,19 +150,19 @@ def _heat_map(report: Report, rows: Sequence[BeforeAfter]) -> Shown | None:
         scores.setdefault(row.cell.label, {})[row.cell.task] = row.final.iqm.point
     if len(scores) < 2 or len(tasks) < 2:
         return None
-    own = "" if report.metric in analysis.SCALES else "; each task has its own colour scale, from its worst to its best"
+    own = "" if report.metric in SCALES else "; each task has its own colour scale, from its worst to its best"
     title = f"Final {report.metric}, IQM over seeds, in the order of mean ranks; hatched: no score{own}"
     says = f"The final scores of {len(scores)} algorithms on {len(tasks)} tasks, as in the table."
-    return report.figure("finals", title, says, plots.heat_map(scores, tasks, report.metric))
+    return report.figure("finals", title, says, heat_map(scores, tasks, report.metric))
 
 
 def _over_tasks(report: Report, styles: dict[str, Style]) -> dict[str, Any]:
     """Statistics over the complete grid; only `why_not` if there is none."""
     metric, seed = report.metric, report.seed
-    if metric not in analysis.SCALES:
-        scales = ", ".join(analysis.SCALES)
+    if metric not in SCALES:
+        scales = ", ".join(SCALES)
         return {"why_not": f"{metric!r} is not on one scale across tasks; statistics need one of {scales}."}
-    grid = analysis.common(report.cells, metric)
+    grid = common(report.cells, metric)
     left_out = report.gaps("left_out_over_tasks", "Left out of the statistics over tasks.", grid.left_out)
     if not grid.labels:
         return {
@@ -161,9 +170,9 @@ def _over_tasks(report: Report, styles: dict[str, Style]) -> dict[str, Any]:
             "left_out": left_out,
         }
     by_label = {label: stats.aggregates(grid.scores[label], seed) for label in grid.labels}
-    table = report.table(tables.aggregate_table(by_label, len(grid.tasks), grid.seeds))
+    table = report.table(aggregate_table(by_label, len(grid.tasks), grid.seeds))
     says = "{} of " + ", ".join(grid.labels) + "."
-    efficiency, x_name = analysis.efficiency(grid, report.cells, metric, seed)
+    shares, x_name = efficiency(grid, report.cells, metric, seed)
     out: dict[str, Any] = {
         "grid": grid,
         "left_out": left_out,
@@ -171,28 +180,32 @@ def _over_tasks(report: Report, styles: dict[str, Style]) -> dict[str, Any]:
         "table": table,
         "figures": [
             report.figure(
-                "aggregates", "Aggregates over tasks; bar: interval, line: estimate",
-                says.format("Aggregates, as in the table,"), plots.aggregate_bars(by_label, metric, styles),
+                "aggregates",
+                "Aggregates over tasks; bar: interval, line: estimate",
+                says.format("Aggregates, as in the table,"),
+                plots.aggregate_bars(by_label, metric, styles),
             ),
             report.figure(
-                "profile", "Performance profile: higher is better at every threshold",
-                says.format("Performance profiles"), plots.profiles(grid, metric, styles, seed),
+                "profile",
+                "Performance profile: higher is better at every threshold",
+                says.format("Performance profiles"),
+                plots.profiles(grid, metric, styles, seed),
             ),
         ],
-    }  # fmt: skip
-    if efficiency:
-        figure = plots.efficiency(efficiency, x_name, metric, styles)
+    }
+    if shares:
+        figure = plots.efficiency(shares, x_name, metric, styles)
         title = "Sample efficiency: IQM over all runs of the grid"
         out["figures"].append(report.figure("efficiency", title, says.format("Sample-efficiency curves"), figure))
     out["differences"] = report.some(
-        tables.pairs_table(analysis.over_tasks(grid, report.cells, metric), metric, "differences_over_tasks")
+        pairs_table(over_tasks(grid, report.cells, metric), metric, "differences_over_tasks")
     )
-    pairs = analysis.improvements(grid, seed)
+    pairs = improvements(grid, seed)
     if pairs:
-        out["improvement"] = report.table(tables.improvement_table(pairs))
+        out["improvement"] = report.table(improvement_table(pairs))
         many = len(grid.labels) > BARS
         title = "Probability of improvement: P(X > Y), X the row; bold: the interval leaves out 0.5"
-        figure = plots.improvement_matrix(pairs, grid.labels) if many else plots.improvement_bars(pairs)
+        figure = improvement_matrix(pairs, grid.labels) if many else plots.improvement_bars(pairs)
         title = title if many else "Probability of improvement"
         says = "Who scores above whom, as in the table below."
         out["figures"].append(report.figure("improvement", title, says, figure))
@@ -200,7 +213,7 @@ def _over_tasks(report: Report, styles: dict[str, Style]) -> dict[str, Any]:
 
 
 def _slugs(tasks: Sequence[str]) -> dict[str, str]:
-    """Task -> a file name of its own."""
+    """File names for tasks, no two of them equal."""
     out: dict[str, str] = {}
     for task in tasks:
         slug = base = re.sub(r"[^A-Za-z0-9._-]+", "-", task).strip(".-") or "task"
@@ -217,11 +230,11 @@ class _Task:
 
     name: str
     slug: str
-    lines: Sequence[analysis.Line]
+    lines: Sequence[Line]
     cells: Sequence[Cell]
 
 
-def _task_shares(cells: Sequence[Cell], lines: Sequence[analysis.Line]) -> list[_Task]:
+def _task_shares(cells: Sequence[Cell], lines: Sequence[Line]) -> list[_Task]:
     shares = []
     for task, slug in _slugs(sorted({line.task for line in lines})).items():
         own = [cell for cell in cells if cell.task == task and not cell.first.external]

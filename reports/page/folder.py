@@ -1,16 +1,15 @@
-"""The folder of a report: never half-written, never in place of something that is not a report."""
+"""The folder of a report: it is never half-written and never replaces something that is not a report."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from reports.runs.collect import Cell
+from reports.runs.cells import Cell
+from suite.record.files import replacing_folder
 from suite.record.folders import COLUMNS, RecordError
 
 __all__ = ["KIND", "MARK", "refuse_foreign", "swapped_into", "write_results"]
@@ -20,7 +19,7 @@ KIND = "awac-bench report"
 
 
 def refuse_foreign(out: Path) -> None:
-    """Only a report, an empty folder or nothing at all may be replaced."""
+    """Refuse a place where something else than a report or an empty folder is; raises `RecordError`."""
     with _writing(out):
         if not out.exists() or (out.is_dir() and not any(out.iterdir())):
             return
@@ -34,22 +33,14 @@ def refuse_foreign(out: Path) -> None:
 
 @contextmanager
 def swapped_into(out: Path) -> Iterator[Path]:
-    """A new folder beside `out` that takes its place if the block ends well and vanishes if it does not.
+    """A new folder for a report, which takes the place of `out` if the block ends well and vanishes if it does not.
 
     Raises `RecordError` where the disk does not take it.
     """
-    new, old = (out.parent / f".{out.name}.{os.getpid()}.{what}" for what in ("new", "old"))
-    try:
-        with _writing(out):
-            out.parent.mkdir(parents=True, exist_ok=True)
-            new.mkdir()
-            for part in ("figures", "tables"):
-                (new / part).mkdir()
-            yield new
-            _swap(new, old, out)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    with _writing(out), replacing_folder(out) as new:
+        for part in ("figures", "tables"):
+            (new / part).mkdir()
+        yield new
 
 
 @contextmanager
@@ -60,20 +51,8 @@ def _writing(out: Path) -> Iterator[None]:
         raise RecordError(f"cannot write {out}: {error.strerror or error}") from error
 
 
-def _swap(new: Path, old: Path, out: Path) -> None:
-    """`new` takes the place of `out`, which is at `old` meanwhile and comes back if that fails."""
-    if out.exists():
-        os.rename(out, old)
-    try:
-        os.rename(new, out)
-    except OSError:
-        if old.exists():
-            os.rename(old, out)
-        raise
-
-
 def write_results(folder: Path, cells: Sequence[Cell]) -> None:
-    """Every evaluation as a tidy CSV that `--input` reads; unfinished runs apart, or they pass for final."""
+    """Write every evaluation into a tidy CSV that `--input` reads; those of unfinished runs into one of their own."""
     header = ",".join(("algo", "env", *COLUMNS)) + "\n"
     for name, finished in (("results.csv", True), ("unfinished.csv", False)):
         chosen = [cell for cell in cells if cell.finished is finished]

@@ -1,4 +1,4 @@
-"""The runs of a page: every setting once per algorithm, and of each run what differs."""
+"""The runs that a page lists: every setting once per algorithm, and of each run the settings that differ."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reports.runs.collect import Cell, Source
-from reports.tables.tables import Table
+from reports.runs.cells import Cell, Source
+from reports.tables.table import Table
 
 __all__ = ["Runs", "settings_table", "shown_runs"]
 
 
 @dataclass(frozen=True)
 class Runs:
-    """What the page says about runs; `links` and `folders` lead from a cell and from a folder to its place there."""
+    """What the page says about runs; `links` and `folders` lead from a cell and a run folder to its place there."""
 
     usual: dict[str, list[dict[str, Any]]]  # algorithm -> its settings, the commonest value of each
     counts: dict[str, int]  # runs of each algorithm

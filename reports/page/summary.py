@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports.numbers.lines import BeforeAfter, Gap
-from reports.numbers.stats import Interval
-from reports.runs.collect import Cell, Source
+from reports.numbers.before_after import BeforeAfter
+from reports.numbers.grid import Gap
+from reports.numbers.intervals import Interval
+from reports.runs.cells import Cell, Source
 from reports.tables.table import Table, decimals, text
 
 __all__ = ["facts", "leader_over_tasks", "leaders_table", "notices_table"]
@@ -35,7 +36,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def leaders_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
-    """Per task: the entry with the highest final IQM, the next one, and whether their intervals overlap."""
+    """Leaders per task: the entry with the highest final IQM, the next one, and whether their intervals overlap."""
     shown: list[list[str]] = []
     records: list[list[str | int | float | None]] = []
     for task in sorted({row.cell.task for row in rows}):
@@ -54,10 +55,21 @@ def leaders_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
         f"Highest final {metric} on each task: IQM over seeds with its interval.",
         ["task", "highest", "its score", "next", "its score", "their intervals", "compared"],
         shown,
-        ["task", "highest", "highest_iqm", "highest_low", "highest_high",
-         "next", "next_iqm", "next_low", "next_high", "intervals", "compared"],
+        [
+            "task",
+            "highest",
+            "highest_iqm",
+            "highest_low",
+            "highest_high",
+            "next",
+            "next_iqm",
+            "next_low",
+            "next_high",
+            "intervals",
+            "compared",
+        ],
         records,
-    )  # fmt: skip
+    )
 
 
 def _apart(high: Interval, low: Interval) -> str:
@@ -77,8 +89,10 @@ def leader_over_tasks(aggregates: Mapping[str, Mapping[str, Interval]], tasks: i
     first, second = order[:2]
     scores = [text(iqm[label], 2) for label in (first, second)]  # on a scale where 1 is solved
     verdict = {
-        "apart": "their intervals are apart", "overlap": "their intervals overlap", "equal scores": "a tie",
-    }.get(_apart(iqm[first], iqm[second]), "one seed says nothing of the spread")  # fmt: skip
+        "apart": "their intervals are apart",
+        "overlap": "their intervals overlap",
+        "equal scores": "a tie",
+    }.get(_apart(iqm[first], iqm[second]), "one seed says nothing of the spread")
     return (
         f"Over the {_count(tasks, 'task')} that {_count(len(order), 'algorithm')} completed, {seeds} seed(s) each, "
         f"{first} has the highest interquartile mean, {scores[0]}; next is {second}, {scores[1]}: {verdict}. "

@@ -1,4 +1,4 @@
-"""Learning curves across the switch, drawn from what `analysis` returns."""
+"""Learning curves across the switch: the offline phase on its left, the online phase on its right."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from reports.numbers.lines import SCALES, Line
-from reports.numbers.stats import FEW
+from reports.numbers.grid import SCALES
+from reports.numbers.intervals import FEW
+from reports.numbers.lines import Line
 from reports.pictures.look import FEW_POINTS, RC, Style, faint, grid_of_panels, place_legend, put_title, title_of
 
 __all__ = ["SwitchAxis", "curve_panels"]
@@ -27,25 +28,25 @@ OFFLINE = "0.955"  # the grey behind the offline phase
 
 
 class SwitchAxis:
-    """Places steps on an axis in which 0 is the switch and both sides have a scale of their own."""
+    """An axis in which 0 is the switch and both sides have a scale of their own."""
 
     def __init__(self, steps: Sequence[NDArray[np.int64]]) -> None:
         self.offline = max((-int(s[0]) for s in steps if len(s)), default=0)
         self.online = max((int(s[-1]) for s in steps if len(s)), default=0)
 
     def place(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Online 0..1, offline -OFFLINE_WIDTH..0."""
+        """Places of steps on the axis: online ones in 0..1, offline ones in -OFFLINE_WIDTH..0."""
         return np.where(steps < 0, steps / max(self.offline, 1) * OFFLINE_WIDTH, steps / max(self.online, 1)).astype(
             np.float64
         )
 
     @property
     def end(self) -> float:
-        """Where lines of what trains offline only end."""
+        """Place where the lines of methods that train offline only end."""
         return 1.0 if self.online else 0.12
 
     def decorate(self, ax: Any, ticks_online: int = 4) -> None:
-        """The shade of the offline phase, the line at the switch, the ticks of both sides and the limits."""
+        """Draw the shade of the offline phase, the line at the switch, the ticks of both sides and the limits."""
         left = -OFFLINE_WIDTH * 1.04 if self.offline > 0 else -0.02
         if self.offline > 0:
             ax.axvspan(left, 0, color=OFFLINE, linewidth=0, zorder=0)
@@ -62,9 +63,13 @@ class SwitchAxis:
     def name_sides(self, ax: Any) -> None:
         """Write below the ticks what each side of the switch counts."""
         below: dict[str, Any] = {
-            "xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "va": "top", "fontsize": 8,
-            "color": "0.25", "annotation_clip": False,
-        }  # fmt: skip
+            "xycoords": ax.get_xaxis_transform(),
+            "textcoords": "offset points",
+            "va": "top",
+            "fontsize": 8,
+            "color": "0.25",
+            "annotation_clip": False,
+        }
         if self.offline > 0:
             ax.annotate("offline\nupdates", (-OFFLINE_WIDTH / 2, 0), (0, UNDER_TICKS), ha="center", **below)
         if self.online > 0:

@@ -15,7 +15,8 @@ from matplotlib.ticker import MaxNLocator
 
 from reports.pictures.curves import SwitchAxis
 from reports.pictures.look import RC, Style, grid_of_panels, place_legend, put_title
-from reports.runs.collect import Cell, Curve
+from reports.runs.cells import Cell
+from reports.runs.curves import Curve
 from suite.record.metrics import METRICS
 
 __all__ = ["Panel", "diagnostics", "panels_of"]
@@ -34,12 +35,12 @@ class Panel:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What the panel shows."""
+        """Metrics that the panel shows."""
         return (self.line,) if self.dots is None else (self.line, self.dots)
 
     @property
     def title(self) -> str:
-        """The names and how each is drawn; what long names begin with is written once."""
+        """The title: names and how each is drawn; what long names begin with is written once."""
         line, dots, start = self.line, self.dots, ""
         if dots is None:
             return line
@@ -52,11 +53,22 @@ class Panel:
 
 # in this order; then what algorithms record beyond the metrics they all share: duals, discrepancies, values
 PANELS = (
-    Panel("critic_loss"), Panel("q_data", "q_policy"), Panel("q_gap"), Panel("advantage"), Panel("weight_ess"),
-    Panel("weight_max"), Panel("log_prob_data"), Panel("mse_data"),
-    Panel("behaviour_log_prob_offline", "behaviour_log_prob_online"), Panel("mmd", "mmd_floor"),
-    Panel("policy_std"), Panel("entropy"), Panel("entropy_coef"), Panel("bc_kept"), Panel("log_z"),
-)  # fmt: skip
+    Panel("critic_loss"),
+    Panel("q_data", "q_policy"),
+    Panel("q_gap"),
+    Panel("advantage"),
+    Panel("weight_ess"),
+    Panel("weight_max"),
+    Panel("log_prob_data"),
+    Panel("mse_data"),
+    Panel("behaviour_log_prob_offline", "behaviour_log_prob_online"),
+    Panel("mmd", "mmd_floor"),
+    Panel("policy_std"),
+    Panel("entropy"),
+    Panel("entropy_coef"),
+    Panel("bc_kept"),
+    Panel("log_z"),
+)
 
 
 def panels_of(cells: Sequence[Cell]) -> list[Panel]:
@@ -105,9 +117,7 @@ def _draw(ax: Any, axis: SwitchAxis, curve: Curve, style: Style, dots: bool) -> 
     known = ~np.isnan(finite).all(axis=0)
     x, y = axis.place(curve.steps[known]), np.nanmedian(finite[:, known], axis=0)
     if dots:
-        ax.plot(
-            x, y, color=style.color, linestyle="none", marker=".", markersize=4, markevery=max(1, len(x) // DOTS)
-        )  # fmt: skip
+        ax.plot(x, y, color=style.color, linestyle="none", marker=".", markersize=4, markevery=max(1, len(x) // DOTS))
     else:
         ax.plot(x, y, color=style.color, linestyle=style.dashes, linewidth=1.3)
     return y

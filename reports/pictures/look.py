@@ -1,4 +1,4 @@
-"""One look for all figures: a colour per method, panels of fixed size, and files that are equal byte for byte."""
+"""One look for all figures: colours and dashes, panels of fixed size, and files that are equal byte for byte."""
 
 from __future__ import annotations
 
@@ -14,34 +14,50 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reports.numbers.lines import SCALES
+from reports.numbers.grid import SCALES
 from reports.tables.table import number
 
 __all__ = [
-    "COLORS", "FEW_POINTS", "RC", "Style",
-    "faint", "folded", "grid_of_panels", "place_legend", "put_title", "save", "score_text", "styles", "title_of",
-]  # fmt: skip
+    "DASHES",
+    "FEW_POINTS",
+    "PALETTE",
+    "RC",
+    "Style",
+    "faint",
+    "folded",
+    "grid_of_panels",
+    "place_legend",
+    "put_title",
+    "save",
+    "score_text",
+    "styles",
+    "title_of",
+]
 
-# A method has the same colour and dashes in every report. Twelve colours are what can be told apart: any two differ by
-# 18 or more in CIELAB for normal sight, deuteranopia, protanopia and tritanopia (Machado et al. 2009). Methods that
-# share one are told apart by dashes, in the order of the list; the methods of the AWAC paper's figures come first.
-COLORS: dict[str, tuple[str, ...]] = {
-    "#0061b1": ("awac", "awac-z"),
-    "#cd450c": ("sac", "sac-scratch", "sac-prior", "rlpd"),
-    "#0a9760": ("sac-bc", "td3-bc"),
-    "#9d3cff": ("bear", "bear-loose", "bcq"),
-    "#eb9a00": ("brac", "brac-v", "rebrac"),
-    "#01c3fb": ("abm", "mpo", "mpo-acme"),
-    "#676c7b": ("bc", "bc-demos"),
-    "#770035": ("awr", "rwr"),
-    "#b7ba68": ("marwil", "marwil-rllib", "iql"),
-    "#5d2e00": ("dapg", "trpo", "ppo"),
-    "#0028a3": ("cql", "cal-ql"),
-    "#e59fb2": ("algae-dice", "td3", "ddpg"),
+# Twelve colours are what can be told apart: any two differ by 18 or more in CIELAB for normal sight, deuteranopia,
+# protanopia and tritanopia (Machado et al. 2009). Methods that share one are told apart by dashes.
+PALETTE = {
+    "blue": "#0061b1",
+    "red": "#cd450c",
+    "green": "#0a9760",
+    "violet": "#9d3cff",
+    "orange": "#eb9a00",
+    "cyan": "#01c3fb",
+    "grey": "#676c7b",
+    "maroon": "#770035",
+    "olive": "#b7ba68",
+    "brown": "#5d2e00",
+    "navy": "#0028a3",
+    "pink": "#e59fb2",
 }
-DASHES: tuple[Any, ...] = (
-    "solid", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (9, 2)), (0, (4, 1.2, 1, 1.2, 1, 1.2)),
-)  # fmt: skip
+DASHES: dict[str, Any] = {
+    "solid": "solid",
+    "dashed": (0, (5, 1.5)),
+    "dotted": (0, (1, 1)),
+    "dash-dotted": (0, (6, 1.5, 1, 1.5)),
+    "long-dashed": (0, (9, 2)),
+    "dash-dot-dotted": (0, (4, 1.2, 1, 1.2, 1, 1.2)),
+}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # when colours and dashes are used up
 CROWD = 4  # entries of one method that share its colour; more than that cannot be told apart by dashes
 DPI = 120  # of PNG files
@@ -69,38 +85,50 @@ class Style:
     marker: str = "o"
 
 
-def styles(labels: Sequence[str]) -> dict[str, Style]:
-    """The look of each label: fixed for the methods of `COLORS`, whatever else is there; no two are equal.
+def styles(labels: Sequence[str], looks: Mapping[str, str]) -> dict[str, Style]:
+    """Choose the look of each label; no two are equal.
 
-    A label is a method and perhaps a tag, `awac [quick]`. Tagged and unknown variants (`awac-mine`) keep the colour of
-    their method and take its next free dashes while these are few; all others take the colour least used.
+    `looks` is what each known method looks like in every report, whatever else is there: one of PALETTE, and of DASHES
+    unless it is solid ("blue", "blue dashed"). A label is a method and perhaps a tag, `awac [quick]`. Tagged and
+    unknown variants (`awac-mine`) keep the colour of their method and take its next free dashes while these are few;
+    all others take the colour least used.
     """
-    homes = {name: (color, i) for color, names in COLORS.items() for i, name in enumerate(names)}
+    homes = {_method(name): _spot(look) for name, look in looks.items()}
+    known = {hue: {(dashes, 0) for own, dashes in homes.values() if own == hue} for hue in PALETTE}
     spots = [(dashes, marker) for marker in range(len(MARKERS)) for dashes in range(len(DASHES))]
-    taken: dict[str, list[tuple[int, int]]] = {color: [] for color in COLORS}
+    taken: dict[str, list[tuple[int, int]]] = {hue: [] for hue in PALETTE}
     placed: dict[str, tuple[str, tuple[int, int]]] = {}
 
-    def place(label: str, color: str, spot: tuple[int, int]) -> None:
-        taken[color].append(spot)
-        placed[label] = (color, spot)
+    def place(label: str, hue: str, spot: tuple[int, int]) -> None:
+        taken[hue].append(spot)
+        placed[label] = (hue, spot)
 
     ordered = sorted(set(labels), key=lambda label: (_method(label) != label.lower(), label))
     for label in ordered:
-        color, dashes = homes.get(_method(label), ("", 0))
-        if color and (dashes, 0) not in taken[color]:
-            place(label, color, (dashes, 0))
+        hue, dashes = homes.get(_method(label), ("", 0))
+        if hue and (dashes, 0) not in taken[hue]:
+            place(label, hue, (dashes, 0))
     for label in [label for label in ordered if label not in placed]:
         family = _family(_method(label), homes)
         if family is None or len(taken[family]) >= CROWD:
-            family = min(taken, key=lambda color: len(taken[color]))
-        known = {(i, 0) for i in range(len(COLORS[family]))}  # kept for the methods they belong to
+            family = min(taken, key=lambda hue: len(taken[hue]))
+        kept = known[family] - {(0, 0)}  # for the methods they belong to
         free = [spot for spot in spots if spot not in taken[family]] or spots
-        place(label, family, min(free, key=lambda spot: (spot in known and spot != (0, 0), spots.index(spot))))
-    return {label: Style(color, DASHES[i], MARKERS[j]) for label, (color, (i, j)) in sorted(placed.items())}
+        place(label, family, min(free, key=lambda spot: (spot in kept, spots.index(spot))))
+    dashed = list(DASHES.values())
+    return {label: Style(PALETTE[hue], dashed[i], MARKERS[j]) for label, (hue, (i, j)) in sorted(placed.items())}
+
+
+def _spot(look: str) -> tuple[str, int]:
+    """Colour and number of the dashes of a look in words."""
+    hue, _, dashes = look.partition(" ")
+    if hue not in PALETTE or (dashes or "solid") not in DASHES:
+        raise ValueError(f"look {look!r}: name one of {', '.join(PALETTE)}, and perhaps one of {', '.join(DASHES)}")
+    return hue, list(DASHES).index(dashes or "solid")
 
 
 def _method(label: str) -> str:
-    """`AWAC (external)` -> `awac`."""
+    """The method of a label: `awac` of `AWAC (external)`."""
     return re.sub(r" [\[(].*$", "", label).lower().replace("_", "-")
 
 
@@ -153,9 +181,13 @@ def grid_of_panels(
     figure = Figure(figsize=(wide, total))
     FigureCanvasAgg(figure)
     figure.subplots_adjust(
-        left=left / wide, right=1 - 0.15 / wide, bottom=(below + under) / total, top=1 - above / total,
-        wspace=(left + 0.15) / (width - left - 0.15), hspace=(above + under) / (height - above - under),
-    )  # fmt: skip
+        left=left / wide,
+        right=1 - 0.15 / wide,
+        bottom=(below + under) / total,
+        top=1 - above / total,
+        wspace=(left + 0.15) / (width - left - 0.15),
+        hspace=(above + under) / (height - above - under),
+    )
     axes = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
     return figure, axes
 

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from reports.numbers.lines import SCALES
-from reports.numbers.stats import Interval
+from reports.numbers.grid import SCALES
+from reports.numbers.intervals import Interval
 from reports.pictures.look import RC, folded, score_text
 
 __all__ = ["heat_map", "improvement_matrix", "mean_ranks"]
@@ -64,7 +64,7 @@ def heat_map(scores: Mapping[str, Mapping[str, float]], tasks: Sequence[str], me
 
 
 def _shades(values: NDArray[np.float64], metric: str) -> NDArray[np.float64]:
-    """What the colours show, 0 to 1."""
+    """Scores as shades from 0 to 1, which the colours show."""
     if metric in SCALES:
         return np.clip(values / SCALES[metric], 0, 1)
     known = np.where(np.isnan(values), np.inf, values)

@@ -17,14 +17,12 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from reports.numbers import stats
-from reports.numbers.lines import SCALES, Common
-from reports.numbers.stats import Interval
-from reports.pictures.look import COLORS, FEW_POINTS, RC, Style, faint, grid_of_panels, place_legend, title_of
-from reports.pictures.matrices import heat_map, improvement_matrix
+from reports.numbers.grid import SCALES, Common
+from reports.numbers.intervals import Interval
+from reports.numbers.shares import profile
+from reports.pictures.look import FEW_POINTS, PALETTE, RC, Style, faint, grid_of_panels, place_legend, title_of
 
-__all__ = [
-    "aggregate_bars", "difference_bars", "efficiency", "heat_map", "improvement_bars", "improvement_matrix", "profiles",
-]  # fmt: skip
+__all__ = ["aggregate_bars", "difference_bars", "efficiency", "improvement_bars", "profiles"]
 
 THIN = 1e-9  # widths below are rounding
 
@@ -70,7 +68,7 @@ def _forest(values: Mapping[str, Interval], neutral: float, title: str) -> tuple
         FigureCanvasAgg(figure)
         ax = figure.add_subplot()
         ax.axvline(neutral, color="0.35", linewidth=1)
-        _bars(ax, names, [values[name] for name in names], [next(iter(COLORS))] * len(names))
+        _bars(ax, names, [values[name] for name in names], [PALETTE["blue"]] * len(names))
         ax.set_yticks(range(len(names)), names)
         ax.set_title(title, fontsize=10)
         _fit(figure, left)
@@ -106,7 +104,7 @@ def profiles(grid: Common, metric: str, look: Mapping[str, Style], seed: int) ->
     with mpl.rc_context(RC):
         figure, ax = _one_panel(grid.labels)
         for label in grid.labels:
-            share, low, high = stats.profile(grid.scores[label], taus, seed)
+            share, low, high = profile(grid.scores[label], taus, seed)
             style = look[label]
             x = taus * SCALES[metric]
             ax.step(x, share, where="post", color=style.color, linestyle=style.dashes, linewidth=2)
@@ -152,9 +150,14 @@ def _one_panel(labels: Sequence[str]) -> tuple[Figure, Any]:
 def _legend(figure: Figure, labels: Sequence[str], look: Mapping[str, Style], marked: bool = False) -> None:
     handles = [
         Line2D(
-            [], [], color=look[x].color, linestyle=look[x].dashes, linewidth=2,
-            marker=look[x].marker if marked else None, markersize=3.5,
+            [],
+            [],
+            color=look[x].color,
+            linestyle=look[x].dashes,
+            linewidth=2,
+            marker=look[x].marker if marked else None,
+            markersize=3.5,
         )
         for x in labels
-    ]  # fmt: skip
+    ]
     place_legend(figure, handles, list(labels))

@@ -1,4 +1,4 @@
-"""A map over processes: reading run folders and drawing figures takes most of a report's time."""
+"""A map over processes, for reading run folders and drawing figures, which take most of a report's time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a named suite asks for, so that a report can say what of it is there. Handed in: reports resolve no settings."""
+"""What a named suite asks for, so that a report can say what of it is there.
+
+Who calls a report hands it in, as reports resolve no settings.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reports.runs.collect import Cell, Source, task_name
+from reports.runs.cells import Cell, Source, task_name
 
 __all__ = ["Suite", "Wanted"]
 
@@ -54,7 +57,7 @@ class Suite:
     cells: Sequence[Wanted]
 
     def pick(self, sources: Sequence[Source]) -> list[Source]:
-        """The runs that belong to it. Another suite may have run the same cell under a name of its own: ours counts."""
+        """The runs that belong to the suite; of several for one cell, those that carry the name this suite gives it."""
         chosen: dict[str, Source] = {}
         for cell in self.cells:
             found = [source for source in sources if cell.matches(source)]
@@ -63,6 +66,6 @@ class Suite:
         return [source for source in sources if source.where in chosen]
 
     def missing(self, cells: Sequence[Cell]) -> list[Wanted]:
-        """What of it was never run."""
+        """The cells of the suite that were never run."""
         sources = [source for cell in cells for source in cell.sources if not source.external]
         return [wanted for wanted in self.cells if not any(wanted.matches(source) for source in sources)]

@@ -1,1 +1,1 @@
-"""Tables: numbers as CSV, and as text for Markdown, LaTeX and the page."""
+"""Tables: numbers as CSV and JSON, and as text for Markdown, LaTeX and the page."""

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.numbers import stats
-from reports.numbers.stats import Interval
-from reports.runs.collect import Cell, Curve, task_name
+from reports.numbers.intervals import Interval
+from reports.runs.cells import Cell, task_name
+from reports.runs.curves import Curve
 from reports.tables.table import Table, Value, decimals, number, numbers, text
 from suite.record.papers import Printed
 
@@ -98,21 +99,52 @@ def beside_table(rows: Sequence[Beside]) -> Table:
         task = task_name(p.task, p.dataset)
         at = {"switch": "at the switch", "final": "final", "best": "best over training"}[p.at]
         digits = decimals(p.metric, [p.value])
-        shown.append([
-            f"{p.paper} {p.place}", task, row.label, f"{p.metric}, {at}", number(p.value, digits),
-            text(row.ours, digits),
-            str(row.seeds) if row.seeds else "–", row.verdict,
-        ])  # fmt: skip
-        records.append([
-            p.paper, p.place, task, row.label, p.metric, p.at, p.value, *numbers(row.ours), row.seeds, row.verdict,
-            p.note,
-        ])  # fmt: skip
+        shown.append(
+            [
+                f"{p.paper} {p.place}",
+                task,
+                row.label,
+                f"{p.metric}, {at}",
+                number(p.value, digits),
+                text(row.ours, digits),
+                str(row.seeds) if row.seeds else "–",
+                row.verdict,
+            ]
+        )
+        records.append(
+            [
+                p.paper,
+                p.place,
+                task,
+                row.label,
+                p.metric,
+                p.at,
+                p.value,
+                *numbers(row.ours),
+                row.seeds,
+                row.verdict,
+                p.note,
+            ]
+        )
     return Table(
         "beside_the_papers",
         "Beside the papers: their printed number, our mean over seeds with Student's 95 % interval.",
         ["place", "task", "algorithm", "score", "printed", "ours", "seeds", "verdict"],
         shown,
-        ["paper", "place", "task", "algorithm", "metric", "at", "printed", "mean", "t_low", "t_high", "seeds",
-         "verdict", "note"],
+        [
+            "paper",
+            "place",
+            "task",
+            "algorithm",
+            "metric",
+            "at",
+            "printed",
+            "mean",
+            "t_low",
+            "t_high",
+            "seeds",
+            "verdict",
+            "note",
+        ],
         records,
-    )  # fmt: skip
+    )

@@ -1,4 +1,4 @@
-"""A table: numbers once as CSV at full precision, and once as text for Markdown, LaTeX and the page."""
+"""Tables: numbers once at full precision for CSV and JSON, and once as text for Markdown, LaTeX and the page."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from reports.numbers.grid import SCALES
-from reports.numbers.stats import Interval
+from reports.numbers.intervals import Interval
 
-__all__ = ["Table", "Value", "decimals", "number", "numbers", "text"]
+__all__ = ["ENDS", "Table", "Value", "decimals", "number", "numbers", "text"]
 
 Value = str | int | float | None
+ENDS = ("", "_low", "_high")  # of the columns of an estimate and its limits, in the order of `numbers`
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Table:
         (folder / f"{self.name}.tex").write_text(self.latex())
 
     def csv(self) -> str:
-        """Numbers with 9 significant digits; empty where there is none."""
+        """The records, numbers with 9 significant digits; empty where there is none."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.columns)
@@ -89,7 +90,7 @@ def number(x: float, digits: int) -> str:
 
 
 def text(value: Interval | None, digits: int) -> str:
-    """`0.62 [0.51, 0.70]`; only the estimate without an interval, a dash without an estimate."""
+    """An estimate and its interval as `0.62 [0.51, 0.70]`; a dash where there is no estimate."""
     if value is None or np.isnan(value.point):
         return "–"
     if np.isnan(value.low):
@@ -98,12 +99,12 @@ def text(value: Interval | None, digits: int) -> str:
 
 
 def numbers(value: Interval | None) -> list[Value]:
-    """Estimate and limits, for computing."""
+    """Estimate and limits as numbers; three times None where there is no estimate."""
     return [None] * 3 if value is None else [value.point, value.low, value.high]
 
 
 def _finite(value: Value) -> Value:
-    """JSON knows neither NaN nor infinity: null, and what the CSV says."""
+    """A value that JSON can hold: null for NaN, and infinity in the words of the CSV."""
     if isinstance(value, float) and not np.isfinite(value):
         return None if np.isnan(value) else _plain(value)
     return value.item() if isinstance(value, np.generic) else value

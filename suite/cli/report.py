@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from reports.runs.wanted import Suite, Wanted
-    from suite.plans.cells import Planned
-
-__all__ = ["report", "suite_of"]
+__all__ = ["report"]
 
 
 def report(
@@ -43,6 +39,7 @@ def report(
     """Draw curves, tables and one page from run folders."""
     from algos.settings import SettingError
     from reports import build, build_comparison
+    from suite.cli.report_inputs import looks, suite_of
     from suite.output import say
 
     if profile is not None and suite is None:
@@ -52,40 +49,16 @@ def report(
             raise SettingError("--compare takes two folders of runs, --metric and --out, nothing else")
         typer.echo(build_comparison(*compare, out, metric, say=say))
         return
-    chosen = None
-    if suite is not None:
-        chosen = suite_of(suite, profile or "quick")
-    roots = runs or [Path("runs")]
-    typer.echo(build(roots, out, input_, metric, suite=chosen, window=dip_window, threshold=threshold, say=say))
-
-
-def suite_of(name: str, profile: str) -> Suite:
-    """The cells of a named suite at the sizes of a profile, for a report to look for; seeds do not matter."""
-    from reports.runs.wanted import Suite
-    from suite.plans import read as plans
-    from suite.plans.cells import planned
-
-    plan = plans.load(name)
-    notes = [*plan.why, f"Planned with {plan.seeds} seeds; source of that: {plan.seeds_source}."]
-    cells = [_wanted(cell) for cell in planned(plan, profile, (0,))]
-    return Suite(plan.name, plan.title, plan.place, plan.about.strip(), plan.metric, notes, cells)
-
-
-def _wanted(cell: Planned) -> Wanted:
-    from reports.runs.wanted import Wanted
-
-    e, entry = cell.experiment, cell.entry
-    if e is None:
-        return Wanted(entry.algo, _task_id(entry.env), entry.dataset, entry.name, "", None, cell.why_not)
-    values = {name: s["value"] for name, s in e.settings.items()}
-    return Wanted(e.algo, e.task.id, e.dataset, entry.name, e.name, values)
-
-
-def _task_id(env: str) -> str:
-    from envs import tasks
-    from envs.plugins import OutsideTaskError
-
-    try:
-        return tasks.get(env).id
-    except (tasks.UnknownTaskError, OutsideTaskError):
-        return env
+    chosen = None if suite is None else suite_of(suite, profile or "quick")
+    page = build(
+        runs or [Path("runs")],
+        out,
+        input_,
+        metric,
+        suite=chosen,
+        window=dip_window,
+        threshold=threshold,
+        looks=looks(),
+        say=say,
+    )
+    typer.echo(page)

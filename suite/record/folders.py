@@ -1,4 +1,4 @@
-"""Run folders: the only writer and the only reader. Imports no torch.
+"""Run folders: their only writer and their only reader. Imports no torch.
 
     runs/<task>/<algo>/<name>-<config hash>/
         run.json       resolved settings with the source of each, command, versions, device, dataset fingerprint
@@ -14,31 +14,50 @@ steps per seed. Every value is written with 9 significant digits, which a float3
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import dataclasses
 import datetime
 import fcntl
 import json
 import math
 import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from array import array
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from suite.record.metrics import METRICS, SCORE_UNITS
+from suite.record.files import leftovers, replacing
+from suite.record.metrics import METRICS
 
 __all__ = [
-    "COLUMNS", "LOCK", "PHASES", "RecordError", "Row", "Run", "RunWriter",
-    "find_runs", "kept_steps", "policy_folder", "policy_path", "read_facts", "read_run", "read_status",
-    "read_tidy", "write_json",
-]  # fmt: skip
+    "COLUMNS",
+    "LOCK",
+    "PHASES",
+    "Columns",
+    "RecordError",
+    "Row",
+    "Run",
+    "RunWriter",
+    "find_runs",
+    "kept_steps",
+    "parse_row",
+    "policy_folder",
+    "policy_path",
+    "read_columns",
+    "read_facts",
+    "read_run",
+    "read_status",
+    "write_json",
+]
 
 FORMAT = 1
 LOCK = ".lock"  # held by the process that runs the folder
 COLUMNS = ("seed", "phase", "env_step", "update", "metric", "value")
 PHASES = ("offline", "online")
+_NUMBERS = {"success", "return"}  # scores that are numbers wherever they are recorded
 # the results beside it are whole, and nothing else says that they are final
 STATUS_LOST = """the results beside it are untouched: bring it back from a copy, or write it anew, \
 as {"state": "finished", "env_step": LAST ONE IN metrics.csv} if policy/policy.json is there, \
@@ -65,13 +84,60 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Columns:
+    """Rows of `metrics.csv` column by column: there may be millions, and numpy takes the arrays as they are."""
+
+    seed: array[int]
+    phase: Sequence[str]
+    env_step: array[int]
+    update: array[int]
+    metric: Sequence[str]
+    value: array[float]
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[Any]]) -> Columns:
+        """The columns of rows of values or of texts.
+
+        Raises `ValueError`, `TypeError` or `OverflowError` where a row is none.
+        """
+        seed, phase, env_step, update, metric, value = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
+        return cls(
+            seed=array("q", map(int, seed)),
+            phase=[*map(sys.intern, phase)],  # few words, many rows
+            env_step=array("q", map(int, env_step)),
+            update=array("q", map(int, update)),
+            metric=[*map(sys.intern, metric)],
+            value=array("d", map(float, value)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    @property
+    def possible(self) -> bool:
+        """Whether every phase is one of PHASES, and every score a number."""
+        lost = (metric for metric, value in zip(self.metric, self.value, strict=True) if math.isnan(value))
+        return set(self.phase) <= set(PHASES) and _NUMBERS.isdisjoint(lost)
+
+    def rows(self, metrics: Container[str] | None = None) -> Iterator[Row]:
+        """The rows one by one: all, or those of some metrics."""
+        rows = zip(self.seed, self.phase, self.env_step, self.update, self.metric, self.value, strict=True)
+        return (Row._make(row) for row in rows if metrics is None or row[4] in metrics)
+
+
+@dataclass(frozen=True)
 class Run:
-    """A run folder as read: `run` is run.json, `status` is status.json, `rows` the metrics."""
+    """A run folder as read: `run` is run.json, `status` is status.json, `columns` and `rows` are the metrics."""
 
     path: Path
     run: Mapping[str, Any]
     status: Mapping[str, Any]
-    rows: Sequence[Row] = field(repr=False)
+    columns: Columns = field(repr=False)
+
+    @cached_property
+    def rows(self) -> Sequence[Row]:
+        """The metrics row by row."""
+        return list(self.columns.rows())
 
     @property
     def algo(self) -> str:
@@ -96,18 +162,8 @@ class Run:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Replace a JSON file atomically: a reader sees the old file or the new one, never half of either."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide results from colleagues on a shared disk
-        with os.fdopen(handle, "w") as f:
-            json.dump(content, f, indent=1)
-            f.write("\n")
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as new:
+        new.write_text(json.dumps(content, indent=1) + "\n")
 
 
 class RunWriter:
@@ -117,7 +173,7 @@ class RunWriter:
         self.path = path
         self.known = METRICS.keys() | set(extra_metrics)
         self._metrics = path / "metrics.csv"
-        for leftover in path.glob(".*.json.*"):  # of a process killed in `write_json`
+        for leftover in (*leftovers(path), *path.glob(".*.json.*")):  # of a process that was killed, of any version
             leftover.unlink()
 
     def create(self, run: Mapping[str, Any]) -> None:
@@ -176,17 +232,55 @@ class RunWriter:
 def read_run(path: Path) -> Run:
     """Read one run folder; raises `RecordError` when it is not one or is damaged."""
     run = read_facts(path)
-    metrics = path / "metrics.csv"
+    return dataclasses.replace(run, columns=read_columns(path, run.finished))
+
+
+def read_columns(run: Path, finished: bool) -> Columns:
+    """Read metrics.csv of a run folder; unless the run has finished, its last line may be half-written.
+
+    Raises `RecordError` with the first line that cannot be read.
+    """
+    path = run / "metrics.csv"
     try:
-        with metrics.open(newline="") as f:
-            rows = list(_rows(f, metrics, partial_end=not run.finished))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{metrics} cannot be read ({error}); delete {path} to run it again") from None
-    return dataclasses.replace(run, rows=rows)
+        raise RecordError(f"{path} cannot be read ({error}); delete {run} to run it again") from None
+    header, end, body = text.partition("\n")
+    if header.strip() != ",".join(COLUMNS):
+        raise RecordError(f"{path}: the first line is not {','.join(COLUMNS)}")
+    lines = body.split("\n")
+    rest = lines.pop()  # after the last end of a line: the run is being written, or was killed in the middle of it
+    columns = _parsed([*lines, rest] if rest and finished else lines, path)
+    if not end or (rest and finished):  # what is left of a value may look like one
+        fix = f"bring it back from a copy, or delete {run} to run it again"
+        raise RecordError(f"{path}, line {text.count(chr(10)) + 1}: the file ends within it; {fix}")
+    return columns
+
+
+def _parsed(lines: Sequence[str], path: Path) -> Columns:
+    """The rows on these lines, taken all at once; where that fails, one by one, to name the first that is none."""
+    with contextlib.suppress(ValueError, OverflowError):
+        columns = Columns.of([line.split(",") for line in lines])
+        if columns.possible:
+            return columns
+    for number, line in enumerate(lines, start=2):
+        parse_row(line.split(","), f"{path}, line {number}")
+    raise AssertionError("every line is a row, and all together are not")
+
+
+def parse_row(fields: Sequence[str], where: str) -> Row:
+    """The row of these texts, in the order of COLUMNS; raises `RecordError` that begins with `where` they stand."""
+    try:
+        one = Columns.of([fields])
+    except (ValueError, TypeError, OverflowError):
+        raise RecordError(f"{where}: not a row of {','.join(COLUMNS)}") from None
+    if not one.possible:
+        raise RecordError(f"{where}: phase {fields[1]!r} or value {fields[-1]!r} cannot be")
+    return next(one.rows())
 
 
 def read_facts(path: Path) -> Run:
-    """A run folder without its metrics, of which there may be many; raises `RecordError` as `read_run` does."""
+    """Read a run folder without its metrics, of which there may be many; raises `RecordError` as `read_run` does."""
     not_a_run = f"{path} is not a run folder, or its start was interrupted"
     run = _read_json(path / "run.json", not_a_run, f"bring it back from a copy, or delete {path} to start again")
     if run.get("format") != FORMAT:
@@ -194,11 +288,11 @@ def read_facts(path: Path) -> Run:
     for key in ("algo", "task", "seeds"):
         if key not in run:
             raise RecordError(f"{path / 'run.json'}: no {key!r}: not a run folder of this suite")
-    return Run(path, run, read_status(path), ())
+    return Run(path, run, read_status(path), Columns.of([]))
 
 
 def read_status(path: Path) -> dict[str, Any]:
-    """status.json of a run folder, empty where nothing was begun; raises `RecordError` when it is damaged."""
+    """Read status.json of a run folder, empty where nothing was begun; raises `RecordError` when it is damaged."""
     if not (path / "run.json").exists():
         return {}
     status = _read_json(path / "status.json", STATUS_LOST, STATUS_LOST)
@@ -226,62 +320,8 @@ def policy_path(folder: Path, seed: int) -> Path:
 
 
 def kept_steps(run: Path) -> list[int]:
-    """The evaluations whose policies a run has kept, in their order."""
+    """Steps of the evaluations whose policies a run has kept, in their order."""
     return sorted(int(p.name[2:]) for p in policy_folder(run).glob("at[+-]*") if p.is_dir())
-
-
-def read_tidy(path: Path) -> dict[tuple[str, str], list[Row]]:
-    """Results from elsewhere: the columns of metrics.csv plus `algo` and `env` -> rows per (algo, env).
-
-    Columns `unit` and `direction` may declare what the values are; without them they are taken to be in the units of
-    METRICS, larger being better. Percents become shares, and shares percents where METRICS has those. Raises
-    `RecordError` with the line where a value cannot be what it is declared to be.
-    """
-    out: dict[tuple[str, str], list[Row]] = {}
-    try:
-        f = path.open(newline="", encoding="utf-8-sig")  # spreadsheets write a mark in front
-    except OSError as error:
-        raise RecordError(f"{path}: {error.strerror}") from None
-    with f:
-        reader = csv.DictReader(f)
-        try:
-            missing = [c for c in ("algo", "env", *COLUMNS) if c not in (reader.fieldnames or ())]
-            if missing:
-                has = ", ".join(reader.fieldnames or ()) or "none"
-                raise RecordError(f"{path}: missing column(s) {', '.join(missing)}; it has {has}")
-            for number, record in enumerate(reader, start=2):
-                row = _row([record[c] for c in COLUMNS], path, number)
-                row = row._replace(value=_in_our_units(record, row, f"{path}, line {number}"))
-                out.setdefault((record["algo"], record["env"]), []).append(row)
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise RecordError(f"{path}: not readable as CSV ({error})") from None
-    return out
-
-
-def _in_our_units(record: Mapping[str, str], row: Row, where: str) -> float:
-    """The value as METRICS has it; raises `RecordError` where it cannot be that."""
-    unit = (record.get("unit") or "").strip()
-    direction = (record.get("direction") or "higher").strip()
-    if direction not in ("higher", "lower"):
-        raise RecordError(f"{where}: direction {direction!r}: write higher or lower, for which values are better")
-    if direction == "lower" and row.metric in SCORE_UNITS:
-        raise RecordError(f"{where}: {row.metric} is better where it is higher; a score of another direction needs "
-                          "another name")  # fmt: skip
-    if row.metric not in SCORE_UNITS:
-        return row.value
-    ours = SCORE_UNITS[row.metric]
-    factor = {("percent", "share"): 0.01, ("share", "percent"): 100.0}.get((unit, ours), 1.0)
-    if unit not in ("", ours) and factor == 1.0:
-        raise RecordError(f"{where}: {row.metric} in {unit!r}; it can be given in {_units_of(ours)}")
-    value = row.value * factor
-    if ours == "share" and not 0 <= value <= 1:
-        raise RecordError(f"{where}: a {row.metric} of {row.value:g} is no share (0 to 1); add a column unit with "
-                          "percent in it if percents are meant")  # fmt: skip
-    return value
-
-
-def _units_of(ours: str) -> str:
-    return "share or percent" if ours in ("share", "percent") else ours
 
 
 def _locked(path: Path) -> bool:
@@ -297,7 +337,7 @@ def _locked(path: Path) -> bool:
 
 
 def _read_json(path: Path, missing: str, lost: str) -> dict[str, Any]:
-    """Raises `RecordError` that says what it means that the file is `missing`, or what to do where its content is."""
+    """Read a JSON object; the `RecordError` says what a missing file means, or what to do where its content is lost."""
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError:
@@ -309,27 +349,3 @@ def _read_json(path: Path, missing: str, lost: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RecordError(f"{path} holds no JSON object; {lost}")
     return content
-
-
-def _rows(lines: Iterable[str], path: Path, partial_end: bool) -> Iterator[Row]:
-    text = list(lines)
-    if not text or tuple(text[0].strip().split(",")) != COLUMNS:
-        raise RecordError(f"{path}: the first line is not {','.join(COLUMNS)}")
-    for number, line in enumerate(text[1:], start=2):
-        if partial_end and number == len(text) and not line.endswith("\n"):
-            return  # the run is being written, or was killed in the middle of this line
-        yield _row(line.rstrip("\n").split(","), path, number)
-    if not text[-1].endswith("\n"):  # what is left of a value may look like one
-        mend = f"bring it back from a copy, or delete {path.parent} to run it again"
-        raise RecordError(f"{path}, line {len(text)}: the file ends within it; {mend}")
-
-
-def _row(fields: Sequence[str], path: Path, number: int) -> Row:
-    try:
-        seed, phase, env_step, update, metric, value = fields
-        row = Row(int(seed), phase, int(env_step), int(update), metric, float(value))
-    except (ValueError, TypeError):
-        raise RecordError(f"{path}, line {number}: not a row of {','.join(COLUMNS)}") from None
-    if phase not in PHASES or (math.isnan(row.value) and metric in ("success", "return")):
-        raise RecordError(f"{path}, line {number}: phase {phase!r} or value {value!r} cannot be")
-    return row

@@ -51,9 +51,14 @@ METRICS: dict[str, str] = {
 
 # of what an evaluation measures; larger is better in all of them
 SCORE_UNITS = {
-    "success": "share", "success_any": "share", "success_steps": "share", "return": "reward",
-    "normalized_score": "percent", "final_reward": "reward", "episode_length": "steps",
-}  # fmt: skip
+    "success": "share",
+    "success_any": "share",
+    "success_steps": "share",
+    "return": "reward",
+    "normalized_score": "percent",
+    "final_reward": "reward",
+    "episode_length": "steps",
+}
 
 
 def digits(metric: str) -> int:
@@ -64,7 +69,7 @@ def digits(metric: str) -> int:
 def shown(metric: str, mean: float, std: float, count: int) -> tuple[float, str]:
     """A mean over `count` episodes, rounded, and its interval, "-" where there is none.
 
-    `std`, of a sample, says nothing about a share.
+    `std` is that of a sample; for a share it is not needed.
     """
     after = digits(metric)
     low, high = of_share(mean, count) if _is_share(metric) else of_mean(mean, std, count)
@@ -84,7 +89,7 @@ def of_share(share: float, count: int) -> tuple[float, float]:
 
 
 def of_mean(mean: float, std: float, count: int) -> tuple[float, float]:
-    """Student's interval of a mean of `count` values of this standard deviation (of a sample); NaN of a single one."""
+    """Student's interval of the mean of `count` values with this (sample) standard deviation; NaN for a single one."""
     from scipy import special
 
     if count < 2:

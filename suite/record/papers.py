@@ -1,4 +1,4 @@
-"""Numbers printed in the papers, each with its place: the table lies beside this module as papers.csv.
+"""Numbers printed in the papers, each with its place; papers.csv beside this module holds them.
 
 Not in it: curves, which are printed as pictures only, and TRPO and PPO on LunarLander in AWR's Table 1, for which no
 readable copy was at hand.

@@ -20,10 +20,12 @@ FORBIDDEN = {
     "envs/stepping": ("gymnasium_robotics", "mujoco", "minari"),
     "envs/data": ("gymnasium_robotics", "mujoco"),
     "suite/record": ("mujoco", "gymnasium", "pandas", "envs", "reports"),
-    "suite/record/folders": ("torch", "algos"),
+    "suite/record/files": ("torch", "numpy", "algos"),
+    "suite/record/folders": ("torch", "numpy", "algos"),
     "suite/record/metrics": ("torch", "algos"),
     "suite/record/papers": ("torch", "algos"),
-    "reports": ("torch", "algos", "envs"),
+    "suite/record/tidy": ("torch", "numpy", "algos"),
+    "reports": ("torch", "pandas", "algos", "envs"),
 }
 
 # package -> its rooms from the ground up -> from which of its other rooms each may import

@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 
 import reports
-from reports.numbers import lines as analysis
+from reports.numbers.grid import common
+from reports.numbers.headline import headline_of
+from reports.numbers.notes import warnings
 from reports.page import build as page
 from reports.runs.collect import collect
-from suite.record.folders import RecordError, Row, RunWriter, read_tidy
+from suite.record.folders import RecordError, Row, RunWriter
+from suite.record.tidy import read_tidy
 
 STEPS = (-100, 0, 100, 200, 300)  # env_step of the evaluations
 PLAIN = {0: (0.1, 0.3, 0.2, 0.6, 0.8), 1: (0.0, 0.5, 0.4, 0.7, 0.6), 2: (0.0, 0.4, 0.4, 0.9, 1.0)}
@@ -30,13 +33,23 @@ def write(root, task, algo, scores, **over):
     }
     state, diverged = over.pop("state", "finished"), over.pop("diverged", {})
     run = {
-        "algo": algo, "task": task, "seeds": list(scores), "profile": "quick", "name": "quick",
+        "algo": algo,
+        "task": task,
+        "seeds": list(scores),
+        "profile": "quick",
+        "name": "quick",
         "hash": "1a2b3c4d",
-        "settings": settings, "success_rule": "angle > 1.4 rad", "offline_only": False,
-        "dataset": {"id": "data", "fingerprint": "f00d"}, "versions": {"torch": "2.13.0"},
+        "settings": settings,
+        "success_rule": "angle > 1.4 rad",
+        "offline_only": False,
+        "dataset": {"id": "data", "fingerprint": "f00d"},
+        "versions": {"torch": "2.13.0"},
         "device": {"kind": "cpu"},
-        "command": ["bench", "run"], "revision": "abc", "created": "2026-01-01", **over,
-    }  # fmt: skip
+        "command": ["bench", "run"],
+        "revision": "abc",
+        "created": "2026-01-01",
+        **over,
+    }
     writer = RunWriter(root / task / algo / f"{run['name']}-{run['hash']}")
     writer.create(run)
     rows = []
@@ -151,7 +164,7 @@ def test_the_common_grid_keeps_the_most_and_says_what_it_drops(tmp_path):
         if task != "c":
             write(tmp_path, task, "sac", {**PLAIN, 3: PLAIN[0]} if task == "a" else PLAIN)
     write(tmp_path, "a", "cql", PLAIN)
-    grid = analysis.common(collect([tmp_path]).cells, "success")
+    grid = common(collect([tmp_path]).cells, "success")
     assert (grid.labels, grid.tasks, grid.seeds) == (("awac", "sac"), ("a", "b"), 3)
     np.testing.assert_allclose(grid.scores["awac"], np.array([[0.8, 0.6, 1.0]] * 2).T)
     gaps = {(g.task, g.label): g.reason for g in grid.left_out}
@@ -175,7 +188,7 @@ def test_runs_on_other_data_or_another_rule_are_not_pooled(tmp_path, other):
     write(tmp_path, "pen", "awac", {1: PLAIN[1]}, name="again", **other)
     cells = collect([tmp_path]).cells
     assert [c.label for c in cells] == ["awac [again]", "awac [quick]"]
-    assert any("not the same" in w for w in analysis.warnings(cells, []))
+    assert any("not the same" in w for w in warnings(cells, []))
 
 
 def test_a_seed_that_was_run_twice_is_not_two_seeds(tmp_path):
@@ -265,7 +278,7 @@ def test_the_headline_is_the_first_score_that_all_evaluated_runs_have(tmp_path, 
         lines = [line for line in lines if ",success," in line]
         metrics.write_text(header + "".join(line.replace("success", n) for n in names.split(",") for line in lines))
     write(tmp_path, "cheetah", "sac", {0: ()}, state="running")  # has no score yet and no say
-    assert analysis.headline(collect([tmp_path]).cells, None) == headline
+    assert headline_of(collect([tmp_path]).cells, None) == headline
 
 
 def test_one_run_of_one_seed_that_has_barely_begun(tmp_path):

@@ -10,11 +10,14 @@ import pytest
 from cells import cell
 from rliable import metrics
 
-from reports.numbers import lines as analysis
 from reports.numbers import notes, stats
-from reports.numbers.notes import coverage_note, spread_note
-from reports.numbers.online import Times, area, dip
-from reports.tables import tables
+from reports.numbers.before_after import before_after
+from reports.numbers.grid import common, efficiency
+from reports.numbers.notes import coverage_note, spread_note, warnings
+from reports.numbers.online import Times, area, dip, online
+from reports.numbers.pairs import over_tasks, per_task
+from reports.tables.differences import pairs_table
+from reports.tables.scores import finals_table, online_table
 from reports.tables.table import number
 from suite.record.folders import RecordError
 
@@ -27,7 +30,7 @@ FALLS = {
 
 def test_the_final_score_three_ways():
     scores = {seed: (0.0, value) for seed, value in enumerate((0.1, 0.5, 0.6, 0.7, 0.9, 1.0, 0.2, 0.4))}
-    rows, gaps = analysis.before_after([cell("pen", "awac", scores, (0, 100))], "success", 0)
+    rows, gaps = before_after([cell("pen", "awac", scores, (0, 100))], "success", 0)
     final = rows[0].final
     assert not gaps
     assert final.mean.point == pytest.approx(0.55)
@@ -35,14 +38,16 @@ def test_the_final_score_three_ways():
     assert final.iqm.point == pytest.approx((0.4 + 0.5 + 0.6 + 0.7) / 4)  # 2 of 8 cut off at each end
     for one in (final.mean, final.median, final.iqm):
         assert one.low < one.point < one.high
-    record = dict(zip(*(lambda t: (t.columns, t.records[0]))(tables.finals_table(rows, "success")), strict=True))
+    record = dict(zip(*(lambda t: (t.columns, t.records[0]))(finals_table(rows, "success")), strict=True))
     assert (record["mean"], record["iqm_low"], record["median_high"]) == (
-        final.mean.point, final.iqm.low, final.median.high,
-    )  # fmt: skip
+        final.mean.point,
+        final.iqm.low,
+        final.median.high,
+    )
 
 
 def test_fine_tuning_by_hand():
-    (row,), gaps = analysis.online([cell("pen", "awac", FALLS)], "success", 0)
+    (row,), gaps = online([cell("pen", "awac", FALLS)], "success", 0)
     assert not gaps
     assert (row.window, row.threshold, row.fell) == (100, 0.5, 2)
     assert row.dip.mean.point == pytest.approx(-0.7 / 3)
@@ -53,7 +58,7 @@ def test_fine_tuning_by_hand():
     assert row.regret.mean.point == pytest.approx(1 - np.mean(areas))
     assert row.regret.mean.low == pytest.approx(1 - row.area.mean.high)
     assert row.reached.steps == (0, 100, 0)
-    table = tables.online_table([row], "success")
+    table = online_table([row], "success")
     assert "(k = 100)" in table.rows[0][3]
     assert table.rows[0][4] == "1 of 2 regained it, median not reached (1 never fell)"
     assert table.rows[0][7] == "3 of 3 reached, median 0 steps (threshold 0.5)"
@@ -62,30 +67,30 @@ def test_fine_tuning_by_hand():
 def test_the_window_and_the_threshold_are_the_readers():
     late = {0: (0.5, 0.5, 0.4, 0.2, 0.6)}
     cells = [cell("pen", "awac", late)]
-    (row,), _ = analysis.online(cells, "success", 0, window=300, threshold=0.55)
+    (row,), _ = online(cells, "success", 0, window=300, threshold=0.55)
     assert row.dip.iqm.point == pytest.approx(-0.3)
     assert row.regained.steps == row.reached.steps == (400,)
-    (row,), _ = analysis.online(cells, "success", 0, window=100)
+    (row,), _ = online(cells, "success", 0, window=100)
     assert row.dip.iqm.point == 0
     assert row.fell == 0
-    assert "none of 1 fell" in tables.online_table([row], "success").rows[0]
-    _, (gap,) = analysis.online(cells, "success", 0, window=50)
+    assert "none of 1 fell" in online_table([row], "success").rows[0]
+    _, (gap,) = online(cells, "success", 0, window=50)
     assert gap.reason == "no evaluation within 50 steps of the switch: the first is at 100"
     for wrong in ({"window": 0}, {"threshold": np.nan}):
         with pytest.raises(RecordError, match="give a"):
-            analysis.online(cells, "success", 0, **wrong)
+            online(cells, "success", 0, **wrong)
 
 
 def test_raw_returns_have_an_area_but_no_regret_and_no_threshold_of_their_own():
-    (row,), _ = analysis.online([cell("cheetah", "awac", {0: (1000, 2000, 3000)}, (0, 50, 100), "return")], "return", 0)
+    (row,), _ = online([cell("cheetah", "awac", {0: (1000, 2000, 3000)}, (0, 50, 100), "return")], "return", 0)
     assert (row.regret, row.reached, row.area.iqm.point) == (None, None, 2000)
-    assert tables.online_table([row], "return").rows[0][-2:] == ["–", "–"]
+    assert online_table([row], "return").rows[0][-2:] == ["–", "–"]
 
 
 def test_what_has_no_online_phase_or_no_switch_is_passed_over_or_named():
     offline = cell("pen", "bc", {0: (0.1, 0.2)}, (-100, 0), run={"offline_only": True})
     unswitched = cell("pen", "sac", {0: (0.1, 0.2)}, (100, 200))
-    rows, (gap,) = analysis.online([offline, unswitched], "success", 0)
+    rows, (gap,) = online([offline, unswitched], "success", 0)
     assert not rows
     assert (gap.label, gap.reason) == ("sac", "no evaluation at the switch: dip and area need it")
 
@@ -109,14 +114,14 @@ def test_seeds_that_never_get_there_count_as_the_latest(steps, median):
 
 
 def grid_of(*cells):
-    return analysis.common(cells, "success"), cells
+    return common(cells, "success"), cells
 
 
 def test_efficiency_is_rliables_iqm_at_every_shared_step():
     rng = np.random.default_rng(0)
     scores = {(t, a): rng.random((4, 3)) for t in ("pen", "door") for a in ("awac", "sac")}
     grid, cells = grid_of(*(cell(t, a, dict(enumerate(v)), (0, 50, 100)) for (t, a), v in scores.items()))
-    curves, name = analysis.efficiency(grid, cells, "success", 0)
+    curves, name = efficiency(grid, cells, "success", 0)
     assert name == "environment steps"
     x, point, low, high = curves["sac"]
     np.testing.assert_array_equal(x, [0, 50, 100])
@@ -134,7 +139,7 @@ def test_efficiency_over_different_calendars_is_over_shares_of_the_online_phase(
         cell("pen", "bc", {0: (0.1, 0.3)}, (-100, 0), run={"offline_only": True}),
         cell("door", "bc", {0: (0.1, 0.5)}, (-100, 0), run={"offline_only": True}),
     )
-    curves, name = analysis.efficiency(grid, cells, "success", 0)
+    curves, name = efficiency(grid, cells, "success", 0)
     assert name == "share of the online phase"
     np.testing.assert_allclose(curves["awac"][0], [0, 0.5, 1])
     np.testing.assert_allclose(curves["awac"][1], [0, (0.5 + 0.2) / 2, (1.0 + 0.4) / 2])
@@ -146,18 +151,18 @@ def test_efficiency_ends_where_the_shortest_run_of_a_task_does():
     grid, cells = grid_of(
         cell("pen", "awac", {0: (0.0, 0.5, 1.0)}, (0, 50, 100)), cell("pen", "sac", {0: (0.2, 0.3)}, (0, 50))
     )
-    curves, name = analysis.efficiency(grid, cells, "success", 0)
+    curves, name = efficiency(grid, cells, "success", 0)
     assert name == "environment steps"
     np.testing.assert_allclose(curves["awac"][:2], [[0, 50], [0, 0.5]])
     offline = cell("pen", "bc", {0: (0.1, 0.3)}, (-100, 0), run={"offline_only": True})
-    assert analysis.efficiency(*grid_of(offline), "success", 0) == ({}, "")
+    assert efficiency(*grid_of(offline), "success", 0) == ({}, "")
 
 
 def test_efficiency_begins_where_all_have_been_evaluated():
     grid, cells = grid_of(
         cell("pen", "awac", {0: (0.0, 0.5, 1.0)}, (0, 50, 100)), cell("pen", "sac", {0: (0.2, 0.3)}, (50, 100))
     )
-    curves, _ = analysis.efficiency(grid, cells, "success", 0)
+    curves, _ = efficiency(grid, cells, "success", 0)
     np.testing.assert_allclose(curves["sac"][1], [0.2, 0.3])
     assert len(curves["sac"][0]) == 2
 
@@ -165,7 +170,7 @@ def test_efficiency_begins_where_all_have_been_evaluated():
 def test_pairs_of_a_task_are_paired_by_seed_and_corrected_within_it():
     finals = {"awac": (0.9, 0.8, 0.85, 0.95), "sac": (0.2, 0.1, 0.2, 0.22), "cql": (0.9, 0.7, 0.9, 0.9)}
     cells = [cell("pen", a, {i: (0, v) for i, v in enumerate(values)}, (0, 9)) for a, values in finals.items()]
-    pairs = {(p.ahead, p.behind): p for p in analysis.per_task(cells, "success")}
+    pairs = {(p.ahead, p.behind): p for p in per_task(cells, "success")}
     one = pairs["awac", "sac"]
     diff = np.subtract(finals["awac"], finals["sac"])
     assert one.difference.interval.point == pytest.approx(diff.mean())
@@ -174,7 +179,7 @@ def test_pairs_of_a_task_are_paired_by_seed_and_corrected_within_it():
     ordered = sorted(pairs.values(), key=lambda p: p.difference.p)
     assert ordered[0].adjusted == pytest.approx(3 * ordered[0].difference.p)
     assert (one.seeds, one.paired, one.told_apart) == ("4 pairs", True, True)
-    table = tables.pairs_table(list(pairs.values()), "success")
+    table = pairs_table(list(pairs.values()), "success")
     verdicts = {(row[1], row[2]): row[5] for row in table.rows}
     assert verdicts["awac", "sac"] == "awac higher"
     assert verdicts["awac", "cql"] == "not told apart"
@@ -182,14 +187,14 @@ def test_pairs_of_a_task_are_paired_by_seed_and_corrected_within_it():
 
 def test_what_cannot_be_paired_is_said():
     same, other = {0: (0.1, 0.5), 1: (0.1, 0.7), 2: (0.1, 0.9)}, {7: (0.1, 0.5), 8: (0.1, 0.7)}
-    (pair,) = analysis.per_task([cell("pen", "a", same), cell("pen", "b", other)], "success")
+    (pair,) = per_task([cell("pen", "a", same), cell("pen", "b", other)], "success")
     assert (pair.paired, pair.seeds) == (False, "3 and 2 seeds, unpaired")
-    (pair,) = analysis.per_task([cell("pen", "a", same), cell("pen", "b", same, external=True)], "success")
+    (pair,) = per_task([cell("pen", "a", same), cell("pen", "b", same, external=True)], "success")
     assert not pair.paired
-    (pair,) = analysis.per_task([cell("pen", "a", same), cell("pen", "b", {**same, 5: (0.1, 0.2)})], "success")
+    (pair,) = per_task([cell("pen", "a", same), cell("pen", "b", {**same, 5: (0.1, 0.2)})], "success")
     assert pair.seeds == "3 pairs, seed 5 without partner not used"
-    (pair,) = analysis.per_task([cell("pen", "a", {0: (0, 1)}), cell("pen", "b", {0: (0, 0.5)})], "success")
-    assert tables.pairs_table([pair], "success").rows[0][5] == "no interval from a single seed"
+    (pair,) = per_task([cell("pen", "a", {0: (0, 1)}), cell("pen", "b", {0: (0, 0.5)})], "success")
+    assert pairs_table([pair], "success").rows[0][5] == "no interval from a single seed"
 
 
 def test_pairs_over_tasks_average_the_tasks_differences():
@@ -197,51 +202,51 @@ def test_pairs_over_tasks_average_the_tasks_differences():
         cell(task, label, {s: (0.0, base + 0.01 * s) for s in range(3)}, (0, 9))
         for task, label, base in (("pen", "a", 0.8), ("pen", "b", 0.5), ("door", "a", 0.4), ("door", "b", 0.5))
     ]
-    (pair,) = analysis.over_tasks(analysis.common(cells, "success"), cells, "success")
+    (pair,) = over_tasks(common(cells, "success"), cells, "success")
     assert pair.difference.interval.point == pytest.approx((0.3 - 0.1) / 2)
     assert pair.task == ""
-    assert analysis.over_tasks(analysis.common(cells, "success"), cells, "return") == []
+    assert over_tasks(common(cells, "success"), cells, "return") == []
 
 
 def test_the_number_of_seeds_needed_is_per_task_where_tasks_differ_much():
     calm, wild = {s: (0.1, 0.5 + 0.01 * s) for s in range(3)}, {s: (0.1, 0.5 + 0.2 * s) for s in range(3)}
-    rows, _ = analysis.before_after([cell("pen", "a", calm), cell("door", "a", wild)], "success", 0)
+    rows, _ = before_after([cell("pen", "a", calm), cell("door", "a", wild)], "success", 0)
     note = spread_note(rows, "success")
     assert "0.1 apart" in note
     assert f"door: {stats.seeds_needed(0.2, 0.1)} (standard deviation 0.2, gap 0.1)" in note
     assert "pen: 2 " in note
-    alike, _ = analysis.before_after([cell("pen", "a", wild), cell("door", "a", wild)], "success", 0)
+    alike, _ = before_after([cell("pen", "a", wild), cell("door", "a", wild)], "success", 0)
     assert f"needs about {stats.seeds_needed(0.2, 0.1)} seeds of each" in spread_note(alike, "success")
 
 
 def test_on_raw_returns_the_gap_is_a_tenth_of_the_tasks_range():
     made = {s: (1000.0, 3000.0 + 200 * s) for s in (0, 1, 2)}  # at the switch 1000, final 3200 on average
-    rows, _ = analysis.before_after([cell("cheetah", "a", made, (0, 9), "return")], "return", 0)
+    rows, _ = before_after([cell("cheetah", "a", made, (0, 9), "return")], "return", 0)
     assert f"cheetah: {stats.seeds_needed(200, 220)} (standard deviation 2e+02, gap 2.2e+02)" in spread_note(
         rows, "return"
     )
     assert "a tenth of the task's range" in spread_note(rows, "return")
-    flat, _ = analysis.before_after([cell("cheetah", "a", {0: (1, 1), 1: (1, 1)}, (0, 9), "return")], "return", 0)
+    flat, _ = before_after([cell("cheetah", "a", {0: (1, 1), 1: (1, 1)}, (0, 9), "return")], "return", 0)
     assert spread_note(flat, "return") == ""
 
 
 def test_infinite_scores_and_evaluations_that_not_all_seeds_have_are_named():
     scores = {0: (0.1, 0.2, 0.3), 1: (0.1, np.nan, 0.4), 2: (0.1, 0.2, np.inf)}
-    (row,), gaps = analysis.before_after([cell("pen", "awac", scores, (0, 50, 100))], "success", 0)
+    (row,), gaps = before_after([cell("pen", "awac", scores, (0, 50, 100))], "success", 0)
     assert row.seeds == 2
     assert [gap.reason for gap in gaps] == [
         "seed 2 has an infinite 'success'",
         "1 of 3 evaluations not used (step 50): not every seed has them",
     ]
-    rows, (gap,) = analysis.before_after([cell("pen", "awac", {0: (0.1, np.nan)}, (0, 50))], "success", 0)
+    rows, (gap,) = before_after([cell("pen", "awac", {0: (0.1, np.nan)}, (0, 50))], "success", 0)
     assert not rows
     assert gap.reason == "seed 0 has no 'success' at the last step, 50"
 
 
 def test_unequal_calendars_and_single_seeds_are_warned_of():
     cells = [cell("pen", "a", {0: (0, 0, 0)}, (0, 50, 100)), cell("pen", "b", {0: (0, 0)}, (0, 100))]
-    rows, _ = analysis.before_after(cells, "success", 0)
-    found = "\n".join(analysis.warnings(cells, rows))
+    rows, _ = before_after(cells, "success", 0)
+    found = "\n".join(warnings(cells, rows))
     assert "pen: not the same evaluation points for all (every 100, 0 to 100: b; every 50, 0 to 100: a)." in found
     assert "final step" not in found
     assert "no interval for a on pen, b on pen" in found
@@ -253,24 +258,22 @@ def test_unequal_calendars_and_single_seeds_are_warned_of():
 def test_students_intervals_are_warned_of_wherever_they_stand(seeds, few):
     scores = {seed: (0.0, value) for seed, value in enumerate((1.0, 0.0, 0.0, 0.0, 1.0, 0.9)[:seeds])}
     cells = [cell("pen", "a", scores)]
-    rows, _ = analysis.before_after(cells, "success", 0)
+    rows, _ = before_after(cells, "success", 0)
     assert (rows[0].final.iqm.low < 0) == few  # not clipped to possible values
-    assert (
-        any(f"rest on {seeds} seeds: their intervals are Student's" in w for w in analysis.warnings(cells, rows)) == few
-    )
+    assert any(f"rest on {seeds} seeds: their intervals are Student's" in w for w in warnings(cells, rows)) == few
 
 
 def test_an_interval_without_width_is_warned_of():
     cells = [cell("pen", "a", {0: (0, 1), 1: (0, 1)}), cell("pen", "b", {0: (0, 1), 1: (0, 0.9)})]
-    rows, _ = analysis.before_after(cells, "success", 0)
-    (found,) = [w for w in analysis.warnings(cells, rows) if "no width" in w]
+    rows, _ = before_after(cells, "success", 0)
+    (found,) = [w for w in warnings(cells, rows) if "no width" in w]
     assert found.endswith(": a on pen.")
 
 
 def test_a_method_missing_on_a_task_is_named_and_not_averaged():
     scores = {0: (0.1, 0.5), 1: (0.1, 0.6)}
     names = [("pen", "a"), ("pen", "b"), ("door", "a"), ("door", "b"), ("hammer", "a")]
-    grid = analysis.common([cell(t, a, scores) for t, a in names], "success")
+    grid = common([cell(t, a, scores) for t, a in names], "success")
     assert grid.tasks == ("door", "pen")
     assert [(g.task, g.label, g.reason) for g in grid.left_out] == [
         ("hammer", "a", "the task is left out: not completed by b")

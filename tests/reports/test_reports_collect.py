@@ -14,8 +14,8 @@ from test_reports import PLAIN, records, write
 import reports
 from reports.page.folder import swapped_into
 from reports.runs.collect import collect
-from reports.runs.curves import read_metrics
-from suite.record.folders import RecordError, read_run
+from reports.runs.curves import metrics_of
+from suite.record.folders import RecordError, read_columns, read_run
 
 
 def test_runs_on_other_data_are_another_task(tmp_path: Path) -> None:
@@ -109,46 +109,51 @@ def test_a_diverged_seed_and_a_run_that_goes_on_owe_no_last_evaluation(tmp_path:
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "message"),
     [
-        lambda text: text.replace("online", "onlein", 1),
-        lambda text: text.replace(",0.5\n", ",\n", 1),
-        lambda text: text.replace(",0.5\n", "\n", 1),
-        lambda text: text.replace(",0.5\n", ",0.5,7\n", 1),
-        lambda text: text.replace("\n0,", "\n\n0,", 1),
-        lambda text: text.replace("\n0,", "\n0.5,", 1),
-        lambda text: text.replace("seed,phase", "phase,seed", 1),
-        lambda text: text[:-3] + "x\n",
-        lambda text: text[:-2],  # 0.5 is read as 0
-        lambda text: text[:-1],
-        lambda text: "",
+        (lambda text: text.replace("online", "onlein", 1), "line 8: phase 'onlein' or value '0.2' cannot be"),
+        (lambda text: text.replace(",0.5\n", ",\n", 1), "line 4: not a row of seed,phase"),
+        (lambda text: text.replace(",0.5\n", "\n", 1), "line 4: not a row of seed,phase"),
+        (lambda text: text.replace(",0.5\n", ",0.5,7\n", 1), "line 4: not a row of seed,phase"),
+        (lambda text: text.replace("\n0,", "\n\n0,", 1), "line 2: not a row of seed,phase"),
+        (lambda text: text.replace("\n0,", "\n0.5,", 1), "line 2: not a row of seed,phase"),
+        (lambda text: text.replace("\n0,", f"\n{10**30},", 1), "line 2: not a row of seed,phase"),
+        (lambda text: text.replace("seed,phase", "phase,seed", 1), "the first line is not seed,phase"),
+        (lambda text: text[:-3] + "x\n", "line 16: not a row of seed,phase"),
+        (lambda text: text[:-2], "line 16: the file ends within it"),  # 0.5 is read as 0
+        (lambda text: text[:-1], "line 16: the file ends within it"),
+        (lambda text: text[: text.index("\n")], "line 1: the file ends within it"),
+        (lambda text: "", "the first line is not seed,phase"),
     ],
 )
-def test_the_quick_reader_takes_nothing_that_the_record_refuses(tmp_path: Path, change) -> None:  # type: ignore[no-untyped-def]
+def test_a_report_says_what_the_record_says_of_a_broken_file(tmp_path: Path, change, message: str) -> None:  # type: ignore[no-untyped-def]
     folder = write(tmp_path, "pen", "awac", {0: PLAIN[0]})
     path = folder / "metrics.csv"
     path.write_text(change(path.read_text()))
-    with pytest.raises(RecordError) as slow:
+    with pytest.raises(RecordError) as recorded:
         read_run(folder)
-    with pytest.raises(RecordError) as quick:
-        read_metrics(folder, finished=True)
-    assert str(quick.value) == str(slow.value)
+    with pytest.raises(RecordError) as reported:
+        collect([tmp_path])
+    assert str(reported.value) == str(recorded.value)
+    assert message in str(recorded.value)
+    assert str(path) in str(recorded.value)
 
 
-def test_the_quick_reader_reads_what_the_record_reads(tmp_path: Path) -> None:
+def test_curves_hold_what_the_rows_hold(tmp_path: Path) -> None:
     folder = write(tmp_path, "pen", "awac", PLAIN, diverged={1: 200})
     path = folder / "metrics.csv"
     path.write_text(path.read_text().replace("critic_loss,0.5", "critic_loss,nan", 1).replace("0.9", "0.123456789"))
-    quick, slow = read_metrics(folder, finished=True), read_run(folder).rows
-    assert quick.diverged == {1: 200}
-    assert {(row.seed, row.env_step, row.metric): row.value for row in slow if row.metric == "success"} == {
-        (seed, int(step), "success"): quick.curves["success"].values[k, t]
-        for k, seed in enumerate(quick.curves["success"].seeds)
-        for t, step in enumerate(quick.curves["success"].steps)
+    found, rows = metrics_of(read_columns(folder, finished=True), path), read_run(folder).rows
+    assert found.diverged == {1: 200}
+    assert {(row.seed, row.env_step, row.metric): row.value for row in rows if row.metric == "success"} == {
+        (seed, int(step), "success"): found.curves["success"].values[k, t]
+        for k, seed in enumerate(found.curves["success"].seeds)
+        for t, step in enumerate(found.curves["success"].steps)
     }
-    assert quick.lines == [row.line() for row in slow if row.metric in ("success", "return", "diverged")]
+    kept = [line for line in path.read_text().splitlines(keepends=True)[1:] if "critic_loss" not in line]
+    assert found.lines == [row.line() for row in rows if row.metric in ("success", "return", "diverged")] == kept
     path.write_text(path.read_text() + "0,online,30")  # being written
-    assert len(read_metrics(folder, finished=False).lines) == len(quick.lines)
+    assert metrics_of(read_columns(folder, finished=False), path).lines == found.lines
 
 
 def test_a_suite_reports_its_own_runs_what_is_missing_and_the_papers_numbers(tmp_path: Path, bench: Bench) -> None:

@@ -8,7 +8,7 @@ from cells import cell
 from scipy.stats import ttest_ind, ttest_rel
 
 from reports.numbers.compare import compare
-from reports.tables.tables import compare_tables
+from reports.tables.differences import compare_tables
 from suite.record.folders import RecordError
 
 OLD = {0: (0.1, 0.50), 1: (0.1, 0.55), 2: (0.1, 0.45), 3: (0.1, 0.52)}

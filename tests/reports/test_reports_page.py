@@ -277,8 +277,10 @@ def test_print_has_all_sections_and_figures_and_no_controls(opened, tmp_path):
     )
     assert opened.locator("section:visible").count() == len(SECTIONS)
     opened.emulate_media(media=None)
-    opened.evaluate("window.wasOpen = 0; window.addEventListener('beforeprint', () => { window.wasOpen = "
-                    "document.querySelectorAll('details.printed[open]').length; })")  # fmt: skip
+    opened.evaluate(
+        "window.wasOpen = 0; window.addEventListener('beforeprint', () => { window.wasOpen = "
+        "document.querySelectorAll('details.printed[open]').length; })"
+    )
     paper = opened.pdf(path=tmp_path / "page.pdf", format="A4")
     assert opened.evaluate("window.wasOpen") == opened.locator("details.printed").count() > 0
     assert opened.locator("details.printed[open]").count() == 0  # closed again

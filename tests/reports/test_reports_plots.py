@@ -12,16 +12,16 @@ from matplotlib.figure import Figure
 
 from algos import ALGOS
 from reports.numbers import stats
-from reports.numbers.lines import Common, Line
-from reports.numbers.stats import Interval
+from reports.numbers.grid import Common
+from reports.numbers.intervals import Interval
+from reports.numbers.lines import Line
 from reports.pictures import curves, diagnostics, look, plots
-from reports.pictures.matrices import mean_ranks
-from reports.runs.collect import Cell, Curve, Source
+from reports.pictures.matrices import heat_map, improvement_matrix, mean_ranks
+from reports.runs.cells import Cell, Source
+from reports.runs.curves import Curve
+from suite.cli.report_inputs import looks
 
-PAPERS = [
-    "awac", "sac", "sac-bc", "bear", "brac", "abm", "awr", "marwil", "dapg", "bc", "cql", "algae-dice", "mpo", "td3",
-    "ddpg", "ppo", "trpo", "rwr", "td3-bc", "iql", "cal-ql", "rlpd", "rebrac", "bcq",
-]  # fmt: skip
+LOOKS = looks()
 
 
 def texts(figure: Figure) -> list[str]:
@@ -50,49 +50,77 @@ def lab(color, matrix):
 
 @pytest.mark.parametrize("sight", SIGHT)
 def test_any_two_colours_can_be_told_apart(sight):
-    seen = [lab(color, SIGHT[sight]) for color in look.COLORS]
+    seen = [lab(color, SIGHT[sight]) for color in look.PALETTE.values()]
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 18
 
 
 def test_a_method_looks_the_same_in_every_report():
-    known = [name for names in look.COLORS.values() for name in names]
-    assert len(known) == len(set(known))
-    assert set(PAPERS) | ALGOS.keys() <= set(known)
-    every = look.styles(known)
-    for name in known:
-        assert look.styles([name, "sac", "zzz"])[name] == every[name]
+    assert all(entry.look for entry in ALGOS.values())
+    every = look.styles(list(LOOKS), LOOKS)
+    for name, words in LOOKS.items():
+        assert every[name].color == look.PALETTE[words.split()[0]]
+        assert look.styles([name, "sac", "zzz"], LOOKS)[name] == every[name]
     assert every["awac-z"].color == every["awac"].color
     assert every["awac-z"].dashes != every["awac"].dashes
 
 
+def test_methods_look_as_they_always_did():
+    """Readers know them by it, and figures of different reports are laid side by side."""
+    words = {
+        "blue": ["awac", "awac-z"],
+        "red": ["sac", "sac-scratch", "sac-prior", "rlpd"],
+        "green": ["sac-bc", "td3-bc"],
+        "violet": ["bear", "bear-loose", "bcq"],
+        "orange": ["brac", "brac-v", "rebrac"],
+        "cyan": ["abm", "mpo", "mpo-acme"],
+        "grey": ["bc", "bc-demos"],
+        "maroon": ["awr", "rwr"],
+        "olive": ["marwil", "marwil-rllib", "iql"],
+        "brown": ["dapg", "trpo", "ppo"],
+        "navy": ["cql", "cal-ql"],
+        "pink": ["algae-dice", "td3", "ddpg"],
+    }
+    every = look.styles(list(LOOKS), LOOKS)
+    assert set(every) == {name for names in words.values() for name in names}
+    for hue, names in words.items():
+        for name, dashes in zip(names, look.DASHES.values(), strict=False):
+            assert every[name] == look.Style(look.PALETTE[hue], dashes), name
+
+
+def test_a_look_that_nobody_can_draw_is_refused():
+    with pytest.raises(ValueError, match="look 'blue wavy': name one of blue, red"):
+        look.styles(["awac"], {"awac": "blue wavy"})
+
+
+@pytest.mark.parametrize("looks", [LOOKS, {}])
 @pytest.mark.parametrize(
     "labels",
     [
-        [*PAPERS, *(f"{name} [quick]" for name in PAPERS), *(f"{name} (external)" for name in PAPERS)],
+        [*LOOKS, *(f"{name} [quick]" for name in LOOKS), *(f"{name} (external)" for name in LOOKS)],
+        [*LOOKS, *(f"method {i}" for i in range(50))],
         [f"method {i}" for i in range(200)],
         [f"awac [quick-{i:08x}]" for i in range(50)],
         ["awac", "AWAC", "awac (external)", "awac-mine", "td3-mine", "td3_bc"],
     ],
 )
-def test_two_entries_never_look_the_same(labels):
-    found = look.styles(labels)
+def test_two_entries_never_look_the_same(labels, looks):
+    found = look.styles(labels, looks)
     assert set(found) == set(labels)
     assert len({(s.color, str(s.dashes), s.marker) for s in found.values()}) == len(labels)
 
 
 def test_tagged_and_unknown_variants_keep_the_colour_of_their_method():
-    found = look.styles(["awac", "awac (external)", "sac-bc [quick]", "awac-mine", "cal-ql", "td3_bc"])
-    blue = next(color for color, names in look.COLORS.items() if "awac" in names)
-    assert {found[x].color for x in ("awac", "awac (external)", "awac-mine")} == {blue}
-    assert found["sac-bc [quick]"] == look.styles(["sac-bc"])["sac-bc"]
-    assert found["td3_bc"] == look.styles(["td3-bc"])["td3-bc"]
+    found = look.styles(["awac", "awac (external)", "sac-bc [quick]", "awac-mine", "cal-ql", "td3_bc"], LOOKS)
+    assert {found[x].color for x in ("awac", "awac (external)", "awac-mine")} == {look.PALETTE["blue"]}
+    assert found["sac-bc [quick]"] == look.styles(["sac-bc"], LOOKS)["sac-bc"]
+    assert found["td3_bc"] == look.styles(["td3-bc"], LOOKS)["td3-bc"]
 
 
 def test_a_figure_is_saved_three_times_with_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         table = {x: {k: Interval(0.5, 0.4, 0.6) for k in stats.AGGREGATES} for x in ("awac", "sac")}
-        look.save(plots.aggregate_bars(table, "success", look.styles(list(table))), tmp_path / name, "figure")
+        look.save(plots.aggregate_bars(table, "success", look.styles(list(table), LOOKS)), tmp_path / name, "figure")
     for kind, start in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
         one, other = ((tmp_path / name / f"figure.{kind}").read_bytes() for name in ("a", "b"))
         assert one == other
@@ -109,7 +137,7 @@ def test_mean_ranks_by_hand():
 
 def test_the_heat_map_holds_every_score_and_hatches_what_is_missing():
     scores = {"low": {"x": 0.1, "y": -0.004}, "top": {"x": 0.95}, "never": {}}
-    (ax,) = (figure := plots.heat_map(scores, ["x", "y"], "success")).axes
+    (ax,) = (figure := heat_map(scores, ["x", "y"], "success")).axes
     assert [t.get_text() for t in ax.get_yticklabels()] == ["top", "low", "never"]
     assert texts(figure) == ["0.95", "0.10", "0.00", "1.0 (1/2)", "1.5"]
     assert sum(bool(patch.get_hatch()) for patch in ax.patches) == 3
@@ -117,7 +145,7 @@ def test_the_heat_map_holds_every_score_and_hatches_what_is_missing():
 
 def test_scores_without_a_common_scale_are_shaded_task_by_task():
     scores = {"a": {"x": -5000.0, "y": 1.0}, "b": {"x": 1234.0, "y": 2.0}}
-    (ax,) = (figure := plots.heat_map(scores, ["x", "y"], "return")).axes
+    (ax,) = (figure := heat_map(scores, ["x", "y"], "return")).axes
     assert {"−5,000", "1,234", "1.0", "2.0"} <= set(texts(figure))
     faces = [patch.get_facecolor() for patch in ax.patches]  # b is best on both: its row comes first
     assert faces[0] == faces[1] != faces[2] == faces[3]
@@ -129,7 +157,7 @@ def test_the_improvement_matrix_completes_the_other_half():
         ("a", "c"): Interval(0.5, 0.3, 0.7),
         ("b", "c"): Interval(0.2, 0.1, 0.6),
     }
-    (ax,) = (figure := plots.improvement_matrix(table, ["b", "a", "c"])).axes
+    (ax,) = (figure := improvement_matrix(table, ["b", "a", "c"])).axes
     assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "c", "b"]  # mean P of 0.7, 0.65, 0.15
     numbers = [t for t in ax.texts if re.fullmatch(r"\d\.\d\d", t.get_text())]
     assert [t.get_text() for t in numbers] == ["0.50", "0.90", "0.50", "0.80", "0.10", "0.20"]
@@ -140,15 +168,15 @@ def test_the_improvement_matrix_completes_the_other_half():
 def test_a_large_matrix_has_numbers_only():
     labels = [f"m{i}" for i in range(13)]
     table = {pair: Interval(0.5, 0.4, 0.6) for pair in itertools.combinations(labels, 2)}
-    assert len(texts(plots.improvement_matrix(table, labels))) == 13 * 12
+    assert len(texts(improvement_matrix(table, labels))) == 13 * 12
     table.pop(("m0", "m1"))  # a pair that shares no task
-    assert len(texts(plots.improvement_matrix(table, labels))) == 13 * 12 - 2
+    assert len(texts(improvement_matrix(table, labels))) == 13 * 12 - 2
 
 
 def test_the_efficiency_curve_has_a_band_where_it_has_limits():
     x, nan = np.arange(4.0), np.full(4, np.nan)
     known = {"awac": (x, x / 4, x / 4 - 0.1, x / 4 + 0.1), "one seed": (x, x / 5, nan, nan)}
-    figure = plots.efficiency(known, "environment steps", "success", look.styles(list(known)))
+    figure = plots.efficiency(known, "environment steps", "success", look.styles(list(known), LOOKS))
     (ax,) = figure.axes
     assert [list(line.get_ydata()) for line in ax.lines] == [list(x / 4), list(x / 5)]
     assert ax.get_xlabel() == "environment steps"
@@ -166,7 +194,7 @@ def line(label, steps, **over):
 def test_curves_shade_the_offline_phase_and_mark_what_is_unfinished():
     lines = [line("awac", [-100, 0, 50, 100]), line("bc", [-100, 0], offline_only=True)]
     lines.append(line("sac", [-100, 0, 50], finished=False))
-    figure = curves.curve_panels(lines, ["pen"], "success", look.styles(["awac", "bc", "sac"]))
+    figure = curves.curve_panels(lines, ["pen"], "success", look.styles(["awac", "bc", "sac"], LOOKS))
     (ax,) = figure.axes
     shade = ax.patches[0].get_extents().transformed(ax.transData.inverted())
     assert shade.x1 == pytest.approx(0)
@@ -194,7 +222,7 @@ def test_what_is_recorded_is_drawn_and_pairs_share_a_panel():
     cells = [cell("bear", recorded)]
     panels = diagnostics.panels_of(cells)
     assert [panel.metrics for panel in panels] == [("q_data", "q_policy"), ("mmd",), ("my_dual",)]
-    figure = diagnostics.diagnostics(cells, panels, look.styles(["bear"]))
+    figure = diagnostics.diagnostics(cells, panels, look.styles(["bear"], LOOKS))
     data, policy = figure.axes[0].lines[:2]
     assert (data.get_linestyle(), list(data.get_ydata())) == ("-", [1, 2, 3])
     assert (policy.get_linestyle(), policy.get_marker(), list(policy.get_ydata())) == ("None", ".", [4, 5, 6])
@@ -216,7 +244,7 @@ def halves(labels):
     [("success", "final success; 1 is solved"), ("normalized_score", "final normalized score / 100; 1 is solved")],
 )
 def test_aggregates_say_on_which_scale_they_are(metric, words):
-    assert plots.aggregate_bars(halves(["awac"]), metric, look.styles(["awac"])).get_supxlabel() == words
+    assert plots.aggregate_bars(halves(["awac"]), metric, look.styles(["awac"], LOOKS)).get_supxlabel() == words
 
 
 @pytest.mark.parametrize(
@@ -228,7 +256,7 @@ def test_aggregates_say_on_which_scale_they_are(metric, words):
     ],
 )
 def test_the_sides_of_the_switch_are_named_below_the_ticks(steps, names):
-    figure = curves.curve_panels([line("awac", steps)], ["pen"], "success", look.styles(["awac"]))
+    figure = curves.curve_panels([line("awac", steps)], ["pen"], "success", look.styles(["awac"], LOOKS))
     figure.canvas.draw()
     (ax,) = figure.axes
     assert [text.get_text() for text in ax.texts] == names
@@ -240,14 +268,14 @@ def test_the_sides_of_the_switch_are_named_below_the_ticks(steps, names):
 @pytest.mark.parametrize("count", [1, 3, 10, 20])
 def test_nothing_is_drawn_outside_of_a_figure(count):
     labels = [f"a long name of method {i}" for i in range(count)]
-    styles, tasks = look.styles(labels), ["pen", "D4RL/antmaze/large-diverse-v1", "halfcheetah-medium-replay-v2"]
+    styles, tasks = look.styles(labels, LOOKS), ["pen", "D4RL/antmaze/large-diverse-v1", "halfcheetah-medium-replay-v2"]
     scores = {x: np.random.default_rng(0).random((3, 3)) for x in labels}
     pairs = {pair: Interval(0.5, 0.4, 0.6) for pair in itertools.combinations(labels, 2)}
     drawn = [
-        plots.heat_map({x: dict(zip(tasks, scores[x][0], strict=True)) for x in labels}, tasks, "success"),
+        heat_map({x: dict(zip(tasks, scores[x][0], strict=True)) for x in labels}, tasks, "success"),
         plots.aggregate_bars(halves(labels), "normalized_score", styles),
         plots.profiles(Common(tuple(labels), tuple(tasks), 3, scores, ()), "success", styles, 0),
-        plots.improvement_matrix(pairs, labels),
+        improvement_matrix(pairs, labels),
         curves.curve_panels([line(x, [-100, 0, 100]) for x in labels], ["pen"], "success", styles),
     ]
     for figure in drawn:
@@ -272,7 +300,5 @@ def test_rounding_is_not_drawn_as_a_difference():
 
 
 def test_a_task_is_broken_at_its_hyphens():
-    figure = plots.heat_map(
-        {x: {"halfcheetah-v5": 1.0, "ant-v5": 2.0} for x in "ab"}, ["halfcheetah-v5", "ant-v5"], "return"
-    )
+    figure = heat_map({x: {"halfcheetah-v5": 1.0, "ant-v5": 2.0} for x in "ab"}, ["halfcheetah-v5", "ant-v5"], "return")
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()][:2] == ["halfcheetah-\nv5", "ant-v5"]

@@ -9,6 +9,7 @@ from scipy.stats import t as student
 
 from reports.numbers import intervals, stats
 from reports.numbers.differences import Sides, difference, holm
+from reports.numbers.shares import improvement, profile
 
 
 @pytest.fixture
@@ -70,9 +71,9 @@ def test_improvement_is_rliables(scores, kept):
     from rliable import library, metrics
 
     other = np.round(scores[:kept] - 0.15, 1)
-    ours = stats.improvement(scores, other, seed=0, plain=True)
+    ours = improvement(scores, other, seed=0, plain=True)
     assert ours.point == pytest.approx(metrics.probability_of_improvement(scores, other), abs=1e-6)
-    assert stats.improvement(scores, scores, seed=0).point == pytest.approx(0.5)
+    assert improvement(scores, scores, seed=0).point == pytest.approx(0.5)
     state = np.random.get_state()
     np.random.seed(0)
     _, theirs = library.get_interval_estimates({"x,y": [scores, other]}, metrics.probability_of_improvement, reps=400)
@@ -85,7 +86,7 @@ def test_profile_is_rliables(scores):
     from rliable import library
 
     taus = np.linspace(0, 1, 11)
-    share, low, high = stats.profile(scores, taus, seed=0, plain=True)
+    share, low, high = profile(scores, taus, seed=0, plain=True)
     state = np.random.get_state()
     np.random.seed(0)
     theirs, limits = library.create_performance_profile({"x": scores}, taus, reps=500)
@@ -167,7 +168,7 @@ def test_the_iqm_of_a_resample_is_the_one_of_its_scores(n):
 
 def test_a_profile_on_one_task_has_wilsons_interval():
     scores = np.array([[0.1], [0.6], [0.7], [0.8]])
-    share, low, high = stats.profile(scores, np.array([0.5, 0.95]), seed=0)
+    share, low, high = profile(scores, np.array([0.5, 0.95]), seed=0)
     for i, count in enumerate((3, 0)):
         expected = binomtest(count, 4).proportion_ci(method="wilson")
         assert (share[i], low[i], high[i]) == pytest.approx((count / 4, expected.low, expected.high), abs=1e-9)
@@ -175,14 +176,14 @@ def test_a_profile_on_one_task_has_wilsons_interval():
 
 def test_tasks_that_all_runs_pass_make_a_profile_more_certain():
     mixed = np.random.default_rng(0).random((10, 1))
-    one = stats.profile(np.hstack([mixed, mixed]), np.array([0.5]), 0)
-    settled = stats.profile(np.hstack([mixed, np.ones((10, 1))]), np.array([0.5]), 0)
+    one = profile(np.hstack([mixed, mixed]), np.array([0.5]), 0)
+    settled = profile(np.hstack([mixed, np.ones((10, 1))]), np.array([0.5]), 0)
     assert settled[2] - settled[1] < 0.8 * (one[2] - one[1])
 
 
 def test_the_interval_of_an_improvement_solves_newcombes_equation():
     x, y = np.array([[3.0], [4.0], [6.0], [7.0]]), np.array([[2.0], [0.0], [4.5], [5.0], [0.5]])
-    got = stats.improvement(x, y, seed=0)
+    got = improvement(x, y, seed=0)
     assert got.point == pytest.approx((3 + 3 + 5 + 5) / 20)
     for limit in (got.low, got.high):  # |point - limit| = z sqrt(V(limit)), here with N* = 4.5
         v = limit * (1 - limit) * (1 + 3.5 * ((1 - limit) / (2 - limit) + limit / (1 + limit))) / 20
@@ -191,7 +192,7 @@ def test_the_interval_of_an_improvement_solves_newcombes_equation():
 
 def test_a_clean_sweep_of_few_runs_does_not_make_an_improvement_certain():
     x = np.ones((3, 1))
-    got, plain = stats.improvement(x, x - 1, 0), stats.improvement(x, x - 1, 0, plain=True)
+    got, plain = improvement(x, x - 1, 0), improvement(x, x - 1, 0, plain=True)
     assert (plain.low, plain.high) == (1, 1)
     assert 0.3 < got.low < 0.7
     assert (got.point, got.high) == (1, 1)
@@ -201,7 +202,7 @@ def test_an_improvement_of_all_or_nothing_runs_is_less_certain():
     rng = np.random.default_rng(0)
     split, even = np.array([[0.0], [1.0]] * 5), rng.normal(0.5, 0.3, (10, 1))
     steady = 0.5 + 0.01 * rng.standard_normal((10, 1))
-    wide, usual = stats.improvement(split, steady, 0), stats.improvement(even, rng.normal(0.5, 0.3, (10, 1)), 0)
+    wide, usual = improvement(split, steady, 0), improvement(even, rng.normal(0.5, 0.3, (10, 1)), 0)
     assert wide.high - wide.low > 1.1 * (usual.high - usual.low)
 
 
@@ -216,20 +217,20 @@ def test_one_seed_has_no_interval():
     assert np.isnan(stats.iqm_interval(one, 0)).all()
     assert np.isnan(stats.t_interval(one[:, 0]).low)
     assert np.isnan(stats.aggregates(one, 0)["IQM"].low)
-    assert np.isnan(stats.improvement(one, one, 0).low)
-    assert np.isnan(stats.profile(one, np.array([0.5]), 0)[1]).all()
+    assert np.isnan(improvement(one, one, 0).low)
+    assert np.isnan(profile(one, np.array([0.5]), 0)[1]).all()
 
 
 def test_same_seed_same_interval_whatever_the_global_generator_does(scores):
     np.random.seed(1)
     before = np.random.get_state()[1].copy()
-    first = stats.aggregates(scores, 5), stats.improvement(scores, scores[::-1] + 0.1, 5)
+    first = stats.aggregates(scores, 5), improvement(scores, scores[::-1] + 0.1, 5)
     np.testing.assert_array_equal(before, np.random.get_state()[1])
     np.random.seed(2)
     intervals.counts.cache_clear()
     stats._counts_by_run.cache_clear()
     stats._rank_weights.cache_clear()
-    assert first == (stats.aggregates(scores, 5), stats.improvement(scores, scores[::-1] + 0.1, 5))
+    assert first == (stats.aggregates(scores, 5), improvement(scores, scores[::-1] + 0.1, 5))
     assert first[0] != stats.aggregates(scores, 6)
 
 

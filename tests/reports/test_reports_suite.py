@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reports.runs.collect import Cell, Curve, Source, dataset_name, task_name
+from reports.runs.cells import Cell, Source, dataset_name, task_name
+from reports.runs.curves import Curve
 from reports.runs.wanted import Suite, Wanted
 from reports.tables.beside import beside, beside_table
-from suite.cli.report import suite_of
+from suite.cli.report_inputs import suite_of
 from suite.record.papers import Printed, printed
 
 SETTINGS = {"temperature": {"value": 0.3}, "hidden": {"value": [256, 256]}, "online_steps": {"value": 300}}
@@ -23,9 +24,16 @@ def source(values: Any, steps: Any = (0, 100, 300), metric: str = "success", **r
     """One run folder of as many seeds as `values` has rows."""
     array = np.array(values, float)
     facts: dict[str, Any] = {
-        "algo": "awac", "task": "pen-binary-v0", "profile": "paper", "settings": SETTINGS, "dataset": {"asked": None},
-        "offline_only": False, "name": "paper", "hash": "0", **run,
-    }  # fmt: skip
+        "algo": "awac",
+        "task": "pen-binary-v0",
+        "profile": "paper",
+        "settings": SETTINGS,
+        "dataset": {"asked": None},
+        "offline_only": False,
+        "name": "paper",
+        "hash": "0",
+        **run,
+    }
     task = task_name(facts["task"], facts["dataset"]["asked"])
     curve = Curve(tuple(range(len(array))), np.array(steps), array)
     return Source("here", facts["algo"], task, curve.seeds, True, facts, {"state": "finished"}, {metric: curve}, {}, ())
@@ -112,8 +120,19 @@ def test_a_cell_that_cannot_be_is_in_the_suite_with_the_reason(tmp_path: Path) -
 
 
 def number(at: str = "final", value: float = 0.98, **more: Any) -> Printed:
-    facts = {"paper": "AWAC", "place": "Table 1", "task": "pen-binary-v0", "dataset": "", "what": "awac",
-             "metric": "success", "at": at, "steps": 300, "value": value, "note": "", **more}  # fmt: skip
+    facts = {
+        "paper": "AWAC",
+        "place": "Table 1",
+        "task": "pen-binary-v0",
+        "dataset": "",
+        "what": "awac",
+        "metric": "success",
+        "at": at,
+        "steps": 300,
+        "value": value,
+        "note": "",
+        **more,
+    }
     return Printed(**facts)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reports.runs.collect import Cell, Curve, Source
+from reports.runs.cells import Cell, Source
+from reports.runs.curves import Curve
 
 STEPS = (-100, 0, 100, 200, 300, 400)
 
@@ -19,8 +20,16 @@ def cell(task, label, scores, steps=STEPS, metric="success", **over):
     if over.pop("external", False):
         run = {}
     source = Source(
-        f"{task}/{label}", label, task, seeds, over.pop("finished", True), run, {"state": "finished"},
-        {metric: Curve(seeds, steps, values)}, over.pop("diverged", {}), [],
-    )  # fmt: skip
+        f"{task}/{label}",
+        label,
+        task,
+        seeds,
+        over.pop("finished", True),
+        run,
+        {"state": "finished"},
+        {metric: Curve(seeds, steps, values)},
+        over.pop("diverged", {}),
+        [],
+    )
     assert not over
     return Cell(task, label, (source,))

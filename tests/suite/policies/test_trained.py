@@ -29,7 +29,8 @@ from envs.tasks import get
 from suite.policies.rescore import rescore, table
 from suite.policies.trained import act_of, find
 from suite.recipes.play import act
-from suite.record.folders import RecordError, read_run, read_tidy
+from suite.record.folders import RecordError, read_run
+from suite.record.tidy import read_tidy
 from suite.run.cell import run_cell
 from suite.run.evaluate import EVAL_SEED, FRESH_SEED, episode_scores, evaluate
 from suite.run.means import Means

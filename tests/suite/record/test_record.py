@@ -26,10 +26,10 @@ from suite.record.folders import (
     policy_folder,
     policy_path,
     read_run,
-    read_tidy,
     write_json,
 )
 from suite.record.metrics import METRICS
+from suite.record.tidy import read_tidy
 
 RUN = {"algo": "awac", "task": "door-binary-v0", "seeds": [3, 0]}
 HEADER = ",".join(COLUMNS) + "\n"

@@ -1,0 +1,75 @@
+"""From sources to cells: what may be one cell, and what the cells of one algorithm are called.
+
+Run folders are pooled into one cell only if they are equal in everything that can move a score (settings,
+profile, data, success rule) and share no seed; what differs becomes an entry of its own with a tag:
+`awac [quick-1a2b3c4d]`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from reports.runs.cells import Cell, Source
+from suite.record.folders import RecordError
+
+__all__ = ["external_cells", "own_cells"]
+
+
+def own_cells(sources: Sequence[Source]) -> list[Cell]:
+    """The cells of run folders; what has not finished is a cell by itself."""
+    groups: dict[tuple[str, str, str], list[Source]] = {}
+    for source in sources:
+        groups.setdefault((source.algo, source.task, _condition(source)), []).append(source)
+    apart: list[list[Source]] = []
+    for group in groups.values():
+        seeds = [s for source in group for s in source.seeds]
+        # a seed that was run twice is not two seeds
+        apart += [group] if len(set(seeds)) == len(seeds) else [[source] for source in group]
+    mixed = len({source.profile for source in sources}) > 1
+    cells = []
+    for algo in sorted({source.algo for source in sources}):
+        own = [group for group in apart if group[0].algo == algo]
+        for group, tag in zip(own, _tags(own, mixed), strict=True):
+            label = f"{algo} [{tag}]" if tag else algo
+            done = tuple(s for s in group if s.finished)
+            # unfinished runs have come differently far: each stays by itself
+            parts = [done, *((s,) for s in group if not s.finished)]
+            cells += [Cell(part[0].task, label, part) for part in parts if part]
+    return cells
+
+
+def _condition(source: Source) -> str:
+    """Everything that can move a score, except the seeds, as text to compare."""
+    run = source.run
+    values = {k: v["value"] for k, v in run["settings"].items()}
+    data = dict(run.get("dataset") or {}).get("fingerprint")
+    return json.dumps([values, run["profile"], data, run.get("success_rule"), run.get("offline_only")], sort_keys=True)
+
+
+def _tags(groups: Sequence[Sequence[Source]], mixed: bool) -> list[str]:
+    """The shortest kind of tag that tells an algorithm's groups apart on every task."""
+
+    def with_profile(source: Source, text: str) -> str:
+        return text if not mixed or source.profile in text else f"{source.profile} {text}".strip()
+
+    firsts = [group[0] for group in groups]
+    for kind in ("", "{name}", "{name}-{hash}"):
+        tags = [with_profile(s, kind.format(name=s.run["name"], hash=s.run["hash"])) for s in firsts]
+        if len({(s.task, tag) for s, tag in zip(firsts, tags, strict=True)}) == len(firsts):
+            return tags
+    return [with_profile(s, s.where) for s in firsts]
+
+
+def external_cells(sources: Sequence[Source]) -> list[Cell]:
+    """The cells of imported results; raises `RecordError` where two of them are the same cell."""
+    cells = []
+    for source in sources:
+        name = source.algo.removesuffix(" (external)")
+        twins = [s for s in sources if (s.algo.removesuffix(" (external)"), s.task) == (name, source.task)]
+        suffix = "external" if len(twins) == 1 else f"external: {source.where}"
+        cells.append(Cell(source.task, f"{name} ({suffix})", (source,)))
+    doubled = [c for c in cells if sum((o.task, o.label) == (c.task, c.label) for o in cells) > 1]
+    if doubled:
+        raise RecordError(f"{doubled[0].label} on {doubled[0].task} was given twice by --input; leave one out")
+    return cells

@@ -1,0 +1,46 @@
+"""What `bench report` hands to reports, which know nothing of settings and methods: a suite's cells, and looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import algos
+from envs import tasks
+from envs.plugins import OutsideTaskError
+from reports.runs.wanted import Suite, Wanted
+
+if TYPE_CHECKING:
+    from suite.plans.cells import Planned
+
+__all__ = ["looks", "suite_of"]
+
+
+def looks() -> dict[str, str]:
+    """Method -> the colour and dashes in which every figure shows it, of those that have their own."""
+    return {name: entry.look for name, entry in algos.names().items() if entry.look}
+
+
+def suite_of(name: str, profile: str) -> Suite:
+    """The cells of a named suite at the sizes of a profile, for a report to look for; seeds do not matter."""
+    from suite.plans import read as plans  # late: a report without a suite needs neither plans nor torch
+    from suite.plans.cells import planned
+
+    plan = plans.load(name)
+    notes = [*plan.why, f"Planned with {plan.seeds} seeds; source of that: {plan.seeds_source}."]
+    cells = [_wanted(cell) for cell in planned(plan, profile, (0,))]
+    return Suite(plan.name, plan.title, plan.place, plan.about.strip(), plan.metric, notes, cells)
+
+
+def _wanted(cell: Planned) -> Wanted:
+    e, entry = cell.experiment, cell.entry
+    if e is None:
+        return Wanted(entry.algo, _task_id(entry.env), entry.dataset, entry.name, "", None, cell.why_not)
+    values = {name: s["value"] for name, s in e.settings.items()}
+    return Wanted(e.algo, e.task.id, e.dataset, entry.name, e.name, values)
+
+
+def _task_id(env: str) -> str:
+    try:
+        return tasks.get(env).id
+    except (tasks.UnknownTaskError, OutsideTaskError):
+        return env
