@@ -5,18 +5,16 @@ Whether such a file can be written is checked before the work; after it the file
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from algos.settings import SettingError
 from envs.task import Task
+from suite.record import files
 
-__all__ = ["about", "check_writable", "replacing", "say", "show"]
+__all__ = ["about", "replacing", "say", "show"]
 
 
 def about(task: Task) -> Callable[[str], None]:
@@ -36,29 +34,14 @@ def show(line: str) -> None:
     sys.stdout.flush()
 
 
-def check_writable(out: Path) -> None:
-    """Make a file's folder; raises `SettingError` where the file cannot be written."""
-    try:
-        if out.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out.parent):
-            pass
-    except OSError as error:
-        raise SettingError(f"--out {out}: {error.strerror}; name a file in a folder you can write to") from None
-
-
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside `path`, with its suffix, for a file that takes its place if the block ends well.
 
     Raises `SettingError` where the disk does not take it.
     """
-    new = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        yield new
-        new.replace(path)
+        with files.replacing(path) as new:
+            yield new
     except OSError as error:
         raise SettingError(f"{path}: {error.strerror or error}; nothing was written") from error
-    finally:
-        new.unlink(missing_ok=True)

@@ -23,6 +23,7 @@ def mirror(
     as_json: AsJson = False,
 ) -> None:
     """Copy run records to TensorBoard or Weights & Biases; a second call copies only what is new."""
+    from suite.output import say
     from suite.record.mirror import mirror as pass_on
 
-    print_rows(pass_on(runs or [Path("runs")], to, out, project, every), as_json)
+    print_rows(pass_on(runs or [Path("runs")], to, out, project, every, say), as_json)

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from algos.settings import SettingError
-from suite.output import check_writable, replacing, say
+from suite.output import replacing, say
 from suite.policies.trained import FINAL, Trained, found
+from suite.record.files import check_writable
 from suite.record.folders import write_json
 from suite.run.hardware import versions
 

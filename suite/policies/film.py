@@ -21,9 +21,10 @@ from algos.settings import SettingError
 from envs import plugins as outside
 from envs.discrete import boxed
 from envs.task import SimulatorError, Task
-from suite.output import check_writable, replacing, say
+from suite.output import replacing, say
 from suite.policies.trained import FINAL, Trained, found
 from suite.recipes.play import act
+from suite.record.files import check_writable
 from suite.run.evaluate import FRESH_SEED
 
 __all__ = ["FORMATS", "REPAIR", "film", "video", "way_of_drawing"]

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from algos.settings import SettingError
 from envs.stepping.vector import VectorEnv
 from suite.experiment.requirements import MOST_LANES
-from suite.output import check_writable, replacing, say
+from suite.output import replacing, say
 from suite.policies.trained import FINAL, Trained, act_of, found
+from suite.record.files import check_writable
 from suite.record.folders import COLUMNS, Row, read_run
 from suite.record.metrics import SCORE_UNITS, digits, shown
 from suite.run.evaluate import EVAL_SEED, FRESH_SEED, episode_scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,21 +71,19 @@ def distill(
         "command": command + (" --normalise" if normalise else ""),
     }
     seeds = range(seed, seed + candidates)
-    best = -np.inf
-    with always_the_same_numbers():
+    best, chosen = -np.inf, Path()
+    with always_the_same_numbers(), tempfile.TemporaryDirectory() as trials:
         policies = _imitations(task, recorded, learner, seeds, updates, progress)
         meta["family"] = family_of(policies)
         for index, number in enumerate(seeds):
-            trial = out.with_name(f".{out.name}.{number}")
+            trial = Path(trials) / f"seed-{number}.npz"
             save_policy(trial, policies, index, meta | {"seed": number}, half=True)
             score = scores(task, load_policy([trial])[0], episodes, 2 * seed, count)[task.headline]
             if progress is not None:
                 progress(f"candidate {index + 1}/{candidates}: {task.headline} {score:.2f}")
             if score > best:
-                best = score
-                trial.replace(out)
-            trial.unlink(missing_ok=True)
-        policy, meta = load_policy([out])
+                best, chosen = score, trial
+        policy, meta = load_policy([chosen])
         meta |= {"episodes": episodes, **scores(task, policy, episodes, 2 * seed + 1, count)}
     save_policy(out, policy, 0, meta, half=True)
     return meta

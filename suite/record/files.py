@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["leftovers", "replacing", "replacing_folder"]
+from algos.settings import SettingError
+
+__all__ = ["check_writable", "leftovers", "replacing", "replacing_folder"]
 
 _NEW = ".new-"  # what the names of files and folders that are being written begin with
 
@@ -61,3 +65,15 @@ def leftovers(folder: Path) -> list[Path]:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f"{_NEW}{os.getpid()}-{path.name}")
+
+
+def check_writable(out: Path) -> None:
+    """Make a file's folder; raises `SettingError` where the file cannot be written."""
+    try:
+        if out.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise SettingError(f"--out {out}: {error.strerror}; name a file in a folder you can write to") from None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from algos.settings import SettingError
-from suite.output import check_writable, say
+from suite.record.files import check_writable
 from suite.record.folders import Run, find_runs, read_run, read_status, write_json
 
 __all__ = ["mirror", "pass_on"]
@@ -59,7 +59,14 @@ class Curve:
 Send = Callable[[Curve, Sequence[Moment]], None]
 
 
-def mirror(runs: Sequence[Path], to: str, out: Path, project: str, every: float | None) -> list[dict[str, Any]]:
+def mirror(
+    runs: Sequence[Path],
+    to: str,
+    out: Path,
+    project: str,
+    every: float | None,
+    say: Callable[[str], object] = lambda line: None,
+) -> list[dict[str, Any]]:
     """Pass on records once, or `every` so many seconds while a run is going on; returns the rows of the last time."""
     while True:
         # states before records: what a run writes as it finishes is then fetched by one more look

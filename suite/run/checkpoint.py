@@ -10,16 +10,17 @@ process that died before its next checkpoint, and is overwritten.
 from __future__ import annotations
 
 import io
-import os
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from suite.record.files import leftovers, replacing
 from suite.record.folders import RecordError
 
 __all__ = ["CHECKPOINT", "Checkpoints", "drop_chunks"]
@@ -33,7 +34,7 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(".*.tmp"):
+        for leftover in (*leftovers(folder), *folder.glob(".*.tmp")):  # .tmp: of earlier versions
             leftover.unlink()
 
     def save(self, number: int, state: dict[str, Any]) -> None:
@@ -85,14 +86,6 @@ def drop_chunks(folder: Path) -> None:
         path.unlink()
 
 
-def _atomic(path: Path, write: Any) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as f:
-            write(f)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+def _atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    with replacing(path) as new, new.open("wb") as f:
+        write(f)

@@ -52,8 +52,8 @@ ROOMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "verify": ("task", "discrete", "plugins", "simulators", "data"),
     },
     "suite": {
-        "output": (),
-        "record": ("output",),
+        "record": (),
+        "output": ("record",),
         "recipes": (),
         "experiment": ("record", "recipes"),
         "run": ("record", "recipes", "experiment"),
