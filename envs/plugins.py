@@ -11,15 +11,12 @@ from typing import Any
 
 import gymnasium
 
+from envs.errors import TaskPluginError
 from envs.task import Task
 
-__all__ = ["OutsideTaskError", "load", "make", "points"]
+__all__ = ["load", "make", "points"]
 
 GROUP = "bench.envs"
-
-
-class OutsideTaskError(ValueError):
-    """An installed package announces a task that is none; the message names the package."""
 
 
 def points() -> dict[str, EntryPoint]:
@@ -28,16 +25,16 @@ def points() -> dict[str, EntryPoint]:
 
 
 def load(point: EntryPoint) -> Task:
-    """The task behind an entry point; raises `OutsideTaskError` where there is none of that id."""
+    """The task behind an entry point; raises `TaskPluginError` where there is none of that id."""
     where = f"task {point.name} of {point.dist.name if point.dist else 'an installed package'}"
     try:
         task = point.load()
     except Exception as error:  # whatever the package's own code raises
         reason = f"{type(error).__name__}: {error}"
-        raise OutsideTaskError(f"{where}: {point.value} cannot be imported ({reason})") from error
+        raise TaskPluginError(f"{where}: {point.value} cannot be imported ({reason})") from error
     if not isinstance(task, Task) or task.id != point.name:
         found = f"a task {task.id!r}" if isinstance(task, Task) else f"{type(task).__name__}"
-        raise OutsideTaskError(f"{where}: {point.value} is {found}; it must be an envs.task.Task with that id")
+        raise TaskPluginError(f"{where}: {point.value} is {found}; it must be an envs.task.Task with that id")
     return task
 
 

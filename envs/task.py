@@ -11,16 +11,14 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.errors import SimulatorError
+
 __all__ = [
     "DEFAULT", "AnyRecipe", "DemoRecipe", "Goal", "MazeRecipe", "MixRecipe", "NoiseRecipe", "Recipe",
-    "SimulatorError", "Task", "minus_distance",
+    "Task", "minus_distance",
 ]  # fmt: skip
 
 DEFAULT = "default"  # name of every task's first recipe
-
-
-class SimulatorError(RuntimeError):
-    """A simulator that is not installed; the message says how to get it."""
 
 
 @dataclass(frozen=True)

@@ -8,22 +8,16 @@ packages elsewhere add theirs through an entry point (`envs.plugins`).
 
 from __future__ import annotations
 
-import difflib
 import re
 
-from envs import plugins as outside
+from envs import plugins
 from envs.catalogue import hands, hands_dense, lander, locomotion, mazes, point, sawyer
-from envs.task import DemoRecipe, Goal, NoiseRecipe, Recipe, SimulatorError, Task
+from envs.errors import UnknownTaskError, nearest
+from envs.task import DemoRecipe, Goal, NoiseRecipe, Recipe, Task
 
-__all__ = [
-    "TASKS", "DemoRecipe", "Goal", "NoiseRecipe", "Recipe", "SimulatorError", "Task", "UnknownTaskError", "get", "ids",
-]  # fmt: skip
+__all__ = ["TASKS", "DemoRecipe", "Goal", "NoiseRecipe", "Recipe", "Task", "get", "ids"]
 
 _FAMILIES = (hands, hands_dense, point, sawyer, lander, locomotion, mazes)
-
-
-class UnknownTaskError(ValueError):
-    """No task of that name; the message gives the nearest one."""
 
 
 TASKS: dict[str, Task] = {task.id: task for family in _FAMILIES for task in family.TASKS}
@@ -31,25 +25,23 @@ TASKS: dict[str, Task] = {task.id: task for family in _FAMILIES for task in fami
 
 def ids() -> list[str]:
     """Of all tasks, ours and those of installed packages."""
-    return [*TASKS, *(name for name in outside.points() if name not in TASKS)]
+    return [*TASKS, *(name for name in plugins.points() if name not in TASKS)]
 
 
 def get(name: str) -> Task:
     """The task called `name`, with or without its version suffix; capitals and dashes do not matter.
 
-    Raises `UnknownTaskError` with the nearest name, or `OutsideTaskError` where a package's task is broken.
+    Raises `UnknownTaskError` with the nearest name, or `TaskPluginError` where a package's task is broken.
     """
     wanted = _plain(name)
     for task_id, task in TASKS.items():  # ours first: looking for packages reads what is installed
         if wanted in (_plain(task_id), _plain(_short(task_id))):
             return task
-    for task_id, entry in outside.points().items():
+    for task_id, entry in plugins.points().items():
         if wanted in (_plain(task_id), _plain(_short(task_id))):
-            return outside.load(entry)
+            return plugins.load(entry)
     known = [_short(task_id) for task_id in ids()]
-    close = difflib.get_close_matches(_short(name.lower()), known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-    raise UnknownTaskError(f"unknown task {name!r}; {hint}")
+    raise UnknownTaskError(f"unknown task {name!r}; {nearest(_short(name.lower()), known, cutoff=0.5)}")
 
 
 def _short(task_id: str) -> str:

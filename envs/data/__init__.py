@@ -6,5 +6,5 @@
     imports       files that people bring, in one of `formats`; `d4rl_names` and `downloads` fetch D4RL's
     bundle        datasets carried to another machine
 
-All that is wrong with one is a `minari_store.DatasetError`.
+All that is wrong with one is an `envs.errors.DatasetError`.
 """

@@ -21,7 +21,8 @@ from envs.data import datasets, minari_store, minari_write
 from envs.data.downloads import checksum
 from envs.data.files import check_new, new_file
 from envs.data.formats.bounds import check_size
-from envs.data.minari_store import OWN, DatasetError, first_line
+from envs.data.minari_store import OWN
+from envs.errors import DatasetError, first_line
 
 __all__ = ["add", "write"]
 

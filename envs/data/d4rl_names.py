@@ -6,14 +6,13 @@ own table (d4rl/infos.py): -v0, -v1 and -v2 of a name are different data.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from envs.data import downloads
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError, closest
 
 __all__ = ["FILES", "PREFIX", "File", "find", "folder", "get"]
 
@@ -67,7 +66,7 @@ def get(name: str) -> File:
     """The file of a name such as d4rl/door-human-v1; raises `DatasetError` with the nearest name."""
     if name in FILES:
         return FILES[name]
-    close = difflib.get_close_matches(name, FILES, n=3, cutoff=0.6)
+    close = closest(name, FILES, count=3)
     versions = [n for n in FILES if n.startswith(re.sub(r"v\d+$", "v", name))]
     hint = f"did you mean {' or '.join(versions or close)}?" if versions or close else "known: " + ", ".join(FILES)
     raise DatasetError(f"{name!r} is none of D4RL's datasets known here; {hint}")

@@ -6,7 +6,6 @@ loading compares the fingerprint, so that no training is spent on damaged files.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import sys
@@ -20,12 +19,13 @@ from numpy.typing import NDArray
 from envs.data import d4rl_names, minari_store, minari_write, packed
 from envs.data.adapt import adapted
 from envs.data.episodes import Episode, Transitions, checked, fingerprint, minari_buffer, raw, transitions
-from envs.data.minari_store import OWN, DamagedError, DatasetError, LocalDataset, RawEpisode, exists, local_datasets
+from envs.data.minari_store import OWN, LocalDataset, RawEpisode, exists, local_datasets
+from envs.errors import DamagedError, DatasetError, nearest
 from envs.task import Task
 from envs.tasks import TASKS
 
 __all__ = [
-    "NAMESPACE", "Dataset", "DatasetError", "DatasetInfo", "Episode", "LocalDataset", "Transitions",
+    "NAMESPACE", "Dataset", "DatasetInfo", "Episode", "LocalDataset", "Transitions",
     "content", "describe", "exists", "fingerprint", "load", "load_episodes", "load_raw", "local_datasets", "resolve",
     "store",
     "transitions", "write",
@@ -229,8 +229,7 @@ def _fetch(task: Task, dataset_id: str) -> None:
 def _hint(task: Task, name: str) -> str:
     local = [d.id for d in local_datasets() if not d.broken]
     known = [*task.datasets, *task.remote.values(), *local]
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+    return nearest(name, known)
 
 
 def _check_task(task: Task, dataset_id: str, about: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from envs.data.minari_store import DatasetError, first_line
+from envs.errors import DatasetError, first_line
 
 __all__ = ["Progress", "checksum", "fetch", "offline", "verify"]
 

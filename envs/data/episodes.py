@@ -17,8 +17,9 @@ import numpy as np
 from minari.data_collector.episode_buffer import EpisodeBuffer
 from numpy.typing import NDArray
 
-from envs.data.minari_store import DatasetError, RawEpisode
+from envs.data.minari_store import RawEpisode
 from envs.discrete import choices, one_hot
+from envs.errors import DatasetError
 from envs.task import Task
 
 __all__ = ["Episode", "Transitions", "checked", "fingerprint", "minari_buffer", "raw", "transitions"]

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from envs.data.minari_store import DatasetError, first_line
+from envs.errors import DatasetError, first_line
 
 __all__ = ["check_new", "new_file", "passing_name"]
 

@@ -12,7 +12,7 @@ from typing import Any
 from envs.data import d4rl_names, datasets, formats, minari_store
 from envs.data.downloads import checksum
 from envs.data.episodes import Episode
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 from envs.task import Task
 
 __all__ = ["Imported", "Source", "default_id", "episodes_of", "import_data"]

@@ -19,21 +19,15 @@ from minari.dataset.minari_dataset import parse_dataset_id
 from minari.dataset.minari_storage import MinariStorage
 from numpy.typing import NDArray
 
+from envs.errors import DamagedError, DatasetError, first_line
+
 __all__ = [
-    "OWN", "DamagedError", "DatasetError", "LocalDataset", "RawEpisode",
-    "check_id", "damaged", "env_id", "episodes", "exists", "first_line", "folder", "local_datasets",
+    "OWN", "LocalDataset", "RawEpisode",
+    "check_id", "damaged", "env_id", "episodes", "exists", "folder", "local_datasets",
     "metadata", "root",
 ]  # fmt: skip
 
 OWN = "awac_bench"  # key of what this suite adds to a dataset's metadata
-
-
-class DatasetError(ValueError):
-    """A dataset that is missing, damaged, or not one of this task; the message says what would be right."""
-
-
-class DamagedError(DatasetError):
-    """Files of a dataset that were changed, cut off or lost."""
 
 
 class RawEpisode(NamedTuple):
@@ -95,14 +89,6 @@ def damaged(dataset_id: str, reason: str) -> DamagedError:
     """The error that says which folder to delete."""
     path = folder(dataset_id)
     return DamagedError(f"dataset {dataset_id} is damaged ({reason}); delete {path} and build or fetch it again")
-
-
-def first_line(error: BaseException) -> str:
-    """An exception as one short line."""
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.strerror}: {error.filename}"
-    text = str(error).strip(" \n'\"") or type(error).__name__  # a KeyError comes in quotes
-    return text.splitlines()[0][:200]
 
 
 def metadata(dataset_id: str) -> dict[str, Any]:

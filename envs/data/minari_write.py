@@ -27,9 +27,10 @@ from urllib.parse import urlsplit
 import minari
 from minari.data_collector.episode_buffer import EpisodeBuffer
 
-from envs import plugins as outside
+from envs import plugins
 from envs.data.downloads import offline
-from envs.data.minari_store import DatasetError, exists, first_line, folder, root
+from envs.data.minari_store import exists, folder, root
+from envs.errors import DatasetError, first_line
 
 __all__ = ["create", "download", "minari_root", "publish", "staging_folder"]
 
@@ -89,7 +90,7 @@ def _write(
     extra: Mapping[str, Any],
     description: str | None,
 ) -> None:
-    env = outside.make(env_id)
+    env = plugins.make(env_id)
     try:
         with minari_root(staging), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # Minari asks for an author, a permalink, ...

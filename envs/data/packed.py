@@ -21,7 +21,8 @@ import numpy as np
 
 from envs.data.episodes import Episode, fingerprint
 from envs.data.files import passing_name
-from envs.data.minari_store import DatasetError, folder
+from envs.data.minari_store import folder
+from envs.errors import DatasetError
 from envs.task import Task
 
 __all__ = ["Loaded", "key", "read", "write"]

@@ -21,7 +21,7 @@ from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 
 from envs.discrete import one_hot
-from envs.task import SimulatorError
+from envs.errors import SimulatorError
 
 try:
     from gymnasium.envs.box2d.lunar_lander import LunarLander, heuristic

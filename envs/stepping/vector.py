@@ -20,17 +20,14 @@ import gymnasium
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envs import plugins as outside
+from envs import plugins
 from envs.discrete import boxed
+from envs.errors import WorkerError
 from envs.stepping import worker
 
-__all__ = ["VectorEnv", "VectorStep", "WorkerError", "default_workers"]
+__all__ = ["VectorEnv", "VectorStep", "default_workers"]
 
 JOIN_SECONDS = 5.0
-
-
-class WorkerError(RuntimeError):
-    """A worker process died, or an environment in it raised; the message says which environments it had."""
 
 
 class VectorStep(NamedTuple):
@@ -199,7 +196,7 @@ def _close_all(pipes: Sequence[Connection]) -> None:
 
 def _spaces(env_id: str) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]:
     """Observation and action space of one environment, as it is stepped."""
-    env = boxed(outside.make(env_id, disable_env_checker=True))
+    env = boxed(plugins.make(env_id, disable_env_checker=True))
     env.close()
     observation, action = env.observation_space, env.action_space
     for name, space in (("observation", observation), ("action", action)):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import plugins as outside
+from envs import plugins
 from envs.discrete import boxed
 
 __all__ = [
@@ -61,7 +61,7 @@ class Share:
     ) -> None:
         self._arrays = {name: array[rows] for name, array in arrays.items()}
         self._envs = [
-            boxed(outside.make(env_id, max_episode_steps=max_episode_steps, disable_env_checker=True))
+            boxed(plugins.make(env_id, max_episode_steps=max_episode_steps, disable_env_checker=True))
             for _ in range(rows.start, rows.stop)
         ]
         self._seeds = [0] * len(self._envs)  # of the last reset command

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import plugins as outside
+from envs import plugins
 from envs.data.episodes import Episode
 from envs.discrete import boxed
 from envs.task import Task
@@ -77,7 +77,7 @@ def simulator(task: Task) -> Any:
 
     Choices it takes as episodes hold them, as vectors.
     """
-    env = boxed(outside.make(task.id, disable_env_checker=True).unwrapped)
+    env = boxed(plugins.make(task.id, disable_env_checker=True).unwrapped)
     env.reset(seed=0)
     return env
 

@@ -12,7 +12,8 @@ from typing import Any
 from envs import tasks
 from envs.data import bundle, datasets, formats, imports, minari_store
 from envs.data.formats import write
-from envs.data.minari_store import OWN, DatasetError
+from envs.data.minari_store import OWN
+from envs.errors import DatasetError
 from envs.task import Task
 from suite.output import say, show
 

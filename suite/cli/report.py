@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envs import tasks
-from envs.plugins import OutsideTaskError
+from envs.errors import TaskPluginError, UnknownTaskError
 from reports.runs.wanted import Suite, Wanted
 from suite.plans import read as plans
 from suite.plans.cells import Planned, planned
@@ -30,5 +30,5 @@ def _wanted(cell: Planned) -> Wanted:
 def _task_id(env: str) -> str:
     try:
         return tasks.get(env).id
-    except (tasks.UnknownTaskError, OutsideTaskError):
+    except (UnknownTaskError, TaskPluginError):
         return env

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from envs.data import datasets
+from envs.errors import DatasetError
 from envs.stepping.vector import default_workers
 from suite.experiment.experiment import Experiment, task_of
 from suite.experiment.request import spell_seeds
@@ -118,6 +119,6 @@ def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs:
                 recipes.build(
                     task_of(e), e.protocol.dataset_seed, hardware.worker_count(), about(e.task), dataset_name(e)
                 )
-            except datasets.DatasetError as error:
+            except DatasetError as error:
                 failed[name] = str(error)
     return failed

@@ -18,9 +18,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from algos.settings import SettingError
-from envs import plugins as outside
+from envs import plugins
 from envs.discrete import boxed
-from envs.task import SimulatorError, Task
+from envs.errors import SimulatorError
+from envs.task import Task
 from suite.output import check_writable, replacing, say
 from suite.policies.trained import FINAL, Trained, found
 from suite.recipes.demonstrator import act
@@ -61,7 +62,7 @@ def way_of_drawing() -> str | None:
 
 def _can_draw(task: Task) -> bool:
     """Whether the task's environment makes pictures."""
-    with contextlib.closing(outside.make(task.id)) as env:
+    with contextlib.closing(plugins.make(task.id)) as env:
         return "rgb_array" in (env.metadata.get("render_modes") or ())
 
 
@@ -115,7 +116,7 @@ class _Panel:
 
     def __init__(self, trained: Trained, k: int, name: str) -> None:
         self.task = trained.task
-        self.env: gymnasium.Env[Any, Any] = boxed(outside.make(self.task.id, render_mode="rgb_array"))
+        self.env: gymnasium.Env[Any, Any] = boxed(plugins.make(self.task.id, render_mode="rgb_array"))
         self.rate = float(self.env.metadata.get("render_fps") or FPS)
         self.policy = trained.alone(k)
         moment = "" if trained.at == FINAL else f" at {int(trained.at):,}"

@@ -20,7 +20,8 @@ from torch import nn
 
 from algos.networks.policy_file import load_policy
 from envs.data import datasets
-from envs.data.datasets import Dataset, DatasetError, Episode
+from envs.data.datasets import Dataset, Episode
+from envs.errors import DatasetError
 from envs.stepping.vector import default_workers
 from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, Recipe, Task
 from suite.recipes.clones import always_the_same_numbers, clone

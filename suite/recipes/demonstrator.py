@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from envs.data.datasets import DatasetError, Episode
+from envs.data.datasets import Episode
 from envs.discrete import choices, one_hot
+from envs.errors import DatasetError
 from envs.stepping.vector import VectorEnv, VectorStep
 from envs.task import DemoRecipe, MixRecipe, NoiseRecipe, Recipe, Task
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from envs.data.formats import awac_npy, d4rl, dapg, npz
 from envs.data.formats.flat import Content
-from envs.data.minari_store import DatasetError, first_line
+from envs.errors import DatasetError, first_line, nearest
 from envs.task import Task
 
 __all__ = ["FORMATS", "Content", "Format", "detect", "read"]
@@ -74,9 +73,7 @@ def read(task: Task, path: Path, name: str | None = None, limit: int | None = No
     """
     found = detect(path)
     if name is not None and name not in FORMATS:
-        close = difflib.get_close_matches(name, FORMATS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(FORMATS)}"
-        raise DatasetError(f"unknown format {name!r}; {hint}")
+        raise DatasetError(f"unknown format {name!r}; {nearest(name, FORMATS)}")
     return FORMATS[name or found].read(task, path, limit)
 
 

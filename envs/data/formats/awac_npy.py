@@ -15,7 +15,7 @@ import numpy as np
 from envs.data.formats.flat import Content, cut
 from envs.data.formats.paths import flatten
 from envs.data.formats.pickles import read_pickle
-from envs.data.minari_store import DatasetError, first_line
+from envs.errors import DatasetError, first_line
 from envs.task import Task
 
 __all__ = ["read"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 
 __all__ = ["check_size"]
 

@@ -20,7 +20,7 @@ import h5py
 
 from envs.data.formats.bounds import check_size
 from envs.data.formats.flat import Content, Flat, cut, numbers
-from envs.data.minari_store import DatasetError, first_line
+from envs.errors import DatasetError, first_line
 from envs.task import Task
 
 __all__ = ["LAYOUT", "from_columns", "read"]

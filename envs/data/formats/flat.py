@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.data.episodes import Episode
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 from envs.task import Task
 
 __all__ = ["Content", "Flat", "cut", "flags", "numbers"]

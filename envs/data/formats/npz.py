@@ -21,7 +21,7 @@ import numpy as np
 from envs.data.formats import d4rl
 from envs.data.formats.bounds import check_size
 from envs.data.formats.flat import Content
-from envs.data.minari_store import DatasetError, first_line
+from envs.errors import DatasetError, first_line
 from envs.task import Task
 
 __all__ = ["read"]

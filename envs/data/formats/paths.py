@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.data.formats.flat import Flat
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 
 __all__ = ["OBS_KEYS", "flatten"]
 

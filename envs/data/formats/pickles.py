@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from envs.data.minari_store import DatasetError, first_line
+from envs.errors import DatasetError, first_line
 
 __all__ = ["read_pickle"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from envs.data.episodes import Episode, transitions
 from envs.data.files import new_file
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 from envs.task import Task
 
 __all__ = ["write"]

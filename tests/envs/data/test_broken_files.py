@@ -16,7 +16,7 @@ from brought import changed, columns, hdf5, npy, npz, paths, pickled
 from toy_data import Place, isolated, toy
 
 from envs.data import imports
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 
 ID = "imported/toy-binary/a-v0"
 

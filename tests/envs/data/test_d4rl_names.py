@@ -13,7 +13,7 @@ from toy_data import Place, isolated, toy
 
 from envs.data import d4rl_names, datasets, imports
 from envs.data.d4rl_names import FILES, File
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 
 NAME = "d4rl/toy-human-v1"
 

@@ -16,7 +16,8 @@ from toy_data import ID, Place, episode, foreign, isolated, message, plain, some
 
 from envs import tasks
 from envs.data import datasets, minari_store
-from envs.data.datasets import DatasetError, Episode
+from envs.data.datasets import Episode
+from envs.errors import DatasetError
 
 
 @pytest.fixture(autouse=True)

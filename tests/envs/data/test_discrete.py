@@ -22,8 +22,9 @@ from algos.networks.policy_file import load_policy
 from algos.settings import SettingError
 from envs import verify
 from envs.data import datasets, episodes, minari_store
-from envs.data.datasets import DatasetError, Episode
+from envs.data.datasets import Episode
 from envs.discrete import OneHotActions, boxed, choices, one_hot
+from envs.errors import DatasetError
 from envs.stepping.vector import VectorEnv
 from envs.tasks import TASKS, Recipe
 from suite.experiment.resolve import resolve

@@ -16,7 +16,7 @@ from toy_data import Place, isolated, some_episodes, toy
 from envs.data import datasets, formats
 from envs.data.episodes import transitions
 from envs.data.formats import Content, write
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 from envs.task import Task
 
 

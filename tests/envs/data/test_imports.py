@@ -17,7 +17,7 @@ from toy_data import Place, isolated, some_episodes, toy
 from envs import tasks
 from envs.data import datasets, imports, minari_store
 from envs.data.formats import write
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 
 ID = "imported/toy-binary/a-v0"
 

@@ -20,7 +20,8 @@ import pytest
 from toy_data import ID, Place, fake_download, foreign, isolated, message, plain, some_episodes, toy
 
 from envs.data import datasets, minari_store, minari_write
-from envs.data.datasets import DatasetError, Episode
+from envs.data.datasets import Episode
+from envs.errors import DatasetError
 from envs.task import MixRecipe
 
 

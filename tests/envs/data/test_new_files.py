@@ -13,7 +13,7 @@ from toy_data import ID, Place, isolated, some_episodes, toy
 from envs.data import bundle, datasets, minari_store, packed
 from envs.data.files import new_file
 from envs.data.formats import write
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 
 
 @pytest.fixture(autouse=True)

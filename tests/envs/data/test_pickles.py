@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from envs.data.formats.pickles import read_pickle
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 
 
 class Call:

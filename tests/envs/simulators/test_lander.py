@@ -21,8 +21,8 @@ from envs import task as task_module
 from envs import tasks, verify
 from envs.data import datasets
 from envs.discrete import one_hot
+from envs.errors import SimulatorError
 from envs.stepping.vector import VectorEnv
-from envs.tasks import SimulatorError
 from suite.measure import doctor
 from suite.recipes import build as recipes
 from suite.recipes import experts as distill

@@ -25,7 +25,8 @@ from algos.networks.policies import GaussianPolicy
 from algos.networks.policy_file import load_policy
 from envs import tasks
 from envs.data import datasets
-from envs.data.datasets import DatasetError, Episode
+from envs.data.datasets import Episode
+from envs.errors import DatasetError, UnknownTaskError
 from envs.simulators import locomotion
 from envs.stepping.vector import VectorEnv
 from envs.tasks import TASKS, Recipe, Task
@@ -111,7 +112,7 @@ def test_a_known_complaint_of_the_simulator_is_not_passed_on(
 def test_tasks_answer_to_their_short_names_whatever_their_version() -> None:
     assert tasks.get("halfcheetah") is tasks.get("halfcheetah-v5") is TASKS["halfcheetah-v5"]
     assert tasks.get("halfcheetah").short_name == "halfcheetah"
-    with pytest.raises(tasks.UnknownTaskError, match="did you mean 'halfcheetah'"):
+    with pytest.raises(UnknownTaskError, match="did you mean 'halfcheetah'"):
         tasks.get("halfcheeta-v2")
 
 

@@ -18,10 +18,10 @@ import envs  # noqa: F401  # registers the task
 from algos.settings import SettingError
 from envs import tasks
 from envs.data import datasets
-from envs.data.datasets import DatasetError
+from envs.errors import DatasetError, UnknownTaskError
 from envs.simulators.sawyer import CONTACT, HAND_HIGH, HAND_LOW, SawyerPushEnv, controller
 from envs.stepping.vector import VectorEnv
-from envs.tasks import DemoRecipe, NoiseRecipe, Task, UnknownTaskError
+from envs.tasks import DemoRecipe, NoiseRecipe, Task
 from suite.experiment.experiment import task_of
 from suite.experiment.resolve import resolve
 from suite.recipes import build as recipes

@@ -9,7 +9,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from envs.stepping.vector import VectorEnv, VectorStep, WorkerError, default_workers
+from envs.errors import WorkerError
+from envs.stepping.vector import VectorEnv, VectorStep, default_workers
 from envs.stepping.worker import episode_seed
 
 

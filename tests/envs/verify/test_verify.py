@@ -16,7 +16,8 @@ from recorded import Parts, bare, early, late, record, save
 
 from envs import tasks, verify
 from envs.data import datasets
-from envs.data.datasets import DatasetError, Episode
+from envs.data.datasets import Episode
+from envs.errors import DatasetError
 from envs.task import Task
 from envs.verify import Report, rerun
 

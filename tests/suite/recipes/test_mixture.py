@@ -16,6 +16,7 @@ from algos.networks.policy_file import load_policy
 from algos.settings import SettingError
 from envs import tasks
 from envs.data import datasets
+from envs.errors import DatasetError
 from envs.task import MixRecipe, Task
 from suite.cli import data_rows as data
 from suite.recipes import build as recipes
@@ -96,7 +97,7 @@ def test_a_dataset_is_built_by_its_name(capsys: pytest.CaptureFixture[str], monk
         data.build("point-reach", "default", 10, 0, 0)
     with pytest.raises(SettingError, match="not built yet: `bench data build --env point-reach --dataset mix`"):
         data.info("point-reach", "mix", 5)
-    with pytest.raises(datasets.DatasetError, match=r"no expert gone\.npz"):
+    with pytest.raises(DatasetError, match=r"no expert gone\.npz"):
         recipes.build(point(mix=MixRecipe((("gone", 1.0),))), name="mix")
 
 
