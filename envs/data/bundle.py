@@ -17,10 +17,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from envs import tasks
-from envs.data import datasets, minari_store, minari_write
+from envs.data import minari_store, minari_write, stored
 from envs.data.downloads import checksum
-from envs.data.files import check_new, new_file
-from envs.data.formats.bounds import check_size
+from envs.data.files import check_new, check_size, new_file
 from envs.data.minari_store import OWN
 from envs.errors import DatasetError, first_line
 
@@ -75,7 +74,7 @@ def add(path: Path) -> dict[str, bool]:
 
 def _listed(dataset_id: str) -> dict[str, Any]:
     """A dataset's entry in the manifest, once it has been read and found sound."""
-    if not datasets.exists(dataset_id):
+    if not minari_store.exists(dataset_id):
         raise DatasetError(f"dataset {dataset_id} is not in {minari_store.root()}; `bench list datasets` shows what is")
     own = minari_store.metadata(dataset_id).get(OWN, {})
     _read_all(dataset_id, own)
@@ -90,7 +89,7 @@ def _listed(dataset_id: str) -> dict[str, Any]:
 def _read_all(dataset_id: str, own: dict[str, Any]) -> None:
     """Read every episode, with all checks where the task is known; raises `DatasetError` at the first fault."""
     if own.get("task") in tasks.TASKS:
-        datasets.load_episodes(tasks.get(own["task"]), dataset_id)
+        stored.read(tasks.get(own["task"]), dataset_id)
         return
     for _ in minari_store.episodes(dataset_id):
         pass
@@ -137,7 +136,7 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
 
 def _is_there(path: Path, one: dict[str, Any]) -> bool:
     """Whether the store holds the same dataset already; raises `DatasetError` where it holds another under the id."""
-    if not datasets.exists(one["id"]):
+    if not minari_store.exists(one["id"]):
         return False
     folder = minari_store.folder(one["id"])
     own = minari_store.metadata(one["id"]).get(OWN, {})

@@ -12,7 +12,10 @@ from pathlib import Path
 
 from envs.errors import DatasetError, first_line
 
-__all__ = ["check_new", "new_file", "passing_name"]
+__all__ = ["check_new", "check_size", "new_file", "passing_name"]
+
+_RATIO = 300  # announced bytes per stored byte; recorded numbers compress to a third, flags and rewards further
+_FREE = 64 * 2**20  # bytes that may be announced whatever is stored
 
 
 def check_new(path: Path) -> None:
@@ -43,3 +46,12 @@ def new_file(path: Path) -> Iterator[Path]:
 def passing_name(name: str) -> str:
     """A name that begins so, and that no other process makes up."""
     return f"{name}-{secrets.token_hex(4)}"
+
+
+def check_size(where: str, what: str, announced: int, stored: int) -> None:
+    """Refuse an array that claims to unpack to far more than could be recorded data."""
+    if announced > max(_FREE, _RATIO * stored):
+        raise DatasetError(
+            f"{where}: {what} announce {announced / 1e6:,.0f} MB and hold {stored / 1e6:,.1f} MB; "
+            "no recording is like that, so nothing was read"
+        )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envs.data import d4rl_names, datasets, formats, minari_store
+from envs.data import d4rl_names, formats, minari_store, stored
 from envs.data.downloads import checksum
 from envs.data.episodes import Episode
 from envs.errors import DatasetError
@@ -22,7 +22,7 @@ __all__ = ["Imported", "Source", "default_id", "episodes_of", "import_data"]
 class Imported:
     """A dataset that is now in the store."""
 
-    info: datasets.DatasetInfo
+    info: stored.DatasetInfo
     new: bool  # whether it was not there before
     notes: tuple[str, ...]  # what of the file was dropped or assumed
 
@@ -72,22 +72,22 @@ def import_data(
         "source": found.name, "sha256": checksum(found.path), "format": found.format, "demos": found.demos or "as read",
         "limit": found.limit, "command": command,
     }  # fmt: skip
-    if datasets.exists(target) and _same_recipe(target, task, recipe):
-        return Imported(datasets.describe(task, target), False, ())
+    if minari_store.exists(target) and _same_recipe(target, task, recipe):
+        return Imported(stored.describe(task, target), False, ())
     episodes, notes = episodes_of(task, found)
     recipe["notes"] = list(notes)
-    new = not datasets.exists(target)
+    new = not minari_store.exists(target)
     if new:
-        datasets.write(task, target, episodes, recipe, f"{found.name}, imported for {task.id}")
-    fingerprint = None if new else datasets.content(task, target, episodes)
+        stored.write(task, target, episodes, recipe, f"{found.name}, imported for {task.id}")
+    fingerprint = None if new else stored.content(task, target, episodes)
     del episodes  # freed first: `describe` reads the whole dataset back
-    stored = minari_store.metadata(target).get(minari_store.OWN, {}).get("fingerprint")
-    if fingerprint not in (None, stored):
+    there = minari_store.metadata(target).get(minari_store.OWN, {}).get("fingerprint")
+    if fingerprint not in (None, there):
         raise DatasetError(
             f"{target} is in the store already with other content; --as gives another id, or delete "
             f"{minari_store.folder(target)}"
         )
-    return Imported(datasets.describe(task, target), new, notes)
+    return Imported(stored.describe(task, target), new, notes)
 
 
 def episodes_of(task: Task, source: Source) -> tuple[list[Episode], tuple[str, ...]]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import h5py
 
-from envs.data.formats.bounds import check_size
+from envs.data.files import check_size
 from envs.data.formats.flat import Content, Flat, cut, numbers
 from envs.errors import DatasetError, first_line
 from envs.task import Task

@@ -18,8 +18,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from envs.data.files import check_size
 from envs.data.formats import d4rl
-from envs.data.formats.bounds import check_size
 from envs.data.formats.flat import Content
 from envs.errors import DatasetError, first_line
 from envs.task import Task

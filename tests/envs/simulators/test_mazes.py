@@ -17,9 +17,10 @@ from minari.data_collector.episode_buffer import EpisodeBuffer
 from algos.networks.policy_file import load_policy
 from envs import tasks
 from envs.data import datasets
-from envs.data.adapt import adapted
 from envs.data.datasets import Episode
+from envs.data.episodes import checked
 from envs.data.minari_store import RawEpisode
+from envs.data.stored import adapted
 from envs.errors import DatasetError
 from envs.rules import maze_maps
 from envs.simulators import ant_turns
@@ -280,7 +281,7 @@ def test_recorded_dictionaries_are_laid_end_to_end_and_cut_at_the_goal() -> None
 def test_a_dictionary_that_lacks_a_part_is_refused() -> None:
     raw = RawEpisode({"observation": np.zeros((2, 27))}, np.zeros((1, 8)), None, np.zeros(1, np.bool_), None)
     with pytest.raises(DatasetError, match=r"observations are a dictionary of observation; antmaze-umaze-v1"):
-        datasets.checked(TASK, "x-v0", [raw], ())
+        checked(TASK, "x-v0", [raw], ())
 
 
 def test_an_episode_without_success_is_not_cut() -> None:
