@@ -1,7 +1,7 @@
-"""Tasks of other packages, which join through the entry point group "bench.envs"; imported when asked for.
+"""Environments by gymnasium id, and the tasks of other packages, which join through the entry point group "bench.envs".
 
-An entry names the gymnasium id and the task: `my-task-v0 = "my_task:TASK"`. Importing the module registers the
-environment with gymnasium.
+An entry names the gymnasium id and the task: `my-task-v0 = "my_task:TASK"`. Its module is imported when the task is
+asked for. The environment is registered with gymnasium by the task's `entry_point`, or by the module itself.
 """
 
 from __future__ import annotations
@@ -14,9 +14,20 @@ import gymnasium
 from envs.errors import TaskPluginError
 from envs.task import Task
 
-__all__ = ["load", "make", "points"]
+__all__ = ["load", "make", "points", "register"]
 
 GROUP = "bench.envs"
+
+
+def register(task: Task) -> None:
+    """Have gymnasium know the environments of a task by id; their class is loaded when one is made."""
+    for env_id, more in {task.id: {}, **task.variants}.items():
+        gymnasium.register(
+            id=env_id,
+            entry_point=task.entry_point,
+            max_episode_steps=task.horizon,
+            kwargs={**task.options, **more},
+        )
 
 
 def points() -> dict[str, EntryPoint]:
@@ -25,7 +36,10 @@ def points() -> dict[str, EntryPoint]:
 
 
 def load(point: EntryPoint) -> Task:
-    """The task behind an entry point; raises `TaskPluginError` where there is none of that id."""
+    """The task behind an entry point, with its environment registered.
+
+    Raises `TaskPluginError` where there is none of that id.
+    """
     where = f"task {point.name} of {point.dist.name if point.dist else 'an installed package'}"
     try:
         task = point.load()
@@ -35,6 +49,8 @@ def load(point: EntryPoint) -> Task:
     if not isinstance(task, Task) or task.id != point.name:
         found = f"a task {task.id!r}" if isinstance(task, Task) else f"{type(task).__name__}"
         raise TaskPluginError(f"{where}: {point.value} is {found}; it must be an envs.task.Task with that id")
+    if task.entry_point and task.id not in gymnasium.registry:
+        register(task)
     return task
 
 

@@ -135,15 +135,19 @@ class Task:
     summary: str
     obs_dim: int
     action_dim: int
+    horizon: int  # steps after which an episode is cut off
     success_rule: str  # in words, printed by reports; "" where there is none
     # next_obs [..., O] -> success [...] (bool): the rule from the recorded observation alone. None: no episode succeeds
     # or fails, and rewards are those that the environment gave
     success: Callable[[NDArray[Any]], NDArray[np.bool_]] | None
     expert: str  # file stem in envs/experts; "": none, so no demonstrations
     recipe: AnyRecipe  # of the default dataset
+    entry_point: str = ""  # "module:Class" of its environment; "" where its package registers it with gymnasium itself
+    options: Mapping[str, Any] = field(default_factory=dict)  # keyword arguments of that class
+    # gymnasium id -> options besides these: further environments of the class, which its data are collected in
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recipes: Mapping[str, AnyRecipe] = field(default_factory=dict)  # of further ones, by the name users give them
     remote: Mapping[str, str] = field(default_factory=dict)  # short name -> Minari dataset id
-    horizon: int = 200  # steps; the released launcher forces 200 on all hand tasks
     reward_range: tuple[float, float] = (-1.0, 0.0)  # per step; infinite where there is no bound
     terminates: bool = False  # whether episodes end before the horizon
     ends_at_success: bool = False  # the first success is the end of an episode, also of recorded ones that go on

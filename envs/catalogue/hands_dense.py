@@ -33,14 +33,16 @@ _pen, _door, _relocate, _hammer = hands.TASKS
 TASKS = (
     _dense(
         _pen,
+        entry_point="envs.simulators.hands_dense:PenDenseEnv",
         highest=61.0,
         anchors=(-140.59, 3026.30),
         d4rl_anchors=(96.262799, 3076.8331),  # of episodes that end when the pen is dropped
-        horizon=100,
+        horizon=100,  # D4RL's, which its score anchors belong to
         profiles={"quick": SMALL},
     ),
     _dense(
         _door,
+        entry_point="envs.simulators.hands_dense:DoorDenseEnv",
         highest=20.0,
         success_rule="door angle > 1.35 rad",
         success=adroit_dense.door_success,
@@ -51,6 +53,7 @@ TASKS = (
     ),
     _dense(
         _relocate,
+        entry_point="envs.simulators.hands_dense:RelocateDenseEnv",
         highest=31.0,
         anchors=(-5.72, 4430.02),
         d4rl_anchors=(-6.425911, 4233.8778),
@@ -58,6 +61,7 @@ TASKS = (
     ),
     _dense(
         _hammer,
+        entry_point="envs.simulators.hands_dense:HammerDenseEnv",
         highest=102.0,
         anchors=(-274.64, 16302.32),
         d4rl_anchors=(-274.856578, 12794.1348),

@@ -40,7 +40,7 @@ def _like_d4rl(name: str, replay: float = 0.0, stages: tuple[int, ...] = ()) -> 
 _LOCOMOTION: dict[str, Any] = {
     "success_rule": "",
     "success": None,
-    "horizon": 1000,
+    "horizon": 1000,  # as gymnasium registers them
     "reward_range": (-math.inf, math.inf),
     "simulator": ("gymnasium", "mujoco"),
     "settings": _LOCOMOTION_SETTINGS,
@@ -50,6 +50,9 @@ _LOCOMOTION: dict[str, Any] = {
         "smoke": {"eval_episodes": 1},
     },
 }
+
+# The simulator of the papers left all contact forces at zero; -v5 fills most of them.
+_NO_FORCES = {"include_cfrc_ext_in_observation": False}
 
 
 def _runner(name: str, **facts: Any) -> Task:
@@ -68,6 +71,7 @@ def _runner(name: str, **facts: Any) -> Task:
 TASKS = (
     _runner(
         "halfcheetah",
+        entry_point="envs.simulators.locomotion:HalfCheetahEnv",
         summary="run forward on two legs in the plane",
         obs_dim=17,
         action_dim=6,
@@ -79,6 +83,7 @@ TASKS = (
     ),
     _runner(
         "walker2d",
+        entry_point="envs.simulators.locomotion:Walker2dEnv",
         summary="walk on two legs in the plane without falling",
         obs_dim=17,
         action_dim=6,
@@ -90,6 +95,7 @@ TASKS = (
     ),
     _runner(
         "hopper",
+        entry_point="envs.simulators.locomotion:HopperEnv",
         summary="hop on one leg in the plane without falling",
         obs_dim=11,
         action_dim=3,
@@ -101,8 +107,10 @@ TASKS = (
     ),
     _runner(
         "ant",
+        entry_point="envs.simulators.locomotion:AntEnv",
+        options=_NO_FORCES,
         summary="run on four legs without turning over",
-        obs_dim=27,  # no contact forces
+        obs_dim=27,
         action_dim=8,
         remote={},  # Minari's `mujoco/ant` datasets have contact forces
         anchors=(-47.46, 5338.18),
@@ -113,8 +121,10 @@ TASKS = (
     ),
     _runner(
         "humanoid",
+        entry_point="envs.simulators.locomotion:HumanoidEnv",
+        options=_NO_FORCES,
         summary="run on two legs with arms and a trunk, without falling",
-        obs_dim=270,  # no contact forces
+        obs_dim=270,
         action_dim=17,
         expert="",
         recipes={},

@@ -36,22 +36,22 @@ _SHARE = 0.01  # of the steps that must show the slip: rounding can move single 
 
 def door_success(next_obs: NDArray[Any]) -> NDArray[np.bool_]:
     """Door observations [..., 39] -> [...]: door open, as D4RL and gymnasium-robotics count it."""
-    return np.asarray(adroit.part("door", next_obs, 39, 28, 29)[..., 0] > DOOR_ANGLE)
+    return np.asarray(adroit.part("door", next_obs, 28, 29)[..., 0] > DOOR_ANGLE)
 
 
 def door_palm(obs: NDArray[Any]) -> NDArray[np.float64]:
     """Distance [...] in metres between palm and handle in door observations [..., 39]."""
-    return _length(adroit.part("door", obs, 39, 35, 38))
+    return _length(adroit.part("door", obs, 35, 38))
 
 
 def relocate_palm(obs: NDArray[Any]) -> NDArray[np.float64]:
     """Distance [...] in metres between palm and ball in relocate observations [..., 39]."""
-    return _length(adroit.part("relocate", obs, 39, 30, 33))
+    return _length(adroit.part("relocate", obs, 30, 33))
 
 
 def hammer_palm(obs: NDArray[Any]) -> NDArray[np.float64]:
     """Distance [...] in metres between palm and hammer in hammer observations [..., 46]."""
-    return _length(adroit.part("hammer", obs, 46, 33, 36) - adroit.part("hammer", obs, 46, 36, 39))
+    return _length(adroit.part("hammer", obs, 33, 36) - adroit.part("hammer", obs, 36, 39))
 
 
 def mended_door(reward: Rewards, next_obs: NDArray[Any]) -> Rewards:
@@ -88,22 +88,22 @@ def _mended(
 
 def _door_limit(obs: NDArray[Any]) -> NDArray[np.float64]:
     """The door's reward without its cost of velocity, 1e-5 times the squares of all joint velocities."""
-    angle = adroit.part("door", obs, 39, 28, 29)[..., 0]
+    angle = adroit.part("door", obs, 28, 29)[..., 0]
     bonus = 2.0 * (angle > 0.2) + 8.0 * (angle > 1.0) + 10.0 * (angle > DOOR_ANGLE)
     return np.asarray(-0.1 * door_palm(obs) - 0.1 * (angle - 1.57) ** 2 + bonus)
 
 
 def _relocate_values(obs: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Relocate's reward with the ball on the table and with it lifted: observations do not say which."""
-    palm, ball = (_length(adroit.part("relocate", obs, 39, start, start + 3)) for start in (33, 36))  # to the target
+    palm, ball = (_length(adroit.part("relocate", obs, start, start + 3)) for start in (33, 36))  # to the target
     lying = -0.1 * relocate_palm(obs) + 10.0 * (ball < 0.1) + 20.0 * (ball < 0.05)
     return lying, lying + 1.0 - 0.5 * palm - 0.5 * ball
 
 
 def _hammer_limit(obs: NDArray[Any]) -> NDArray[np.float64]:
     """The hammer's reward without its cost of velocity, 0.01 times the length of all joint velocities."""
-    hammer, nail = (adroit.part("hammer", obs, 46, start, start + 3) for start in (36, 42))
-    head = hammer + _turned(adroit.part("hammer", obs, 46, 39, 42), TOOL)
+    hammer, nail = (adroit.part("hammer", obs, start, start + 3) for start in (36, 42))
+    head = hammer + _turned(adroit.part("hammer", obs, 39, 42), TOOL)
     out = adroit.nail_distance(obs)
     lifted = (hammer[..., 2] > 0.04) & (head[..., 2] > 0.04)
     bonus = 2.0 * lifted + 25.0 * (out < 0.02) + 75.0 * (out < 0.01)

@@ -45,7 +45,7 @@ ROOMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "rules": ("task",),
         "catalogue": ("task", "rules"),
         "tasks": ("errors", "task", "plugins", "catalogue"),
-        "simulators": ("errors", "task", "discrete", "rules"),
+        "simulators": ("errors", "task", "discrete", "rules", "catalogue"),
         "stepping": ("errors", "discrete", "plugins"),
         "data": ("errors", "task", "discrete", "plugins", "tasks"),
         "verify": ("errors", "task", "discrete", "plugins", "simulators", "data"),

@@ -19,7 +19,6 @@ from toy_data import episode, foreign, plain
 from toy_env import SCRIPT, script
 from toy_run import SIZES, TASK, counts_its_updates, experiment, registered, train
 
-import envs
 import reports
 from algos.networks.policies import GaussianPolicy
 from algos.networks.policy_file import load_policy
@@ -76,7 +75,7 @@ def test_the_environment_is_gymnasiums_with_clipped_actions(
     with gymnasium.make(task.id) as ours, gymnasium.make(THEIRS[name], **theirs) as original:
         assert ours.spec is not None
         assert (ours.observation_space.shape, ours.action_space.shape) == ((task.obs_dim,), (task.action_dim,))
-        assert ours.spec.max_episode_steps == task.horizon == envs.LOCOMOTION_STEPS
+        assert ours.spec.max_episode_steps == task.horizon == 1000
         assert EnvSpec.from_json(ours.spec.to_json()) == ours.spec  # what a Minari dataset keeps of it
         np.testing.assert_array_equal(ours.reset(seed=3)[0], original.reset(seed=3)[0])
         for _ in range(200):
