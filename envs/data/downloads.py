@@ -21,6 +21,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from envs.data.files import replaced
 from envs.errors import DatasetError, first_line
 
 __all__ = ["Progress", "checksum", "fetch", "offline", "verify"]
@@ -62,10 +63,11 @@ def verify(path: Path, say: Progress, known: str | None = None, found: str | Non
     expected = known or seen.get(path.name)
     if expected is None:
         say(f"{path.name}: first seen, with SHA-256 {found[:16]}...; remembered in {book}")
-        with contextlib.suppress(OSError):  # a folder that cannot be written to remembers nothing
-            new = book.with_name(f".{KNOWN}.{os.getpid()}")
+        with (
+            contextlib.suppress(OSError),
+            replaced(book) as new,
+        ):  # a folder that cannot be written to remembers nothing
             new.write_text(json.dumps({**seen, path.name: found}, indent=1, sort_keys=True))
-            new.replace(book)
     elif found != expected:
         raise DatasetError(
             f"{path}: SHA-256 is {found[:16]}..., {expected[:16]}... was expected; delete it to fetch it again, or its "

@@ -1,4 +1,4 @@
-"""New files for other programs and people: whole or absent, never in place of another, as readable as the umask allows.
+"""New files and folders: whole or absent, and as readable as the umask allows. Bounds on what compressed ones announce.
 
 `tempfile` would make them private, which what is handed to others must not be.
 """
@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from envs.errors import DatasetError, first_line
 
-__all__ = ["check_new", "check_size", "new_file", "passing_name"]
+__all__ = ["check_new", "check_size", "new_file", "replaced"]
 
+_OLD = "old"  # in a new folder: the one before it, for a moment
 _RATIO = 300  # announced bytes per stored byte; recorded numbers compress to a third, flags and rewards further
 _FREE = 64 * 2**20  # bytes that may be announced whatever is stored
 
@@ -31,21 +33,33 @@ def new_file(path: Path) -> Iterator[Path]:
     Raises `DatasetError` where `path` is there already, or cannot be written.
     """
     check_new(path)
-    passing = path.with_name(passing_name(f".{path.name}") + path.suffix)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replaced(path) as passing:
             yield passing
-            passing.replace(path)
-        finally:
-            passing.unlink(missing_ok=True)
     except OSError as error:
         raise DatasetError(f"cannot write {path}: {first_line(error)}") from None
 
 
-def passing_name(name: str) -> str:
-    """A name that begins so, and that no other process makes up."""
-    return f"{name}-{secrets.token_hex(4)}"
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A name beside `path` for a file or folder that takes its place if the block ends well, and is deleted if not.
+
+    The name has the suffix of `path`, begins with a dot, and no other process makes it up. Readers of what was at
+    `path` keep what they have open.
+    """
+    passing = path.with_name(f".{path.name.removeprefix('.')}-{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield passing
+        if passing.is_dir() and path.exists():  # no folder can be renamed over another that holds something
+            path.rename(passing / _OLD)
+        passing.replace(path)
+        shutil.rmtree(path / _OLD, ignore_errors=True)
+    finally:
+        if passing.is_dir():
+            shutil.rmtree(passing, ignore_errors=True)
+        else:
+            passing.unlink(missing_ok=True)
 
 
 def check_size(where: str, what: str, announced: int, stored: int) -> None:

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from envs.data.episodes import Episode, fingerprint
-from envs.data.files import passing_name
+from envs.data.files import replaced
 from envs.data.minari_store import folder
 from envs.errors import DatasetError
 from envs.task import Task
@@ -90,23 +89,13 @@ def write(dataset_id: str, made_for: str, loaded: Loaded) -> None:
     if not made_for or sum(len(e.action) for e in episodes) < MIN_STEPS:
         return
     about = {"key": made_for, "fingerprint": loaded.fingerprint, "clipped": loaded.clipped}
-    with contextlib.suppress(OSError):
-        place = folder(dataset_id) / FOLDER
-        new = place.with_name(passing_name(FOLDER))
-        try:
-            new.mkdir()
-            for name in ("obs", "action", "reward"):
-                _save(new / f"{name}.npy", [a for e in episodes if (a := getattr(e, name)) is not None])
-            table = [(len(e.action), e.demo, e.terminated, -1 if e.seed is None else e.seed) for e in episodes]
-            np.save(new / "episodes.npy", np.array(table, np.int64).T)
-            (new / "about.json").write_text(json.dumps(about))
-            if place.exists():  # of an earlier state of the dataset; readers of it keep what they have open
-                place.rename(new / "old")
-            new.rename(place)
-            shutil.rmtree(place / "old", ignore_errors=True)
-        finally:
-            if new.exists():
-                shutil.rmtree(new, ignore_errors=True)
+    with contextlib.suppress(OSError), replaced(folder(dataset_id) / FOLDER) as new:
+        new.mkdir()
+        for name in ("obs", "action", "reward"):
+            _save(new / f"{name}.npy", [a for e in episodes if (a := getattr(e, name)) is not None])
+        table = [(len(e.action), e.demo, e.terminated, -1 if e.seed is None else e.seed) for e in episodes]
+        np.save(new / "episodes.npy", np.array(table, np.int64).T)
+        (new / "about.json").write_text(json.dumps(about))
 
 
 def _save(path: Path, parts: list[Any]) -> None:
