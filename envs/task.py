@@ -14,9 +14,17 @@ from numpy.typing import NDArray
 from envs.errors import SimulatorError
 
 __all__ = [
-    "DEFAULT", "AnyRecipe", "DemoRecipe", "Goal", "MazeRecipe", "MixRecipe", "NoiseRecipe", "Recipe",
-    "Task", "minus_distance",
-]  # fmt: skip
+    "DEFAULT",
+    "AnyRecipe",
+    "DemoRecipe",
+    "Goal",
+    "MazeRecipe",
+    "MixRecipe",
+    "NoiseRecipe",
+    "Recipe",
+    "Task",
+    "minus_distance",
+]
 
 DEFAULT = "default"  # name of every task's first recipe
 

@@ -13,9 +13,12 @@ __all__ = ["TASKS"]
 # AWAC A.4: temperature .3 on manipulation; Table 1: environment steps of fine-tuning (hammer is not in it); RLPD's
 # README for the same tasks
 _HAND_SETTINGS = {
-    "awac.temperature": 0.3, "abm.temperature": 0.3, "mpo.temperature": 0.3,
-    "online_steps": 800_000, "rlpd.backup_entropy": False,
-}  # fmt: skip
+    "awac.temperature": 0.3,
+    "abm.temperature": 0.3,
+    "mpo.temperature": 0.3,
+    "online_steps": 800_000,
+    "rlpd.backup_entropy": False,
+}
 
 
 def _hand(name: str, **facts: Any) -> Task:

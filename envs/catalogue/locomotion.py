@@ -13,9 +13,13 @@ __all__ = ["TASKS"]
 # AWAC A.4: temperature 1 on MuJoCo; section 5: 15 demonstrations, 100 rollouts. The paper's text does not say how long
 # Figure 5's runs are: AWAC's MuJoCo script trains 500 epochs of 1000 steps.
 _LOCOMOTION_SETTINGS = {
-    "awac.temperature": 1.0, "abm.temperature": 1.0, "mpo.temperature": 1.0,
-    "online_steps": 500_000, "demonstrations": 15, "rollouts": 100,
-}  # fmt: skip
+    "awac.temperature": 1.0,
+    "abm.temperature": 1.0,
+    "mpo.temperature": 1.0,
+    "online_steps": 500_000,
+    "demonstrations": 15,
+    "rollouts": 100,
+}
 
 
 def _like_d4rl(name: str, replay: float = 0.0, stages: tuple[int, ...] = ()) -> dict[str, MixRecipe]:

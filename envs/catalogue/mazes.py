@@ -13,21 +13,29 @@ __all__ = ["TASKS"]
 # run for 300,000 to 1,000,000 steps, and none of them decays weights. AWAC's temperature is ours: at 1, and with its
 # weight decay, the quick profile's policy never arrives.
 _SETTINGS = {
-    "iql.expectile": 0.9, "iql.inverse_temperature": 10.0,
-    "cql.lagrange_gap": 0.08, "rlpd.backup_entropy": False, "rlpd.subset": 1,
-    "awac.temperature": 3.0, "policy_weight_decay": 0.0,
+    "iql.expectile": 0.9,
+    "iql.inverse_temperature": 10.0,
+    "cql.lagrange_gap": 0.08,
+    "rlpd.backup_entropy": False,
+    "rlpd.subset": 1,
+    "awac.temperature": 3.0,
+    "policy_weight_decay": 0.0,
     "rollouts": 300,  # of the recipe
-}  # fmt: skip
+}
 
 # Found by trial: 5000 updates at the profile's own step size are too few to walk by. One environment per seed: an
 # evaluation plays its episodes one after the other.
 _PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
-        "policy_lr": 1e-3, "critic_lr": 1e-3, "offline_updates": 10_000, "online_steps": 5000,
-        "eval_every_offline": 5000, "eval_episodes": 10,
+        "policy_lr": 1e-3,
+        "critic_lr": 1e-3,
+        "offline_updates": 10_000,
+        "online_steps": 5000,
+        "eval_every_offline": 5000,
+        "eval_episodes": 10,
     },
     "smoke": {"eval_episodes": 1},
-}  # fmt: skip
+}
 
 
 def _maze(name: str, **facts: Any) -> Task:

@@ -81,9 +81,11 @@ def _listed(dataset_id: str) -> dict[str, Any]:
     folder = minari_store.folder(dataset_id)
     files = sorted(p for p in (folder / "data").rglob("*") if p.is_file())
     return {
-        "id": dataset_id, "task": own.get("task", ""), "fingerprint": own.get("fingerprint", ""),
+        "id": dataset_id,
+        "task": own.get("task", ""),
+        "fingerprint": own.get("fingerprint", ""),
         "files": {p.relative_to(folder).as_posix(): {"size": p.stat().st_size, "sha256": checksum(p)} for p in files},
-    }  # fmt: skip
+    }
 
 
 def _read_all(dataset_id: str, own: dict[str, Any]) -> None:

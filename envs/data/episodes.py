@@ -189,8 +189,10 @@ def _choices(where: str, value: Any, task: Task) -> NDArray[np.float32]:
         return array.astype(np.float32)
     column = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     if column.ndim != 1 or not np.isin(column, np.arange(n)).all():
-        raise DatasetError(f"{where}: actions of shape {list(array.shape)} are not choices; {task.id} needs whole "
-                           f"numbers from 0 to {n - 1}, [rows]")  # fmt: skip
+        raise DatasetError(
+            f"{where}: actions of shape {list(array.shape)} are not choices; {task.id} needs whole "
+            f"numbers from 0 to {n - 1}, [rows]"
+        )
     return one_hot(column, n)
 
 

@@ -69,9 +69,13 @@ def import_data(
     _check_demos(demos)
     found = _source(source, format, demos, limit, offline, say)
     recipe: dict[str, Any] = {
-        "source": found.name, "sha256": checksum(found.path), "format": found.format, "demos": found.demos or "as read",
-        "limit": found.limit, "command": command,
-    }  # fmt: skip
+        "source": found.name,
+        "sha256": checksum(found.path),
+        "format": found.format,
+        "demos": found.demos or "as read",
+        "limit": found.limit,
+        "command": command,
+    }
     if minari_store.exists(target) and _same_recipe(target, task, recipe):
         return Imported(stored.describe(task, target), False, ())
     episodes, notes = episodes_of(task, found)

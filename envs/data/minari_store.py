@@ -22,10 +22,19 @@ from numpy.typing import NDArray
 from envs.errors import DamagedError, DatasetError, first_line
 
 __all__ = [
-    "OWN", "LocalDataset", "RawEpisode",
-    "check_id", "damaged", "env_id", "episodes", "exists", "folder", "local_datasets",
-    "metadata", "root",
-]  # fmt: skip
+    "OWN",
+    "LocalDataset",
+    "RawEpisode",
+    "check_id",
+    "damaged",
+    "env_id",
+    "episodes",
+    "exists",
+    "folder",
+    "local_datasets",
+    "metadata",
+    "root",
+]
 
 OWN = "awac_bench"  # key of what this suite adds to a dataset's metadata
 
@@ -141,10 +150,14 @@ def _read_hdf5(data: Path, count: int, infos: bool = False) -> Iterator[RawEpiso
             seed = group.attrs.get("seed")
             terminated = np.asarray(group["terminations"][()], np.bool_)
             yield RawEpisode(
-                obs, action, group["rewards"][()], terminated, None if seed is None else int(seed),
+                obs,
+                action,
+                group["rewards"][()],
+                terminated,
+                None if seed is None else int(seed),
                 _flat(group["infos"]) if infos and "infos" in group else None,
                 np.asarray(group["truncations"][()], np.bool_) if "truncations" in group else None,
-            )  # fmt: skip
+            )
 
 
 def _read_any(data: Path, count: int, infos: bool = False) -> Iterator[RawEpisode]:
@@ -154,10 +167,14 @@ def _read_any(data: Path, count: int, infos: bool = False) -> Iterator[RawEpisod
     for episode, extra in zip(storage.get_episodes(range(count)), about, strict=True):
         terminated = np.asarray(episode["terminations"], np.bool_)
         yield RawEpisode(
-            episode["observations"], episode["actions"], episode["rewards"], terminated, extra.get("seed"),
+            episode["observations"],
+            episode["actions"],
+            episode["rewards"],
+            terminated,
+            extra.get("seed"),
             _flat(episode.get("infos") or {}) if infos else None,
             np.asarray(episode["truncations"], np.bool_),
-        )  # fmt: skip
+        )
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

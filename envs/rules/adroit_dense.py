@@ -21,9 +21,16 @@ from numpy.typing import NDArray
 from envs.rules import adroit
 
 __all__ = [
-    "DOOR_ANGLE", "SLIP", "door_palm", "door_success", "hammer_palm", "mended_door", "mended_hammer", "mended_relocate",
+    "DOOR_ANGLE",
+    "SLIP",
+    "door_palm",
+    "door_success",
+    "hammer_palm",
+    "mended_door",
+    "mended_hammer",
+    "mended_relocate",
     "relocate_palm",
-]  # fmt: skip
+]
 
 Rewards: TypeAlias = NDArray[np.float32]
 
@@ -77,9 +84,11 @@ def mended_hammer(reward: Rewards, next_obs: NDArray[Any]) -> Rewards:
 
 
 def _mended(
-    reward: Rewards, next_obs: NDArray[Any], palm: Callable[[NDArray[Any]], NDArray[np.float64]],
+    reward: Rewards,
+    next_obs: NDArray[Any],
+    palm: Callable[[NDArray[Any]], NDArray[np.float64]],
     excess: NDArray[np.float64],
-) -> Rewards:  # fmt: skip
+) -> Rewards:
     """The rewards less the slip, where more than a few of the [N] excesses show it."""
     if np.mean(excess > _TOLERANCE) <= _SHARE:
         return reward

@@ -46,7 +46,7 @@ MAPS = {
         "#  #   # g #",
         "############",
     ),
-}  # fmt: skip
+}
 CELL = 4.0  # m, side of a cell
 GOAL_RADIUS = 0.5  # m, inclusive: D4RL; gymnasium-robotics: 0.45
 PARTS = ("observation", "achieved_goal", "desired_goal")  # of gymnasium-robotics' observation: the ant, position, goal

@@ -34,9 +34,17 @@ from gymnasium_robotics.envs.adroit_hand import (  # noqa: E402
 )
 
 __all__ = [
-    "Action", "DoorEnv", "DoorHand", "HammerEnv", "HammerHand", "Obs", "PenEnv", "PenHand", "RelocateEnv",
+    "Action",
+    "DoorEnv",
+    "DoorHand",
+    "HammerEnv",
+    "HammerHand",
+    "Obs",
+    "PenEnv",
+    "PenHand",
+    "RelocateEnv",
     "RelocateHand",
-]  # fmt: skip
+]
 
 Obs: TypeAlias = NDArray[np.float64]
 Action: TypeAlias = NDArray[np.float32]

@@ -21,7 +21,7 @@ from envs.simulators.hands import (
     Obs,
     PenHand,
     RelocateHand,
-)  # fmt: skip
+)
 
 __all__ = ["DoorDenseEnv", "HammerDenseEnv", "PenDenseEnv", "RelocateDenseEnv"]
 

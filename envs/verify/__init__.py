@@ -96,9 +96,7 @@ class _Reruns:
         return self.single
 
 
-def verify(
-    task: Task, name: str, count: int | None = None, progress: Callable[[str], None] | None = None
-) -> Report:  # fmt: skip
+def verify(task: Task, name: str, count: int | None = None, progress: Callable[[str], None] | None = None) -> Report:
     """Check the dataset of that id or short name; `count` episodes are replayed, about `TRANSITIONS` steps if None.
 
     Raises `DatasetError` when it cannot be read, or its arrays do not have the shapes of the task.
@@ -140,9 +138,7 @@ def _loadable(part: RawEpisode) -> RawEpisode:
             return np.nan_to_num(np.asarray(value, np.float32), posinf=0, neginf=0) if plain else value
 
     ends = np.asarray(part.terminated, np.bool_) & (np.arange(len(part.terminated)) == len(part.terminated) - 1)
-    return part._replace(
-        obs=finite(part.obs), action=finite(part.action), reward=finite(part.reward), terminated=ends
-    )  # fmt: skip
+    return part._replace(obs=finite(part.obs), action=finite(part.action), reward=finite(part.reward), terminated=ends)
 
 
 def _spread(episodes: Sequence[Episode], sound: NDArray[np.int64], count: int | None) -> list[int]:
@@ -166,7 +162,7 @@ def _content(own: Mapping[str, Any], episodes: Sequence[Episode]) -> tuple[Check
 
 def _flags(
     task: Task, raw: Sequence[RawEpisode], episodes: Sequence[Episode], sound: NDArray[np.bool_], done: _Reruns
-) -> Check:  # fmt: skip
+) -> Check:
     flags = content.truncations(task, raw)
     steps = done.steps
     whole = [i for i in np.flatnonzero(sound).tolist() if steps and not incomplete(steps.env, episodes[i])]
@@ -182,9 +178,13 @@ def _shift(env: Any, episodes: Mapping[int, Episode], done: _Reruns) -> Check:
 
 
 def _rerun(
-    task: Task, env: Any, steps: SingleSteps, episodes: Mapping[int, Episode], own: Mapping[str, Any],
+    task: Task,
+    env: Any,
+    steps: SingleSteps,
+    episodes: Mapping[int, Episode],
+    own: Mapping[str, Any],
     progress: Callable[[str], None] | None,
-) -> _Reruns:  # fmt: skip
+) -> _Reruns:
     """Run the episodes again in every way that what was recorded allows: whole in `env`, by transitions in `steps`."""
     same, versions = _versions(task, own)
     open_loop, first, start = _open_loop(env, episodes, same, versions, progress)

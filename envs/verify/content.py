@@ -16,9 +16,19 @@ from envs.data.minari_store import RawEpisode
 from envs.task import Task
 
 __all__ = [
-    "RESETS", "Check", "actions", "alignment", "duplicates", "last_observation", "lengths", "links", "numbers",
-    "plural", "starts", "truncations",
-]  # fmt: skip
+    "RESETS",
+    "Check",
+    "actions",
+    "alignment",
+    "duplicates",
+    "last_observation",
+    "lengths",
+    "links",
+    "numbers",
+    "plural",
+    "starts",
+    "truncations",
+]
 
 RESETS = 200  # of the environment, which recorded starts are compared with
 FAR = 0.5  # times the width of the resets' range: beyond 5 standard deviations where they are Gaussian

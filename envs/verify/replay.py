@@ -116,10 +116,11 @@ def _moved(e: Episode, rows: int) -> Episode:
 
 def _shifted(ratio: float, own: float, side: str) -> Check:
     return Check(
-        "shift", "fail",
+        "shift",
+        "fail",
         f"next observations follow from the action of the row {side}, off by {ratio:.1%} of the motion and by "
         f"{own:.0%} with their own: observations and actions are shifted against each other by one",
-    )  # fmt: skip
+    )
 
 
 # rewards
@@ -222,9 +223,13 @@ def _relation(recorded: Array, rows: Rerun, sure: NDArray[np.bool_], tolerance: 
 
 
 def terminations(
-    task: Task, flags: Check, raw: Sequence[RawEpisode], rows: Rerun | None, steps: SingleSteps | None,
+    task: Task,
+    flags: Check,
+    raw: Sequence[RawEpisode],
+    rows: Rerun | None,
+    steps: SingleSteps | None,
     episodes: Mapping[int, Episode],
-) -> Check:  # fmt: skip
+) -> Check:
     """The check `flags` with the environment's word on whether episodes end where they say.
 
     `episodes` are those whose last transition can be repeated.

@@ -20,9 +20,22 @@ from envs.discrete import boxed
 from envs.task import Task
 
 __all__ = [
-    "MARGIN", "Part", "Played", "Progress", "Rerun", "Start", "begins", "entry_spread", "from_first", "from_seed",
-    "joined", "motion_ratio", "near", "simulator", "whole",
-]  # fmt: skip
+    "MARGIN",
+    "Part",
+    "Played",
+    "Progress",
+    "Rerun",
+    "Start",
+    "begins",
+    "entry_spread",
+    "from_first",
+    "from_seed",
+    "joined",
+    "motion_ratio",
+    "near",
+    "simulator",
+    "whole",
+]
 
 Array: TypeAlias = NDArray[Any]
 Start: TypeAlias = Callable[[Any, Episode], Array]

@@ -26,10 +26,16 @@ from envs.task import Task
 __all__ = ["LAYOUT", "from_columns", "read"]
 
 LAYOUT = {
-    "observations": "obs", "actions": "action", "rewards": "reward", "next_observations": "next_obs",
-    "terminals": "terminals", "timeouts": "timeouts", "demonstrations": "demos", "seeds": "seeds",
+    "observations": "obs",
+    "actions": "action",
+    "rewards": "reward",
+    "next_observations": "next_obs",
+    "terminals": "terminals",
+    "timeouts": "timeouts",
+    "demonstrations": "demos",
+    "seeds": "seeds",
     "episode_lengths": "lengths",
-}  # fmt: skip
+}
 _NEEDED = ("observations", "actions")
 _ACTOR = "action_"  # of infos: what the policy thought, which no simulator needs
 

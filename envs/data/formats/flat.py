@@ -76,15 +76,17 @@ def cut(where: str, task: Task, flat: Flat, limit: int | None = None) -> Content
     same = flat.seeds is not None and len(flat.seeds) == len(stop)
     episodes = [
         Episode(
-            obs[a : a + n + 1], action[s : s + n],
+            obs[a : a + n + 1],
+            action[s : s + n],
             demo=demo is not None and bool(demo[s]),
             terminated=bool(terminal[s + n - 1]),
             seed=int(flat.seeds[e]) if same and flat.seeds[e] >= 0 else None,
             reward=None if reward is None else reward[s : s + n],
             infos={k: v[a : a + n + 1] for k, v in states.items()},
         )
-        for e, (a, s, n) in enumerate(zip(at.tolist(), start.tolist(), steps.tolist(), strict=True)) if n > 0
-    ]  # fmt: skip
+        for e, (a, s, n) in enumerate(zip(at.tolist(), start.tolist(), steps.tolist(), strict=True))
+        if n > 0
+    ]
     return Content(episodes, tuple(notes))
 
 

@@ -42,8 +42,17 @@ def read(task: Task, path: Path, limit: int | None) -> Content:
             )
     except DatasetError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error,
-            MemoryError) as error:  # fmt: skip
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        KeyError,
+        RuntimeError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+        MemoryError,
+    ) as error:
         raise DatasetError(f"{where}: damaged npz ({first_line(error)}); fetch or save it again") from None
     return d4rl.from_columns(where, task, _with_successors(_unstacked(columns)), limit, infos, finals)
 
@@ -81,8 +90,10 @@ def _unstacked(columns: dict[str, Any]) -> dict[str, Any]:
     if action is None or action.ndim != 3:
         return columns
     count, length = action.shape[:2]
-    out = {k: v.reshape(-1, *v.shape[2:]) if v.shape[:2] in ((count, length), (count, length + 1)) else v
-           for k, v in columns.items()}  # fmt: skip
+    out = {
+        k: v.reshape(-1, *v.shape[2:]) if v.shape[:2] in ((count, length), (count, length + 1)) else v
+        for k, v in columns.items()
+    }
     return {"episode_lengths": np.full(count, length)} | out  # flags may end episodes earlier, never join two
 
 

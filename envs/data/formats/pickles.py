@@ -143,18 +143,24 @@ def _filled(shape: Any, dtype: Any, content: Any, order: Any) -> Any:
 
 
 _NUMPY: dict[str, Any] = {
-    "ndarray": _NdArray(), "dtype": _MakeDtype(), "_reconstruct": _Reconstruct(), "scalar": _Scalar(),
+    "ndarray": _NdArray(),
+    "dtype": _MakeDtype(),
+    "_reconstruct": _Reconstruct(),
+    "scalar": _Scalar(),
     "_frombuffer": _FromBuffer(),
-}  # fmt: skip
+}
 _KNOWN: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): _NUMPY["ndarray"],
     ("numpy", "dtype"): _NUMPY["dtype"],
-    **{(f"numpy.{core}.{m}", n): _NUMPY[n] for core in ("core", "_core")
-       for m, n in (("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer"))},
+    **{
+        (f"numpy.{core}.{m}", n): _NUMPY[n]
+        for core in ("core", "_core")
+        for m, n in (("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer"))
+    },
     ("_codecs", "encode"): _Encode(),
     ("__builtin__", "bytes"): _NoBytes(),
     ("collections", "OrderedDict"): dict,
-}  # fmt: skip
+}
 
 
 # in Python, as the one in C reserves memory for any number that a file may name

@@ -264,11 +264,13 @@ def test_a_file_that_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: py
 
 def test_rewards_are_needed_where_no_rule_gives_them(tmp_path: Path) -> None:
     dense = toy(success=None, success_rule="")
-    for number, (rewards, complaint) in enumerate((
-        (None, "has no rewards, and toy-binary-v0 has no rule"),
-        (np.ones(4), r"rewards have shape \[4\], 11 steps need"),
-        (np.full(11, np.nan), "rewards hold NaN or infinity, first in row 0"),
-    )):  # fmt: skip
+    for number, (rewards, complaint) in enumerate(
+        (
+            (None, "has no rewards, and toy-binary-v0 has no rule"),
+            (np.ones(4), r"rewards have shape \[4\], 11 steps need"),
+            (np.full(11, np.nan), "rewards hold NaN or infinity, first in row 0"),
+        )
+    ):
         with pytest.raises(DatasetError, match=complaint):
             imports.import_data(dense, str(npz(tmp_path / f"{number}.npz", changed(rewards=rewards))))
         assert imports.import_data(toy(), str(tmp_path / f"{number}.npz")).new  # of no matter where a rule does

@@ -34,9 +34,15 @@ from suite.record.folders import read_run
 
 LINE = "toy_env:line-v0"
 TASK = dataclasses.replace(
-    toy_run.TASK, id=LINE, action_dim=3, discrete=True, success=None, success_rule="", recipe=Recipe(),
+    toy_run.TASK,
+    id=LINE,
+    action_dim=3,
+    discrete=True,
+    success=None,
+    success_rule="",
+    recipe=Recipe(),
     reward_range=(-math.inf, math.inf),
-)  # fmt: skip
+)
 DATA = "toys/line-v0"
 
 

@@ -38,15 +38,23 @@ from suite.record.folders import read_run
 # least mean return that is good enough
 EXPERTS = {"halfcheetah": 8000.0, "walker2d": 5000.0, "hopper": 3300.0, "ant": 4500.0}
 THEIRS = {
-    "halfcheetah": "HalfCheetah-v5", "walker2d": "Walker2d-v5", "hopper": "Hopper-v5", "ant": "Ant-v5",
+    "halfcheetah": "HalfCheetah-v5",
+    "walker2d": "Walker2d-v5",
+    "hopper": "Hopper-v5",
+    "ant": "Ant-v5",
     "humanoid": "Humanoid-v5",
-}  # fmt: skip
+}
 WITHOUT_FORCES = ("ant", "humanoid")
 FULL = {"humanoid": 0.4}  # what gymnasium's own is asked for by an action of 1, where that is not 1
 DENSE = dataclasses.replace(
-    TASK, success=None, success_rule="", reward_range=(-math.inf, math.inf), terminates=True, anchors=(0.0, 4.0),
+    TASK,
+    success=None,
+    success_rule="",
+    reward_range=(-math.inf, math.inf),
+    terminates=True,
+    anchors=(0.0, 4.0),
     recipe=Recipe(),
-)  # fmt: skip
+)
 DATA = "toys/dense-v0"
 
 
@@ -241,9 +249,18 @@ def test_recipes_of_hands_are_described_as_before() -> None:
     about = recipes._provenance(door := tasks.get("door-binary"), 0, door.recipe)
     assert set(about["versions"]) == {"gymnasium-robotics", "mujoco"}
     assert set(about["recipe"]) == {
-        "demonstrations", "rollouts", "noise", "lag", "hold_probability", "hold_steps", "demo_steps", "after_success",
-        "clone_hidden", "clone_updates", "clone_batch",
-    }  # fmt: skip
+        "demonstrations",
+        "rollouts",
+        "noise",
+        "lag",
+        "hold_probability",
+        "hold_steps",
+        "demo_steps",
+        "after_success",
+        "clone_hidden",
+        "clone_updates",
+        "clone_batch",
+    }
     assert (about["format"], about["expert"]) == (1, "1621bdbd739d")
 
 

@@ -260,9 +260,12 @@ def test_recorded_dictionaries_are_laid_end_to_end_and_cut_at_the_goal() -> None
         "desired_goal": np.zeros((5, 2)),
     }
     buffer = EpisodeBuffer(
-        observations=parts, actions=np.zeros((4, 8), np.float32), rewards=np.zeros(4),
-        terminations=np.zeros(4, bool), truncations=np.arange(4) == 3,
-    )  # fmt: skip
+        observations=parts,
+        actions=np.zeros((4, 8), np.float32),
+        rewards=np.zeros(4),
+        terminations=np.zeros(4, bool),
+        truncations=np.arange(4) == 3,
+    )
     space = gymnasium.spaces.Dict({k: gymnasium.spaces.Box(-np.inf, np.inf, v.shape[1:]) for k, v in parts.items()})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Minari misses an author and an environment
