@@ -1,4 +1,4 @@
-"""Every error of this package that is written for people: what is wrong, and what would be right, in one line."""
+"""Errors of this package, each one line for people: what is wrong, and what would be right. Hints for such lines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = [
 
 
 class EnvsError(Exception):
-    """Base of the errors below: the command line prints the message and ends with `exit_code`."""
+    """Base of all errors here: the command line prints the message and ends with `exit_code`."""
 
     exit_code: ClassVar[int] = 2  # something that the user can put right
 
@@ -53,19 +53,19 @@ class WorkerError(EnvsError, RuntimeError):
 
 
 def closest(word: str, known: Iterable[str], count: int = 1, cutoff: float = 0.6) -> list[str]:
-    """Up to `count` of the known words that are most like `word`, each at least as like as `cutoff` of 1."""
+    """List up to `count` known words that are most similar to `word`, each by at least `cutoff` of 1."""
     return difflib.get_close_matches(word, list(known), n=count, cutoff=cutoff)
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """'did you mean X?' for the closest known word, or the whole list where nothing is close."""
+    """Hint at the closest known word, "did you mean X?", or list all of them where none is close."""
     names = list(known)
     close = closest(word, names, cutoff=cutoff)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
 
 
 def first_line(error: BaseException) -> str:
-    """An exception as one short line."""
+    """Summarise an exception in one short line."""
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.strerror}: {error.filename}"
     text = str(error).strip(" \n'\"") or type(error).__name__  # a KeyError comes in quotes

@@ -20,7 +20,7 @@ GROUP = "bench.envs"
 
 
 def register(task: Task) -> None:
-    """Have gymnasium know the environments of a task by id; their class is loaded when one is made."""
+    """Register the environments of a task with gymnasium; their class is loaded when one is made."""
     for env_id, more in {task.id: {}, **task.variants}.items():
         gymnasium.register(
             id=env_id,
@@ -31,12 +31,12 @@ def register(task: Task) -> None:
 
 
 def points() -> dict[str, EntryPoint]:
-    """The entry points by task id."""
+    """Entry points of other packages' tasks, by task id."""
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
 def load(point: EntryPoint) -> Task:
-    """The task behind an entry point, with its environment registered.
+    """Load the task behind an entry point, and register its environment.
 
     Raises `TaskPluginError` where there is none of that id.
     """
@@ -55,7 +55,7 @@ def load(point: EntryPoint) -> Task:
 
 
 def make(env_id: str, **options: Any) -> gymnasium.Env[Any, Any]:
-    """`gymnasium.make`, also for environments of other packages that nobody in this process has imported yet."""
+    """Make an environment, also of other packages whose modules this process has not imported yet."""
     if env_id not in gymnasium.registry and (point := points().get(env_id)) is not None:
         load(point)
     return gymnasium.make(env_id, **options)

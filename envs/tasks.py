@@ -1,9 +1,6 @@
 """The registry of tasks: what is learned, from which data, and when it counts as solved.
 
-A task is a registered gymnasium environment plus everything the suite must know about it: shapes, horizon,
-reward bounds, the success rule, where it has one, in words and as a function of a recorded observation, the recipe
-of its default dataset, score anchors, and the settings the papers use on it. The entries lie in `envs.catalogue`;
-packages elsewhere add theirs through an entry point (`envs.plugins`).
+The entries lie in `envs.catalogue`; packages elsewhere add theirs through an entry point (`envs.plugins`).
 """
 
 from __future__ import annotations
@@ -24,12 +21,12 @@ TASKS: dict[str, Task] = {task.id: task for family in _FAMILIES for task in fami
 
 
 def ids() -> list[str]:
-    """Of all tasks, ours and those of installed packages."""
+    """Ids of all tasks, ours and those of installed packages."""
     return [*TASKS, *(name for name in plugins.points() if name not in TASKS)]
 
 
 def get(name: str) -> Task:
-    """The task called `name`, with or without its version suffix; capitals and dashes do not matter.
+    """Find the task called `name`, with or without its version suffix; capitals and dashes do not matter.
 
     Raises `UnknownTaskError` with the nearest name, or `TaskPluginError` where a package's task is broken.
     """
@@ -49,5 +46,5 @@ def _short(task_id: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """As names are compared: SawyerPush-v0, the name in multiworld, is sawyer-push-v0."""
+    """Reduce a name to what is compared: SawyerPush-v0, the name in multiworld, is sawyer-push-v0."""
     return name.lower().replace("-", "")

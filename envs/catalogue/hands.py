@@ -22,7 +22,7 @@ _HAND_SETTINGS = {
 
 
 def _hand(name: str, **facts: Any) -> Task:
-    """A task whose expert and data at D4RL go by its own name."""
+    """One hand task; its expert and D4RL's data of it are called `name` too."""
     shared: dict[str, Any] = {
         "id": f"{name}-binary-v0",
         "obs_dim": adroit.OBS_DIM[name],

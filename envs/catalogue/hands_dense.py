@@ -14,7 +14,7 @@ __all__ = ["TASKS"]
 
 
 def _dense(binary: Task, highest: float, **facts: Any) -> Task:
-    """The binary task with dense rewards of at most `highest` per step, with which its temperatures grow."""
+    """One dense task: the binary one with rewards of up to `highest` per step, and temperatures that much higher."""
     temperatures = {name: value * highest for name, value in binary.settings.items() if name.endswith(".temperature")}
     return replace(
         binary,
@@ -48,7 +48,7 @@ TASKS = (
         success=adroit_dense.door_success,
         anchors=(-56.63, 3004.12),
         d4rl_anchors=(-56.512833, 2880.5693),
-        mend=adroit_dense.mended_door,
+        fix_rewards=adroit_dense.fixed_door,
         profiles={"quick": SMALL | {"online_steps": 10_000}},
     ),
     _dense(
@@ -57,7 +57,7 @@ TASKS = (
         highest=31.0,
         anchors=(-5.72, 4430.02),
         d4rl_anchors=(-6.425911, 4233.8778),
-        mend=adroit_dense.mended_relocate,
+        fix_rewards=adroit_dense.fixed_relocate,
     ),
     _dense(
         _hammer,
@@ -65,6 +65,6 @@ TASKS = (
         highest=102.0,
         anchors=(-274.64, 16302.32),
         d4rl_anchors=(-274.856578, 12794.1348),
-        mend=adroit_dense.mended_hammer,
+        fix_rewards=adroit_dense.fixed_hammer,
     ),
 )

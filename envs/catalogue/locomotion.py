@@ -23,7 +23,7 @@ _LOCOMOTION_SETTINGS = {
 
 
 def _like_d4rl(name: str, replay: float = 0.0, stages: tuple[int, ...] = ()) -> dict[str, MixRecipe]:
-    """Recipes by D4RL's names for a task whose expert is `name`.
+    """Recipes of the datasets that D4RL has too, by its names for them, with the expert `name`.
 
     `stages` are the steps of SAC's training at which it was kept (envs/experts/sac), the last one being "medium";
     `replay` is the size of D4RL's medium-replay beside its medium. D4RL kept what its SAC had collected until then.
@@ -60,7 +60,7 @@ _NO_FORCES = {"include_cfrc_ext_in_observation": False}
 
 
 def _runner(name: str, **facts: Any) -> Task:
-    """A task whose expert and datasets go by its own name, and that ends when the runner falls."""
+    """One running task, which ends when the runner falls; its expert and datasets are called `name` too."""
     shared = {
         "id": f"{name}-v5",
         "expert": name,

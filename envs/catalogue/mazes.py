@@ -39,7 +39,7 @@ _PROFILES: dict[str, dict[str, Any]] = {
 
 
 def _maze(name: str, **facts: Any) -> Task:
-    """A task whose environment has a twin with starts and goals anywhere."""
+    """One maze, and its variant with starts and goals in any free cell, for data."""
     anywhere = f"antmaze-{name}-anywhere-v1"
     return Task(
         id=f"antmaze-{name}-v1",

@@ -73,7 +73,7 @@ def add(path: Path) -> dict[str, bool]:
 
 
 def _listed(dataset_id: str) -> dict[str, Any]:
-    """A dataset's entry in the manifest, once it has been read and found sound."""
+    """Read a dataset in full, and return its entry of the manifest."""
     if not minari_store.exists(dataset_id):
         raise DatasetError(f"dataset {dataset_id} is not in {minari_store.root()}; `bench list datasets` shows what is")
     own = minari_store.metadata(dataset_id).get(OWN, {})
@@ -98,7 +98,7 @@ def _read_all(dataset_id: str, own: dict[str, Any]) -> None:
 
 
 def _manifest(path: Path, archive: zipfile.ZipFile) -> list[dict[str, Any]]:
-    """The entries of a manifest that lists exactly the members of the archive, all of them safe to unpack."""
+    """Read the manifest, which must list exactly the members of the archive, all of them safe to unpack."""
     try:
         if archive.getinfo(MANIFEST).file_size > _MANIFEST_BYTES:
             raise ValueError("far too long")
@@ -151,7 +151,7 @@ def _is_there(path: Path, one: dict[str, Any]) -> bool:
 
 
 def _unpack(path: Path, archive: zipfile.ZipFile, one: dict[str, Any], place: Path) -> None:
-    """A dataset's files into the staging folder, each with the checksum of the manifest."""
+    """Unpack a dataset's files into the staging folder, each with the checksum of the manifest."""
     for file, about in one["files"].items():
         target = place / one["id"] / file
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -167,7 +167,7 @@ def _unpack(path: Path, archive: zipfile.ZipFile, one: dict[str, Any], place: Pa
 
 
 def _check(path: Path, one: dict[str, Any], place: Path) -> None:
-    """Whether what was unpacked is the dataset that the manifest names, and reads as one."""
+    """Refuse an unpacked folder that is not the dataset that the manifest names, or cannot be read."""
     with minari_write.minari_root(place):
         try:
             about = minari_store.metadata(one["id"])
@@ -180,7 +180,7 @@ def _check(path: Path, one: dict[str, Any], place: Path) -> None:
 
 
 def _publish(place: Path, ids: Sequence[str]) -> None:
-    """Rename all into the store; where one cannot be, take back those before it."""
+    """Rename all datasets into the store; where one cannot be renamed, remove those before it again."""
     done = []
     try:
         for dataset_id in ids:

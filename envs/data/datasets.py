@@ -46,7 +46,7 @@ class Dataset:
 
 
 def load(task: Task, name: str) -> Dataset:
-    """The dataset of that id or of the task's short name for it ("human"), fetched if need be, and checked.
+    """Load and check a dataset by its id or the task's short name for it ("human"); fetch it first if need be.
 
     Raises `DatasetError` when it cannot be had, is damaged, or is not one of this task.
     """
@@ -57,17 +57,17 @@ def load(task: Task, name: str) -> Dataset:
 
 
 def describe(task: Task, name: str) -> DatasetInfo:
-    """What `load` says of a dataset, without its transitions, which take more memory than all the rest."""
+    """Describe a dataset as `load` does, without its transitions, which take more memory than all the rest."""
     return stored.describe(task, _at_hand(task, name))
 
 
 def load_episodes(task: Task, name: str, infos: bool = False) -> list[Episode]:
-    """The episodes of a dataset, with reset seeds where they were recorded, and what else was if `infos`."""
+    """Load the episodes of a dataset, with reset seeds where recorded; with everything else recorded if `infos`."""
     return stored.read(task, _at_hand(task, name), infos).episodes
 
 
 def load_raw(task: Task, name: str) -> tuple[list[RawEpisode], Collection[int], Mapping[str, Any]]:
-    """Episodes as recorded, unchecked; the numbers of the demonstrations; what this suite noted when it stored them.
+    """Load episodes unchecked; the numbers of the demonstrations; what this suite noted when it stored them.
 
     Raises `DatasetError` when the dataset cannot be had or read, or belongs to another task.
     """
@@ -94,7 +94,7 @@ def store(
 
 
 def resolve(task: Task, name: str) -> str:
-    """A dataset id from an id or one of the task's short names."""
+    """Turn a dataset id or one of the task's short names into a dataset id."""
     if name in task.remote:
         return task.remote[name]
     try:
@@ -105,7 +105,7 @@ def resolve(task: Task, name: str) -> str:
 
 
 def _at_hand(task: Task, name: str) -> str:
-    """The id of a dataset that is in the store, fetched if need be."""
+    """Turn a name into the id of a dataset that is in the store, fetched if need be."""
     dataset_id = resolve(task, name)
     if not exists(dataset_id):
         _fetch(task, dataset_id)

@@ -21,14 +21,14 @@ _FREE = 64 * 2**20  # bytes that may be announced whatever is stored
 
 
 def check_new(path: Path) -> None:
-    """Raises `DatasetError` where there is a file already."""
+    """Raise `DatasetError` where there is a file already."""
     if path.exists():
         raise DatasetError(f"{path} is there already; delete it or name another file")
 
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """A name beside `path`, with its suffix, for a file that goes by `path` if the block ends well.
+    """Give a block a temporary name beside `path` to write a new file to, which becomes `path` if the block ends well.
 
     Raises `DatasetError` where `path` is there already, or cannot be written.
     """
@@ -43,10 +43,10 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """A name beside `path` for a file or folder that takes its place if the block ends well, and is deleted if not.
+    """Give a block a temporary name beside `path`, for a file or folder that replaces `path` if the block ends well.
 
-    The name has the suffix of `path`, begins with a dot, and no other process makes it up. Readers of what was at
-    `path` keep what they have open.
+    Otherwise it is deleted. The name begins with a dot, has the suffix of `path`, and no other process makes it up.
+    Those who read what was at `path` keep what they have open.
     """
     passing = path.with_name(f".{path.name.removeprefix('.')}-{secrets.token_hex(4)}{path.suffix}")
     try:
@@ -63,7 +63,7 @@ def replaced(path: Path) -> Iterator[Path]:
 
 
 def check_size(where: str, what: str, announced: int, stored: int) -> None:
-    """Refuse an array that claims to unpack to far more than could be recorded data."""
+    """Refuse an array that announces far more bytes than recorded data could unpack to."""
     if announced > max(_FREE, _RATIO * stored):
         raise DatasetError(
             f"{where}: {what} announce {announced / 1e6:,.0f} MB and hold {stored / 1e6:,.1f} MB; "

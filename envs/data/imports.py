@@ -24,7 +24,7 @@ class Imported:
 
     info: stored.DatasetInfo
     new: bool  # whether it was not there before
-    notes: tuple[str, ...]  # what of the file was dropped or assumed
+    notes: tuple[str, ...]  # what was dropped from the file or assumed about it
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Source:
 
 
 def default_id(task: Task, source: str) -> str:
-    """d4rl/door-human-v1 of that name, imported/door-binary/door-v0_demos-v0 of a file."""
+    """Id of an import that is given none: D4RL's name; for a file one like imported/door-binary/door-v0_demos-v0."""
     if source in d4rl_names.FILES:
         return source
     stem = re.sub(r"[^A-Za-z0-9_]+", "-", Path(source).stem).strip("-") or "data"
@@ -95,7 +95,7 @@ def import_data(
 
 
 def episodes_of(task: Task, source: Source) -> tuple[list[Episode], tuple[str, ...]]:
-    """The episodes of a file with the demonstrations marked, and what was dropped or assumed."""
+    """Read the episodes of a file, with demonstrations marked, and notes on what was dropped or assumed."""
     content = formats.read(task, source.path, source.format, source.limit)
     count, chosen = len(content.episodes), source.demos
     if chosen is None and content.demos is None:
@@ -110,7 +110,7 @@ def episodes_of(task: Task, source: Source) -> tuple[list[Episode], tuple[str, .
 def _source(
     source: str, format: str | None, demos: str | None, limit: int | None, offline: bool, say: Callable[[str], None]
 ) -> Source:
-    """A file as named, or the one behind a name of D4RL's."""
+    """Find the file that was named, or the one behind a name of D4RL's."""
     path = Path(source)
     if source.startswith(d4rl_names.PREFIX) and not path.exists():
         file = d4rl_names.get(source)

@@ -120,7 +120,7 @@ def publish(staging: Path, dataset_id: str) -> None:
 
 @contextlib.contextmanager
 def staging_folder() -> Iterator[Path]:
-    """A hidden folder of the store for a dataset in the making, deleted afterwards."""
+    """Make a hidden folder of the store for a dataset that is being written, and delete it afterwards."""
     path = Path(tempfile.mkdtemp(prefix=STAGING, dir=root()))
     try:
         yield path
@@ -129,7 +129,7 @@ def staging_folder() -> Iterator[Path]:
 
 
 def _remove_leftovers() -> None:
-    """Delete what killed processes left; the age limit spares those at work, on other machines too."""
+    """Delete folders that killed processes left; the age limit spares those still written to, on other machines too."""
     for path in root().glob(f"{STAGING}*"):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
@@ -138,7 +138,7 @@ def _remove_leftovers() -> None:
 
 @contextlib.contextmanager
 def minari_root(path: Path) -> Iterator[None]:
-    """Point Minari at another store. It takes the place from the environment only, so one at a time."""
+    """Point Minari at another store, one at a time: it takes the folder from the environment only."""
     with _root_lock:
         before = os.environ.get("MINARI_DATASETS_PATH")
         os.environ["MINARI_DATASETS_PATH"] = str(path)
@@ -190,7 +190,7 @@ def _connects(host: str, port: int) -> bool:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Minari's messages go to stderr, so that --json stays clean; retries and warnings are not shown."""
+    """Send Minari's messages to stderr, so that --json stays clean; retries and warnings are not shown."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)  # a logger's own level would be set anew when the client is imported
     try:

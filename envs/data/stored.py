@@ -30,9 +30,9 @@ NAMESPACE = "awac-bench/"  # of the datasets that this suite builds
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What reports and `bench data info` say about a dataset.
+    """Facts about a dataset, for reports and `bench data info`.
 
-    None is a share or mean of nothing, and a share of successes where the task has no success rule.
+    A share or mean of nothing is None, and so is a share of successes where the task has no success rule.
     """
 
     id: str
@@ -81,18 +81,18 @@ def write(
 
 
 def content(task: Task, dataset_id: str, episodes: Sequence[Episode]) -> str:
-    """The fingerprint that episodes would be stored with."""
+    """Compute the fingerprint that episodes would be stored with."""
     demos = {i for i, e in enumerate(episodes) if e.demo}
     return fingerprint(checked(task, dataset_id, raw(episodes), demos)[0])
 
 
 def describe(task: Task, dataset_id: str) -> DatasetInfo:
-    """What reports say about a dataset; raises `DatasetError` where it is damaged, or not one of the task."""
+    """Read and describe a dataset; raises `DatasetError` where it is damaged, or not one of the task."""
     return info(task, dataset_id, read(task, dataset_id))
 
 
 def info(task: Task, dataset_id: str, loaded: packed.Loaded) -> DatasetInfo:
-    """What reports say about a dataset that has been read."""
+    """Describe a dataset that has been read."""
     about = minari_store.metadata(dataset_id)
     episodes = loaded.episodes
     returns = np.empty(len(episodes))
@@ -133,7 +133,7 @@ def info(task: Task, dataset_id: str, loaded: packed.Loaded) -> DatasetInfo:
 
 
 def read(task: Task, dataset_id: str, infos: bool = False) -> packed.Loaded:
-    """The episodes of a dataset, checked for the task; with what was recorded beside them if `infos`.
+    """Read the episodes of a dataset, checked for the task; with everything recorded beside them if `infos`.
 
     Raises `DatasetError` where it is damaged, or not one of the task.
     """
@@ -146,7 +146,7 @@ def read(task: Task, dataset_id: str, infos: bool = False) -> packed.Loaded:
 
 
 def notes(task: Task, dataset_id: str) -> tuple[Mapping[str, Any], Collection[int]]:
-    """What this suite noted of a dataset when it stored it, and the numbers of its demonstrations.
+    """Read what this suite noted of a dataset when it stored it, and the numbers of its demonstrations.
 
     Raises `DatasetError` where the dataset is one of another task.
     """
@@ -162,7 +162,7 @@ def notes(task: Task, dataset_id: str) -> tuple[Mapping[str, Any], Collection[in
 
 
 def _sound(task: Task, dataset_id: str, own: Mapping[str, Any], demos: Collection[int], infos: bool) -> packed.Loaded:
-    """The episodes as they are stored, unchanged since."""
+    """Read and check the episodes of a dataset, whose content must be what it was when it was stored."""
     key = packed.key(task, dataset_id, demos)
     if not infos and (found := packed.read(dataset_id, key, own.get("fingerprint"))):
         return found
@@ -182,7 +182,7 @@ def _sound(task: Task, dataset_id: str, own: Mapping[str, Any], demos: Collectio
 
 
 def adapted(task: Task, episodes: list[Episode]) -> tuple[list[Episode], str]:
-    """Episodes made elsewhere as the task would have recorded them, and in words what was changed; "" is nothing."""
+    """Adapt episodes made elsewhere to what the task would have recorded, and say what was changed; "" if nothing."""
     changes = []
     if task.ends_at_success and task.success is not None:
         shorter = [_until_success(task.success(e.obs[1:]), e) for e in episodes]
@@ -190,9 +190,9 @@ def adapted(task: Task, episodes: list[Episode]) -> tuple[list[Episode], str]:
         if left_out:
             changes.append(f"{left_out:,} steps after the first success of an episode are left out, as it ends there")
         episodes = shorter
-    if task.mend is not None:
+    if task.fix_rewards is not None:
         rows = transitions(task, episodes)
-        reward = task.mend(rows.reward, rows.next_obs)
+        reward = task.fix_rewards(rows.reward, rows.next_obs)
         if reward is not rows.reward:
             changes.append("a sign slip of the recording environment is put right in the rewards")
             parts = np.split(reward, np.cumsum([len(e.action) for e in episodes])[:-1])
@@ -201,7 +201,7 @@ def adapted(task: Task, episodes: list[Episode]) -> tuple[list[Episode], str]:
 
 
 def _until_success(success: NDArray[np.bool_], episode: Episode) -> Episode:
-    """The episode up to its first success [T], where it is terminated; the same one if it has none."""
+    """Cut an episode after its first success [T], as terminated there; one without a success stays as it is."""
     if not success.any():
         return episode
     return episode.cut(int(np.argmax(success)) + 1, terminated=True)

@@ -44,25 +44,25 @@ DRIVEN = 0.01  # m, height of the goal above the board's centre
 
 
 def pen_success(next_obs: NDArray[Any]) -> NDArray[np.bool_]:
-    """Pen observations [..., 45] -> [...]: pen at the target and aligned with it."""
+    """Whether the pen is at the target and aligned with it [...], in observations [..., 45]."""
     distance = np.linalg.norm(part("pen", next_obs, 39, 42), axis=-1)
     similarity = np.sum(part("pen", next_obs, 33, 36) * part("pen", next_obs, 36, 39), axis=-1)
     return np.asarray((distance <= PEN_DISTANCE) & (similarity >= PEN_SIMILARITY))
 
 
 def door_success(next_obs: NDArray[Any]) -> NDArray[np.bool_]:
-    """Door observations [..., 39] -> [...]: door open."""
+    """Whether the door is open [...], in observations [..., 39]."""
     return np.asarray(part("door", next_obs, 28, 29)[..., 0] > DOOR_ANGLE)
 
 
 def relocate_success(next_obs: NDArray[Any]) -> NDArray[np.bool_]:
-    """Relocate observations [..., 39] -> [...]: ball at the target."""
+    """Whether the ball is at the target [...], in observations [..., 39] of relocate."""
     distance = np.linalg.norm(part("relocate", next_obs, 36, 39), axis=-1)
     return np.asarray(distance <= RELOCATE_DISTANCE)
 
 
 def hammer_success(next_obs: NDArray[Any]) -> NDArray[np.bool_]:
-    """Hammer observations [..., 46] -> [...]: nail driven in.
+    """Whether the nail is driven in [...], in observations [..., 46] of hammer.
 
     Entry 26, the nail's slide, would not do: it is one simulator substep ahead of the positions that
     gymnasium-robotics compares, and disagrees with it while the nail is moving.
@@ -71,7 +71,7 @@ def hammer_success(next_obs: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def nail_distance(obs: NDArray[Any]) -> NDArray[np.float64]:
-    """Hammer observations [..., 46] -> [...]: metres from the nail to where it is fully driven."""
+    """Metres [...] from the nail to where it is fully driven, in observations [..., 46] of hammer."""
     height = (part("hammer", obs, 42, 44) - BOARD_XY) @ NAIL_AXIS_XY
     return np.asarray(np.abs(height - DRIVEN))
 

@@ -2,8 +2,8 @@
 
 D4RL's rewards (Rajeswaran et al. 2018 with bonuses) charge 0.1 for every metre between palm and object. In
 gymnasium-robotics 1.2.1 to 1.4.2, door, relocate and hammer pay 0.1 for it instead, and so do datasets recorded there.
-The distance is in the observation, so the slip is put right exactly by taking 0.2 off per metre:
-`envs.simulators.hands_dense` does that to every step, the `mended_*` here to datasets made elsewhere that show it.
+The distance is in the observation, so taking 0.2 off per metre corrects the slip exactly:
+`envs.simulators.hands_dense` does that to every step, the `fixed_*` here to datasets made elsewhere that show it.
 
 A slip shows where a reward exceeds what its formula allows. Observations hold all of the formulas except the cost of
 velocity (door, hammer), which only lowers the reward, and whether the ball is lifted (relocate), which leaves two
@@ -25,10 +25,10 @@ __all__ = [
     "SLIP",
     "door_palm",
     "door_success",
+    "fixed_door",
+    "fixed_hammer",
+    "fixed_relocate",
     "hammer_palm",
-    "mended_door",
-    "mended_hammer",
-    "mended_relocate",
     "relocate_palm",
 ]
 
@@ -38,11 +38,11 @@ DOOR_ANGLE = 1.35  # rad, exclusive: D4RL and gymnasium-robotics (inclusive); AW
 SLIP = 0.2  # per metre from palm to object: what gymnasium-robotics 1.4.2 pays too much
 TOOL = np.array([-0.2, 0.0, -0.04])  # head of the hammer in its own frame; adroit_hammer.xml
 _TOLERANCE = 1e-3  # of a reward, far above the rounding of float32 observations
-_SHARE = 0.01  # of the steps that must show the slip: rounding can move single ones over the threshold of a bonus
+_SHARE = 0.01  # of the steps must show the slip, as rounding can move single ones over the threshold of a bonus
 
 
 def door_success(next_obs: NDArray[Any]) -> NDArray[np.bool_]:
-    """Door observations [..., 39] -> [...]: door open, as D4RL and gymnasium-robotics count it."""
+    """Whether the door is open [...] as D4RL and gymnasium-robotics count it, in observations [..., 39]."""
     return np.asarray(adroit.part("door", next_obs, 28, 29)[..., 0] > DOOR_ANGLE)
 
 
@@ -61,35 +61,35 @@ def hammer_palm(obs: NDArray[Any]) -> NDArray[np.float64]:
     return _length(adroit.part("hammer", obs, 33, 36) - adroit.part("hammer", obs, 36, 39))
 
 
-def mended_door(reward: Rewards, next_obs: NDArray[Any]) -> Rewards:
-    """Rewards [N] of a whole dataset with the slip put right; the same array where it does not show."""
-    return _mended(reward, next_obs, door_palm, reward - _door_limit(next_obs))
+def fixed_door(reward: Rewards, next_obs: NDArray[Any]) -> Rewards:
+    """Return rewards [N] of a whole dataset with the slip corrected; the same array where it does not show."""
+    return _fixed(reward, next_obs, door_palm, reward - _door_limit(next_obs))
 
 
-def mended_relocate(reward: Rewards, next_obs: NDArray[Any]) -> Rewards:
-    """Rewards [N] of a whole dataset with the slip put right; the same array where it does not show."""
+def fixed_relocate(reward: Rewards, next_obs: NDArray[Any]) -> Rewards:
+    """Return rewards [N] of a whole dataset with the slip corrected; the same array where it does not show."""
     lying, lifted = _relocate_values(next_obs)
     slipped = SLIP * relocate_palm(next_obs)
     off = np.minimum(abs(reward - lying), abs(reward - lifted))
     off_slipped = np.minimum(abs(reward - lying - slipped), abs(reward - lifted - slipped))
-    return _mended(reward, next_obs, relocate_palm, off - off_slipped)
+    return _fixed(reward, next_obs, relocate_palm, off - off_slipped)
 
 
-def mended_hammer(reward: Rewards, next_obs: NDArray[Any]) -> Rewards:
-    """Rewards [N] of a whole dataset with the slip put right; the same array where it does not show.
+def fixed_hammer(reward: Rewards, next_obs: NDArray[Any]) -> Rewards:
+    """Return rewards [N] of a whole dataset with the slip corrected; the same array where it does not show.
 
     It cannot show where the hand never comes to rest, as under random actions: such rewards are left as they are.
     """
-    return _mended(reward, next_obs, hammer_palm, reward - _hammer_limit(next_obs))
+    return _fixed(reward, next_obs, hammer_palm, reward - _hammer_limit(next_obs))
 
 
-def _mended(
+def _fixed(
     reward: Rewards,
     next_obs: NDArray[Any],
     palm: Callable[[NDArray[Any]], NDArray[np.float64]],
     excess: NDArray[np.float64],
 ) -> Rewards:
-    """The rewards less the slip, where more than a few of the [N] excesses show it."""
+    """Subtract the slip from rewards, if more than a few of the [N] excesses show it."""
     if np.mean(excess > _TOLERANCE) <= _SHARE:
         return reward
     return np.asarray(reward - SLIP * palm(next_obs), np.float32)

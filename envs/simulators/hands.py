@@ -88,7 +88,7 @@ class HammerHand(RecordedState, AdroitHandHammerEnv):  # type: ignore[misc]
 
 
 class _BinaryReward(gymnasium.Env[Obs, Action]):
-    """Replaces reward and info of the hand environment it is mixed into."""
+    """Mixin that replaces reward and info of a hand environment."""
 
     def _succeeded(self) -> bool:
         """Whether the simulator's present state is a success."""

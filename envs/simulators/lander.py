@@ -39,7 +39,7 @@ NOISE = 0.1  # share of random choices, or standard deviation of what is added t
 
 
 class LanderEnv(LunarLander):
-    """Land between the flags: `continuous` is whether throttles are set, or engines chosen."""
+    """Land between the flags; with `continuous`, throttles are set, otherwise engines are chosen."""
 
 
 def record(path: Path, task: Task) -> None:
@@ -70,7 +70,7 @@ _controller: Any = heuristic  # gymnasium's is untyped
 
 
 def _vector(action: Any, task: Task) -> Array:
-    """What the controller returned, as the suite writes it."""
+    """Turn what the controller returned into an action as the suite writes it."""
     return one_hot(action, task.action_dim) if task.discrete else np.asarray(action, np.float32)
 
 

@@ -36,7 +36,7 @@ PIXELS = 240  # sides of a picture
 
 
 class PointReachEnv(gymnasium.Env[Array, NDArray[np.float32]]):
-    """See the module; episodes are cut by gymnasium's time limit and never end otherwise."""
+    """Push a point to a goal; episodes are cut off by gymnasium's time limit and never end otherwise."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / STEP)}  # noqa: RUF012 - as gymnasium declares it
     observation_space = Box(-np.inf, np.inf, (TASK.obs_dim,), np.float64)
@@ -61,7 +61,7 @@ class PointReachEnv(gymnasium.Env[Array, NDArray[np.float32]]):
         return self._observation(), -float(np.linalg.norm(self.goal - self.position)), False, False, {}
 
     def render(self) -> NDArray[np.uint8] | None:
-        """The box with the goal in green and the point in blue [240, 240, 3], where `render_mode` is "rgb_array"."""
+        """Draw the box with the goal in green and the point in blue [240, 240, 3], if `render_mode` is "rgb_array"."""
         if self.render_mode is None:
             return None
         axis = np.linspace(-1.05, 1.05, PIXELS)
@@ -79,7 +79,7 @@ class PointReachEnv(gymnasium.Env[Array, NDArray[np.float32]]):
         self.restore(obs, state)
 
     def restore(self, obs: Array, state: Mapping[str, Any]) -> None:
-        """See `envs.simulators.restore`: the observation is the whole state."""
+        """Take up an observed state, as `envs.simulators.restore` explains: the observation is all of it."""
         self.position, self.velocity, self.goal = obs[:2].copy(), obs[2:4].copy(), obs[:2] + obs[4:6]
 
     def _observation(self) -> Array:
@@ -87,12 +87,12 @@ class PointReachEnv(gymnasium.Env[Array, NDArray[np.float32]]):
 
 
 def controller(obs: Array) -> Array:
-    """Pushes towards the goal and against the velocity: obs [..., 6] -> action [..., 2]."""
+    """Push towards the goal and against the velocity: obs [..., 6] -> action [..., 2]."""
     return np.clip(STIFFNESS * obs[..., 4:] - DAMPING * obs[..., 2:4], -1.0, 1.0)
 
 
 def record(path: Path) -> None:
-    """Episodes of the controller with Gaussian noise, as `bench data distill` reads them."""
+    """Record episodes of the controller with Gaussian noise, as `bench data distill` reads them."""
     rng, env = np.random.default_rng(SEED), PointReachEnv()
     seen = np.zeros((EPISODES, TASK.horizon + 1, TASK.obs_dim), np.float32)
     wish, sent = np.zeros((2, EPISODES, TASK.horizon, TASK.action_dim), np.float32)

@@ -31,7 +31,7 @@ JOIN_SECONDS = 5.0
 
 
 class VectorStep(NamedTuple):
-    """What one step of all environments returned. The arrays are the caller's to keep."""
+    """Result of one step of all environments. The arrays are the caller's to keep."""
 
     obs: NDArray[np.float32]  # [count, O] to act from next: the first of a new episode where one has just ended
     next_obs: NDArray[np.float32]  # [count, O] where the action led: belongs to the transition
@@ -42,14 +42,14 @@ class VectorStep(NamedTuple):
 
 
 def default_workers() -> int:
-    """The number of processor cores that this process may use."""
+    """Number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 class VectorEnv:
-    """`count` copies of one environment, stepped in `workers` processes, or in this one if `workers` is 0.
+    """Copies of one environment, `count` of them, stepped in `workers` processes, or in this one if `workers` is 0.
 
     Where actions are one of n choices, the largest of n numbers is taken: `action_space` is a box either way.
     An environment whose episode ends is reset at once, with a seed that follows from the one last given to it

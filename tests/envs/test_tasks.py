@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
 import pytest
 from gymnasium.spaces import Box
+from house import ROOT
 
 from envs import plugins, tasks
 from envs.discrete import boxed
@@ -33,6 +36,12 @@ def test_dimensions_and_horizon_are_those_of_the_environment(task: Task, env_id:
         assert (space.high == 1).all()
         assert env.spec is not None
         assert env.spec.max_episode_steps == task.horizon
+
+
+def test_gymnasium_makes_them_by_the_name_of_the_package() -> None:
+    program = "import gymnasium; print(gymnasium.make('envs:point-reach-v0').spec.max_episode_steps)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "100\n", "")
 
 
 def test_recipes_collect_in_environments_that_their_task_declares() -> None:

@@ -22,7 +22,7 @@ __all__ = ["read"]
 
 
 def read(task: Task, path: Path, limit: int | None) -> Content:
-    """The episodes of a pickled npy; raises `DatasetError` where it holds anything else."""
+    """Read the episodes of a pickled npy; raises `DatasetError` where it holds anything else."""
     where = str(path)
     try:
         with path.open("rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as content:

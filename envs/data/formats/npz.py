@@ -28,7 +28,7 @@ __all__ = ["read"]
 
 
 def read(task: Task, path: Path, limit: int | None) -> Content:
-    """The episodes of an npz; raises `DatasetError` where it is damaged or not of the task."""
+    """Read the episodes of an npz; raises `DatasetError` where it is damaged or not of the task."""
     where = str(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -73,7 +73,7 @@ def _check_member(where: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo)
 
 
 def _header(f: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Shape and dtype that an npy begins with, and how long that beginning is."""
+    """Shape and dtype in the header of an npy, and the length of the header in bytes."""
     version = np.lib.format.read_magic(f)
     if version == (1, 0):
         shape, _, dtype = np.lib.format.read_array_header_1_0(f)
@@ -85,7 +85,7 @@ def _header(f: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], int]:
 
 
 def _unstacked(columns: dict[str, Any]) -> dict[str, Any]:
-    """Episodes of one length [E, T, ...] laid end to end; anything else as it is."""
+    """Lay episodes of one length [E, T, ...] end to end; anything else stays as it is."""
     action = columns.get("actions")
     if action is None or action.ndim != 3:
         return columns
@@ -98,7 +98,7 @@ def _unstacked(columns: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_successors(columns: dict[str, Any]) -> dict[str, Any]:
-    """Observations [N + E, O] taken apart into those before and those after each step."""
+    """Split observations [N + E, O] into those before and those after each step."""
     obs, lengths = columns.get("observations"), columns.get("episode_lengths")
     if obs is None or lengths is None or "next_observations" in columns or lengths.dtype.kind not in "iu":
         return columns

@@ -31,7 +31,7 @@ def write(task: Task, episodes: Sequence[Episode], path: Path) -> None:
 
 
 def _arrays(task: Task, episodes: Sequence[Episode]) -> dict[str, NDArray[Any]]:
-    """All arrays by name, "infos/qpos" for one in a group."""
+    """Arrays of a file by their names in it, such as "infos/qpos" for one in a group."""
     rows = transitions(task, episodes)
     arrays: dict[str, NDArray[Any]] = {
         "observations": rows.obs,

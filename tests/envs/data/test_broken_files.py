@@ -150,8 +150,8 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda d: npz(d / "x.npz", changed(actions=np.ones((11, 2), "c8"))),
         "of type complex64; numbers",
     ),
-    "NaN": (lambda d: npz(d / "x.npz", with_entry("observations", np.nan)), "NaN or infinity, first in row 2; mend"),
-    "infinity": (lambda d: hdf5(d / "x.h5", with_entry("actions", -np.inf)), "NaN or infinity, first in row 3; mend"),
+    "NaN": (lambda d: npz(d / "x.npz", with_entry("observations", np.nan)), "NaN or infinity, first in row 2; fix"),
+    "infinity": (lambda d: hdf5(d / "x.h5", with_entry("actions", -np.inf)), "NaN or infinity, first in row 3; fix"),
     "more than float32": (
         lambda d: npz(d / "x.npz", with_entry("observations", 1e300, "f8")),
         "infinity, first in row 2",
