@@ -21,9 +21,9 @@ from unittest import mock
 
 import numpy as np
 
-from envs import plugins as outside
-from envs import tasks
+from envs import plugins, tasks
 from envs.data import minari_store
+from envs.errors import DatasetError
 from envs.task import Task
 from suite.recipes import build as recipes
 from suite.run.hardware import versions
@@ -34,7 +34,7 @@ SECONDS = 3.0
 def steps_per_second(task: Task) -> float:
     """Of one environment in this process under uniform random actions, resets included."""
     rng = np.random.default_rng(0)
-    with outside.make(task.id) as env:
+    with plugins.make(task.id) as env:
         env.action_space.seed(0)
         env.reset(seed=0)
         actions = [env.action_space.sample() for _ in range(100)]
@@ -95,7 +95,7 @@ def main() -> None:
         row["env_steps_per_s"] = round(steps_per_second(task))
         try:
             row |= builds(task, arguments.dataset, arguments.builds, arguments.keep)
-        except minari_store.DatasetError as error:  # some tasks have no data of their own
+        except DatasetError as error:  # some tasks have no data of their own
             row["dataset"] = str(error)
         rows = [one for one in rows if one["task"] != row["task"]] + [row]
         print(row, flush=True)

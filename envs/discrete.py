@@ -16,17 +16,17 @@ __all__ = ["OneHotActions", "boxed", "choices", "one_hot"]
 
 
 def one_hot(choice: ArrayLike, n: int) -> NDArray[np.float32]:
-    """Whole numbers [...] from 0 to n - 1 -> [..., n]."""
+    """Turn choices [...], whole numbers from 0 to n - 1, into one-hot vectors [..., n]."""
     return np.eye(n, dtype=np.float32)[np.asarray(choice, np.int64)]
 
 
 def choices(action: NDArray[Any]) -> NDArray[np.int64]:
-    """The largest entry of each vector [..., n], the first of equals -> [...]."""
+    """Turn vectors [..., n] into choices [...]: the largest entry of each, of equals the first."""
     return np.asarray(action.argmax(-1), np.int64)
 
 
 class OneHotActions(gymnasium.ActionWrapper[Any, NDArray[np.float32], Any]):
-    """An environment of n choices that takes n numbers, and of them the largest."""
+    """Wrapper of an environment of n choices: it takes n numbers and chooses the largest."""
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         super().__init__(env)
@@ -39,5 +39,5 @@ class OneHotActions(gymnasium.ActionWrapper[Any, NDArray[np.float32], Any]):
 
 
 def boxed(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
-    """The environment as the suite steps it: with actions that are vectors."""
+    """Wrap an environment of choices so that actions are vectors, as everywhere in the suite; leave others alone."""
     return OneHotActions(env) if isinstance(env.action_space, Discrete) else env

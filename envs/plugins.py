@@ -1,7 +1,7 @@
-"""Tasks of other packages, which join through the entry point group "bench.envs"; imported when asked for.
+"""Environments by gymnasium id, and the tasks of other packages, which join through the entry point group "bench.envs".
 
-An entry names the gymnasium id and the task: `my-task-v0 = "my_task:TASK"`. Importing the module registers the
-environment with gymnasium.
+An entry names the gymnasium id and the task: `my-task-v0 = "my_task:TASK"`. Its module is imported when the task is
+asked for. The environment is registered with gymnasium by the task's `entry_point`, or by the module itself.
 """
 
 from __future__ import annotations
@@ -11,38 +11,51 @@ from typing import Any
 
 import gymnasium
 
+from envs.errors import TaskPluginError
 from envs.task import Task
 
-__all__ = ["OutsideTaskError", "load", "make", "points"]
+__all__ = ["load", "make", "points", "register"]
 
 GROUP = "bench.envs"
 
 
-class OutsideTaskError(ValueError):
-    """An installed package announces a task that is none; the message names the package."""
+def register(task: Task) -> None:
+    """Register the environments of a task with gymnasium; their class is loaded when one is made."""
+    for env_id, more in {task.id: {}, **task.variants}.items():
+        gymnasium.register(
+            id=env_id,
+            entry_point=task.entry_point,
+            max_episode_steps=task.horizon,
+            kwargs={**task.options, **more},
+        )
 
 
 def points() -> dict[str, EntryPoint]:
-    """The entry points by task id."""
+    """Entry points of other packages' tasks, by task id."""
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
 def load(point: EntryPoint) -> Task:
-    """The task behind an entry point; raises `OutsideTaskError` where there is none of that id."""
+    """Load the task behind an entry point, and register its environment.
+
+    Raises `TaskPluginError` where there is none of that id.
+    """
     where = f"task {point.name} of {point.dist.name if point.dist else 'an installed package'}"
     try:
         task = point.load()
     except Exception as error:  # whatever the package's own code raises
         reason = f"{type(error).__name__}: {error}"
-        raise OutsideTaskError(f"{where}: {point.value} cannot be imported ({reason})") from error
+        raise TaskPluginError(f"{where}: {point.value} cannot be imported ({reason})") from error
     if not isinstance(task, Task) or task.id != point.name:
         found = f"a task {task.id!r}" if isinstance(task, Task) else f"{type(task).__name__}"
-        raise OutsideTaskError(f"{where}: {point.value} is {found}; it must be an envs.task.Task with that id")
+        raise TaskPluginError(f"{where}: {point.value} is {found}; it must be an envs.task.Task with that id")
+    if task.entry_point and task.id not in gymnasium.registry:
+        register(task)
     return task
 
 
 def make(env_id: str, **options: Any) -> gymnasium.Env[Any, Any]:
-    """`gymnasium.make`, also for environments of other packages that nobody in this process has imported yet."""
+    """Make an environment, also of other packages whose modules this process has not imported yet."""
     if env_id not in gymnasium.registry and (point := points().get(env_id)) is not None:
         load(point)
     return gymnasium.make(env_id, **options)

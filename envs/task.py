@@ -1,4 +1,4 @@
-"""What a task is: everything the suite must know about it, and how its default dataset is made."""
+"""Tasks: everything the suite must know about one, and the recipes of datasets made here."""
 
 from __future__ import annotations
 
@@ -11,21 +11,27 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.errors import SimulatorError
+
 __all__ = [
-    "DEFAULT", "AnyRecipe", "DemoRecipe", "Goal", "MazeRecipe", "MixRecipe", "NoiseRecipe", "Recipe",
-    "SimulatorError", "Task", "minus_distance",
-]  # fmt: skip
+    "DEFAULT",
+    "AnyRecipe",
+    "DemoRecipe",
+    "Goal",
+    "MazeRecipe",
+    "MixRecipe",
+    "NoiseRecipe",
+    "Recipe",
+    "Task",
+    "minus_distance",
+]
 
 DEFAULT = "default"  # name of every task's first recipe
 
 
-class SimulatorError(RuntimeError):
-    """A simulator that is not installed; the message says how to get it."""
-
-
 @dataclass(frozen=True)
 class Recipe:
-    """How a task's default dataset is generated: demonstrations by an expert, then rollouts of their clone.
+    """Recipe of a dataset: demonstrations by an expert, then rollouts of their clone.
 
     The expert is sampled from its Gaussian for whole episodes, and the clone sees observations as they are.
     """
@@ -41,7 +47,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class DemoRecipe(Recipe):
-    """The same with a hampered expert, whose successful attempts are the demonstrations.
+    """Recipe as above with a hampered expert, whose successful attempts are the demonstrations.
 
     The demonstrator sends `sent = previous + lag * (expert - previous)` plus Gaussian noise, and with
     `hold_probability` per step repeats its last command for a random number of `hold_steps` (inclusive range). The
@@ -63,7 +69,7 @@ class DemoRecipe(Recipe):
 
 @dataclass(frozen=True)
 class MixRecipe:
-    """Episodes of given policies, sampled from them, one policy after the other: how D4RL's locomotion data are made.
+    """Recipe of a dataset as D4RL's of locomotion: episodes sampled from given policies, one policy after the other.
 
     The last episode of each policy is cut off where its share is full.
     """
@@ -76,7 +82,7 @@ class MixRecipe:
 
 @dataclass(frozen=True)
 class NoiseRecipe:
-    """Episodes of Ornstein-Uhlenbeck noise, without an expert: x += -theta x + sigma N(0, 1).
+    """Recipe of a dataset without an expert: episodes of Ornstein-Uhlenbeck noise, x += -theta x + sigma N(0, 1).
 
     Each action dimension has a state of its own, zero when an episode begins; what is sent is clipped to [-1, 1].
     """
@@ -88,7 +94,7 @@ class NoiseRecipe:
 
 @dataclass(frozen=True)
 class MazeRecipe:
-    """How a maze's default dataset is generated: an expert runner is steered through it, with Gaussian noise.
+    """Recipe of a maze's dataset: an expert runner is steered through it, with Gaussian noise.
 
     The demonstrations go from the task's starts to its goals, the rollouts from anywhere to anywhere, as D4RL's "play"
     and "diverse" data do.
@@ -108,13 +114,13 @@ AnyRecipe: TypeAlias = Recipe | NoiseRecipe | MixRecipe | MazeRecipe
 
 
 def minus_distance(achieved: Any, desired: Any) -> Any:
-    """-|achieved - desired| over the last axis [..., G] -> [...], of numpy arrays or torch tensors."""
+    """Reward -|achieved - desired| over the last axis [..., G] -> [...], of numpy arrays or torch tensors."""
     return -(((achieved - desired) ** 2).sum(-1) ** 0.5)
 
 
 @dataclass(frozen=True)
 class Goal:
-    """Where a task's observations say what was reached and what was asked for, so that goals can be exchanged.
+    """Entries of observations that hold what was reached and what was asked for, so that goals can be exchanged.
 
     Rewards are those of arriving in an observation, and reaching a goal does not end an episode.
     """
@@ -125,35 +131,39 @@ class Goal:
     reward: Callable[[Any, Any], Any] = minus_distance
 
     def reward_of(self, next_obs: NDArray[Any]) -> NDArray[Any]:
-        """The reward of arriving in `next_obs`: [..., O] -> [...]."""
+        """Reward of arriving in `next_obs`: [..., O] -> [...]."""
         return np.asarray(self.reward(next_obs[..., list(self.achieved)], next_obs[..., list(self.desired)]))
 
 
 @dataclass(frozen=True)
 class Task:
-    """Everything the suite knows about one task."""
+    """One task: its environment, its data, how it is scored, and the settings that papers use on it."""
 
     id: str  # gymnasium id, e.g. "door-binary-v0"
     summary: str
     obs_dim: int
     action_dim: int
+    horizon: int  # steps after which an episode is cut off
     success_rule: str  # in words, printed by reports; "" where there is none
     # next_obs [..., O] -> success [...] (bool): the rule from the recorded observation alone. None: no episode succeeds
     # or fails, and rewards are those that the environment gave
     success: Callable[[NDArray[Any]], NDArray[np.bool_]] | None
     expert: str  # file stem in envs/experts; "": none, so no demonstrations
     recipe: AnyRecipe  # of the default dataset
+    entry_point: str = ""  # "module:Class" of its environment; "" where its package registers it with gymnasium itself
+    options: Mapping[str, Any] = field(default_factory=dict)  # keyword arguments of that class
+    # gymnasium id -> options besides these: further environments of the class, which its data are collected in
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recipes: Mapping[str, AnyRecipe] = field(default_factory=dict)  # of further ones, by the name users give them
     remote: Mapping[str, str] = field(default_factory=dict)  # short name -> Minari dataset id
-    horizon: int = 200  # steps; the released launcher forces 200 on all hand tasks
     reward_range: tuple[float, float] = (-1.0, 0.0)  # per step; infinite where there is no bound
     terminates: bool = False  # whether episodes end before the horizon
     ends_at_success: bool = False  # the first success is the end of an episode, also of recorded ones that go on
     obs_parts: tuple[str, ...] = ()  # keys of recorded dictionaries, which laid end to end are the observation
     dense: bool = False  # rewards are those that the environment gave also where there is a success rule
     # recorded rewards [N], next_obs [N, O] of a whole dataset from elsewhere -> rewards, with a known slip of the
-    # environment it was recorded in put right where it shows; the same array where not
-    mend: Callable[[NDArray[np.float32], NDArray[Any]], NDArray[np.float32]] | None = None
+    # environment it was recorded in corrected where it shows; the same array where not
+    fix_rewards: Callable[[NDArray[np.float32], NDArray[Any]], NDArray[np.float32]] | None = None
     discrete: bool = False  # an action is one of `action_dim` choices, a one-hot vector inside the suite
     # returns of a policy that never succeeds (random actions, without a rule) and of the shipped expert: 0 and 100
     anchors: tuple[float, float] | None = None
@@ -170,17 +180,17 @@ class Task:
 
     @property
     def short_name(self) -> str:
-        """As users write it: the id without its version, e.g. door-binary."""
+        """Name as users write it: the id without its version, e.g. door-binary."""
         return re.sub(r"-v\d+$", "", self.id)
 
     @property
     def datasets(self) -> list[str]:
-        """Names of its datasets, those that can be built here first."""
+        """Names of the task's datasets, those that can be built here first."""
         built = [DEFAULT] if self.expert or isinstance(self.recipe, NoiseRecipe | MixRecipe) else []
         return [*built, *self.recipes, *self.remote]
 
     def recipe_of(self, name: str) -> AnyRecipe:
-        """The recipe of the dataset that users call so, `DEFAULT` or one of `recipes`."""
+        """Recipe of the dataset that users call by that name, `DEFAULT` or one of `recipes`."""
         return self.recipe if name == DEFAULT else self.recipes[name]
 
     @property
@@ -190,11 +200,11 @@ class Task:
 
     @property
     def headline(self) -> str:
-        """The score by which its policies are judged first."""
+        """Name of the score by which policies are judged first."""
         return "return" if self.success is None or self.dense else "success"
 
     def check_simulator(self) -> None:
-        """Raises `SimulatorError` where a distribution that simulates the task is not installed."""
+        """Raise `SimulatorError` where a distribution that simulates the task is not installed."""
         for name in self.simulator:
             try:
                 metadata.distribution(name)  # its version would be parsed from a long file
@@ -203,13 +213,13 @@ class Task:
                 raise SimulatorError(f"{self.short_name} needs {name}: pip install '{package}'") from None
 
     def normalized(self, returns: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Returns placed between the anchors, which the task must have: 0 to 100."""
+        """Place returns between the anchors, which the task must have: 0 to 100."""
         assert self.anchors is not None, self.id
         low, high = self.anchors
         return 100.0 * (returns - low) / (high - low)
 
     def reward(self, next_obs: NDArray[Any]) -> NDArray[np.float32]:
-        """The paper's reward of arriving in `next_obs` [..., O]: that of the goal, or 0 on success, else -1.
+        """Reward of arriving in `next_obs` [..., O] by the papers' rule: that of the goal, or 0 on success, else -1.
 
         Raises `ValueError` where the task has neither, so that rewards must have been recorded.
         """

@@ -1,55 +1,44 @@
 """The registry of tasks: what is learned, from which data, and when it counts as solved.
 
-A task is a registered gymnasium environment plus everything the suite must know about it: shapes, horizon,
-reward bounds, the success rule, where it has one, in words and as a function of a recorded observation, the recipe
-of its default dataset, score anchors, and the settings the papers use on it. The entries lie in `envs.catalogue`;
-packages elsewhere add theirs through an entry point (`envs.plugins`).
+The entries lie in `envs.catalogue`; packages elsewhere add theirs through an entry point (`envs.plugins`).
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 
-from envs import plugins as outside
+from envs import plugins
 from envs.catalogue import hands, hands_dense, lander, locomotion, mazes, point, sawyer
-from envs.task import DemoRecipe, Goal, NoiseRecipe, Recipe, SimulatorError, Task
+from envs.errors import UnknownTaskError, nearest
+from envs.task import DemoRecipe, Goal, NoiseRecipe, Recipe, Task
 
-__all__ = [
-    "TASKS", "DemoRecipe", "Goal", "NoiseRecipe", "Recipe", "SimulatorError", "Task", "UnknownTaskError", "get", "ids",
-]  # fmt: skip
+__all__ = ["TASKS", "DemoRecipe", "Goal", "NoiseRecipe", "Recipe", "Task", "get", "ids"]
 
 _FAMILIES = (hands, hands_dense, point, sawyer, lander, locomotion, mazes)
-
-
-class UnknownTaskError(ValueError):
-    """No task of that name; the message gives the nearest one."""
 
 
 TASKS: dict[str, Task] = {task.id: task for family in _FAMILIES for task in family.TASKS}
 
 
 def ids() -> list[str]:
-    """Of all tasks, ours and those of installed packages."""
-    return [*TASKS, *(name for name in outside.points() if name not in TASKS)]
+    """Ids of all tasks, ours and those of installed packages."""
+    return [*TASKS, *(name for name in plugins.points() if name not in TASKS)]
 
 
 def get(name: str) -> Task:
-    """The task called `name`, with or without its version suffix; capitals and dashes do not matter.
+    """Find the task called `name`, with or without its version suffix; capitals and dashes do not matter.
 
-    Raises `UnknownTaskError` with the nearest name, or `OutsideTaskError` where a package's task is broken.
+    Raises `UnknownTaskError` with the nearest name, or `TaskPluginError` where a package's task is broken.
     """
     wanted = _plain(name)
     for task_id, task in TASKS.items():  # ours first: looking for packages reads what is installed
         if wanted in (_plain(task_id), _plain(_short(task_id))):
             return task
-    for task_id, entry in outside.points().items():
+    for task_id, entry in plugins.points().items():
         if wanted in (_plain(task_id), _plain(_short(task_id))):
-            return outside.load(entry)
+            return plugins.load(entry)
     known = [_short(task_id) for task_id in ids()]
-    close = difflib.get_close_matches(_short(name.lower()), known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-    raise UnknownTaskError(f"unknown task {name!r}; {hint}")
+    raise UnknownTaskError(f"unknown task {name!r}; {nearest(_short(name.lower()), known, cutoff=0.5)}")
 
 
 def _short(task_id: str) -> str:
@@ -57,5 +46,5 @@ def _short(task_id: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """As names are compared: SawyerPush-v0, the name in multiworld, is sawyer-push-v0."""
+    """Reduce a name to what is compared: SawyerPush-v0, the name in multiworld, is sawyer-push-v0."""
     return name.lower().replace("-", "")

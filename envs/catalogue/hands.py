@@ -13,15 +13,20 @@ __all__ = ["TASKS"]
 # AWAC A.4: temperature .3 on manipulation; Table 1: environment steps of fine-tuning (hammer is not in it); RLPD's
 # README for the same tasks
 _HAND_SETTINGS = {
-    "awac.temperature": 0.3, "abm.temperature": 0.3, "mpo.temperature": 0.3,
-    "online_steps": 800_000, "rlpd.backup_entropy": False,
-}  # fmt: skip
+    "awac.temperature": 0.3,
+    "abm.temperature": 0.3,
+    "mpo.temperature": 0.3,
+    "online_steps": 800_000,
+    "rlpd.backup_entropy": False,
+}
 
 
 def _hand(name: str, **facts: Any) -> Task:
-    """A task whose expert and data at D4RL go by its own name."""
+    """One hand task; its expert and D4RL's data of it are called `name` too."""
     shared: dict[str, Any] = {
         "id": f"{name}-binary-v0",
+        "obs_dim": adroit.OBS_DIM[name],
+        "horizon": 200,  # AWAC's launcher runs all of them at 200
         "expert": name,
         "remote": {kind: f"D4RL/{name}/{kind}-v2" for kind in ("human", "cloned", "expert")},
         "settings": _HAND_SETTINGS,
@@ -32,8 +37,8 @@ def _hand(name: str, **facts: Any) -> Task:
 TASKS = (
     _hand(
         "pen",
+        entry_point="envs.simulators.hands:PenEnv",
         summary="spin a pen in the hand to a target orientation",
-        obs_dim=45,
         action_dim=24,
         success_rule="pen within 0.075 m of the target and axes aligned (cosine >= 0.95)",
         success=adroit.pen_success,
@@ -43,8 +48,8 @@ TASKS = (
     ),
     _hand(
         "door",
+        entry_point="envs.simulators.hands:DoorEnv",
         summary="undo the latch and swing the door open",
-        obs_dim=39,
         action_dim=28,
         success_rule="door angle > 1.4 rad",
         success=adroit.door_success,
@@ -54,8 +59,8 @@ TASKS = (
     ),
     _hand(
         "relocate",
+        entry_point="envs.simulators.hands:RelocateEnv",
         summary="grasp the ball and carry it to the target",
-        obs_dim=39,
         action_dim=30,
         success_rule="ball within 0.1 m of the target",
         success=adroit.relocate_success,
@@ -66,8 +71,8 @@ TASKS = (
     ),
     _hand(
         "hammer",
+        entry_point="envs.simulators.hands:HammerEnv",
         summary="pick up the hammer and drive the nail in",
-        obs_dim=46,
         action_dim=26,
         success_rule="nail within 0.01 m of fully driven",
         success=adroit.hammer_success,

@@ -14,7 +14,7 @@ __all__ = ["TASKS"]
 
 
 def _dense(binary: Task, highest: float, **facts: Any) -> Task:
-    """The binary task with dense rewards of at most `highest` per step, with which its temperatures grow."""
+    """One dense task: the binary one with rewards of up to `highest` per step, and temperatures that much higher."""
     temperatures = {name: value * highest for name, value in binary.settings.items() if name.endswith(".temperature")}
     return replace(
         binary,
@@ -33,34 +33,38 @@ _pen, _door, _relocate, _hammer = hands.TASKS
 TASKS = (
     _dense(
         _pen,
+        entry_point="envs.simulators.hands_dense:PenDenseEnv",
         highest=61.0,
         anchors=(-140.59, 3026.30),
         d4rl_anchors=(96.262799, 3076.8331),  # of episodes that end when the pen is dropped
-        horizon=100,
+        horizon=100,  # D4RL's, which its score anchors belong to
         profiles={"quick": SMALL},
     ),
     _dense(
         _door,
+        entry_point="envs.simulators.hands_dense:DoorDenseEnv",
         highest=20.0,
         success_rule="door angle > 1.35 rad",
         success=adroit_dense.door_success,
         anchors=(-56.63, 3004.12),
         d4rl_anchors=(-56.512833, 2880.5693),
-        mend=adroit_dense.mended_door,
+        fix_rewards=adroit_dense.fixed_door,
         profiles={"quick": SMALL | {"online_steps": 10_000}},
     ),
     _dense(
         _relocate,
+        entry_point="envs.simulators.hands_dense:RelocateDenseEnv",
         highest=31.0,
         anchors=(-5.72, 4430.02),
         d4rl_anchors=(-6.425911, 4233.8778),
-        mend=adroit_dense.mended_relocate,
+        fix_rewards=adroit_dense.fixed_relocate,
     ),
     _dense(
         _hammer,
+        entry_point="envs.simulators.hands_dense:HammerDenseEnv",
         highest=102.0,
         anchors=(-274.64, 16302.32),
         d4rl_anchors=(-274.856578, 12794.1348),
-        mend=adroit_dense.mended_hammer,
+        fix_rewards=adroit_dense.fixed_hammer,
     ),
 )

@@ -13,13 +13,17 @@ __all__ = ["TASKS"]
 # AWAC A.4: temperature 1 on MuJoCo; section 5: 15 demonstrations, 100 rollouts. The paper's text does not say how long
 # Figure 5's runs are: AWAC's MuJoCo script trains 500 epochs of 1000 steps.
 _LOCOMOTION_SETTINGS = {
-    "awac.temperature": 1.0, "abm.temperature": 1.0, "mpo.temperature": 1.0,
-    "online_steps": 500_000, "demonstrations": 15, "rollouts": 100,
-}  # fmt: skip
+    "awac.temperature": 1.0,
+    "abm.temperature": 1.0,
+    "mpo.temperature": 1.0,
+    "online_steps": 500_000,
+    "demonstrations": 15,
+    "rollouts": 100,
+}
 
 
 def _like_d4rl(name: str, replay: float = 0.0, stages: tuple[int, ...] = ()) -> dict[str, MixRecipe]:
-    """Recipes by D4RL's names for a task whose expert is `name`.
+    """Recipes of the datasets that D4RL has too, by its names for them, with the expert `name`.
 
     `stages` are the steps of SAC's training at which it was kept (envs/experts/sac), the last one being "medium";
     `replay` is the size of D4RL's medium-replay beside its medium. D4RL kept what its SAC had collected until then.
@@ -40,7 +44,7 @@ def _like_d4rl(name: str, replay: float = 0.0, stages: tuple[int, ...] = ()) -> 
 _LOCOMOTION: dict[str, Any] = {
     "success_rule": "",
     "success": None,
-    "horizon": 1000,
+    "horizon": 1000,  # as gymnasium registers them
     "reward_range": (-math.inf, math.inf),
     "simulator": ("gymnasium", "mujoco"),
     "settings": _LOCOMOTION_SETTINGS,
@@ -51,9 +55,12 @@ _LOCOMOTION: dict[str, Any] = {
     },
 }
 
+# The simulator of the papers left all contact forces at zero; -v5 fills most of them.
+_NO_FORCES = {"include_cfrc_ext_in_observation": False}
+
 
 def _runner(name: str, **facts: Any) -> Task:
-    """A task whose expert and datasets go by its own name, and that ends when the runner falls."""
+    """One running task, which ends when the runner falls; its expert and datasets are called `name` too."""
     shared = {
         "id": f"{name}-v5",
         "expert": name,
@@ -68,6 +75,7 @@ def _runner(name: str, **facts: Any) -> Task:
 TASKS = (
     _runner(
         "halfcheetah",
+        entry_point="envs.simulators.locomotion:HalfCheetahEnv",
         summary="run forward on two legs in the plane",
         obs_dim=17,
         action_dim=6,
@@ -79,6 +87,7 @@ TASKS = (
     ),
     _runner(
         "walker2d",
+        entry_point="envs.simulators.locomotion:Walker2dEnv",
         summary="walk on two legs in the plane without falling",
         obs_dim=17,
         action_dim=6,
@@ -90,6 +99,7 @@ TASKS = (
     ),
     _runner(
         "hopper",
+        entry_point="envs.simulators.locomotion:HopperEnv",
         summary="hop on one leg in the plane without falling",
         obs_dim=11,
         action_dim=3,
@@ -101,8 +111,10 @@ TASKS = (
     ),
     _runner(
         "ant",
+        entry_point="envs.simulators.locomotion:AntEnv",
+        options=_NO_FORCES,
         summary="run on four legs without turning over",
-        obs_dim=27,  # no contact forces
+        obs_dim=27,
         action_dim=8,
         remote={},  # Minari's `mujoco/ant` datasets have contact forces
         anchors=(-47.46, 5338.18),
@@ -113,8 +125,10 @@ TASKS = (
     ),
     _runner(
         "humanoid",
+        entry_point="envs.simulators.locomotion:HumanoidEnv",
+        options=_NO_FORCES,
         summary="run on two legs with arms and a trunk, without falling",
-        obs_dim=270,  # no contact forces
+        obs_dim=270,
         action_dim=17,
         expert="",
         recipes={},

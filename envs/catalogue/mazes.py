@@ -13,60 +13,73 @@ __all__ = ["TASKS"]
 # run for 300,000 to 1,000,000 steps, and none of them decays weights. AWAC's temperature is ours: at 1, and with its
 # weight decay, the quick profile's policy never arrives.
 _SETTINGS = {
-    "iql.expectile": 0.9, "iql.inverse_temperature": 10.0,
-    "cql.lagrange_gap": 0.08, "rlpd.backup_entropy": False, "rlpd.subset": 1,
-    "awac.temperature": 3.0, "policy_weight_decay": 0.0,
+    "iql.expectile": 0.9,
+    "iql.inverse_temperature": 10.0,
+    "cql.lagrange_gap": 0.08,
+    "rlpd.backup_entropy": False,
+    "rlpd.subset": 1,
+    "awac.temperature": 3.0,
+    "policy_weight_decay": 0.0,
     "rollouts": 300,  # of the recipe
-}  # fmt: skip
+}
 
 # Found by trial: 5000 updates at the profile's own step size are too few to walk by. One environment per seed: an
 # evaluation plays its episodes one after the other.
 _PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
-        "policy_lr": 1e-3, "critic_lr": 1e-3, "offline_updates": 10_000, "online_steps": 5000,
-        "eval_every_offline": 5000, "eval_episodes": 10,
+        "policy_lr": 1e-3,
+        "critic_lr": 1e-3,
+        "offline_updates": 10_000,
+        "online_steps": 5000,
+        "eval_every_offline": 5000,
+        "eval_episodes": 10,
     },
     "smoke": {"eval_episodes": 1},
-}  # fmt: skip
+}
 
-# Anchors: an ant that never arrives, and the mean return of the steered expert over 100 episodes.
-TASKS = tuple(
-    Task(
-        id=f"antmaze-{maze}-v1",
-        summary=summary,
+
+def _maze(name: str, **facts: Any) -> Task:
+    """One maze, and its variant with starts and goals in any free cell, for data."""
+    anywhere = f"antmaze-{name}-anywhere-v1"
+    return Task(
+        id=f"antmaze-{name}-v1",
         obs_dim=maze_maps.OBS_DIM,
         action_dim=8,
+        horizon=1000,  # D4RL: 700 in the smallest, but collection takes whole episodes, and presets count in thousands
+        entry_point="envs.simulators.mazes:AntMazeEnv",
+        options={"maze": name},
+        variants={anywhere: {"anywhere": True}},
         success_rule="within 0.5 m of the goal",
         success=maze_maps.success,
         expert="ant",
-        recipe=MazeRecipe(maze, f"antmaze-{maze}-anywhere-v1"),
-        remote={kind: f"D4RL/antmaze/{name}-v1" for kind, name in remote.items()},
-        horizon=1000,
+        recipe=MazeRecipe(name, anywhere),
         terminates=True,
         ends_at_success=True,
         obs_parts=maze_maps.PARTS,
-        anchors=(-1000.0, expert),
         settings=_SETTINGS,
         profiles=_PROFILES,
+        **facts,
     )
-    for maze, summary, expert, remote in (
-        (
-            "umaze",
-            "a four-legged robot finds its way around a wall",
-            -175.59,
-            {"play": "umaze", "diverse": "umaze-diverse"},
-        ),
-        (
-            "medium",
-            "a four-legged robot finds its way through a maze",
-            -322.75,
-            {"play": "medium-play", "diverse": "medium-diverse"},
-        ),
-        (
-            "large",
-            "a four-legged robot finds its way through a large maze",
-            -462.32,
-            {"play": "large-play", "diverse": "large-diverse"},
-        ),
-    )
+
+
+# Anchors: an ant that never arrives, and the mean return of the steered expert over 100 episodes.
+TASKS = (
+    _maze(
+        "umaze",
+        summary="a four-legged robot finds its way around a wall",
+        remote={"play": "D4RL/antmaze/umaze-v1", "diverse": "D4RL/antmaze/umaze-diverse-v1"},
+        anchors=(-1000.0, -175.59),
+    ),
+    _maze(
+        "medium",
+        summary="a four-legged robot finds its way through a maze",
+        remote={"play": "D4RL/antmaze/medium-play-v1", "diverse": "D4RL/antmaze/medium-diverse-v1"},
+        anchors=(-1000.0, -322.75),
+    ),
+    _maze(
+        "large",
+        summary="a four-legged robot finds its way through a large maze",
+        remote={"play": "D4RL/antmaze/large-play-v1", "diverse": "D4RL/antmaze/large-diverse-v1"},
+        anchors=(-1000.0, -462.32),
+    ),
 )

@@ -26,11 +26,12 @@ TASKS = (
         summary="push a puck to a goal on the table",
         obs_dim=6,
         action_dim=2,
+        horizon=50,  # multiworld registers none; rlkit's example on this task has 50
+        entry_point="envs.simulators.sawyer:SawyerPushEnv",
         success_rule="puck within 0.05 m of the goal",  # ours: the paper plots the distance
         success=_success,
         expert="",
         recipe=NoiseRecipe(),
-        horizon=50,
         reward_range=(-0.5, 0.0),
         goal=_GOAL,
         # uniform random actions and the scripted pusher of envs.simulators.sawyer, on the same 200 goals; 95 %

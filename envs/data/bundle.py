@@ -17,11 +17,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from envs import tasks
-from envs.data import datasets, minari_store, minari_write
+from envs.data import minari_store, minari_write, stored
 from envs.data.downloads import checksum
-from envs.data.files import check_new, new_file
-from envs.data.formats.bounds import check_size
-from envs.data.minari_store import OWN, DatasetError, first_line
+from envs.data.files import check_new, check_size, new_file
+from envs.data.minari_store import OWN
+from envs.errors import DatasetError, first_line
 
 __all__ = ["add", "write"]
 
@@ -73,30 +73,32 @@ def add(path: Path) -> dict[str, bool]:
 
 
 def _listed(dataset_id: str) -> dict[str, Any]:
-    """A dataset's entry in the manifest, once it has been read and found sound."""
-    if not datasets.exists(dataset_id):
+    """Read a dataset in full, and return its entry of the manifest."""
+    if not minari_store.exists(dataset_id):
         raise DatasetError(f"dataset {dataset_id} is not in {minari_store.root()}; `bench list datasets` shows what is")
     own = minari_store.metadata(dataset_id).get(OWN, {})
     _read_all(dataset_id, own)
     folder = minari_store.folder(dataset_id)
     files = sorted(p for p in (folder / "data").rglob("*") if p.is_file())
     return {
-        "id": dataset_id, "task": own.get("task", ""), "fingerprint": own.get("fingerprint", ""),
+        "id": dataset_id,
+        "task": own.get("task", ""),
+        "fingerprint": own.get("fingerprint", ""),
         "files": {p.relative_to(folder).as_posix(): {"size": p.stat().st_size, "sha256": checksum(p)} for p in files},
-    }  # fmt: skip
+    }
 
 
 def _read_all(dataset_id: str, own: dict[str, Any]) -> None:
     """Read every episode, with all checks where the task is known; raises `DatasetError` at the first fault."""
     if own.get("task") in tasks.TASKS:
-        datasets.load_episodes(tasks.get(own["task"]), dataset_id)
+        stored.read(tasks.get(own["task"]), dataset_id)
         return
     for _ in minari_store.episodes(dataset_id):
         pass
 
 
 def _manifest(path: Path, archive: zipfile.ZipFile) -> list[dict[str, Any]]:
-    """The entries of a manifest that lists exactly the members of the archive, all of them safe to unpack."""
+    """Read the manifest, which must list exactly the members of the archive, all of them safe to unpack."""
     try:
         if archive.getinfo(MANIFEST).file_size > _MANIFEST_BYTES:
             raise ValueError("far too long")
@@ -136,7 +138,7 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
 
 def _is_there(path: Path, one: dict[str, Any]) -> bool:
     """Whether the store holds the same dataset already; raises `DatasetError` where it holds another under the id."""
-    if not datasets.exists(one["id"]):
+    if not minari_store.exists(one["id"]):
         return False
     folder = minari_store.folder(one["id"])
     own = minari_store.metadata(one["id"]).get(OWN, {})
@@ -149,7 +151,7 @@ def _is_there(path: Path, one: dict[str, Any]) -> bool:
 
 
 def _unpack(path: Path, archive: zipfile.ZipFile, one: dict[str, Any], place: Path) -> None:
-    """A dataset's files into the staging folder, each with the checksum of the manifest."""
+    """Unpack a dataset's files into the staging folder, each with the checksum of the manifest."""
     for file, about in one["files"].items():
         target = place / one["id"] / file
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -165,7 +167,7 @@ def _unpack(path: Path, archive: zipfile.ZipFile, one: dict[str, Any], place: Pa
 
 
 def _check(path: Path, one: dict[str, Any], place: Path) -> None:
-    """Whether what was unpacked is the dataset that the manifest names, and reads as one."""
+    """Refuse an unpacked folder that is not the dataset that the manifest names, or cannot be read."""
     with minari_write.minari_root(place):
         try:
             about = minari_store.metadata(one["id"])
@@ -178,7 +180,7 @@ def _check(path: Path, one: dict[str, Any], place: Path) -> None:
 
 
 def _publish(place: Path, ids: Sequence[str]) -> None:
-    """Rename all into the store; where one cannot be, take back those before it."""
+    """Rename all datasets into the store; where one cannot be renamed, remove those before it again."""
     done = []
     try:
         for dataset_id in ids:

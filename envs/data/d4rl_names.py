@@ -1,4 +1,4 @@
-"""D4RL by name: which file holds `d4rl/halfcheetah-medium-v2`, and where it is had from.
+"""D4RL's datasets by name: which file holds `d4rl/halfcheetah-medium-v2`, and where it is fetched from.
 
 A file is looked for where the `d4rl` package keeps its downloads, and fetched to there. Names and files as in D4RL's
 own table (d4rl/infos.py): -v0, -v1 and -v2 of a name are different data.
@@ -6,14 +6,13 @@ own table (d4rl/infos.py): -v0, -v1 and -v2 of a name are different data.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from envs.data import downloads
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError, closest
 
 __all__ = ["FILES", "PREFIX", "File", "find", "folder", "get"]
 
@@ -24,15 +23,15 @@ DEFAULT_MIRRORS = tuple(f"{scheme}://rail.eecs.berkeley.edu/datasets/offline_rl"
 
 @dataclass(frozen=True)
 class File:
-    """One of D4RL's files."""
+    """One file of D4RL, which holds one dataset."""
 
     path: str  # below a mirror
-    limit: int  # steps after which its episodes were cut off, where the file itself does not say
-    demos: bool = False  # all of it by people
+    limit: int  # steps after which episodes were cut off, for files that do not mark it
+    demos: bool = False  # whether all episodes are human demonstrations
 
     @property
     def name(self) -> str:
-        """File name, in the package's cache too."""
+        """Name of the file without folders, as in the cache of the `d4rl` package."""
         return self.path.rsplit("/", 1)[1]
 
 
@@ -64,22 +63,22 @@ FILES = {PREFIX + name: file for name, file in sorted((_locomotion() | _hands())
 
 
 def get(name: str) -> File:
-    """The file of a name such as d4rl/door-human-v1; raises `DatasetError` with the nearest name."""
+    """Look up a name such as d4rl/door-human-v1; raises `DatasetError` with the nearest names."""
     if name in FILES:
         return FILES[name]
-    close = difflib.get_close_matches(name, FILES, n=3, cutoff=0.6)
+    close = closest(name, FILES, count=3)
     versions = [n for n in FILES if n.startswith(re.sub(r"v\d+$", "v", name))]
     hint = f"did you mean {' or '.join(versions or close)}?" if versions or close else "known: " + ", ".join(FILES)
     raise DatasetError(f"{name!r} is none of D4RL's datasets known here; {hint}")
 
 
 def folder() -> Path:
-    """Where the `d4rl` package keeps its files."""
+    """Folder where the `d4rl` package keeps its files."""
     return Path(os.environ.get("D4RL_DATASET_DIR") or Path.home() / ".d4rl" / "datasets")
 
 
 def find(name: str, say: downloads.Progress, offline: bool = False) -> Path:
-    """The file of a name, from the cache or fetched, with the checksum it had when it was first seen.
+    """Path of the file of a name, fetched if it is not there, with the checksum it had when it was first seen.
 
     Raises `DatasetError`, saying which file is to be put where, when it is not there and cannot be fetched.
     """

@@ -1,7 +1,7 @@
 """Files fetched over the network: complete, checked, resumed where they broke off, from the first mirror that works.
 
-A file arrives as `NAME.part` and is renamed in the end. Its SHA-256 is remembered beside it, in `sha256.json`, when it
-is first seen, and has to be the same ever after.
+A file arrives as `NAME.part` and is renamed in the end. When it is first seen, its SHA-256 is noted beside it, in
+`sha256.json`; from then on it has to be the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from envs.data.minari_store import DatasetError, first_line
+from envs.data.files import replaced
+from envs.errors import DatasetError, first_line
 
 __all__ = ["Progress", "checksum", "fetch", "offline", "verify"]
 
@@ -55,17 +56,18 @@ def fetch(target: Path, urls: Sequence[str], say: Progress, known: str | None = 
 
 
 def verify(path: Path, say: Progress, known: str | None = None, found: str | None = None) -> str:
-    """SHA-256 of a file, which must be the one known or remembered; the first one seen is remembered, and said."""
+    """Compare a file's SHA-256 with the one known or noted, and return it; where there is none, note it and say so."""
     found = found or checksum(path)
     book = path.parent / KNOWN
     seen = _book(book)
     expected = known or seen.get(path.name)
     if expected is None:
         say(f"{path.name}: first seen, with SHA-256 {found[:16]}...; remembered in {book}")
-        with contextlib.suppress(OSError):  # a folder that cannot be written to remembers nothing
-            new = book.with_name(f".{KNOWN}.{os.getpid()}")
+        with (
+            contextlib.suppress(OSError),
+            replaced(book) as new,
+        ):  # a folder that cannot be written to remembers nothing
             new.write_text(json.dumps({**seen, path.name: found}, indent=1, sort_keys=True))
-            new.replace(book)
     elif found != expected:
         raise DatasetError(
             f"{path}: SHA-256 is {found[:16]}..., {expected[:16]}... was expected; delete it to fetch it again, or its "
@@ -75,7 +77,7 @@ def verify(path: Path, say: Progress, known: str | None = None, found: str | Non
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Compute the SHA-256 of a file."""
     with path.open("rb") as f:
         digest = hashlib.sha256()
         while chunk := f.read(_CHUNK):
@@ -112,7 +114,7 @@ def _from_any(target: Path, urls: Sequence[str], say: Progress, known: str | Non
 
 
 def _complete(url: str, part: Path, say: Progress) -> None:
-    """Fetch until the file is whole, as long as every attempt brings some more of it."""
+    """Fetch a file in as many attempts as it takes, as long as each brings some more of it."""
     for attempt in range(ATTEMPTS):
         before = _size(part)
         try:
@@ -130,7 +132,7 @@ def _complete(url: str, part: Path, say: Progress) -> None:
 
 @dataclass(frozen=True)
 class _Identity:
-    """What must be the same for a rest to fit what is there: where from, which version, how long."""
+    """Source, version and length of a file: equal for the part that is there and for a rest that continues it."""
 
     url: str
     version: str  # ETag or Last-Modified
@@ -138,7 +140,7 @@ class _Identity:
 
 
 def _some(url: str, part: Path, say: Progress) -> None:
-    """One request, appended where it continues what is there; raises OSError when it ends before the file does."""
+    """Make one request, appended where it continues what is there; raises OSError when it ends before the file does."""
     have, known = _resumable(url, part)
     request = urllib.request.Request(url, headers={"User-Agent": "awac-bench"})
     if have and known:
@@ -161,7 +163,7 @@ def _some(url: str, part: Path, say: Progress) -> None:
 
 
 def _resumable(url: str, part: Path) -> tuple[int, _Identity | None]:
-    """Bytes that are there and what they are of, if a rest could be asked for."""
+    """Number of bytes that are there and the file that they are of; 0 and None where no rest can be asked for."""
     try:
         known = _Identity(**json.loads(_note(part).read_text()))
     except (OSError, ValueError, TypeError):
@@ -170,7 +172,7 @@ def _resumable(url: str, part: Path) -> tuple[int, _Identity | None]:
 
 
 def _continues(answer: Any, have: int, known: _Identity | None) -> bool:
-    """Whether an answer is the rest asked for; a server that knows no ranges sends the whole file."""
+    """Whether an answer is the rest that was asked for; servers without ranges send the whole file."""
     if not have or known is None or getattr(answer, "status", None) != 206:
         return False
     said = answer.headers.get("Content-Range", "")
@@ -180,7 +182,7 @@ def _continues(answer: Any, have: int, known: _Identity | None) -> bool:
 
 
 def _copy(source: Any, sink: Any, have: int, what: _Identity, say: Progress) -> None:
-    """Copy to the end, saying now and then how far it is."""
+    """Copy an answer to its end, and say now and then how far it is."""
     said = time.monotonic()
     while chunk := source.read(_CHUNK):
         sink.write(chunk)

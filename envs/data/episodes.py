@@ -17,8 +17,9 @@ import numpy as np
 from minari.data_collector.episode_buffer import EpisodeBuffer
 from numpy.typing import NDArray
 
-from envs.data.minari_store import DatasetError, RawEpisode
+from envs.data.minari_store import RawEpisode
 from envs.discrete import choices, one_hot
+from envs.errors import DatasetError
 from envs.task import Task
 
 __all__ = ["Episode", "Transitions", "checked", "fingerprint", "minari_buffer", "raw", "transitions"]
@@ -30,7 +31,7 @@ class Episode:
 
     obs: NDArray[np.float32]  # [T+1, O]
     action: NDArray[np.float32]  # [T, A] as executed
-    demo: bool = False  # is a demonstration
+    demo: bool = False  # whether it is a demonstration
     terminated: bool = False  # the last step ended the task; otherwise it was cut off
     seed: int | None = None  # of the environment's reset, where known
     reward: NDArray[np.float32] | None = None  # [T] as recorded; None where the task's rule gives it
@@ -38,7 +39,7 @@ class Episode:
     infos: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def cut(self, steps: int, terminated: bool) -> Episode:
-        """Its first `steps`, with which the task ends, or which are merely cut off."""
+        """Keep the first `steps` of the episode; `terminated` is whether the task ends with them."""
         reward = None if self.reward is None else self.reward[:steps]
         infos = {name: values[: steps + 1] for name, values in self.infos.items()}
         obs, action = self.obs[: steps + 1], self.action[:steps]
@@ -86,7 +87,7 @@ def transitions(task: Task, episodes: Sequence[Episode]) -> Transitions:
 
 
 def _rewards(episodes: Sequence[Episode]) -> NDArray[np.float32]:
-    """Recorded rewards of all episodes [N]."""
+    """Recorded rewards [N] of all episodes, end to end."""
     recorded = [e.reward for e in episodes if e.reward is not None]
     if len(recorded) < len(episodes):
         raise ValueError(f"{len(episodes) - len(recorded)} of {len(episodes)} episodes have no recorded rewards")
@@ -108,7 +109,7 @@ def fingerprint(episodes: Iterable[Episode]) -> str:
 def checked(
     task: Task, dataset_id: str, raw_episodes: Iterable[RawEpisode], demos: Collection[int]
 ) -> tuple[list[Episode], float]:
-    """Episodes fit for training, and the share of action entries that had to be clipped.
+    """Check recorded episodes; return them fit for training, and the share of action entries that had to be clipped.
 
     `demos` holds the numbers of the demonstrations. Raises `DatasetError` naming the first unfit episode.
     """
@@ -138,7 +139,7 @@ def checked(
 
 
 def raw(episodes: Iterable[Episode]) -> Iterator[RawEpisode]:
-    """Episodes as if read from a file, for `checked`."""
+    """Turn episodes into what a file of them would hold, for `checked`."""
     for e in episodes:
         ends = np.zeros(len(e.action), np.bool_)
         ends[-1:] = e.terminated
@@ -146,7 +147,7 @@ def raw(episodes: Iterable[Episode]) -> Iterator[RawEpisode]:
 
 
 def minari_buffer(task: Task, episode: Episode) -> EpisodeBuffer:
-    """An episode as Minari writes it, rewarded by the task's rule where it has one."""
+    """Turn an episode into what Minari writes, rewarded by the task's rule where it has one."""
     rows = transitions(task, [episode])
     # Minari declares lists, and writes arrays as they are
     values: dict[str, Any] = {
@@ -161,7 +162,7 @@ def minari_buffer(task: Task, episode: Episode) -> EpisodeBuffer:
 
 
 def _recorded_reward(where: str, value: Any, steps: int) -> NDArray[np.float32]:
-    """`value`, of shape [T] or [T, 1], as finite float32 [T]."""
+    """Rewards of shape [T] or [T, 1] as finite float32 [T]."""
     if value is None:
         raise DatasetError(f"{where}: no rewards are recorded, and the task has no rule that would give them")
     with np.errstate(over="ignore"):
@@ -175,12 +176,12 @@ def _recorded_reward(where: str, value: Any, steps: int) -> NDArray[np.float32]:
 
 
 def _actions(where: str, value: Any, task: Task) -> NDArray[np.float32]:
-    """`value` as finite float32 [T, A]."""
+    """Actions as finite float32 [T, A]."""
     return _array(where, "actions", value, task.action_dim, task)
 
 
 def _choices(where: str, value: Any, task: Task) -> NDArray[np.float32]:
-    """Choices [T] or [T, 1], as Minari keeps them, or one-hot vectors [T, A], as they are in memory; as the latter."""
+    """Actions as one-hot vectors [T, A], from choices [T] or [T, 1], as Minari keeps them, or from such vectors."""
     n = task.action_dim
     array = np.asarray(value)
     vectors = array.ndim == 2 and array.shape[1] == n
@@ -188,20 +189,22 @@ def _choices(where: str, value: Any, task: Task) -> NDArray[np.float32]:
         return array.astype(np.float32)
     column = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     if column.ndim != 1 or not np.isin(column, np.arange(n)).all():
-        raise DatasetError(f"{where}: actions of shape {list(array.shape)} are not choices; {task.id} needs whole "
-                           f"numbers from 0 to {n - 1}, [rows]")  # fmt: skip
+        raise DatasetError(
+            f"{where}: actions of shape {list(array.shape)} are not choices; {task.id} needs whole "
+            f"numbers from 0 to {n - 1}, [rows]"
+        )
     return one_hot(column, n)
 
 
 def _joined(value: Any, parts: Sequence[str]) -> Any:
-    """A mapping's arrays of these names as one array, if it has them all; else the value as it is."""
+    """Join a mapping's arrays of these names into one; a value that does not have them all stays as it is."""
     if not parts or not isinstance(value, Mapping) or not set(parts) <= set(value):
         return value
     return np.concatenate([np.asarray(value[name]) for name in parts], axis=-1)
 
 
 def _array(where: str, what: str, value: Any, width: int, task: Task) -> NDArray[np.float32]:
-    """`value` as finite float32 [rows, width]."""
+    """Observations or actions as finite float32 [rows, width]."""
     if isinstance(value, Mapping):
         raise DatasetError(
             f"{where}: {what} are a dictionary of {', '.join(value)}; {task.id} needs arrays [rows, {width}]"

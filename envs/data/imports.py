@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envs.data import d4rl_names, datasets, formats, minari_store
+from envs.data import d4rl_names, formats, minari_store, stored
 from envs.data.downloads import checksum
 from envs.data.episodes import Episode
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 from envs.task import Task
 
 __all__ = ["Imported", "Source", "default_id", "episodes_of", "import_data"]
@@ -22,9 +22,9 @@ __all__ = ["Imported", "Source", "default_id", "episodes_of", "import_data"]
 class Imported:
     """A dataset that is now in the store."""
 
-    info: datasets.DatasetInfo
+    info: stored.DatasetInfo
     new: bool  # whether it was not there before
-    notes: tuple[str, ...]  # what of the file was dropped or assumed
+    notes: tuple[str, ...]  # what was dropped from the file or assumed about it
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Source:
 
 
 def default_id(task: Task, source: str) -> str:
-    """d4rl/door-human-v1 of that name, imported/door-binary/door-v0_demos-v0 of a file."""
+    """Id of an import that is given none: D4RL's name; for a file one like imported/door-binary/door-v0_demos-v0."""
     if source in d4rl_names.FILES:
         return source
     stem = re.sub(r"[^A-Za-z0-9_]+", "-", Path(source).stem).strip("-") or "data"
@@ -69,29 +69,33 @@ def import_data(
     _check_demos(demos)
     found = _source(source, format, demos, limit, offline, say)
     recipe: dict[str, Any] = {
-        "source": found.name, "sha256": checksum(found.path), "format": found.format, "demos": found.demos or "as read",
-        "limit": found.limit, "command": command,
-    }  # fmt: skip
-    if datasets.exists(target) and _same_recipe(target, task, recipe):
-        return Imported(datasets.describe(task, target), False, ())
+        "source": found.name,
+        "sha256": checksum(found.path),
+        "format": found.format,
+        "demos": found.demos or "as read",
+        "limit": found.limit,
+        "command": command,
+    }
+    if minari_store.exists(target) and _same_recipe(target, task, recipe):
+        return Imported(stored.describe(task, target), False, ())
     episodes, notes = episodes_of(task, found)
     recipe["notes"] = list(notes)
-    new = not datasets.exists(target)
+    new = not minari_store.exists(target)
     if new:
-        datasets.write(task, target, episodes, recipe, f"{found.name}, imported for {task.id}")
-    fingerprint = None if new else datasets.content(task, target, episodes)
+        stored.write(task, target, episodes, recipe, f"{found.name}, imported for {task.id}")
+    fingerprint = None if new else stored.content(task, target, episodes)
     del episodes  # freed first: `describe` reads the whole dataset back
-    stored = minari_store.metadata(target).get(minari_store.OWN, {}).get("fingerprint")
-    if fingerprint not in (None, stored):
+    there = minari_store.metadata(target).get(minari_store.OWN, {}).get("fingerprint")
+    if fingerprint not in (None, there):
         raise DatasetError(
             f"{target} is in the store already with other content; --as gives another id, or delete "
             f"{minari_store.folder(target)}"
         )
-    return Imported(datasets.describe(task, target), new, notes)
+    return Imported(stored.describe(task, target), new, notes)
 
 
 def episodes_of(task: Task, source: Source) -> tuple[list[Episode], tuple[str, ...]]:
-    """The episodes of a file with the demonstrations marked, and what was dropped or assumed."""
+    """Read the episodes of a file, with demonstrations marked, and notes on what was dropped or assumed."""
     content = formats.read(task, source.path, source.format, source.limit)
     count, chosen = len(content.episodes), source.demos
     if chosen is None and content.demos is None:
@@ -106,7 +110,7 @@ def episodes_of(task: Task, source: Source) -> tuple[list[Episode], tuple[str, .
 def _source(
     source: str, format: str | None, demos: str | None, limit: int | None, offline: bool, say: Callable[[str], None]
 ) -> Source:
-    """A file as named, or the one behind a name of D4RL's."""
+    """Find the file that was named, or the one behind a name of D4RL's."""
     path = Path(source)
     if source.startswith(d4rl_names.PREFIX) and not path.exists():
         file = d4rl_names.get(source)

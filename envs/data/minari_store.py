@@ -19,21 +19,24 @@ from minari.dataset.minari_dataset import parse_dataset_id
 from minari.dataset.minari_storage import MinariStorage
 from numpy.typing import NDArray
 
+from envs.errors import DamagedError, DatasetError, first_line
+
 __all__ = [
-    "OWN", "DamagedError", "DatasetError", "LocalDataset", "RawEpisode",
-    "check_id", "damaged", "env_id", "episodes", "exists", "first_line", "folder", "local_datasets",
-    "metadata", "root",
-]  # fmt: skip
+    "OWN",
+    "LocalDataset",
+    "RawEpisode",
+    "check_id",
+    "damaged",
+    "env_id",
+    "episodes",
+    "exists",
+    "folder",
+    "local_datasets",
+    "metadata",
+    "root",
+]
 
-OWN = "awac_bench"  # key of what this suite adds to a dataset's metadata
-
-
-class DatasetError(ValueError):
-    """A dataset that is missing, damaged, or not one of this task; the message says what would be right."""
-
-
-class DamagedError(DatasetError):
-    """Files of a dataset that were changed, cut off or lost."""
+OWN = "awac_bench"  # key in a dataset's metadata under which this suite notes what it knows of the dataset
 
 
 class RawEpisode(NamedTuple):
@@ -67,7 +70,7 @@ def root() -> Path:
 
 
 def check_id(dataset_id: str) -> None:
-    """Refuse what Minari would not accept: it leaves a folder behind that breaks its own listing."""
+    """Refuse ids that Minari does not accept, for which it leaves a folder behind that breaks its own listing."""
     try:
         parse_dataset_id(dataset_id)
         valid = "//" not in dataset_id
@@ -81,7 +84,7 @@ def check_id(dataset_id: str) -> None:
 
 
 def folder(dataset_id: str) -> Path:
-    """Where the dataset lies, or would lie."""
+    """Folder where a dataset lies, or would lie."""
     check_id(dataset_id)
     return root() / dataset_id
 
@@ -92,21 +95,13 @@ def exists(dataset_id: str) -> bool:
 
 
 def damaged(dataset_id: str, reason: str) -> DamagedError:
-    """The error that says which folder to delete."""
+    """Make the error about a damaged dataset, which says which folder to delete."""
     path = folder(dataset_id)
     return DamagedError(f"dataset {dataset_id} is damaged ({reason}); delete {path} and build or fetch it again")
 
 
-def first_line(error: BaseException) -> str:
-    """An exception as one short line."""
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.strerror}: {error.filename}"
-    text = str(error).strip(" \n'\"") or type(error).__name__  # a KeyError comes in quotes
-    return text.splitlines()[0][:200]
-
-
 def metadata(dataset_id: str) -> dict[str, Any]:
-    """The content of a dataset's metadata.json; raises `DatasetError` when it is not there or unreadable."""
+    """Read a dataset's metadata.json; raises `DatasetError` when it is not there or unreadable."""
     try:
         content: dict[str, Any] = MinariStorage.read_raw_metadata(folder(dataset_id) / "data")
         if not all(isinstance(content[key], int) for key in ("total_episodes", "total_steps")):
@@ -127,7 +122,7 @@ def env_id(about: Mapping[str, Any]) -> str:
 
 
 def episodes(dataset_id: str, infos: bool = False) -> Iterator[RawEpisode]:
-    """The episodes of a local dataset in their order, unchecked; raises `DatasetError` when it is damaged.
+    """Read the episodes of a local dataset in their order, unchecked; raises `DatasetError` when it is damaged.
 
     `infos` reads what else was recorded too: simulator states can be larger than all the rest.
     """
@@ -155,27 +150,35 @@ def _read_hdf5(data: Path, count: int, infos: bool = False) -> Iterator[RawEpiso
             seed = group.attrs.get("seed")
             terminated = np.asarray(group["terminations"][()], np.bool_)
             yield RawEpisode(
-                obs, action, group["rewards"][()], terminated, None if seed is None else int(seed),
+                obs,
+                action,
+                group["rewards"][()],
+                terminated,
+                None if seed is None else int(seed),
                 _flat(group["infos"]) if infos and "infos" in group else None,
                 np.asarray(group["truncations"][()], np.bool_) if "truncations" in group else None,
-            )  # fmt: skip
+            )
 
 
 def _read_any(data: Path, count: int, infos: bool = False) -> Iterator[RawEpisode]:
-    """Any format Minari knows, by Minari's own and slower reader."""
+    """Read episodes in any format that Minari knows, by its own and slower reader."""
     storage = MinariStorage.read(data)
     about = storage.get_episode_metadata(range(count))
     for episode, extra in zip(storage.get_episodes(range(count)), about, strict=True):
         terminated = np.asarray(episode["terminations"], np.bool_)
         yield RawEpisode(
-            episode["observations"], episode["actions"], episode["rewards"], terminated, extra.get("seed"),
+            episode["observations"],
+            episode["actions"],
+            episode["rewards"],
+            terminated,
+            extra.get("seed"),
             _flat(episode.get("infos") or {}) if infos else None,
             np.asarray(episode["truncations"], np.bool_),
-        )  # fmt: skip
+        )
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The arrays of nested mappings, HDF5 groups too, by path: "state/qpos"."""
+    """Arrays of nested mappings, HDF5 groups too, by their paths, such as "state/qpos"."""
     found: dict[str, Any] = {}
     for name, part in tree.items():
         nested = isinstance(part, Mapping)  # h5py registers its groups as mappings

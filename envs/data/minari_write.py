@@ -27,9 +27,10 @@ from urllib.parse import urlsplit
 import minari
 from minari.data_collector.episode_buffer import EpisodeBuffer
 
-from envs import plugins as outside
+from envs import plugins
 from envs.data.downloads import offline
-from envs.data.minari_store import DatasetError, exists, first_line, folder, root
+from envs.data.minari_store import exists, folder, root
+from envs.errors import DatasetError, first_line
 
 __all__ = ["create", "download", "minari_root", "publish", "staging_folder"]
 
@@ -89,7 +90,7 @@ def _write(
     extra: Mapping[str, Any],
     description: str | None,
 ) -> None:
-    env = outside.make(env_id)
+    env = plugins.make(env_id)
     try:
         with minari_root(staging), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # Minari asks for an author, a permalink, ...
@@ -119,7 +120,7 @@ def publish(staging: Path, dataset_id: str) -> None:
 
 @contextlib.contextmanager
 def staging_folder() -> Iterator[Path]:
-    """A hidden folder of the store for a dataset in the making, deleted afterwards."""
+    """Make a hidden folder of the store for a dataset that is being written, and delete it afterwards."""
     path = Path(tempfile.mkdtemp(prefix=STAGING, dir=root()))
     try:
         yield path
@@ -128,7 +129,7 @@ def staging_folder() -> Iterator[Path]:
 
 
 def _remove_leftovers() -> None:
-    """Delete what killed processes left; the age limit spares those at work, on other machines too."""
+    """Delete folders that killed processes left; the age limit spares those still written to, on other machines too."""
     for path in root().glob(f"{STAGING}*"):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
@@ -137,7 +138,7 @@ def _remove_leftovers() -> None:
 
 @contextlib.contextmanager
 def minari_root(path: Path) -> Iterator[None]:
-    """Point Minari at another store. It takes the place from the environment only, so one at a time."""
+    """Point Minari at another store, one at a time: it takes the folder from the environment only."""
     with _root_lock:
         before = os.environ.get("MINARI_DATASETS_PATH")
         os.environ["MINARI_DATASETS_PATH"] = str(path)
@@ -189,7 +190,7 @@ def _connects(host: str, port: int) -> bool:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Minari's messages go to stderr, so that --json stays clean; retries and warnings are not shown."""
+    """Send Minari's messages to stderr, so that --json stays clean; retries and warnings are not shown."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)  # a logger's own level would be set anew when the client is imported
     try:

@@ -1,7 +1,7 @@
 """A copy of a large dataset's checked episodes that is read at once, beside the dataset in the store.
 
 HDF5 of thousands of episodes is slow to open, one array after another. The copy holds the same episodes end to end,
-mapped into memory. It counts only while the dataset's file has the size and time of change that it was made from, and
+mapped into memory. It is used only while the dataset's file has the size and time of change that it was made from, and
 its own content is compared with the fingerprint whenever it is read: what is trained on has always been checked.
 """
 
@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from envs.data.episodes import Episode, fingerprint
-from envs.data.files import passing_name
-from envs.data.minari_store import DatasetError, folder
+from envs.data.files import replaced
+from envs.data.minari_store import folder
+from envs.errors import DatasetError
 from envs.task import Task
 
 __all__ = ["Loaded", "key", "read", "write"]
@@ -41,7 +41,7 @@ class Loaded:
 
 
 def key(task: Task, dataset_id: str, demos: Collection[int]) -> str:
-    """Stands for the dataset's file as it is now, and for what of the task decides how it is read; "" without file."""
+    """Hash of the dataset's file as it is now and of the task's facts that decide how it is read; "" without file."""
     try:
         file = (folder(dataset_id) / "data" / "main_data.hdf5").stat()
     except OSError:
@@ -51,7 +51,7 @@ def key(task: Task, dataset_id: str, demos: Collection[int]) -> str:
 
 
 def read(dataset_id: str, wanted: str, expected: str | None) -> Loaded | None:
-    """The packed episodes, if they are those of that key and their content is what it was when they were packed.
+    """Read packed episodes, if their key is the one wanted and their content is what it was when they were packed.
 
     `expected` is the fingerprint in the dataset's metadata, where it has one.
     """
@@ -84,32 +84,22 @@ def _episodes(place: Path) -> list[Episode]:
 
 
 def write(dataset_id: str, made_for: str, loaded: Loaded) -> None:
-    """Pack episodes for the next time, where there are many steps; a store that cannot be written to stays without."""
+    """Pack episodes for the next time, if they have many steps; where the store cannot be written to, do nothing."""
     episodes = loaded.episodes
     if not made_for or sum(len(e.action) for e in episodes) < MIN_STEPS:
         return
     about = {"key": made_for, "fingerprint": loaded.fingerprint, "clipped": loaded.clipped}
-    with contextlib.suppress(OSError):
-        place = folder(dataset_id) / FOLDER
-        new = place.with_name(passing_name(FOLDER))
-        try:
-            new.mkdir()
-            for name in ("obs", "action", "reward"):
-                _save(new / f"{name}.npy", [a for e in episodes if (a := getattr(e, name)) is not None])
-            table = [(len(e.action), e.demo, e.terminated, -1 if e.seed is None else e.seed) for e in episodes]
-            np.save(new / "episodes.npy", np.array(table, np.int64).T)
-            (new / "about.json").write_text(json.dumps(about))
-            if place.exists():  # of an earlier state of the dataset; readers of it keep what they have open
-                place.rename(new / "old")
-            new.rename(place)
-            shutil.rmtree(place / "old", ignore_errors=True)
-        finally:
-            if new.exists():
-                shutil.rmtree(new, ignore_errors=True)
+    with contextlib.suppress(OSError), replaced(folder(dataset_id) / FOLDER) as new:
+        new.mkdir()
+        for name in ("obs", "action", "reward"):
+            _save(new / f"{name}.npy", [a for e in episodes if (a := getattr(e, name)) is not None])
+        table = [(len(e.action), e.demo, e.terminated, -1 if e.seed is None else e.seed) for e in episodes]
+        np.save(new / "episodes.npy", np.array(table, np.int64).T)
+        (new / "about.json").write_text(json.dumps(about))
 
 
 def _save(path: Path, parts: list[Any]) -> None:
-    """Float32 arrays end to end, without laying them end to end in memory."""
+    """Write float32 arrays end to end, without laying them end to end in memory."""
     rows = sum(map(len, parts))
     with path.open("wb") as f:
         np.lib.format.write_array_header_1_0(

@@ -14,9 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "DOOR_ANGLE", "NAIL_DISTANCE", "PEN_DISTANCE", "PEN_SIMILARITY", "RELOCATE_DISTANCE",
-    "door_success", "hammer_success", "nail_distance", "part", "pen_success", "relocate_success",
-]  # fmt: skip
+    "DOOR_ANGLE",
+    "NAIL_DISTANCE",
+    "OBS_DIM",
+    "PEN_DISTANCE",
+    "PEN_SIMILARITY",
+    "RELOCATE_DISTANCE",
+    "door_success",
+    "hammer_success",
+    "nail_distance",
+    "part",
+    "pen_success",
+    "relocate_success",
+]
+
+OBS_DIM = {"pen": 45, "door": 39, "relocate": 39, "hammer": 46}
 
 PEN_DISTANCE = 0.075  # m, pen to target, inclusive
 PEN_SIMILARITY = 0.95  # cosine of pen axis and target axis, inclusive; the paper's "<=" here is a misprint
@@ -32,25 +44,25 @@ DRIVEN = 0.01  # m, height of the goal above the board's centre
 
 
 def pen_success(next_obs: NDArray[Any]) -> NDArray[np.bool_]:
-    """Pen observations [..., 45] -> [...]: pen at the target and aligned with it."""
-    distance = np.linalg.norm(part("pen", next_obs, 45, 39, 42), axis=-1)
-    similarity = np.sum(part("pen", next_obs, 45, 33, 36) * part("pen", next_obs, 45, 36, 39), axis=-1)
+    """Whether the pen is at the target and aligned with it [...], in observations [..., 45]."""
+    distance = np.linalg.norm(part("pen", next_obs, 39, 42), axis=-1)
+    similarity = np.sum(part("pen", next_obs, 33, 36) * part("pen", next_obs, 36, 39), axis=-1)
     return np.asarray((distance <= PEN_DISTANCE) & (similarity >= PEN_SIMILARITY))
 
 
 def door_success(next_obs: NDArray[Any]) -> NDArray[np.bool_]:
-    """Door observations [..., 39] -> [...]: door open."""
-    return np.asarray(part("door", next_obs, 39, 28, 29)[..., 0] > DOOR_ANGLE)
+    """Whether the door is open [...], in observations [..., 39]."""
+    return np.asarray(part("door", next_obs, 28, 29)[..., 0] > DOOR_ANGLE)
 
 
 def relocate_success(next_obs: NDArray[Any]) -> NDArray[np.bool_]:
-    """Relocate observations [..., 39] -> [...]: ball at the target."""
-    distance = np.linalg.norm(part("relocate", next_obs, 39, 36, 39), axis=-1)
+    """Whether the ball is at the target [...], in observations [..., 39] of relocate."""
+    distance = np.linalg.norm(part("relocate", next_obs, 36, 39), axis=-1)
     return np.asarray(distance <= RELOCATE_DISTANCE)
 
 
 def hammer_success(next_obs: NDArray[Any]) -> NDArray[np.bool_]:
-    """Hammer observations [..., 46] -> [...]: nail driven in.
+    """Whether the nail is driven in [...], in observations [..., 46] of hammer.
 
     Entry 26, the nail's slide, would not do: it is one simulator substep ahead of the positions that
     gymnasium-robotics compares, and disagrees with it while the nail is moving.
@@ -59,13 +71,13 @@ def hammer_success(next_obs: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def nail_distance(obs: NDArray[Any]) -> NDArray[np.float64]:
-    """Hammer observations [..., 46] -> [...]: metres from the nail to where it is fully driven."""
-    height = (part("hammer", obs, 46, 42, 44) - BOARD_XY) @ NAIL_AXIS_XY
+    """Metres [...] from the nail to where it is fully driven, in observations [..., 46] of hammer."""
+    height = (part("hammer", obs, 42, 44) - BOARD_XY) @ NAIL_AXIS_XY
     return np.asarray(np.abs(height - DRIVEN))
 
 
-def part(task: str, obs: NDArray[Any], width: int, start: int, stop: int) -> NDArray[np.float64]:
-    """Entries start:stop of observations [..., width], as float64 so that thresholds are not rounded."""
-    if obs.shape[-1] != width:
-        raise ValueError(f"{task} observations have {width} entries, these have {obs.shape[-1]}")
+def part(hand: str, obs: NDArray[Any], start: int, stop: int) -> NDArray[np.float64]:
+    """Entries start:stop of observations [..., O] of a hand task, as float64 so that thresholds are not rounded."""
+    if obs.shape[-1] != OBS_DIM[hand]:
+        raise ValueError(f"{hand} observations have {OBS_DIM[hand]} entries, these have {obs.shape[-1]}")
     return obs[..., start:stop].astype(np.float64)

@@ -46,7 +46,7 @@ MAPS = {
         "#  #   # g #",
         "############",
     ),
-}  # fmt: skip
+}
 CELL = 4.0  # m, side of a cell
 GOAL_RADIUS = 0.5  # m, inclusive: D4RL; gymnasium-robotics: 0.45
 PARTS = ("observation", "achieved_goal", "desired_goal")  # of gymnasium-robotics' observation: the ant, position, goal
@@ -55,12 +55,12 @@ _CODES: dict[str, int | str] = {"#": 1, "s": "r", "g": "g", " ": 0}  # as gymnas
 
 
 def cells(maze: str, anywhere: bool = False) -> list[list[int | str]]:
-    """A map for gymnasium-robotics; without marks, every free cell can be start or goal."""
+    """Write a map as gymnasium-robotics takes it; with `anywhere`, every free cell can be start or goal."""
     return [[_CODES[" " if anywhere and mark != "#" else mark] for mark in row] for row in MAPS[maze]]
 
 
 def success(next_obs: NDArray[Any]) -> NDArray[np.bool_]:
-    """Observations [..., 31] -> [...]: at the goal."""
+    """Whether the ant is at the goal [...], in observations [..., 31]."""
     if next_obs.shape[-1] != OBS_DIM:
         raise ValueError(f"maze observations have {OBS_DIM} entries, these have {next_obs.shape[-1]}")
     away = next_obs[..., 27:29].astype(np.float64) - next_obs[..., 29:31]
@@ -68,7 +68,7 @@ def success(next_obs: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def next_waypoint(maze: str, position: NDArray[Any], goal: NDArray[Any]) -> NDArray[np.float64]:
-    """Where to head [N, 2] from positions [N, 2]: the middle of the next cell on the shortest way, at last the goal."""
+    """Points to head for [N, 2] from positions [N, 2]: middles of the next cells on a shortest way, or the goal."""
     out = np.empty((len(position), 2))
     for i in range(len(position)):
         at, end = _cell(maze, position[i]), _cell(maze, goal[i])
@@ -79,7 +79,7 @@ def next_waypoint(maze: str, position: NDArray[Any], goal: NDArray[Any]) -> NDAr
 
 @cache
 def _ways(maze: str, goal: Cell) -> dict[Cell, Cell]:
-    """For every free cell the next one on a shortest way to `goal`, found breadth first from there."""
+    """Next cell on a shortest way to `goal`, for every free cell; found breadth first from the goal."""
     ways, frontier = {goal: goal}, deque([goal])
     while frontier:
         row, column = at = frontier.popleft()

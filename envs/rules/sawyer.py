@@ -13,5 +13,5 @@ SUCCESS_DISTANCE = 0.05  # metres
 
 
 def reward(achieved: Any, desired: Any) -> Any:
-    """-|achieved - desired| in metres, of goals [..., G] in units of an observation: [...]."""
+    """Reward [...] -|achieved - desired| in metres, of goals [..., G] in units of an observation."""
     return UNIT * minus_distance(achieved, desired)

@@ -27,11 +27,11 @@ def quarter_turns(obs: NDArray[Any], heading: NDArray[Any], yaw: float) -> NDArr
 
 
 def turned(obs: NDArray[Any], heading: NDArray[Any], turns: NDArray[np.int64]) -> Array:
-    """Observations [N, 27] in a world turned so that `heading` [N] lies along +x, with legs renamed by `turns` [N]."""
+    """Turn the world of observations [N, 27] so that `heading` [N] lies along +x, and rename legs by `turns` [N]."""
     out = obs.astype(np.float64)
     body = turns * np.pi / 2
     out[:, 1:5] = _times(_times(_about_z(-heading), out[:, 1:5]), _about_z(body))
-    out[:, 1:5] *= np.where(out[:, 1:2] < 0, -1.0, 1.0)  # the same orientation, as near to the one at rest as can be
+    out[:, 1:5] *= np.where(out[:, 1:2] < 0, -1.0, 1.0)  # of the two quaternions of an orientation the one with w >= 0
     out[:, 13:15] = _rotated(out[:, 13:15], -heading)  # velocity in the world
     out[:, 16:18] = _rotated(out[:, 16:18], -body)  # angular velocity in the body
     for start in (5, 19):  # joint angles, their velocities
@@ -40,13 +40,13 @@ def turned(obs: NDArray[Any], heading: NDArray[Any], turns: NDArray[np.int64]) -
 
 
 def legs_back(action: NDArray[Any], turns: NDArray[np.int64]) -> Array:
-    """Actions [N, 8] for renamed legs as actions for the legs as they are; they begin with the last leg."""
+    """Turn actions [N, 8] for renamed legs into actions for the legs as they are; actions begin with the last leg."""
     legs = np.roll(action.astype(np.float64), -2, axis=1)
     return np.roll(_renamed(legs, -turns), 2, axis=1)
 
 
 def _renamed(joints: Array, turns: NDArray[np.int64]) -> Array:
-    """Joints [N, 8] of which leg i is the one that was leg i + turns."""
+    """Rename joints [N, 8]: leg i is the one that was leg i + turns."""
     legs = joints.reshape(-1, 4, 2) * _ANKLES
     order = (np.arange(4) + turns[:, None]) % 4  # [N, 4]
     return np.asarray((np.take_along_axis(legs, order[:, :, None], axis=1) * _ANKLES).reshape(-1, 8))
@@ -73,6 +73,6 @@ def _times(a: Array, b: Array) -> Array:
 
 
 def _rotated(vectors: Array, angle: NDArray[Any]) -> Array:
-    """Vectors [N, 2] turned by angles [N]."""
+    """Turn vectors [N, 2] by angles [N]."""
     x, y = vectors[:, 0], vectors[:, 1]
     return np.stack([np.cos(angle) * x - np.sin(angle) * y, np.sin(angle) * x + np.cos(angle) * y], axis=-1)

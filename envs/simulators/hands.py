@@ -34,9 +34,17 @@ from gymnasium_robotics.envs.adroit_hand import (  # noqa: E402
 )
 
 __all__ = [
-    "Action", "DoorEnv", "DoorHand", "HammerEnv", "HammerHand", "Obs", "PenEnv", "PenHand", "RelocateEnv",
+    "Action",
+    "DoorEnv",
+    "DoorHand",
+    "HammerEnv",
+    "HammerHand",
+    "Obs",
+    "PenEnv",
+    "PenHand",
+    "RelocateEnv",
     "RelocateHand",
-]  # fmt: skip
+]
 
 Obs: TypeAlias = NDArray[np.float64]
 Action: TypeAlias = NDArray[np.float32]
@@ -80,7 +88,7 @@ class HammerHand(RecordedState, AdroitHandHammerEnv):  # type: ignore[misc]
 
 
 class _BinaryReward(gymnasium.Env[Obs, Action]):
-    """Replaces reward and info of the hand environment it is mixed into."""
+    """Mixin that replaces reward and info of a hand environment."""
 
     def _succeeded(self) -> bool:
         """Whether the simulator's present state is a success."""

@@ -2,8 +2,8 @@
 
     door-dense-v0  relocate-dense-v0  hammer-dense-v0  (200 steps)      pen-dense-v0  (100 steps, as in D4RL)
 
-Observations, actions, resets and rendering are those of `AdroitHand{Pen,Door,...}-v1`, and so is the reward with one
-slip of gymnasium-robotics 1.4.2 put right (`envs.rules.adroit_dense`). `info["success"]` is the environment's own. No
+Observations, actions, resets and rendering are those of `AdroitHand{Pen,Door,...}-v1`, and so is the reward, with one
+slip of gymnasium-robotics 1.4.2 corrected (`envs.rules.adroit_dense`). `info["success"]` is the environment's own. No
 episode terminates; D4RL's pen ends when the pen is dropped, which costs 5 per step here as in gymnasium-robotics.
 """
 
@@ -21,16 +21,16 @@ from envs.simulators.hands import (
     Obs,
     PenHand,
     RelocateHand,
-)  # fmt: skip
+)
 
 __all__ = ["DoorDenseEnv", "HammerDenseEnv", "PenDenseEnv", "RelocateDenseEnv"]
 
 
 class _DenseReward(gymnasium.Env[Obs, Action]):
-    """Puts right the reward of the hand environment it is mixed into."""
+    """Mixin that corrects the reward of a hand environment."""
 
     def _palm(self, obs: Obs) -> Any:
-        """Metres between palm and object."""
+        """Distance in metres between palm and object."""
         raise NotImplementedError
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
@@ -39,8 +39,8 @@ class _DenseReward(gymnasium.Env[Obs, Action]):
 
     def step(self, action: Action) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
         obs, reward, _, _, info = super().step(action)
-        mended = float(reward) - adroit_dense.SLIP * float(self._palm(obs))
-        return obs, mended, False, False, {"success": bool(info["success"])}
+        fixed = float(reward) - adroit_dense.SLIP * float(self._palm(obs))
+        return obs, fixed, False, False, {"success": bool(info["success"])}
 
 
 class PenDenseEnv(_DenseReward, PenHand):

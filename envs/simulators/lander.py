@@ -20,8 +20,10 @@ import numpy as np
 from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 
+from envs.catalogue.lander import TASKS
 from envs.discrete import one_hot
-from envs.task import SimulatorError
+from envs.errors import SimulatorError
+from envs.task import Task
 
 try:
     from gymnasium.envs.box2d.lunar_lander import LunarLander, heuristic
@@ -32,48 +34,52 @@ __all__ = ["LanderEnv", "record"]
 
 Array: TypeAlias = NDArray[np.float32]
 
-EPISODES, HORIZON, SEED = 150, 1000, 700  # of a recording
+EPISODES, SEED = 150, 700  # of a recording
 NOISE = 0.1  # share of random choices, or standard deviation of what is added to throttles
 
 
 class LanderEnv(LunarLander):
-    """Land between the flags: `continuous` is whether throttles are set, or engines chosen."""
+    """Land between the flags; with `continuous`, throttles are set, otherwise engines are chosen."""
 
 
-def record(path: Path, continuous: bool) -> None:
-    """Episodes of the controller, two of three with noise, end to end as `bench data distill` reads them."""
+def record(path: Path, task: Task) -> None:
+    """Record episodes of the controller, two of three with noise, end to end as `bench data distill` reads them."""
     rng = np.random.default_rng(SEED)
-    env: Any = LanderEnv(continuous=continuous)
+    env: Any = LanderEnv(**task.options)
     seen, wish, sent, lengths = [], [], [], []
     for e in range(EPISODES):
         obs, _ = env.reset(seed=SEED + e)
-        for t in range(HORIZON):
+        for t in range(task.horizon):
             seen.append(obs)
-            wish.append(_vector(_controller(env, obs), continuous))
-            sent.append(_disturbed(wish[-1], rng, continuous) if e % 3 else wish[-1])
-            obs, _, terminated, _, _ = env.step(sent[-1] if continuous else int(sent[-1].argmax()))
-            if terminated or t == HORIZON - 1:
+            wish.append(_vector(_controller(env, obs), task))
+            sent.append(_disturbed(wish[-1], rng, task) if e % 3 else wish[-1])
+            obs, _, terminated, _, _ = env.step(int(sent[-1].argmax()) if task.discrete else sent[-1])
+            if terminated or t == task.horizon - 1:
                 lengths.append(t + 1)
                 break
     np.savez_compressed(
-        path, observations=np.stack(seen), expert_actions=np.stack(wish), actions=np.stack(sent),
+        path,
+        observations=np.stack(seen),
+        expert_actions=np.stack(wish),
+        actions=np.stack(sent),
         episode_lengths=np.array(lengths),
-    )  # fmt: skip
+    )
 
 
 _controller: Any = heuristic  # gymnasium's is untyped
 
 
-def _vector(action: Any, continuous: bool) -> Array:
-    """What the controller returned, as the suite writes it."""
-    return np.asarray(action, np.float32) if continuous else one_hot(action, 4)
+def _vector(action: Any, task: Task) -> Array:
+    """Turn what the controller returned into an action as the suite writes it."""
+    return one_hot(action, task.action_dim) if task.discrete else np.asarray(action, np.float32)
 
 
-def _disturbed(wish: Array, rng: np.random.Generator, continuous: bool) -> Array:
-    if continuous:
-        return np.clip(wish + NOISE * rng.standard_normal(2, np.float32), -1, 1)
-    return one_hot(rng.integers(4), 4) if rng.random() < NOISE else wish
+def _disturbed(wish: Array, rng: np.random.Generator, task: Task) -> Array:
+    n = task.action_dim
+    if task.discrete:
+        return one_hot(rng.integers(n), n) if rng.random() < NOISE else wish
+    return np.clip(wish + NOISE * rng.standard_normal(n, np.float32), -1, 1)
 
 
 if __name__ == "__main__":
-    record(Path(sys.argv[2]), {"lunarlander": False, "lunarlander-continuous": True}[sys.argv[1]])
+    record(Path(sys.argv[2]), {task.short_name: task for task in TASKS}[sys.argv[1]])

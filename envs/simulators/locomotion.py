@@ -4,11 +4,11 @@
     ant-v5, humanoid-v5 (without contact forces: 27 and 270 observations)
 
 Simulator, observations, rewards and terminations are those of `HalfCheetah-v5` and so on; Ant and Humanoid go without
-contact forces as they were all zero in the simulator of the papers. Humanoid's torques of at most 0.4 are asked for by
-actions from -1 to 1, as everywhere else. Two things differ. Actions are clipped to [-1, 1] before
-anything sees them: the simulator clips them anyway, but gymnasium charges the control cost for what was asked, which
-a sampled action pays for; AWAC's code clips first as well. And MuJoCo's complaint about a deprecated attribute of
-half_cheetah.xml is kept from the terminal and from its MUJOCO_LOG.TXT.
+contact forces as they were all zero in the simulator of the papers. Three things differ. Humanoid's torques of at most
+0.4 are asked for by actions from -1 to 1, as everywhere else. Actions are clipped to [-1, 1] before anything sees them:
+the simulator clips them anyway, but gymnasium charges the control cost for what was asked, which a sampled action pays
+for; AWAC's code clips first as well. And MuJoCo's complaint about a deprecated attribute of half_cheetah.xml is kept
+from the terminal and from its MUJOCO_LOG.TXT.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _KNOWN = "settotalmass"  # of half_cheetah.xml, as gymnasium ships it
 
 
 class _ClippedActions(ObservedState, gymnasium.Env[Obs, Action]):
-    """Clips the actions of the environment it is mixed into, and loads its model without the known complaint."""
+    """Mixin that clips the actions of an environment, and loads its model without MuJoCo's known complaint."""
 
     def step(self, action: Action) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
         obs, reward, terminated, truncated, info = super().step(np.clip(action, -1.0, 1.0))

@@ -38,7 +38,7 @@ Action: TypeAlias = NDArray[np.float32]
 
 
 class AntMazeEnv(gymnasium.Env[Obs, Action]):
-    """See the module. `maze` is a name in `maze_maps.MAPS`; `anywhere` draws start and goal from all free cells."""
+    """Run to a goal in a maze of `maze_maps.MAPS`; with `anywhere`, start and goal are drawn from all free cells."""
 
     metadata = _AntMaze.metadata
     observation_space = Box(-np.inf, np.inf, (maze_maps.OBS_DIM,), np.float64)
@@ -72,7 +72,7 @@ class AntMazeEnv(gymnasium.Env[Obs, Action]):
 
 
 def _above(maze: str) -> dict[str, Any]:
-    """A camera that sees the whole maze, whose cells are four metres wide, from above."""
+    """Place a camera above the maze, whose cells are four metres wide, so that it sees all of it."""
     rows = maze_maps.MAPS[maze]
     distance = 5.0 * max(len(rows), *map(len, rows))
     return {"type": mujoco.mjtCamera.mjCAMERA_FREE, "lookat": np.zeros(3), "distance": distance, "elevation": -90.0}

@@ -22,6 +22,8 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
+from envs.catalogue.point import TASK
+
 __all__ = ["PointReachEnv", "controller", "record"]
 
 Array: TypeAlias = NDArray[np.float64]
@@ -29,16 +31,16 @@ Array: TypeAlias = NDArray[np.float64]
 STEP = 0.05  # seconds
 PUSH, DRAG = 4.0, 1.0  # acceleration of a full push; deceleration per unit of velocity
 STIFFNESS, DAMPING = 6.0, 3.0  # of the controller
-EPISODES, HORIZON, NOISE, SEED = 60, 100, 0.2, 700  # of a recording
+EPISODES, NOISE, SEED = 60, 0.2, 700  # of a recording
 PIXELS = 240  # sides of a picture
 
 
 class PointReachEnv(gymnasium.Env[Array, NDArray[np.float32]]):
-    """See the module; episodes are cut by gymnasium's time limit and never end otherwise."""
+    """Push a point to a goal; episodes are cut off by gymnasium's time limit and never end otherwise."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / STEP)}  # noqa: RUF012 - as gymnasium declares it
-    observation_space = Box(-np.inf, np.inf, (6,), np.float64)
-    action_space = Box(-1.0, 1.0, (2,), np.float32)
+    observation_space = Box(-np.inf, np.inf, (TASK.obs_dim,), np.float64)
+    action_space = Box(-1.0, 1.0, (TASK.action_dim,), np.float32)
 
     def __init__(self, render_mode: str | None = None) -> None:
         self.render_mode = render_mode
@@ -59,7 +61,7 @@ class PointReachEnv(gymnasium.Env[Array, NDArray[np.float32]]):
         return self._observation(), -float(np.linalg.norm(self.goal - self.position)), False, False, {}
 
     def render(self) -> NDArray[np.uint8] | None:
-        """The box with the goal in green and the point in blue [240, 240, 3], where `render_mode` is "rgb_array"."""
+        """Draw the box with the goal in green and the point in blue [240, 240, 3], if `render_mode` is "rgb_array"."""
         if self.render_mode is None:
             return None
         axis = np.linspace(-1.05, 1.05, PIXELS)
@@ -77,7 +79,7 @@ class PointReachEnv(gymnasium.Env[Array, NDArray[np.float32]]):
         self.restore(obs, state)
 
     def restore(self, obs: Array, state: Mapping[str, Any]) -> None:
-        """See `envs.simulators.restore`: the observation is the whole state."""
+        """Take up an observed state, as `envs.simulators.restore` explains: the observation is all of it."""
         self.position, self.velocity, self.goal = obs[:2].copy(), obs[2:4].copy(), obs[:2] + obs[4:6]
 
     def _observation(self) -> Array:
@@ -85,19 +87,19 @@ class PointReachEnv(gymnasium.Env[Array, NDArray[np.float32]]):
 
 
 def controller(obs: Array) -> Array:
-    """Pushes towards the goal and against the velocity: obs [..., 6] -> action [..., 2]."""
+    """Push towards the goal and against the velocity: obs [..., 6] -> action [..., 2]."""
     return np.clip(STIFFNESS * obs[..., 4:] - DAMPING * obs[..., 2:4], -1.0, 1.0)
 
 
 def record(path: Path) -> None:
-    """Episodes of the controller with Gaussian noise, as `bench data distill` reads them."""
+    """Record episodes of the controller with Gaussian noise, as `bench data distill` reads them."""
     rng, env = np.random.default_rng(SEED), PointReachEnv()
-    seen = np.zeros((EPISODES, HORIZON + 1, 6), np.float32)
-    wish, sent = np.zeros((2, EPISODES, HORIZON, 2), np.float32)
+    seen = np.zeros((EPISODES, TASK.horizon + 1, TASK.obs_dim), np.float32)
+    wish, sent = np.zeros((2, EPISODES, TASK.horizon, TASK.action_dim), np.float32)
     for e in range(EPISODES):
         obs, _ = env.reset(seed=SEED + e)
         seen[e, 0] = obs
-        for t in range(HORIZON):
+        for t in range(TASK.horizon):
             wish[e, t] = controller(obs)
             sent[e, t] = np.clip(wish[e, t] + NOISE * rng.standard_normal(2), -1, 1)
             obs, *_ = env.step(sent[e, t])

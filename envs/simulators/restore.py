@@ -1,4 +1,4 @@
-"""Putting an environment back into a recorded state, so that single transitions can be repeated.
+"""Environments put back into recorded states, so that single transitions can be repeated.
 
 An environment that can do it has the methods of `Restorable`: locomotion and point-reach from the observation alone,
 the hand tasks where simulator states were recorded beside it. Called by `envs.verify.single_steps`.
@@ -24,7 +24,7 @@ class Restorable(Protocol):
     """An environment whose state follows from what datasets hold of it; it must have been reset once."""
 
     def missing(self, obs: Array, state: State) -> str:
-        """What of the state is not recorded at obs [O], in words; "" when all of it is."""
+        """Say in words which part of the state is not recorded at obs [O]; "" when all of it is."""
 
     def begin(self, obs: Array, state: State) -> None:
         """Take up an episode at its first row, goals included, as a reset would."""
@@ -34,7 +34,7 @@ class Restorable(Protocol):
 
 
 class _Simulated:
-    """What MuJoCo environments share."""
+    """Joints of a MuJoCo environment, read from what was recorded and set."""
 
     model: Any
     data: Any
@@ -55,7 +55,7 @@ class _Simulated:
 
 
 class ObservedState(_Simulated):
-    """Of locomotion: the observation is all joint positions but the root's x (and y), then all velocities."""
+    """Mixin of locomotion: observations are all joint positions but the root's x (and y), then all velocities."""
 
     observed_speed = np.inf  # velocities are clipped to this in the observation
 
@@ -82,7 +82,7 @@ class ObservedState(_Simulated):
 
 
 class RecordedState(_Simulated):
-    """Of the hand tasks: observations hold no velocities, so the joints must have been recorded beside them.
+    """Mixin of the hand tasks: observations hold no velocities, so the joints must have been recorded beside them.
 
     The goal is a part of the model, not of the joints. It is read from the first observation: D4RL stores the same
     goal for all episodes of relocate (its issue 196).

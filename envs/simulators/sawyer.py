@@ -83,7 +83,7 @@ _POSITIONS = 4  # hand x, y and puck x, y come first among the joints
 
 
 class SawyerPushEnv(gymnasium.Env[Array, NDArray[np.float32]]):
-    """See the module. The same seed and actions give the same bytes.
+    """Push a puck to a goal; the same seed and actions give the same bytes.
 
     `goal_width` is how far the puck's goals spread along x, in metres; `hand_goal` adds a goal for the hand.
     """
@@ -128,7 +128,7 @@ class SawyerPushEnv(gymnasium.Env[Array, NDArray[np.float32]]):
         return np.asarray(reward(achieved_goal, desired_goal))
 
     def render(self) -> NDArray[np.uint8] | None:
-        """A picture from above [480, 480, 3], where `render_mode` is "rgb_array"."""
+        """Draw the table from above [480, 480, 3], if `render_mode` is "rgb_array"."""
         if self.render_mode is None:
             return None
         if self._renderer is None:
@@ -143,7 +143,7 @@ class SawyerPushEnv(gymnasium.Env[Array, NDArray[np.float32]]):
             self._renderer = None
 
     def _place(self) -> None:
-        """Hand and puck at rest where episodes begin."""
+        """Put hand and puck to rest where episodes begin."""
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:] = (*HAND_START, *PUCK_START, self._height)
         self.data.act[:] = HAND_START
@@ -161,7 +161,7 @@ class SawyerPushEnv(gymnasium.Env[Array, NDArray[np.float32]]):
 
 
 def controller(obs: NDArray[Any]) -> Array:
-    """A scripted pusher: goes round the puck until it stands behind it, then carries it along: obs [6] -> action [2].
+    """Go round the puck until the hand is behind it, then carry it along: obs [6] -> action [2].
 
     Peg and puck stick where they touch, so that the puck follows the hand's own direction.
     """

@@ -20,21 +20,18 @@ import gymnasium
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envs import plugins as outside
+from envs import plugins
 from envs.discrete import boxed
+from envs.errors import WorkerError
 from envs.stepping import worker
 
-__all__ = ["VectorEnv", "VectorStep", "WorkerError", "default_workers"]
+__all__ = ["VectorEnv", "VectorStep", "default_workers"]
 
 JOIN_SECONDS = 5.0
 
 
-class WorkerError(RuntimeError):
-    """A worker process died, or an environment in it raised; the message says which environments it had."""
-
-
 class VectorStep(NamedTuple):
-    """What one step of all environments returned. The arrays are the caller's to keep."""
+    """Result of one step of all environments. The arrays are the caller's to keep."""
 
     obs: NDArray[np.float32]  # [count, O] to act from next: the first of a new episode where one has just ended
     next_obs: NDArray[np.float32]  # [count, O] where the action led: belongs to the transition
@@ -45,14 +42,14 @@ class VectorStep(NamedTuple):
 
 
 def default_workers() -> int:
-    """The number of processor cores that this process may use."""
+    """Number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 class VectorEnv:
-    """`count` copies of one environment, stepped in `workers` processes, or in this one if `workers` is 0.
+    """Copies of one environment, `count` of them, stepped in `workers` processes, or in this one if `workers` is 0.
 
     Where actions are one of n choices, the largest of n numbers is taken: `action_space` is a box either way.
     An environment whose episode ends is reset at once, with a seed that follows from the one last given to it
@@ -199,7 +196,7 @@ def _close_all(pipes: Sequence[Connection]) -> None:
 
 def _spaces(env_id: str) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]:
     """Observation and action space of one environment, as it is stepped."""
-    env = boxed(outside.make(env_id, disable_env_checker=True))
+    env = boxed(plugins.make(env_id, disable_env_checker=True))
     env.close()
     observation, action = env.observation_space, env.action_space
     for name, space in (("observation", observation), ("action", action)):

@@ -1,4 +1,4 @@
-"""What happens inside a worker process of `envs.stepping.vector`: its share of the environments, stepped on command.
+"""The inside of a worker process of `envs.stepping.vector`: its share of the environments, stepped on command.
 
 Results travel through arrays in shared memory. Commands and replies are one byte each over a pipe; a longer
 reply is the traceback of what went wrong. A worker whose parent is gone reads end-of-file and exits.
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import plugins as outside
+from envs import plugins
 from envs.discrete import boxed
 
 __all__ = [
@@ -61,7 +61,7 @@ class Share:
     ) -> None:
         self._arrays = {name: array[rows] for name, array in arrays.items()}
         self._envs = [
-            boxed(outside.make(env_id, max_episode_steps=max_episode_steps, disable_env_checker=True))
+            boxed(plugins.make(env_id, max_episode_steps=max_episode_steps, disable_env_checker=True))
             for _ in range(rows.start, rows.stop)
         ]
         self._seeds = [0] * len(self._envs)  # of the last reset command
@@ -98,7 +98,7 @@ class Share:
 def work(
     pipe: Connection, env_id: str, memory: Any, shapes: Layout, rows: slice, max_episode_steps: int | None = None
 ) -> None:
-    """The life of a worker: make the environments, report, then carry out commands until the pipe closes."""
+    """Run a worker: make the environments, report, then carry out commands until the pipe closes."""
     for number in STOP_SIGNALS:  # they reach every process of a group, but are for the parent, which closes the pipe
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(EOFError, OSError):  # the parent has closed the pipe or is gone
@@ -118,7 +118,7 @@ def work(
 
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
-    """Processes started in here compute in one thread, and no stop signal reaches them before they ignore it."""
+    """Have processes started in the block compute in one thread, and ignore stop signals from their first moment."""
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))  # here, as numpy reads them on import
     try:
@@ -166,7 +166,7 @@ def _stops_blocked() -> Iterator[None]:
 
 
 def layout(count: int, obs_dim: int, action_dim: int) -> Layout:
-    """The shared arrays; wider types come first, so that all are aligned."""
+    """Shapes and dtypes of the shared arrays; wider types come first, so that all are aligned."""
     return {
         "seed": ((count,), "uint64"),
         "action": ((count, action_dim), "float32"),
@@ -180,12 +180,12 @@ def layout(count: int, obs_dim: int, action_dim: int) -> Layout:
 
 
 def size(shapes: Layout) -> int:
-    """Bytes that the arrays need."""
+    """Number of bytes that the arrays need."""
     return sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in shapes.values())
 
 
 def carve(memory: Any, shapes: Layout) -> dict[str, NDArray[Any]]:
-    """The arrays, laid one after the other in a block of memory."""
+    """Lay the arrays one after the other in a block of memory."""
     arrays, offset = {}, 0
     for name, (shape, kind) in shapes.items():
         arrays[name] = np.ndarray(shape, np.dtype(kind), buffer=memory, offset=offset)

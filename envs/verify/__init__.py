@@ -1,4 +1,4 @@
-"""Whether a dataset is what its task's environment would give, found out before any training is spent on it.
+"""Checks of whether a dataset is what its task's environment would give, before any training is spent on it.
 
 Checks, in the order of the report:
 
@@ -48,7 +48,7 @@ VERDICTS = {"ok": "sound", "warn": "usable with warnings", "fail": "do not train
 
 @dataclass(frozen=True)
 class Report:
-    """What was looked at and found."""
+    """Result of all checks of a dataset."""
 
     dataset: str
     episodes: int
@@ -58,25 +58,25 @@ class Report:
 
     @property
     def state(self) -> str:
-        """The worst of the checks: ok | warn | fail."""
+        """State of the worst check: ok | warn | fail."""
         states = {c.state for c in self.checks}
         return next((s for s in ("fail", "warn") if s in states), "ok")
 
     @property
     def verdict(self) -> str:
-        """`state` in words."""
+        """Advice to people that follows from `state`."""
         return VERDICTS[self.state]
 
     @property
     def summary(self) -> str:
-        """One line for people."""
+        """Summary for people in one line."""
         size = f"{plural(self.episodes, 'episode')}, {plural(self.steps, 'step')}"
         return f"{self.dataset}: {size}, {plural(self.replayed, 'episode')} replayed: {self.verdict}"
 
 
 @dataclass(frozen=True)
 class _Reruns:
-    """What the environment says of some episodes."""
+    """Episodes run again in the environment, and what comes of comparing."""
 
     whole: Rerun | None  # open loop
     single: Rerun | None  # one transition at a time
@@ -90,15 +90,13 @@ class _Reruns:
 
     @property
     def best(self) -> Rerun | None:
-        """The one whose transitions say most about rewards and ends."""
+        """Whichever run's transitions say most about rewards and ends."""
         if self.whole is not None and (self.single is None or self.whole.exact.all()):
             return self.whole
         return self.single
 
 
-def verify(
-    task: Task, name: str, count: int | None = None, progress: Callable[[str], None] | None = None
-) -> Report:  # fmt: skip
+def verify(task: Task, name: str, count: int | None = None, progress: Callable[[str], None] | None = None) -> Report:
     """Check the dataset of that id or short name; `count` episodes are replayed, about `TRANSITIONS` steps if None.
 
     Raises `DatasetError` when it cannot be read, or its arrays do not have the shapes of the task.
@@ -132,7 +130,7 @@ def verify(
 
 
 def _loadable(part: RawEpisode) -> RawEpisode:
-    """The episode without what checks of their own report: numbers that are none, flags before the end."""
+    """Remove from an episode what other checks report: NaN and infinity, flags before the end."""
 
     def finite(value: Any) -> Any:
         plain = value is not None and not isinstance(value, dict) and np.asarray(value).dtype.kind in "fiub"
@@ -140,13 +138,11 @@ def _loadable(part: RawEpisode) -> RawEpisode:
             return np.nan_to_num(np.asarray(value, np.float32), posinf=0, neginf=0) if plain else value
 
     ends = np.asarray(part.terminated, np.bool_) & (np.arange(len(part.terminated)) == len(part.terminated) - 1)
-    return part._replace(
-        obs=finite(part.obs), action=finite(part.action), reward=finite(part.reward), terminated=ends
-    )  # fmt: skip
+    return part._replace(obs=finite(part.obs), action=finite(part.action), reward=finite(part.reward), terminated=ends)
 
 
 def _spread(episodes: Sequence[Episode], sound: NDArray[np.int64], count: int | None) -> list[int]:
-    """Numbers of `count` episodes from first to last, or of as many as hold `TRANSITIONS` steps."""
+    """Choose `count` episodes spread from first to last, or as many as hold `TRANSITIONS` steps; their numbers."""
     if not len(sound):
         return []
     mean = float(np.mean([len(episodes[i].action) for i in sound]))
@@ -166,7 +162,7 @@ def _content(own: Mapping[str, Any], episodes: Sequence[Episode]) -> tuple[Check
 
 def _flags(
     task: Task, raw: Sequence[RawEpisode], episodes: Sequence[Episode], sound: NDArray[np.bool_], done: _Reruns
-) -> Check:  # fmt: skip
+) -> Check:
     flags = content.truncations(task, raw)
     steps = done.steps
     whole = [i for i in np.flatnonzero(sound).tolist() if steps and not incomplete(steps.env, episodes[i])]
@@ -182,9 +178,13 @@ def _shift(env: Any, episodes: Mapping[int, Episode], done: _Reruns) -> Check:
 
 
 def _rerun(
-    task: Task, env: Any, steps: SingleSteps, episodes: Mapping[int, Episode], own: Mapping[str, Any],
+    task: Task,
+    env: Any,
+    steps: SingleSteps,
+    episodes: Mapping[int, Episode],
+    own: Mapping[str, Any],
     progress: Callable[[str], None] | None,
-) -> _Reruns:  # fmt: skip
+) -> _Reruns:
     """Run the episodes again in every way that what was recorded allows: whole in `env`, by transitions in `steps`."""
     same, versions = _versions(task, own)
     open_loop, first, start = _open_loop(env, episodes, same, versions, progress)

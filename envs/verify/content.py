@@ -16,9 +16,19 @@ from envs.data.minari_store import RawEpisode
 from envs.task import Task
 
 __all__ = [
-    "RESETS", "Check", "actions", "alignment", "duplicates", "last_observation", "lengths", "links", "numbers",
-    "plural", "starts", "truncations",
-]  # fmt: skip
+    "RESETS",
+    "Check",
+    "actions",
+    "alignment",
+    "duplicates",
+    "last_observation",
+    "lengths",
+    "links",
+    "numbers",
+    "plural",
+    "starts",
+    "truncations",
+]
 
 RESETS = 200  # of the environment, which recorded starts are compared with
 FAR = 0.5  # times the width of the resets' range: beyond 5 standard deviations where they are Gaussian
@@ -30,7 +40,7 @@ CLEARLY = 0.9  # of the own row's unexplained share: less than that by another r
 
 @dataclass(frozen=True)
 class Check:
-    """One finding; `state` is ok | warn | fail | skipped."""
+    """Finding of one check; `state` is ok | warn | fail | skipped."""
 
     name: str
     state: str
@@ -38,12 +48,12 @@ class Check:
 
 
 def plural(count: int, what: str) -> str:
-    """As in "1 episode", "1,000 episodes"."""
+    """Count things in words: "1 episode", "1,000 episodes"."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def numbers(raw: Sequence[RawEpisode]) -> tuple[Check, NDArray[np.bool_]]:
-    """NaN and infinity, also where single precision cannot hold a value; which episodes [E] are free of them."""
+    """Look for NaN and infinity, also where single precision cannot hold a value; flag episodes [E] free of them."""
     sound = np.ones(len(raw), np.bool_)
     first = ""
     for i, part in enumerate(raw):
@@ -62,7 +72,7 @@ def numbers(raw: Sequence[RawEpisode]) -> tuple[Check, NDArray[np.bool_]]:
 
 
 def actions(task: Task, raw: Sequence[RawEpisode]) -> Check:
-    """Share of action entries outside [-1, 1], which are clipped, and actions that use little of that range."""
+    """Look for action entries outside [-1, 1], which are clipped, and actions that use little of that range."""
     if task.discrete:  # loading has refused any that are none
         return Check("actions", "ok", "choices")
     largest = np.concatenate([np.abs(part.action).max(axis=1, initial=0) for part in raw])  # [N]
@@ -78,7 +88,7 @@ def actions(task: Task, raw: Sequence[RawEpisode]) -> Check:
 
 
 def lengths(task: Task, episodes: Sequence[Episode]) -> Check:
-    """Lengths against the horizon; demonstrations may be longer and shorter, as human ones are."""
+    """Compare lengths with the horizon; demonstrations may be longer and shorter, as human ones are."""
     steps = np.array([len(e.action) for e in episodes])
     rollout = np.array([not e.demo for e in episodes])
     said = f"{steps.min()} to {steps.max()} steps, horizon {task.horizon}"
@@ -92,7 +102,7 @@ def lengths(task: Task, episodes: Sequence[Episode]) -> Check:
 
 
 def truncations(task: Task, raw: Sequence[RawEpisode]) -> Check:
-    """Flags at the ends of episodes and within them. Whether terminations are true needs the environment."""
+    """Check flags at the ends of episodes and within them; whether terminations are true, the environment must say."""
     terminated = np.array([bool(np.any(p.terminated)) for p in raw])
     inside = np.array([bool(np.any(p.terminated[:-1])) for p in raw])
     known = [p.truncated for p in raw if p.truncated is not None]
@@ -118,7 +128,7 @@ def truncations(task: Task, raw: Sequence[RawEpisode]) -> Check:
 
 
 def duplicates(episodes: Sequence[Episode]) -> Check:
-    """Episodes of identical content, as in D4RL's "cloned" data."""
+    """Look for episodes of identical content, as in D4RL's "cloned" data."""
     distinct = len({(e.obs.tobytes(), e.action.tobytes()) for e in episodes})
     if distinct == len(episodes):
         return Check("duplicates", "ok", f"{plural(len(episodes), 'episode')}, all different")
@@ -126,7 +136,7 @@ def duplicates(episodes: Sequence[Episode]) -> Check:
 
 
 def links(episodes: Sequence[Episode]) -> Check:
-    """Episodes that begin where the one before ended: a long one cut to pieces."""
+    """Look for episodes that begin where the one before ended: a long one cut to pieces."""
     linked = sum(np.array_equal(a.obs[-1], b.obs[0]) for a, b in itertools.pairwise(episodes))
     if linked:
         found = f"a longer episode was cut to pieces: {plural(linked, 'start')} equal to the end of the one before"
@@ -135,7 +145,7 @@ def links(episodes: Sequence[Episode]) -> Check:
 
 
 def last_observation(episodes: Sequence[Episode]) -> str:
-    """What is wrong with final observations; "" if nothing. Files without successors often repeat the last row."""
+    """Say what is wrong with final observations, "" if nothing: files without successors often repeat the last row."""
     long = [e for e in episodes if len(e.action) > 1]
     same = sum(np.array_equal(e.obs[-1], e.obs[-2]) for e in long)
     moved = sum(not np.array_equal(e.obs[-2], e.obs[-3]) for e in long)
@@ -187,7 +197,7 @@ def _unexplained(episodes: Sequence[Episode], lag: int) -> float:
 
 
 def starts(env: Any, episodes: Sequence[Episode]) -> Check:
-    """First observations against those of `RESETS` resets of the environment."""
+    """Compare first observations with those of `RESETS` resets of the environment."""
     reset = np.stack([np.asarray(env.reset(seed=seed)[0], np.float64) for seed in range(RESETS)])  # [RESETS, O]
     first = np.stack([e.obs[0].astype(np.float64) for e in episodes])  # [E, O]
     low, high = reset.min(axis=0), reset.max(axis=0)

@@ -1,4 +1,4 @@
-"""What a rerun in the environment says of a dataset: observations, shifts, rewards, terminations."""
+"""Checks of a dataset by a rerun in the environment: observations, shifts, rewards, terminations."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Array = NDArray[Any]
 
 
 def whole_episodes(rows: Rerun, how: str, same_versions: bool, versions: str) -> Check:
-    """Episodes run open loop: equal bit for bit, or close for as long as small differences stay small."""
+    """Judge episodes run open loop: equal bit for bit, or close for as long as small differences stay small."""
     counted = f"{plural(rows.episodes, 'episode')}, {plural(len(rows.step), 'step')}, {how}"
     if rows.exact.all():
         return Check("replay", "ok", f"{counted}: every observation is equal bit for bit")
@@ -59,7 +59,7 @@ def early_ratio(rows: Rerun) -> float:
 
 
 def single(rows: Rerun, same_versions: bool) -> Check:
-    """Transitions repeated from their recorded state."""
+    """Judge transitions repeated from their recorded state."""
     wrong = ~rows.agrees
     said = f"{plural(rows.episodes, 'episode')}, {plural(len(wrong), 'transition')}"
     if not wrong.any():
@@ -109,24 +109,25 @@ def shift(
 
 
 def _moved(e: Episode, rows: int) -> Episode:
-    """The episode with its observations moved down (1) or up (-1) by one row."""
+    """Move the observations of an episode down (1) or up (-1) by one row."""
     obs = np.concatenate((e.obs[:1], e.obs[:-1])) if rows > 0 else e.obs[1:]
     return dataclasses.replace(e, obs=obs, action=e.action[: len(obs) - 1])
 
 
 def _shifted(ratio: float, own: float, side: str) -> Check:
     return Check(
-        "shift", "fail",
+        "shift",
+        "fail",
         f"next observations follow from the action of the row {side}, off by {ratio:.1%} of the motion and by "
         f"{own:.0%} with their own: observations and actions are shifted against each other by one",
-    )  # fmt: skip
+    )
 
 
 # rewards
 
 
 def rule_reward(task: Task, raw: Sequence[RawEpisode], episodes: Sequence[Episode], rerun: Rerun | None) -> Check:
-    """Recorded rewards against the task's rule, which training uses in their place."""
+    """Compare recorded rewards with the task's rule, which training uses in their place."""
     rule = np.concatenate([task.reward(e.obs[1:]) for e in episodes])
     if rerun is not None and rerun.exact.any():
         ours = np.concatenate([task.reward(episodes[i].obs[1:]) for i in np.unique(rerun.episode)])
@@ -168,7 +169,7 @@ def _listed(values: Array) -> str:
 
 
 def dense_reward(episodes: Mapping[int, Episode], rows: Rerun | None) -> Check:
-    """Recorded rewards against those that the environment gives for the same transitions."""
+    """Compare recorded rewards with those that the environment gives for the same transitions."""
     if rows is None:
         return Check("reward", "skipped", "nothing could be replayed")
     replayed = [episodes[int(i)].reward for i in np.unique(rows.episode)]
@@ -196,7 +197,7 @@ def dense_reward(episodes: Mapping[int, Episode], rows: Rerun | None) -> Check:
 
 
 def _relation(recorded: Array, rows: Rerun, sure: NDArray[np.bool_], tolerance: Array) -> str:
-    """How recorded rewards follow from the environment's; "" where no relation is found."""
+    """Say how recorded rewards follow from the environment's; "" where no relation is found."""
     terms = rows.terms or {"the environment's reward": rows.reward}
     columns = np.stack([*terms.values(), np.ones(len(recorded))], axis=1)
     weight, *_ = np.linalg.lstsq(columns[sure], recorded[sure], rcond=None)
@@ -222,10 +223,14 @@ def _relation(recorded: Array, rows: Rerun, sure: NDArray[np.bool_], tolerance: 
 
 
 def terminations(
-    task: Task, flags: Check, raw: Sequence[RawEpisode], rows: Rerun | None, steps: SingleSteps | None,
+    task: Task,
+    flags: Check,
+    raw: Sequence[RawEpisode],
+    rows: Rerun | None,
+    steps: SingleSteps | None,
     episodes: Mapping[int, Episode],
-) -> Check:  # fmt: skip
-    """The check `flags` with the environment's word on whether episodes end where they say.
+) -> Check:
+    """Complete the check `flags` by the environment: whether episodes end where they say.
 
     `episodes` are those whose last transition can be repeated.
     """
@@ -262,7 +267,7 @@ def terminations(
 
 
 def _ends_early(rows: Rerun | None) -> int:
-    """Episodes that go on after a transition in which the environment terminates."""
+    """Count episodes that go on after a transition in which the environment terminates."""
     if rows is None:
         return 0
     return len(np.unique(rows.episode[~rows.last & rows.sure & rows.terminated]))

@@ -14,15 +14,28 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import plugins as outside
+from envs import plugins
 from envs.data.episodes import Episode
 from envs.discrete import boxed
 from envs.task import Task
 
 __all__ = [
-    "MARGIN", "Part", "Played", "Progress", "Rerun", "Start", "begins", "entry_spread", "from_first", "from_seed",
-    "joined", "motion_ratio", "near", "simulator", "whole",
-]  # fmt: skip
+    "MARGIN",
+    "Part",
+    "Played",
+    "Progress",
+    "Rerun",
+    "Start",
+    "begins",
+    "entry_spread",
+    "from_first",
+    "from_seed",
+    "joined",
+    "motion_ratio",
+    "near",
+    "simulator",
+    "whole",
+]
 
 Array: TypeAlias = NDArray[Any]
 Start: TypeAlias = Callable[[Any, Episode], Array]
@@ -35,7 +48,7 @@ GROSS = 0.5  # of an entry's standard deviation: no contact explains such a diff
 
 @dataclass(frozen=True)
 class Rerun:
-    """N transitions of a dataset beside what the environment makes of them."""
+    """Transitions of a dataset, N of them, beside what the environment makes of them."""
 
     episode: NDArray[np.int64]  # [N] number in the dataset
     step: NDArray[np.int64]  # [N]
@@ -73,11 +86,11 @@ class Rerun:
 
 
 def simulator(task: Task) -> Any:
-    """The task's environment, reset once, without a time limit, which would end long demonstrations.
+    """Make the task's environment, reset once, without a time limit, which would end long demonstrations.
 
     Choices it takes as episodes hold them, as vectors.
     """
-    env = boxed(outside.make(task.id, disable_env_checker=True).unwrapped)
+    env = boxed(plugins.make(task.id, disable_env_checker=True).unwrapped)
     env.reset(seed=0)
     return env
 
@@ -107,7 +120,7 @@ def begins(env: Any, episode: Episode) -> bool:
 def whole(
     env: Any, episodes: Mapping[int, Episode], start: Start, progress: Progress | None = None, skip: int = 0
 ) -> Rerun:
-    """Episodes open loop from their start, without their first `skip` actions."""
+    """Run episodes open loop from their start, without their first `skip` actions."""
     parts = []
     for done, (number, episode) in enumerate(episodes.items()):
         action = episode.action[skip:]
@@ -126,7 +139,7 @@ def whole(
 
 
 def _growth(env: Any, episode: Episode, start: Start, action: Array, next_obs: Array) -> Array:
-    """How far [T] a twin with slightly disturbed actions has come at most from next_obs [T, O].
+    """Distance [T] that a twin with slightly disturbed actions has come at most from next_obs [T, O].
 
     The twin of an episode of choices is its equal: they have no small disturbance.
     """
@@ -141,7 +154,7 @@ def _growth(env: Any, episode: Episode, start: Start, action: Array, next_obs: A
 
 @dataclass(frozen=True)
 class Played:
-    """What the environment made of the actions of one episode, in single precision as datasets hold it."""
+    """Results of one episode's actions in the environment, in single precision as datasets hold them."""
 
     next_obs: NDArray[np.float32]  # [T, O]
     reward: Array  # [T]
@@ -160,7 +173,7 @@ class Played:
 
 
 def _play(env: Any, action: Array) -> Played:
-    """Actions [T, A] open loop; a termination does not stop them."""
+    """Step the environment by actions [T, A]; a termination does not stop them."""
     played = Played.empty(len(action), env.observation_space.shape[0])
     for t, a in enumerate(action):
         played.take(t, env.step(a))
@@ -168,12 +181,12 @@ def _play(env: Any, action: Array) -> Played:
 
 
 def near(obs: Array) -> Array:
-    """What is not worth a second look in observations [..., O]: some hundred units in the last place."""
+    """Difference in observations [..., O] that is not worth a second look: some hundred units in the last place."""
     return np.asarray(1e-5 + 1e-5 * np.abs(obs).max(axis=-1).astype(np.float64))
 
 
 class Part(NamedTuple):
-    """What was recorded of one episode beside what was played."""
+    """Recorded rows of one episode beside those that were played."""
 
     number: int
     played: Played
@@ -194,7 +207,7 @@ def motion_ratio(off: Array, moved: Array, spread: Array) -> Array:
 
 
 def joined(parts: Sequence[Part], episodes: Iterable[Episode], alone: bool) -> Rerun:
-    """The rows of several episodes, with tolerances for rounding alone."""
+    """Join the rows of several episodes, with tolerances for rounding alone."""
     spread = entry_spread(episodes)
     off = np.concatenate([np.abs(p.played.next_obs - p.target) for p in parts])
     reward = np.concatenate([p.played.reward for p in parts])

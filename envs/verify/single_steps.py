@@ -26,7 +26,7 @@ PROBED = 50  # suspicious transitions that are repeated; the rest get the 0.9 qu
 
 
 def incomplete(env: Any, episode: Episode) -> str:
-    """Why no transition of this episode can be repeated by itself; "" when it can."""
+    """Say why no transition of this episode can be repeated by itself; "" when it can."""
     if not isinstance(env, Restorable):
         return "this environment cannot be put into a recorded state"
     return env.missing(episode.obs[0].astype(np.float64), _states(episode)(0))
@@ -39,7 +39,7 @@ class SingleSteps:
         self.env, self.rng = env, np.random.default_rng(0)
 
     def run(self, episodes: Mapping[int, Episode], progress: Progress | None = None) -> Rerun:
-        """Every transition of the episodes."""
+        """Repeat every transition of the episodes."""
         parts = []
         for done, (number, episode) in enumerate(episodes.items()):
             played = self._chain(episode)
@@ -80,7 +80,7 @@ class SingleSteps:
         return {lag: float(np.median(found)) if found else math.inf for lag, found in ratios.items()}
 
     def _chain(self, episode: Episode) -> Played:
-        """All transitions; each starts from the recorded row, and where that says nothing, from the last step."""
+        """Repeat all transitions of an episode, each from its recorded row, completed by what the last step left."""
         states = _states(episode)
         played = Played.empty(len(episode.action), episode.obs.shape[1])
         for t, action in enumerate(episode.action):
@@ -98,13 +98,13 @@ class SingleSteps:
         (self.env.restore if t else self.env.begin)(obs, {k: move(v) for k, v in states(t).items()})
 
     def _moved(self, x: Array) -> Array:
-        """x by half a unit in its last place, up or down, in the precision it was recorded in."""
+        """Move x by half a unit in its last place, up or down, in the precision it was recorded in."""
         single = np.asarray(x, np.float32)
         unit = np.spacing(np.abs(single if np.array_equal(single, x) else x)).astype(np.float64)
         return np.asarray(x + 0.5 * unit * self.rng.choice((-1.0, 1.0), np.shape(x)))
 
     def _widen(self, rows: Rerun, episodes: Mapping[int, Episode], recorded: Array) -> None:
-        """Tolerances of suspicious transitions, in place."""
+        """Widen the tolerances of suspicious transitions, in place."""
         suspicious = np.flatnonzero(~rows.agrees | (np.abs(rows.reward - recorded) > rows.reward_tolerance))
         probed = suspicious[:: max(1, -(-len(suspicious) // PROBED))]
         for i in probed:
@@ -117,7 +117,7 @@ class SingleSteps:
             rows.reward_tolerance[rest] = np.quantile(rows.reward_tolerance[probed], 0.9)
 
     def _effect(self, episode: Episode, t: int) -> tuple[float, float]:
-        """The most that rounding of the state changes the next observation and the reward of transition t."""
+        """Largest change of next observation and reward of transition t by rounding of the state."""
         self._prepare(episode, t)
         obs, reward, *_ = self.env.step(episode.action[t])
         effect = reward_effect = 0.0
@@ -130,7 +130,7 @@ class SingleSteps:
 
 
 def _states(episode: Episode) -> Callable[[int], dict[str, Array]]:
-    """What was recorded beside row t of the episode, by the last part of its name: "state/qpos" is "qpos"."""
+    """Function from row t to what was recorded beside it, by the last part of its name: "state/qpos" is "qpos"."""
     steps = len(episode.action)
     kept = {k.rsplit("/", 1)[-1]: v for k, v in episode.infos.items() if np.ndim(v) and len(v) >= steps}
     return lambda t: {k: v[t] for k, v in kept.items()}

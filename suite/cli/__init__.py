@@ -44,31 +44,25 @@ def _fail(message: str, code: int = 2) -> NoReturn:
 
 
 def main() -> None:
-    """Entry point: an error the user can mend is one line and exit code 2."""
+    """Entry point: an error that the user can fix is one line and exit code 2."""
     try:
         app()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except Exception as error:
-        if _is_ours(error):
-            _fail(str(error))
-        if _is(error, "envs.stepping.vector", "WorkerError"):  # nothing the command could say better
-            _fail(str(error), code=1)
-        raise
+        code = _exit_code(error)
+        if code is None:
+            raise
+        _fail(str(error), code)
 
 
-def _is_ours(error: Exception) -> bool:
-    """Whether an error was written for the user; its class is looked up only where its module has been imported."""
-    classes = {
-        "algos.settings": "SettingError",
-        "envs.tasks": "UnknownTaskError",
-        "envs.plugins": "OutsideTaskError",
-        "envs.task": "SimulatorError",
-        "envs.data.minari_store": "DatasetError",
-        "suite.record.folders": "RecordError",
-    }
-    return any(_is(error, module, name) for module, name in classes.items())
+def _exit_code(error: Exception) -> int | None:
+    """What the command ends with where the error was written for the user; None for all others."""
+    from algos.settings import SettingError
+    from suite.record.folders import RecordError
 
+    if isinstance(error, (SettingError, RecordError)):
+        return 2
+    from envs.errors import EnvsError  # which loads gymnasium
 
-def _is(error: Exception, module: str, name: str) -> bool:
-    return module in sys.modules and isinstance(error, getattr(sys.modules[module], name))
+    return error.exit_code if isinstance(error, EnvsError) else None

@@ -197,9 +197,9 @@ def convert(
 ) -> None:
     """Write a dataset as a file for other programs."""
     from envs import tasks
-    from envs.data import datasets, formats, imports
+    from envs.data import datasets, formats, imports, stored
     from envs.data.formats.write import write
-    from envs.data.minari_store import DatasetError
+    from envs.errors import DatasetError
     from suite.output import say, show
 
     path = Path(source)
@@ -212,7 +212,7 @@ def convert(
         for note in notes:
             say(note)
     else:
-        task = tasks.get(env or datasets.task_of(source))
+        task = tasks.get(env or stored.task_of(source))
         episodes = datasets.load_episodes(task, source, infos=True)
     write(task, episodes, target)
     show(str(target))

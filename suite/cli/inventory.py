@@ -9,7 +9,7 @@ from typing import Any
 import algos
 from algos.settings import SettingError, nearest
 from envs import tasks
-from envs.plugins import OutsideTaskError
+from envs.errors import TaskPluginError
 from suite.experiment.presets import PAPER, departures
 from suite.experiment.profiles import PROFILES
 from suite.plans import read as plans
@@ -50,7 +50,7 @@ def _envs() -> list[dict[str, Any]]:
 def _env(task_id: str) -> dict[str, Any]:
     try:
         t = tasks.get(task_id)
-    except OutsideTaskError as error:  # one broken package must not hide the others' tasks
+    except TaskPluginError as error:  # one broken package must not hide the others' tasks
         facts = dict.fromkeys(("observation", "action", "actions", "horizon", "success", "data"), "-")
         return {"env": task_id, **facts, "summary": str(error)}
     return {

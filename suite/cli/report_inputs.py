@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import algos
 from envs import tasks
-from envs.plugins import OutsideTaskError
+from envs.errors import TaskPluginError, UnknownTaskError
 from reports.runs.wanted import Suite, Wanted
 
 if TYPE_CHECKING:
@@ -42,5 +42,5 @@ def _wanted(cell: Planned) -> Wanted:
 def _task_id(env: str) -> str:
     try:
         return tasks.get(env).id
-    except (tasks.UnknownTaskError, OutsideTaskError):
+    except (UnknownTaskError, TaskPluginError):
         return env

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from algos.settings import SettingError
 from envs.data import minari_store
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 from envs.task import DEFAULT, AnyRecipe, Task
 from suite.experiment.experiment import Experiment, task_of
 from suite.recipes import build as recipes

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envs.data import datasets
+from envs.errors import DatasetError
 from envs.stepping.vector import default_workers
 from suite.experiment.experiment import Experiment, task_of
 from suite.experiment.requirements import built_here, built_id, dataset_name, recipe_of
@@ -109,6 +110,6 @@ def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs:
                 recipes.build(
                     task_of(e), e.protocol.dataset_seed, hardware.worker_count(), about(e.task), dataset_name(e)
                 )
-            except datasets.DatasetError as error:
+            except DatasetError as error:
                 failed[name] = str(error)
     return failed

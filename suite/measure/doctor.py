@@ -84,7 +84,7 @@ def _simulator() -> Check:
     import gymnasium
 
     import envs  # noqa: F401 - registers the tasks
-    from envs.task import SimulatorError
+    from envs.errors import SimulatorError
     from envs.tasks import TASKS
 
     missing: dict[str, str] = {}  # message -> what installs it

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 import algos
 from algos.settings import SettingError, nearest
 from envs import tasks
-from envs.data.minari_store import DatasetError
-from envs.plugins import OutsideTaskError
-from envs.task import SimulatorError
-from envs.tasks import UnknownTaskError
+from envs.errors import EnvsError
 from suite.experiment.experiment import Experiment
 from suite.experiment.profiles import PROFILES
 from suite.experiment.request import Request
@@ -60,7 +57,7 @@ def _resolved(entry: Entry, profile: str, seeds: Sequence[int]) -> Planned:
         )
         _check_dataset(experiment)
         check_means(experiment)
-    except (SettingError, UnknownTaskError, OutsideTaskError, SimulatorError, DatasetError) as error:
+    except (SettingError, EnvsError) as error:
         return Planned(entry, None, why_not=str(error))
     return Planned(entry, experiment)
 

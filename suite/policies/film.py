@@ -20,7 +20,8 @@ from PIL import Image, ImageDraw, ImageFont
 from algos.settings import SettingError
 from envs import plugins as outside
 from envs.discrete import boxed
-from envs.task import SimulatorError, Task
+from envs.errors import SimulatorError
+from envs.task import Task
 from suite.output import replacing, say
 from suite.policies.trained import FINAL, Trained, found
 from suite.recipes.play import act

@@ -16,7 +16,7 @@ from algos.learner.actors import load_actor
 from algos.networks.policy_file import read_policy
 from algos.settings import SettingError, nearest
 from envs import tasks
-from envs.plugins import OutsideTaskError
+from envs.errors import TaskPluginError, UnknownTaskError
 from envs.task import Task
 from suite.experiment.request import parse_list, seed_list
 from suite.output import say
@@ -78,7 +78,7 @@ def find(
         for folder in find_runs(place):
             try:
                 found += _of_run(read_facts(folder), at, seeds, first_only)
-            except (RecordError, tasks.UnknownTaskError, OutsideTaskError) as error:
+            except (RecordError, UnknownTaskError, TaskPluginError) as error:
                 broken.append(error)
     if broken and (left_out is None or not found):
         raise broken[0]

@@ -21,7 +21,8 @@ from torch import nn
 from algos.networks.policy_file import load_policy
 from algos.settings import SettingError, nearest
 from envs.data import datasets
-from envs.data.datasets import Dataset, DatasetError, DatasetInfo, Episode
+from envs.data.datasets import Dataset, DatasetInfo, Episode
+from envs.errors import DatasetError
 from envs.stepping.vector import default_workers
 from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, Recipe, Task
 from suite.recipes.clones import always_the_same_numbers, clone

@@ -16,7 +16,8 @@ from algos.contract import LearnerConfig
 from algos.learner.actor_critic import ActorCritic
 from algos.learner.replay import Layout, Replay
 from envs.data import datasets
-from envs.data.datasets import DatasetError, Episode
+from envs.data.datasets import Episode
+from envs.errors import DatasetError
 from envs.task import Recipe, Task
 from suite.recipes.play import Progress
 

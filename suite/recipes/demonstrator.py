@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from envs.data.datasets import DatasetError, Episode
+from envs.data.datasets import Episode
+from envs.errors import DatasetError
 from envs.stepping.vector import VectorEnv
 from envs.task import DemoRecipe, Recipe, Task
 from suite.recipes.play import STREAMS, Array, Progress, env_seed, play, random_streams, sampled

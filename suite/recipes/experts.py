@@ -17,8 +17,8 @@ from algos.contract import LearnerConfig
 from algos.networks.policies import GaussianPolicy, family_of
 from algos.networks.policy_file import load_policy, save_policy
 from envs.data import datasets
-from envs.data.datasets import DatasetError
 from envs.discrete import choices, one_hot
+from envs.errors import DatasetError
 from envs.stepping.vector import default_workers
 from envs.task import Task
 from suite.recipes.clones import always_the_same_numbers, cloned

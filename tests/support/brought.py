@@ -23,9 +23,12 @@ def columns(lengths: tuple[int, ...] = LENGTHS, *, successors: bool = True) -> d
     timeouts = np.zeros(rows, np.bool_)
     timeouts[end - 1] = True
     made = {
-        "observations": obs, "actions": rng.uniform(-1, 1, (rows, 2)).astype(np.float32),
-        "rewards": np.arange(rows, dtype=np.float32), "terminals": np.zeros(rows, np.bool_), "timeouts": timeouts,
-    }  # fmt: skip
+        "observations": obs,
+        "actions": rng.uniform(-1, 1, (rows, 2)).astype(np.float32),
+        "rewards": np.arange(rows, dtype=np.float32),
+        "terminals": np.zeros(rows, np.bool_),
+        "timeouts": timeouts,
+    }
     return made | ({"next_observations": after} if successors else {})
 
 

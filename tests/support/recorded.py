@@ -34,12 +34,15 @@ def record(task: Task, lengths: Sequence[int], scale: float = 1.0, states: bool 
                 break
         out.append(
             {
-                "observations": np.array(obs, np.float32), "actions": action[: len(reward)],
-                "rewards": np.array(reward, np.float32), "terminations": np.array(ends),
-                "truncations": np.arange(len(reward)) == (steps - 1 if not ends[-1] else -1), "seed": seed,
+                "observations": np.array(obs, np.float32),
+                "actions": action[: len(reward)],
+                "rewards": np.array(reward, np.float32),
+                "terminations": np.array(ends),
+                "truncations": np.arange(len(reward)) == (steps - 1 if not ends[-1] else -1),
+                "seed": seed,
                 "infos": {"qpos": np.array(qpos), "qvel": np.array(qvel)} if states else None,
             }
-        )  # fmt: skip
+        )
     return out
 
 

@@ -18,7 +18,8 @@ import pytest
 from minari.data_collector.episode_buffer import EpisodeBuffer
 
 from envs.data import datasets, minari_store
-from envs.data.datasets import DatasetError, Episode
+from envs.data.datasets import Episode
+from envs.errors import DatasetError
 from envs.tasks import DemoRecipe, Task
 
 HORIZON = 6

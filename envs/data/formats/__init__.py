@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from envs.data.formats import awac_npy, d4rl, dapg, npz
 from envs.data.formats.flat import Content
-from envs.data.minari_store import DatasetError, first_line
+from envs.errors import DatasetError, first_line, nearest
 from envs.task import Task
 
 __all__ = ["FORMATS", "Content", "Format", "detect", "read"]
@@ -19,13 +18,13 @@ __all__ = ["FORMATS", "Content", "Format", "detect", "read"]
 
 @dataclass(frozen=True)
 class Format:
-    """One kind of file."""
+    """One kind of file: how it is recognised and read."""
 
     read: Callable[[Task, Path, int | None], Content]
     magic: tuple[bytes, ...]  # what such a file begins with
     extensions: tuple[str, ...]
     summary: str
-    by_extension: bool = False  # some such files begin with anything
+    by_extension: bool = False  # recognised by its extension alone, as some such files begin with anything
 
 
 FORMATS = {
@@ -43,7 +42,7 @@ FORMATS = {
 
 
 def detect(path: Path) -> str:
-    """The name of a file's format, by content and, where that says nothing, by extension.
+    """Name the format of a file, by its content and, where that says nothing, by its extension.
 
     Raises `DatasetError` when it cannot be read or is of no known format.
     """
@@ -67,16 +66,14 @@ def detect(path: Path) -> str:
 
 
 def read(task: Task, path: Path, name: str | None = None, limit: int | None = None) -> Content:
-    """The episodes of a file for a task, in the format called `name` or the one detected.
+    """Read the episodes of a file for a task, in the format called `name` or the one detected.
 
     `limit` is the number of steps after which episodes were cut off, where the file does not say. Raises
     `DatasetError`, naming the file and what would be right.
     """
     found = detect(path)
     if name is not None and name not in FORMATS:
-        close = difflib.get_close_matches(name, FORMATS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(FORMATS)}"
-        raise DatasetError(f"unknown format {name!r}; {hint}")
+        raise DatasetError(f"unknown format {name!r}; {nearest(name, FORMATS)}")
     return FORMATS[name or found].read(task, path, limit)
 
 

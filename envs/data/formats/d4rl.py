@@ -18,24 +18,30 @@ from typing import Any
 
 import h5py
 
-from envs.data.formats.bounds import check_size
+from envs.data.files import check_size
 from envs.data.formats.flat import Content, Flat, cut, numbers
-from envs.data.minari_store import DatasetError, first_line
+from envs.errors import DatasetError, first_line
 from envs.task import Task
 
 __all__ = ["LAYOUT", "from_columns", "read"]
 
 LAYOUT = {
-    "observations": "obs", "actions": "action", "rewards": "reward", "next_observations": "next_obs",
-    "terminals": "terminals", "timeouts": "timeouts", "demonstrations": "demos", "seeds": "seeds",
+    "observations": "obs",
+    "actions": "action",
+    "rewards": "reward",
+    "next_observations": "next_obs",
+    "terminals": "terminals",
+    "timeouts": "timeouts",
+    "demonstrations": "demos",
+    "seeds": "seeds",
     "episode_lengths": "lengths",
-}  # fmt: skip
+}
 _NEEDED = ("observations", "actions")
-_ACTOR = "action_"  # of infos: what the policy thought, which no simulator needs
+_ACTOR = "action_"  # beginning of infos about the policy, which no simulator needs
 
 
 def read(task: Task, path: Path, limit: int | None) -> Content:
-    """The episodes of a D4RL file; raises `DatasetError` where it is damaged or not of the task."""
+    """Read the episodes of a D4RL file; raises `DatasetError` where it is damaged or not of the task."""
     where = str(path)
     try:
         with h5py.File(path, "r") as file:
@@ -51,7 +57,7 @@ def read(task: Task, path: Path, limit: int | None) -> Content:
 def from_columns(
     where: str, task: Task, columns: dict[str, Any], limit: int | None, infos: dict[str, Any], finals: dict[str, Any]
 ) -> Content:
-    """Episodes of arrays under D4RL's names."""
+    """Cut arrays under D4RL's names into episodes."""
     missing = [key for key in _NEEDED if key not in columns]
     if missing:
         raise DatasetError(
@@ -75,7 +81,7 @@ def from_columns(
 
 
 class _Narrow:
-    """The first columns of observations whose others are zero, as the contact forces of Ant-v2 were."""
+    """View of the first columns of observations whose others are zero, as the contact forces of Ant-v2 were."""
 
     def __init__(self, where: str, column: Any, width: int) -> None:
         self.where, self.column, self.width = where, column, width
@@ -92,7 +98,7 @@ class _Narrow:
 
 
 def _narrow(where: str, key: str, column: Any, width: int) -> Any:
-    """Observations as wide as the task's where the rest of the first row is zero, all else as it is."""
+    """Narrow observations to the width of the task's if the rest of the first row is zero; leave all else as it is."""
     wide = LAYOUT[key] in ("obs", "next_obs") and len(column.shape) == 2 and column.shape[1] > width
     if not wide or not column.shape[0] or column.dtype.kind not in "biuf" or column[:1][0, width:].any():
         return column
@@ -100,7 +106,7 @@ def _narrow(where: str, key: str, column: Any, width: int) -> Any:
 
 
 def _group(where: str, group: h5py.Group, name: str, prefix: str = "") -> dict[str, h5py.Dataset]:
-    """The arrays of a group, if it is there, by path; values that are no arrays, as some of D4RL's, are left out."""
+    """Arrays of a group, if it is there, by their paths; single values, of which D4RL has some, are left out."""
     found: dict[str, h5py.Dataset] = {}
     if not isinstance(group.get(name, getlink=True), h5py.HardLink) or not isinstance(group[name], h5py.Group):
         return found
@@ -113,7 +119,7 @@ def _group(where: str, group: h5py.Group, name: str, prefix: str = "") -> dict[s
 
 
 def _column(where: str, group: h5py.Group, key: str) -> h5py.Dataset:
-    """A dataset whose content lies in this file, and does not announce far more than the file holds."""
+    """One array, whose content must lie in this file and not announce far more than the file holds."""
     part = group[key] if isinstance(group.get(key, getlink=True), h5py.HardLink) else None
     if not isinstance(part, h5py.Dataset) or part.is_virtual or part.external:
         raise DatasetError(f"{where}: {key} is not an array in this file; save its values there")

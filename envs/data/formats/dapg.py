@@ -13,14 +13,14 @@ from pathlib import Path
 from envs.data.formats.flat import Content, cut
 from envs.data.formats.paths import flatten
 from envs.data.formats.pickles import read_pickle
-from envs.data.minari_store import DatasetError, first_line
+from envs.errors import DatasetError, first_line
 from envs.task import Task
 
 __all__ = ["read"]
 
 
 def read(task: Task, path: Path, limit: int | None) -> Content:
-    """The episodes of a pickle of paths; raises `DatasetError` where it holds anything else."""
+    """Read the episodes of a pickle of paths; raises `DatasetError` where it holds anything else."""
     where = str(path)
     try:
         with path.open("rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as content:

@@ -1,7 +1,7 @@
 """Steps laid end to end, as most files hold them, cut into episodes.
 
-A step whose successor no file holds cannot be learned from: it is dropped, counted, and said. Arrays are read in
-blocks, so that a file of doubles never lies in memory as doubles.
+A step whose next observation is not in the file cannot be learned from: it is dropped, and a note says how many were.
+Arrays are read in blocks, so that a file of doubles never lies in memory as doubles.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.data.episodes import Episode
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 from envs.task import Task
 
 __all__ = ["Content", "Flat", "cut", "flags", "numbers"]
@@ -25,7 +25,7 @@ _SHUFFLED = 0.1  # share of rows not followed by their successor from which a fi
 
 @dataclass(frozen=True)
 class Content:
-    """What a file holds for a task."""
+    """Episodes of a file, as a task needs them."""
 
     episodes: list[Episode]
     notes: tuple[str, ...]  # what was dropped or assumed, for people
@@ -50,7 +50,7 @@ class Flat:
 
 
 def cut(where: str, task: Task, flat: Flat, limit: int | None = None) -> Content:
-    """Episodes of a task from flat steps; `where` names the file in messages.
+    """Cut flat steps into episodes of a task; `where` names the file in messages.
 
     `limit` is the number of steps after which episodes were cut off, for files that do not mark it; default: the
     task's horizon. Raises `DatasetError` where the file does not fit.
@@ -76,15 +76,17 @@ def cut(where: str, task: Task, flat: Flat, limit: int | None = None) -> Content
     same = flat.seeds is not None and len(flat.seeds) == len(stop)
     episodes = [
         Episode(
-            obs[a : a + n + 1], action[s : s + n],
+            obs[a : a + n + 1],
+            action[s : s + n],
             demo=demo is not None and bool(demo[s]),
             terminated=bool(terminal[s + n - 1]),
             seed=int(flat.seeds[e]) if same and flat.seeds[e] >= 0 else None,
             reward=None if reward is None else reward[s : s + n],
             infos={k: v[a : a + n + 1] for k, v in states.items()},
         )
-        for e, (a, s, n) in enumerate(zip(at.tolist(), start.tolist(), steps.tolist(), strict=True)) if n > 0
-    ]  # fmt: skip
+        for e, (a, s, n) in enumerate(zip(at.tolist(), start.tolist(), steps.tolist(), strict=True))
+        if n > 0
+    ]
     return Content(episodes, tuple(notes))
 
 
@@ -96,7 +98,7 @@ def numbers(where: str, what: str, column: Any) -> None:
 
 
 def flags(where: str, what: str, column: Any, rows: int) -> NDArray[np.bool_]:
-    """A column of zeros and ones, [N] or [N, 1], as bool [N]."""
+    """Turn a column of zeros and ones, [N] or [N, 1], into bool [N]."""
     numbers(where, what, column)
     if column.shape not in ((rows,), (rows, 1)):
         raise DatasetError(f"{where}: {what} have shape {list(column.shape)}, {rows} steps need [{rows}]")
@@ -107,7 +109,7 @@ def flags(where: str, what: str, column: Any, rows: int) -> NDArray[np.bool_]:
 
 
 def _rows(where: str, task: Task, flat: Flat) -> int:
-    """N, once the shapes fit the task and each other."""
+    """Refuse shapes that do not fit the task and each other; return the number of rows N."""
     columns = {"observations": (flat.obs, task.obs_dim), "actions": (flat.action, task.action_dim)}
     if flat.next_obs is not None:
         columns["next_observations"] = (flat.next_obs, task.obs_dim)
@@ -133,7 +135,7 @@ def _counts(lengths: Mapping[str, int]) -> str:
 
 
 def _ends(where: str, flat: Flat, rows: int, limit: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_], list[str]]:
-    """Which steps are terminal and which end an episode, each [N], and what had to be assumed for it."""
+    """Flags [N] of terminal steps, flags [N] of last steps, and in words what had to be assumed for them."""
     notes: list[str] = []
     terminal = np.zeros(rows, np.bool_)
     if flat.terminals is not None:
@@ -162,9 +164,9 @@ def _ends(where: str, flat: Flat, rows: int, limit: int) -> tuple[NDArray[np.boo
 def _successors(
     where: str, flat: Flat, obs: NDArray[np.float32], ends: NDArray[np.bool_], notes: list[str]
 ) -> NDArray[np.float32] | None:
-    """Observation after each episode's last step [E, O], None where there are none recorded.
+    """Observations [E, O] after the last steps of episodes; None where no next observations are recorded.
 
-    An episode also ends, in place, where the next row does not begin where this one arrived.
+    Adds to `ends` the rows whose next observation is not the observation of the row after them.
     """
     if flat.next_obs is None:
         return None
@@ -189,7 +191,7 @@ def _successors(
 def _count_dropped(
     where: str, steps: NDArray[Any], extra: NDArray[np.bool_], stands_in: NDArray[np.bool_] | None, notes: list[str]
 ) -> None:
-    """Note what cannot be used, and refuse a file of nothing else."""
+    """Note the steps that cannot be used, and refuse a file of nothing else."""
     if count := int((~extra).sum()):
         notes.append(f"{count} steps dropped, the last of their episodes: no observation after them is recorded")
     if empty := int((steps < 1).sum()):
@@ -201,20 +203,20 @@ def _count_dropped(
 
 
 def _blocks(where: str, what: str, column: Any) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """First row and rows, finite, as float32."""
+    """Blocks of a column as float32, each with the number of its first row; NaN and infinity are refused."""
     for first in range(0, column.shape[0], _BLOCK):
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf and is reported below
             block = np.asarray(column[first : first + _BLOCK]).astype(np.float32, copy=False)
         if not np.isfinite(block).all():
             bad = first + int(np.argmax(~np.isfinite(block.reshape(len(block), -1)).all(axis=1)))
             raise DatasetError(
-                f"{where}: {what} hold NaN or infinity, first in row {bad}; mend or leave out its episode"
+                f"{where}: {what} hold NaN or infinity, first in row {bad}; fix or leave out its episode"
             )
         yield first, block
 
 
 def _float32(where: str, what: str, column: Any) -> NDArray[np.float32]:
-    """The whole column."""
+    """Read a whole column as float32; NaN and infinity are refused."""
     if isinstance(column, np.ndarray) and column.dtype == np.float32:
         for _ in _blocks(where, what, column):
             pass
@@ -226,7 +228,7 @@ def _float32(where: str, what: str, column: Any) -> NDArray[np.float32]:
 
 
 def _reward(where: str, task: Task, flat: Flat) -> NDArray[np.float32] | None:
-    """Recorded rewards [N], where the task has no rule that gives them."""
+    """Recorded rewards [N]; None where the task has a rule that gives them."""
     rows = int(flat.action.shape[0])
     if task.computes_reward:
         return None
@@ -239,7 +241,7 @@ def _reward(where: str, task: Task, flat: Flat) -> NDArray[np.float32] | None:
 
 
 def _final(flat: Flat, name: str, column: Any, episodes: int) -> Any:
-    """States after the last steps [E, ...]; NaN where they are not recorded."""
+    """Simulator states [E, ...] after the last steps of episodes; NaN where they are not recorded."""
     final = flat.finals.get(name)
     if final is not None and final.shape == (episodes, *column.shape[1:]):
         return final[:]
@@ -247,7 +249,7 @@ def _final(flat: Flat, name: str, column: Any, episodes: int) -> Any:
 
 
 def _insert(rows: NDArray[Any], stop: NDArray[Any], extra: NDArray[np.bool_], tail: Any) -> NDArray[Any]:
-    """Rows [N, ...] with those of `tail` [E, ...] put in behind the episodes that get an extra one."""
+    """Insert into rows [N, ...] those of `tail` [E, ...], each behind its episode, where `extra` [E] says so."""
     if not extra.any():
         return rows
     tail = np.asarray(tail)[extra]

@@ -18,17 +18,17 @@ from typing import IO, Any
 
 import numpy as np
 
+from envs.data.files import check_size
 from envs.data.formats import d4rl
-from envs.data.formats.bounds import check_size
 from envs.data.formats.flat import Content
-from envs.data.minari_store import DatasetError, first_line
+from envs.errors import DatasetError, first_line
 from envs.task import Task
 
 __all__ = ["read"]
 
 
 def read(task: Task, path: Path, limit: int | None) -> Content:
-    """The episodes of an npz; raises `DatasetError` where it is damaged or not of the task."""
+    """Read the episodes of an npz; raises `DatasetError` where it is damaged or not of the task."""
     where = str(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -42,8 +42,17 @@ def read(task: Task, path: Path, limit: int | None) -> Content:
             )
     except DatasetError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error,
-            MemoryError) as error:  # fmt: skip
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        KeyError,
+        RuntimeError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+        MemoryError,
+    ) as error:
         raise DatasetError(f"{where}: damaged npz ({first_line(error)}); fetch or save it again") from None
     return d4rl.from_columns(where, task, _with_successors(_unstacked(columns)), limit, infos, finals)
 
@@ -64,7 +73,7 @@ def _check_member(where: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo)
 
 
 def _header(f: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Shape and dtype that an npy begins with, and how long that beginning is."""
+    """Shape and dtype in the header of an npy, and the length of the header in bytes."""
     version = np.lib.format.read_magic(f)
     if version == (1, 0):
         shape, _, dtype = np.lib.format.read_array_header_1_0(f)
@@ -76,18 +85,20 @@ def _header(f: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], int]:
 
 
 def _unstacked(columns: dict[str, Any]) -> dict[str, Any]:
-    """Episodes of one length [E, T, ...] laid end to end; anything else as it is."""
+    """Lay episodes of one length [E, T, ...] end to end; anything else stays as it is."""
     action = columns.get("actions")
     if action is None or action.ndim != 3:
         return columns
     count, length = action.shape[:2]
-    out = {k: v.reshape(-1, *v.shape[2:]) if v.shape[:2] in ((count, length), (count, length + 1)) else v
-           for k, v in columns.items()}  # fmt: skip
+    out = {
+        k: v.reshape(-1, *v.shape[2:]) if v.shape[:2] in ((count, length), (count, length + 1)) else v
+        for k, v in columns.items()
+    }
     return {"episode_lengths": np.full(count, length)} | out  # flags may end episodes earlier, never join two
 
 
 def _with_successors(columns: dict[str, Any]) -> dict[str, Any]:
-    """Observations [N + E, O] taken apart into those before and those after each step."""
+    """Split observations [N + E, O] into those before and those after each step."""
     obs, lengths = columns.get("observations"), columns.get("episode_lengths")
     if obs is None or lengths is None or "next_observations" in columns or lengths.dtype.kind not in "iu":
         return columns

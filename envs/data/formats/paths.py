@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.data.formats.flat import Flat
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 
 __all__ = ["OBS_KEYS", "flatten"]
 
@@ -23,7 +23,7 @@ _OTHER = {"observations": "obs", "actions": "action", "rewards": "reward", "term
 
 
 def flatten(where: str, loaded: Any) -> Flat:
-    """The paths end to end; they are taken out of `loaded`, which may be the larger half of the memory."""
+    """Lay paths end to end; each is taken out of `loaded` on the way, so that two copies never lie in memory."""
     if isinstance(loaded, dict):
         loaded = loaded.get("paths", [loaded])
     if not isinstance(loaded, list) or not loaded or not all(isinstance(p, dict) for p in loaded):
@@ -43,7 +43,7 @@ def flatten(where: str, loaded: Any) -> Flat:
 
 
 def _columns(where: str, path: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    """One path's arrays of T rows, doubles as float32."""
+    """Arrays of one path, of T rows each, doubles as float32."""
     missing = [key for key in ("observations", "actions") if key not in path]
     if missing:
         raise DatasetError(f"{where}: has no {' and no '.join(missing)}, only {', '.join(sorted(path)[:8])}")
@@ -67,7 +67,7 @@ def _columns(where: str, path: dict[str, Any]) -> dict[str, NDArray[Any]]:
 
 
 def _array(where: str, key: str, value: Any) -> NDArray[Any]:
-    """Rows of numbers; of dictionaries, those under the first known key."""
+    """Turn a path's entry into rows of numbers; of dictionaries, those under the first known key."""
     if isinstance(value, list) and value and isinstance(value[0], dict):
         inner = next((k for k in OBS_KEYS if k in value[0]), None)
         if inner is None:
@@ -88,7 +88,7 @@ def _array(where: str, key: str, value: Any) -> NDArray[Any]:
 
 
 def _joined(where: str, name: str, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """All paths' rows; columns of one entry per step may be [T] or [T, 1]."""
+    """Join the rows of all paths; columns of one entry per step may be [T] or [T, 1]."""
     if name in ("reward", "terminals"):
         parts = [p.reshape(len(p), -1) for p in parts]
     if len({p.shape[1:] for p in parts}) > 1:
@@ -97,7 +97,7 @@ def _joined(where: str, name: str, parts: Sequence[NDArray[Any]]) -> NDArray[Any
 
 
 def _first_states(paths: Sequence[dict[str, Any]]) -> list[dict[str, NDArray[Any]]]:
-    """What each path says of the state before its first step; nothing unless all say the same things."""
+    """Recorded states before the first step of each path; none unless all paths have the same entries."""
     found = [p.get("init_state_dict") for p in paths]
     arrays: Callable[[Any], dict[str, NDArray[Any]]] = lambda d: {  # noqa: E731
         k: v for k, v in d.items() if isinstance(v, np.ndarray) and v.dtype.kind == "f"
@@ -108,7 +108,7 @@ def _first_states(paths: Sequence[dict[str, Any]]) -> list[dict[str, NDArray[Any
 
 
 def _series(states: Sequence[dict[str, NDArray[Any]]], lengths: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """`init_NAME` [N, ...]: the state in an episode's first row, NaN in the others."""
+    """Columns `init_NAME` [N, ...]: the recorded state in an episode's first row, NaN in the others."""
     if not states:
         return {}
     first = np.cumsum(lengths) - lengths

@@ -15,22 +15,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from envs.data.minari_store import DatasetError, first_line
+from envs.errors import DatasetError, first_line
 
 __all__ = ["read_pickle"]
 
-_KINDS = "?biufcSU"  # of dtypes that hold plain values; "O" is taken for lists
+_KINDS = "?biufcSU"  # dtypes of plain values; arrays of "O" become lists
 _DEPTH = 30  # of containers in containers
 _SHARED = 4  # arrays may be referred to more than once, but not add up to more than so many times the file
-_ROOM = 64 * 2**20  # bytes that are always allowed
+_ROOM = 64 * 2**20  # bytes that a file may add up to whatever its size
 
 
 class _Refused(pickle.UnpicklingError):
-    """A name that is none of those known here."""
+    """A pickle names something that is not known here."""
 
 
 class _StandIn:
-    """What a known name stands for; it takes no state, so that a file cannot change it."""
+    """Base of what stands in for known names; it takes no state, so that a file cannot change it."""
 
     __slots__ = ()
 
@@ -39,7 +39,7 @@ class _StandIn:
 
 
 class _NdArray(_StandIn):
-    """`numpy.ndarray`: only an argument of `_Reconstruct`."""
+    """Stand-in for `numpy.ndarray`, which is only an argument of `_Reconstruct`."""
 
     __slots__ = ()
 
@@ -91,7 +91,7 @@ class _Reconstruct(_StandIn):
 
 
 class _FromBuffer(_StandIn):
-    """Arrays of pickle protocol 5."""
+    """Stand-in for the function that makes arrays in pickle protocol 5."""
 
     __slots__ = ()
 
@@ -109,7 +109,7 @@ class _Scalar(_StandIn):
 
 
 class _Encode(_StandIn):
-    """How Python 3 writes bytes in protocol 2 and below."""
+    """Stand-in for `codecs.encode`, by which Python 3 writes bytes in protocol 2 and below."""
 
     __slots__ = ()
 
@@ -120,7 +120,7 @@ class _Encode(_StandIn):
 
 
 class _NoBytes(_StandIn):
-    """How Python 3 writes empty bytes there."""
+    """Stand-in for `bytes`, by which Python 3 writes empty bytes in protocol 2 and below."""
 
     __slots__ = ()
 
@@ -129,7 +129,7 @@ class _NoBytes(_StandIn):
 
 
 def _filled(shape: Any, dtype: Any, content: Any, order: Any) -> Any:
-    """An array whose content lies in the file in full; of an object array, the list of what it holds."""
+    """Make an array whose content lies in the file in full; for an object array, the list of what it holds."""
     if not isinstance(dtype, _Dtype) or not all(isinstance(n, int) and n >= 0 for n in shape):
         raise pickle.UnpicklingError("an array without dtype or shape")
     if dtype.value.kind == "O":
@@ -143,18 +143,24 @@ def _filled(shape: Any, dtype: Any, content: Any, order: Any) -> Any:
 
 
 _NUMPY: dict[str, Any] = {
-    "ndarray": _NdArray(), "dtype": _MakeDtype(), "_reconstruct": _Reconstruct(), "scalar": _Scalar(),
+    "ndarray": _NdArray(),
+    "dtype": _MakeDtype(),
+    "_reconstruct": _Reconstruct(),
+    "scalar": _Scalar(),
     "_frombuffer": _FromBuffer(),
-}  # fmt: skip
+}
 _KNOWN: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): _NUMPY["ndarray"],
     ("numpy", "dtype"): _NUMPY["dtype"],
-    **{(f"numpy.{core}.{m}", n): _NUMPY[n] for core in ("core", "_core")
-       for m, n in (("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer"))},
+    **{
+        (f"numpy.{core}.{m}", n): _NUMPY[n]
+        for core in ("core", "_core")
+        for m, n in (("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer"))
+    },
     ("_codecs", "encode"): _Encode(),
     ("__builtin__", "bytes"): _NoBytes(),
     ("collections", "OrderedDict"): dict,
-}  # fmt: skip
+}
 
 
 # in Python, as the one in C reserves memory for any number that a file may name
@@ -201,7 +207,7 @@ class _Walk:
 
 
 def read_pickle(where: str, content: bytes | mmap.mmap) -> Any:
-    """What a pickle holds: dicts, lists, numpy arrays, numbers, text. Nothing in it is executed.
+    """Read what a pickle holds: dicts, lists, numpy arrays, numbers, text. Nothing in it is executed.
 
     A file mapped into memory is read from its present position; `where` names it in messages. Raises `DatasetError`
     when it is damaged, names anything but numpy's arrays, or adds up to far more than it holds.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from envs.data.episodes import Episode, transitions
 from envs.data.files import new_file
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 from envs.task import Task
 
 __all__ = ["write"]
@@ -31,13 +31,18 @@ def write(task: Task, episodes: Sequence[Episode], path: Path) -> None:
 
 
 def _arrays(task: Task, episodes: Sequence[Episode]) -> dict[str, NDArray[Any]]:
-    """All arrays by name, "infos/qpos" for one in a group."""
+    """Arrays of a file by their names in it, such as "infos/qpos" for one in a group."""
     rows = transitions(task, episodes)
     arrays: dict[str, NDArray[Any]] = {
-        "observations": rows.obs, "actions": rows.action, "rewards": rows.reward, "next_observations": rows.next_obs,
-        "terminals": rows.terminated, "timeouts": rows.truncated, "demonstrations": rows.demo,
+        "observations": rows.obs,
+        "actions": rows.action,
+        "rewards": rows.reward,
+        "next_observations": rows.next_obs,
+        "terminals": rows.terminated,
+        "timeouts": rows.truncated,
+        "demonstrations": rows.demo,
         "seeds": np.array([-1 if e.seed is None else e.seed for e in episodes], np.int64),
-    }  # fmt: skip
+    }
     for name in sorted(set.intersection(*(set(e.infos) for e in episodes))):  # what all of them have
         states = [e.infos[name] for e in episodes]
         if len({s.shape[1:] for s in states}) == 1:
@@ -57,5 +62,7 @@ def _write_npz(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
 
 
 _WRITERS: dict[str, Callable[[Path, dict[str, NDArray[Any]]], None]] = {
-    ".hdf5": _write_hdf5, ".h5": _write_hdf5, ".npz": _write_npz,
-}  # fmt: skip
+    ".hdf5": _write_hdf5,
+    ".h5": _write_hdf5,
+    ".npz": _write_npz,
+}

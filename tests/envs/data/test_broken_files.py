@@ -16,7 +16,7 @@ from brought import changed, columns, hdf5, npy, npz, paths, pickled
 from toy_data import Place, isolated, toy
 
 from envs.data import imports
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 
 ID = "imported/toy-binary/a-v0"
 
@@ -150,8 +150,8 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda d: npz(d / "x.npz", changed(actions=np.ones((11, 2), "c8"))),
         "of type complex64; numbers",
     ),
-    "NaN": (lambda d: npz(d / "x.npz", with_entry("observations", np.nan)), "NaN or infinity, first in row 2; mend"),
-    "infinity": (lambda d: hdf5(d / "x.h5", with_entry("actions", -np.inf)), "NaN or infinity, first in row 3; mend"),
+    "NaN": (lambda d: npz(d / "x.npz", with_entry("observations", np.nan)), "NaN or infinity, first in row 2; fix"),
+    "infinity": (lambda d: hdf5(d / "x.h5", with_entry("actions", -np.inf)), "NaN or infinity, first in row 3; fix"),
     "more than float32": (
         lambda d: npz(d / "x.npz", with_entry("observations", 1e300, "f8")),
         "infinity, first in row 2",
@@ -264,11 +264,13 @@ def test_a_file_that_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: py
 
 def test_rewards_are_needed_where_no_rule_gives_them(tmp_path: Path) -> None:
     dense = toy(success=None, success_rule="")
-    for number, (rewards, complaint) in enumerate((
-        (None, "has no rewards, and toy-binary-v0 has no rule"),
-        (np.ones(4), r"rewards have shape \[4\], 11 steps need"),
-        (np.full(11, np.nan), "rewards hold NaN or infinity, first in row 0"),
-    )):  # fmt: skip
+    for number, (rewards, complaint) in enumerate(
+        (
+            (None, "has no rewards, and toy-binary-v0 has no rule"),
+            (np.ones(4), r"rewards have shape \[4\], 11 steps need"),
+            (np.full(11, np.nan), "rewards hold NaN or infinity, first in row 0"),
+        )
+    ):
         with pytest.raises(DatasetError, match=complaint):
             imports.import_data(dense, str(npz(tmp_path / f"{number}.npz", changed(rewards=rewards))))
         assert imports.import_data(toy(), str(tmp_path / f"{number}.npz")).new  # of no matter where a rule does

@@ -15,7 +15,7 @@ from command import Bench
 from toy_data import Place, foreign, isolated, plain, some_episodes, toy
 
 from envs.data import bundle, datasets, minari_store
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 from envs.tasks import TASKS
 
 IDS = ("lab/toy-v0", "awac-bench/toy-binary/other-v3", "elsewhere-v1")

@@ -13,7 +13,7 @@ from toy_data import Place, isolated, toy
 
 from envs.data import d4rl_names, datasets, imports
 from envs.data.d4rl_names import FILES, File
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 
 NAME = "d4rl/toy-human-v1"
 
@@ -26,18 +26,21 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     yield from isolated(tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize(("name", "path", "limit"), [  # of d4rl/infos.py and the registrations beside it
-    ("halfcheetah-medium-v2", "gym_mujoco_v2/halfcheetah_medium-v2.hdf5", 1000),
-    ("hopper-medium-replay-v2", "gym_mujoco_v2/hopper_medium_replay-v2.hdf5", 1000),
-    ("ant-full-replay-v1", "gym_mujoco_v1/ant_full_replay-v1.hdf5", 1000),
-    ("walker2d-medium-expert-v0", "gym_mujoco/walker2d_medium_expert.hdf5", 1000),
-    ("walker2d-medium-replay-v0", "gym_mujoco/walker_mixed.hdf5", 1000),
-    ("hopper-medium-replay-v0", "gym_mujoco/hopper_mixed.hdf5", 1000),
-    ("pen-human-v0", "hand_dapg/pen-v0_demos_clipped.hdf5", 100),
-    ("door-cloned-v0", "hand_dapg/door-demos-v0-bc-combined.hdf5", 200),
-    ("relocate-expert-v0", "hand_dapg/relocate-v0_expert_clipped.hdf5", 200),
-    ("hammer-cloned-v1", "hand_dapg_v1/hammer-cloned-v1.hdf5", 200),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "path", "limit"),
+    [  # of d4rl/infos.py and the registrations beside it
+        ("halfcheetah-medium-v2", "gym_mujoco_v2/halfcheetah_medium-v2.hdf5", 1000),
+        ("hopper-medium-replay-v2", "gym_mujoco_v2/hopper_medium_replay-v2.hdf5", 1000),
+        ("ant-full-replay-v1", "gym_mujoco_v1/ant_full_replay-v1.hdf5", 1000),
+        ("walker2d-medium-expert-v0", "gym_mujoco/walker2d_medium_expert.hdf5", 1000),
+        ("walker2d-medium-replay-v0", "gym_mujoco/walker_mixed.hdf5", 1000),
+        ("hopper-medium-replay-v0", "gym_mujoco/hopper_mixed.hdf5", 1000),
+        ("pen-human-v0", "hand_dapg/pen-v0_demos_clipped.hdf5", 100),
+        ("door-cloned-v0", "hand_dapg/door-demos-v0-bc-combined.hdf5", 200),
+        ("relocate-expert-v0", "hand_dapg/relocate-v0_expert_clipped.hdf5", 200),
+        ("hammer-cloned-v1", "hand_dapg_v1/hammer-cloned-v1.hdf5", 200),
+    ],
+)
 def test_names_stand_for_the_files_of_d4rl(name: str, path: str, limit: int) -> None:
     assert (FILES[f"d4rl/{name}"].path, FILES[f"d4rl/{name}"].limit) == (path, limit)
 

@@ -16,7 +16,8 @@ from toy_data import ID, Place, episode, foreign, isolated, message, plain, some
 
 from envs import tasks
 from envs.data import datasets, minari_store
-from envs.data.datasets import DatasetError, Episode
+from envs.data.datasets import Episode
+from envs.errors import DatasetError
 
 
 @pytest.fixture(autouse=True)
@@ -135,9 +136,11 @@ def test_the_fingerprint_sees_every_part_of_the_content(episodes: list[Episode])
         episodes,
         episodes[::-1],
         episodes[:-1],
-        *([dataclasses.replace(first, **c), *episodes[1:]] for c in (
-            {"obs": nudged}, {"action": moved}, {"demo": False}, {"terminated": True})),
-    ]  # fmt: skip
+        *(
+            [dataclasses.replace(first, **c), *episodes[1:]]
+            for c in ({"obs": nudged}, {"action": moved}, {"demo": False}, {"terminated": True})
+        ),
+    ]
     found = [datasets.fingerprint(v) for v in variants]
     assert len(set(found)) == len(variants)
     assert all(len(f) == 12 and int(f, 16) >= 0 for f in found)
@@ -196,9 +199,14 @@ def test_data_of_another_task_is_refused_by_shape_and_by_name(episodes: list[Epi
     assert "belongs to toy-binary-v0" in message(twin, ID)
 
 
-@pytest.mark.parametrize(("dataset_id", "env"), [
-    ("D4RL/door/human-v2", None), ("lab/handle-v0", "AdroitHandDoor-v1"), ("lab/handle-v0", "door-binary-v0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dataset_id", "env"),
+    [
+        ("D4RL/door/human-v2", None),
+        ("lab/handle-v0", "AdroitHandDoor-v1"),
+        ("lab/handle-v0", "door-binary-v0"),
+    ],
+)
 def test_a_recorded_environment_of_another_task_is_refused(dataset_id: str, env: str | None) -> None:
     same_shapes = dataclasses.replace(tasks.get("relocate-binary"), action_dim=28)
     spaces = {

@@ -23,8 +23,9 @@ from algos.networks.policy_file import load_policy
 from algos.settings import SettingError
 from envs import verify
 from envs.data import datasets, episodes, minari_store
-from envs.data.datasets import DatasetError, Episode
+from envs.data.datasets import Episode
 from envs.discrete import OneHotActions, boxed, choices, one_hot
+from envs.errors import DatasetError
 from envs.stepping.vector import VectorEnv
 from envs.tasks import TASKS, Recipe
 from suite.recipes import experts as distill
@@ -33,9 +34,15 @@ from suite.record.folders import read_run
 
 LINE = "toy_env:line-v0"
 TASK = dataclasses.replace(
-    toy_run.TASK, id=LINE, action_dim=3, discrete=True, success=None, success_rule="", recipe=Recipe(),
+    toy_run.TASK,
+    id=LINE,
+    action_dim=3,
+    discrete=True,
+    success=None,
+    success_rule="",
+    recipe=Recipe(),
     reward_range=(-math.inf, math.inf),
-)  # fmt: skip
+)
 DATA = "toys/line-v0"
 
 

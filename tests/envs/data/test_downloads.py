@@ -12,7 +12,7 @@ import pytest
 from file_server import Site, serving
 
 from envs.data import downloads
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 
 CONTENT = bytes(range(256)) * 400  # 102,400 bytes
 SHA = hashlib.sha256(CONTENT).hexdigest()

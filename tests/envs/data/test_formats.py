@@ -16,7 +16,7 @@ from toy_data import Place, isolated, some_episodes, toy
 from envs.data import datasets, formats
 from envs.data.episodes import transitions
 from envs.data.formats import Content, write
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 from envs.task import Task
 
 
@@ -59,11 +59,14 @@ def test_without_successors_the_last_step_of_a_cut_off_episode_goes_and_none_cro
     np.testing.assert_array_equal(rows.reward, rows.obs[:, 1])
 
 
-@pytest.mark.parametrize(("task", "kept"), [
-    (dense(terminates=True), [3, 6]),  # the value of the state after is not asked for
-    (dense(), [3, 5]),  # it is, where the task goes on
-    (toy(terminates=True), [3, 5]),  # and where it gives the reward
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("task", "kept"),
+    [
+        (dense(terminates=True), [3, 6]),  # the value of the state after is not asked for
+        (dense(), [3, 5]),  # it is, where the task goes on
+        (toy(terminates=True), [3, 5]),  # and where it gives the reward
+    ],
+)
 def test_a_terminal_step_without_successor_is_kept_only_where_nothing_needs_it(
     task: Task, kept: list[int], tmp_path: Path
 ) -> None:
@@ -106,8 +109,11 @@ def test_blocks_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_simulator_states_stay_with_their_steps_and_opinions_of_the_policy_do_not(tmp_path: Path) -> None:
-    made = columns() | {"infos/qpos": np.arange(22.0).reshape(11, 2), "infos/action_mean": np.zeros((11, 2)),
-                        "metadata/algorithm": "SAC"}  # fmt: skip
+    made = columns() | {
+        "infos/qpos": np.arange(22.0).reshape(11, 2),
+        "infos/action_mean": np.zeros((11, 2)),
+        "metadata/algorithm": "SAC",
+    }
     episodes = formats.read(dense(), hdf5(tmp_path / "a.hdf5", made)).episodes
     assert [set(e.infos) for e in episodes] == [{"qpos"}] * 3
     np.testing.assert_array_equal(episodes[2].infos["qpos"][:6], made["infos/qpos"][5:])
@@ -234,8 +240,13 @@ def test_what_is_written_is_d4rls_layout(tmp_path: Path) -> None:
     write.write(toy(), some_episodes(), tmp_path / "a.hdf5")
     with h5py.File(tmp_path / "a.hdf5") as file:
         rows = transitions(toy(), some_episodes())
-        for key, values in {"observations": rows.obs, "next_observations": rows.next_obs, "rewards": rows.reward,
-                            "terminals": rows.terminated, "timeouts": rows.truncated}.items():  # fmt: skip
+        for key, values in {
+            "observations": rows.obs,
+            "next_observations": rows.next_obs,
+            "rewards": rows.reward,
+            "terminals": rows.terminated,
+            "timeouts": rows.truncated,
+        }.items():
             np.testing.assert_array_equal(file[key][()], values)
     with pytest.raises(DatasetError, match=r"end the name in \.hdf5 or \.h5 or \.npz"):
         write.write(toy(), some_episodes(), tmp_path / "a.csv")

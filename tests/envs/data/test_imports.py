@@ -17,7 +17,7 @@ from toy_data import Place, isolated, some_episodes, toy
 from envs import tasks
 from envs.data import datasets, imports, minari_store
 from envs.data.formats import write
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 
 ID = "imported/toy-binary/a-v0"
 
@@ -107,16 +107,19 @@ def test_door_demonstrations_by_people(bench: Bench) -> None:
 # the command line
 
 
-@pytest.mark.parametrize(("arguments", "complaint"), [
-    (("nowhere.npz", "--env", "pen-binary"), "nowhere.npz: no such file; name a file, or one of D4RL's datasets"),
-    (("a.npz", "--env", "door-bin"), "unknown task 'door-bin'; did you mean 'door-binary'?"),
-    (("a.npz", "--env", "pen-binary", "--demos", "some"), "--demos some: give all, none, or how many"),
-    (("a.npz", "--env", "pen-binary", "--demos", "0"), "--demos 0: give all, none, or how many"),
-    (("a.npz", "--env", "pen-binary", "--as", "../x-v0"), "'../x-v0' is not a dataset id"),
-    (("a.npz", "--env", "point-reach", "--demos", "9"), "a.npz: --demos 9, but it holds 3 episodes"),
-    (("a.npz", "--env", "pen-binary"), "observations have shape [11, 6], pen-binary-v0 needs [rows, 45]"),
-    (("d4rl/door-human", "--env", "door-binary"), "did you mean d4rl/door-human-v0 or d4rl/door-human-v1?"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("nowhere.npz", "--env", "pen-binary"), "nowhere.npz: no such file; name a file, or one of D4RL's datasets"),
+        (("a.npz", "--env", "door-bin"), "unknown task 'door-bin'; did you mean 'door-binary'?"),
+        (("a.npz", "--env", "pen-binary", "--demos", "some"), "--demos some: give all, none, or how many"),
+        (("a.npz", "--env", "pen-binary", "--demos", "0"), "--demos 0: give all, none, or how many"),
+        (("a.npz", "--env", "pen-binary", "--as", "../x-v0"), "'../x-v0' is not a dataset id"),
+        (("a.npz", "--env", "point-reach", "--demos", "9"), "a.npz: --demos 9, but it holds 3 episodes"),
+        (("a.npz", "--env", "pen-binary"), "observations have shape [11, 6], pen-binary-v0 needs [rows, 45]"),
+        (("d4rl/door-human", "--env", "door-binary"), "did you mean d4rl/door-human-v0 or d4rl/door-human-v1?"),
+    ],
+)
 def test_a_bad_command_line_is_one_line_and_exit_code_2(
     arguments: tuple[str, ...], complaint: str, bench: Bench, place: Place
 ) -> None:

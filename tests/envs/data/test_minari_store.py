@@ -20,7 +20,8 @@ import pytest
 from toy_data import ID, Place, fake_download, foreign, isolated, message, plain, some_episodes, toy
 
 from envs.data import datasets, minari_store, minari_write
-from envs.data.datasets import DatasetError, Episode
+from envs.data.datasets import Episode
+from envs.errors import DatasetError
 from envs.task import MixRecipe
 
 
@@ -46,13 +47,16 @@ def test_an_id_minari_cannot_hold_is_refused_before_anything_is_written(
     assert not place.root.exists()
 
 
-@pytest.mark.parametrize(("change", "complaint"), [
-    ({"obs": np.zeros((10, 4), np.float32)}, r"observations have shape \[10, 4\], .* needs \[rows, 3\]"),
-    ({"action": np.zeros((9, 5), np.float32)}, r"actions have shape \[9, 5\], .* needs \[rows, 2\]"),
-    ({"obs": np.zeros((9, 3), np.float32)}, "9 observations and 9 actions"),
-    ({"obs": np.full((10, 3), np.nan, np.float32)}, "observations hold NaN or infinity, first at step 0"),
-    ({"action": np.full((9, 2), np.inf, np.float32)}, "actions hold NaN or infinity, first at step 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"obs": np.zeros((10, 4), np.float32)}, r"observations have shape \[10, 4\], .* needs \[rows, 3\]"),
+        ({"action": np.zeros((9, 5), np.float32)}, r"actions have shape \[9, 5\], .* needs \[rows, 2\]"),
+        ({"obs": np.zeros((9, 3), np.float32)}, "9 observations and 9 actions"),
+        ({"obs": np.full((10, 3), np.nan, np.float32)}, "observations hold NaN or infinity, first at step 0"),
+        ({"action": np.full((9, 2), np.inf, np.float32)}, "actions hold NaN or infinity, first at step 0"),
+    ],
+)
 def test_unfit_episodes_are_not_stored(
     change: dict[str, Any], complaint: str, place: Place, episodes: list[Episode]
 ) -> None:
@@ -222,11 +226,14 @@ def test_without_a_network_the_failure_is_quick_and_quiet(
     assert (capfd.readouterr(), place.root.exists()) == (("", ""), False)
 
 
-@pytest.mark.parametrize(("proxies", "hop"), [
-    ({}, ("hub.example", 443)),
-    ({"https": "http://proxy.example:3128"}, ("proxy.example", 3128)),
-    ({"all": "proxy.example:8080"}, ("proxy.example", 8080)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("proxies", "hop"),
+    [
+        ({}, ("hub.example", 443)),
+        ({"https": "http://proxy.example:3128"}, ("proxy.example", 3128)),
+        ({"all": "proxy.example:8080"}, ("proxy.example", 8080)),
+    ],
+)
 def test_the_network_is_tried_where_the_first_packet_would_go(
     proxies: dict[str, str], hop: tuple[str, int], place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from envs.data.formats.pickles import read_pickle
-from envs.data.minari_store import DatasetError
+from envs.errors import DatasetError
 
 
 class Call:
@@ -36,9 +36,15 @@ def message(content: bytes) -> str:
 
 
 ARRAYS = [
-    np.arange(6.0).reshape(2, 3), np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.arange(3, dtype=">f4"),
-    np.zeros((0, 3)), np.array(5.0), np.array([True, False]), np.array(["ab", "c"]), np.arange(4, dtype=np.int16)[::2],
-]  # fmt: skip
+    np.arange(6.0).reshape(2, 3),
+    np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    np.arange(3, dtype=">f4"),
+    np.zeros((0, 3)),
+    np.array(5.0),
+    np.array([True, False]),
+    np.array(["ab", "c"]),
+    np.arange(4, dtype=np.int16)[::2],
+]
 
 
 @pytest.mark.parametrize("protocol", range(6))
@@ -84,18 +90,21 @@ def test_not_even_harmless_names_are_known(function: Any) -> None:
     assert "neither an array nor a container; nothing of it was executed" in message(pickle.dumps(function))
 
 
-@pytest.mark.parametrize(("content", "what"), [
-    (b"\x80\x04}r\xff\xff\xff\x7f", "cannot be read"),  # in C this reserves memory for two billion entries
-    (b"\x80\x05\x96\x00\x00\x00\x00\xff\x00\x00\x00.", "cannot be read"),  # a terabyte announced
-    (b"\x80\x02cnumpy\nndarray\n(J\xff\xff\xff\x7ftR.", "cannot be read"),  # an array without content
-    (b"\x80\x02cnumpy\ndtype\nU\x01OK\x00K\x01\x87RbN.", "cannot be read"),
-    (b"\x80\x04\x82\x01.", "cannot be read"),  # a registered extension
-    (b"\x80\x04Qx.", "cannot be read"),  # a persistent id
-    (pickle.dumps(ARRAYS)[:-20], "cannot be read"),
-    (b"", "cannot be read"),
-    (pickle.dumps(np.zeros(3, [("a", "f8")])), "dtype"),
-    (pickle.dumps({1, 2}), "arrays and containers are needed"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"\x80\x04}r\xff\xff\xff\x7f", "cannot be read"),  # in C this reserves memory for two billion entries
+        (b"\x80\x05\x96\x00\x00\x00\x00\xff\x00\x00\x00.", "cannot be read"),  # a terabyte announced
+        (b"\x80\x02cnumpy\nndarray\n(J\xff\xff\xff\x7ftR.", "cannot be read"),  # an array without content
+        (b"\x80\x02cnumpy\ndtype\nU\x01OK\x00K\x01\x87RbN.", "cannot be read"),
+        (b"\x80\x04\x82\x01.", "cannot be read"),  # a registered extension
+        (b"\x80\x04Qx.", "cannot be read"),  # a persistent id
+        (pickle.dumps(ARRAYS)[:-20], "cannot be read"),
+        (b"", "cannot be read"),
+        (pickle.dumps(np.zeros(3, [("a", "f8")])), "dtype"),
+        (pickle.dumps({1, 2}), "arrays and containers are needed"),
+    ],
+)
 def test_damage_and_bombs_are_one_line(content: bytes, what: str) -> None:
     assert what in message(content)
 

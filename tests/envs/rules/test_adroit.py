@@ -11,7 +11,6 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 
-import envs
 from envs import tasks
 from envs.rules import adroit
 
@@ -129,7 +128,7 @@ def test_environment_is_what_gymnasium_expects(hand):
     check_env(env.unwrapped, skip_render_check=True)
     assert env.observation_space.shape == (task.obs_dim,)
     assert env.action_space.shape == (task.action_dim,)
-    assert env.spec.max_episode_steps == task.horizon == envs.HAND_STEPS
+    assert env.spec.max_episode_steps == task.horizon == 200
     assert EnvSpec.from_json(env.spec.to_json()) == env.spec  # what a Minari dataset keeps of it
     env.close()
     with gymnasium.make(task.id, render_mode="rgb_array") as seen:

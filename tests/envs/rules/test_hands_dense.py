@@ -194,15 +194,15 @@ def recording(hand: str, steps: int, base: bool) -> Episode:
 @pytest.mark.parametrize("hand", SLIPPED)
 def test_a_recorded_slip_is_put_right_exactly_and_a_right_reward_left_alone(hand: str) -> None:
     task = tasks.get(f"{hand}-dense")
-    assert task.mend is not None
+    assert task.fix_rewards is not None
     steps = 120 if hand == "hammer" else 60  # the hammer's does not show before the hand is at rest
     slipped, right = recording(hand, steps, base=True), recording(hand, steps, base=False)
     np.testing.assert_array_equal(slipped.obs, right.obs)
     assert slipped.reward is not None
     assert right.reward is not None
     assert np.abs(slipped.reward - right.reward).max() > 0.01
-    np.testing.assert_allclose(task.mend(slipped.reward, slipped.obs[1:]), right.reward, atol=2e-5)
-    assert task.mend(right.reward, right.obs[1:]) is right.reward
+    np.testing.assert_allclose(task.fix_rewards(slipped.reward, slipped.obs[1:]), right.reward, atol=2e-5)
+    assert task.fix_rewards(right.reward, right.obs[1:]) is right.reward
 
 
 def foreign(dataset_id: str, hand: str, episode: Episode) -> str:
@@ -226,5 +226,5 @@ def test_loading_a_slipped_dataset_puts_it_right_and_says_so() -> None:
 
 
 def test_pen_has_no_such_term() -> None:
-    assert tasks.get("pen-dense").mend is None
+    assert tasks.get("pen-dense").fix_rewards is None
     assert tasks.get("pen-dense").reward_range == (-math.inf, 61.0)

@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 from command import Bench
 
-import envs
 from algos.networks.policy_file import load_policy
 from envs import task as task_module
 from envs import tasks, verify
 from envs.data import datasets
 from envs.discrete import one_hot
+from envs.errors import SimulatorError
 from envs.stepping.vector import VectorEnv
-from envs.tasks import SimulatorError
 from suite.measure import doctor
 from suite.recipes import build as recipes
 from suite.recipes import experts as distill
@@ -43,7 +42,7 @@ def test_the_environment_is_gymnasiums(name: str) -> None:
         assert ours.spec is not None
         assert (ours.observation_space, ours.action_space) == (theirs.observation_space, theirs.action_space)
         assert ours.observation_space.shape == (task.obs_dim,)
-        assert ours.spec.max_episode_steps == task.horizon == envs.LANDER_STEPS
+        assert ours.spec.max_episode_steps == task.horizon == 1000
         ours.action_space.seed(0)
         np.testing.assert_array_equal(ours.reset(seed=3)[0], theirs.reset(seed=3)[0])
         for _ in range(task.horizon):
@@ -80,9 +79,8 @@ def test_a_recording_is_what_distilling_reads(
     continuous: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lander, "EPISODES", 3)
-    monkeypatch.setattr(lander, "HORIZON", 40)
-    lander.record(tmp_path / "r.npz", continuous)
-    task = tasks.get(NAMES[continuous])
+    task = dataclasses.replace(tasks.get(NAMES[continuous]), horizon=40)
+    lander.record(tmp_path / "r.npz", task)
     obs, wish, std = distill._read_rollouts(task, tmp_path / "r.npz")
     with np.load(tmp_path / "r.npz") as file:
         sent, lengths = file["actions"], file["episode_lengths"]

@@ -20,13 +20,13 @@ from toy_data import episode, foreign, plain
 from toy_env import SCRIPT, script
 from toy_run import SIZES, TASK, counts_its_updates, experiment, registered, train
 
-import envs
 import reports
 from algos.networks.policies import GaussianPolicy
 from algos.networks.policy_file import load_policy
 from envs import tasks
 from envs.data import datasets
-from envs.data.datasets import DatasetError, Episode
+from envs.data.datasets import Episode
+from envs.errors import DatasetError, UnknownTaskError
 from envs.simulators import locomotion
 from envs.stepping.vector import VectorEnv
 from envs.tasks import TASKS, Recipe, Task
@@ -38,15 +38,23 @@ from suite.record.folders import read_run
 # least mean return that is good enough
 EXPERTS = {"halfcheetah": 8000.0, "walker2d": 5000.0, "hopper": 3300.0, "ant": 4500.0}
 THEIRS = {
-    "halfcheetah": "HalfCheetah-v5", "walker2d": "Walker2d-v5", "hopper": "Hopper-v5", "ant": "Ant-v5",
+    "halfcheetah": "HalfCheetah-v5",
+    "walker2d": "Walker2d-v5",
+    "hopper": "Hopper-v5",
+    "ant": "Ant-v5",
     "humanoid": "Humanoid-v5",
-}  # fmt: skip
+}
 WITHOUT_FORCES = ("ant", "humanoid")
 FULL = {"humanoid": 0.4}  # what gymnasium's own is asked for by an action of 1, where that is not 1
 DENSE = dataclasses.replace(
-    TASK, success=None, success_rule="", reward_range=(-math.inf, math.inf), terminates=True, anchors=(0.0, 4.0),
+    TASK,
+    success=None,
+    success_rule="",
+    reward_range=(-math.inf, math.inf),
+    terminates=True,
+    anchors=(0.0, 4.0),
     recipe=Recipe(),
-)  # fmt: skip
+)
 DATA = "toys/dense-v0"
 
 
@@ -75,7 +83,7 @@ def test_the_environment_is_gymnasiums_with_clipped_actions(
     with gymnasium.make(task.id) as ours, gymnasium.make(THEIRS[name], **theirs) as original:
         assert ours.spec is not None
         assert (ours.observation_space.shape, ours.action_space.shape) == ((task.obs_dim,), (task.action_dim,))
-        assert ours.spec.max_episode_steps == task.horizon == envs.LOCOMOTION_STEPS
+        assert ours.spec.max_episode_steps == task.horizon == 1000
         assert EnvSpec.from_json(ours.spec.to_json()) == ours.spec  # what a Minari dataset keeps of it
         np.testing.assert_array_equal(ours.reset(seed=3)[0], original.reset(seed=3)[0])
         for _ in range(200):
@@ -111,7 +119,7 @@ def test_a_known_complaint_of_the_simulator_is_not_passed_on(
 def test_tasks_answer_to_their_short_names_whatever_their_version() -> None:
     assert tasks.get("halfcheetah") is tasks.get("halfcheetah-v5") is TASKS["halfcheetah-v5"]
     assert tasks.get("halfcheetah").short_name == "halfcheetah"
-    with pytest.raises(tasks.UnknownTaskError, match="did you mean 'halfcheetah'"):
+    with pytest.raises(UnknownTaskError, match="did you mean 'halfcheetah'"):
         tasks.get("halfcheeta-v2")
 
 
@@ -241,9 +249,18 @@ def test_recipes_of_hands_are_described_as_before() -> None:
     about = recipes._provenance(door := tasks.get("door-binary"), 0, door.recipe)
     assert set(about["versions"]) == {"gymnasium-robotics", "mujoco"}
     assert set(about["recipe"]) == {
-        "demonstrations", "rollouts", "noise", "lag", "hold_probability", "hold_steps", "demo_steps", "after_success",
-        "clone_hidden", "clone_updates", "clone_batch",
-    }  # fmt: skip
+        "demonstrations",
+        "rollouts",
+        "noise",
+        "lag",
+        "hold_probability",
+        "hold_steps",
+        "demo_steps",
+        "after_success",
+        "clone_hidden",
+        "clone_updates",
+        "clone_batch",
+    }
     assert (about["format"], about["expert"]) == (1, "1621bdbd739d")
 
 

@@ -17,9 +17,11 @@ from minari.data_collector.episode_buffer import EpisodeBuffer
 from algos.networks.policy_file import load_policy
 from envs import tasks
 from envs.data import datasets
-from envs.data.adapt import adapted
 from envs.data.datasets import Episode
+from envs.data.episodes import checked
 from envs.data.minari_store import RawEpisode
+from envs.data.stored import adapted
+from envs.errors import DatasetError
 from envs.rules import maze_maps
 from envs.simulators import ant_turns
 from envs.simulators.mazes import AntMazeEnv
@@ -258,9 +260,12 @@ def test_recorded_dictionaries_are_laid_end_to_end_and_cut_at_the_goal() -> None
         "desired_goal": np.zeros((5, 2)),
     }
     buffer = EpisodeBuffer(
-        observations=parts, actions=np.zeros((4, 8), np.float32), rewards=np.zeros(4),
-        terminations=np.zeros(4, bool), truncations=np.arange(4) == 3,
-    )  # fmt: skip
+        observations=parts,
+        actions=np.zeros((4, 8), np.float32),
+        rewards=np.zeros(4),
+        terminations=np.zeros(4, bool),
+        truncations=np.arange(4) == 3,
+    )
     space = gymnasium.spaces.Dict({k: gymnasium.spaces.Box(-np.inf, np.inf, v.shape[1:]) for k, v in parts.items()})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Minari misses an author and an environment
@@ -278,8 +283,8 @@ def test_recorded_dictionaries_are_laid_end_to_end_and_cut_at_the_goal() -> None
 
 def test_a_dictionary_that_lacks_a_part_is_refused() -> None:
     raw = RawEpisode({"observation": np.zeros((2, 27))}, np.zeros((1, 8)), None, np.zeros(1, np.bool_), None)
-    with pytest.raises(datasets.DatasetError, match=r"observations are a dictionary of observation; antmaze-umaze-v1"):
-        datasets.checked(TASK, "x-v0", [raw], ())
+    with pytest.raises(DatasetError, match=r"observations are a dictionary of observation; antmaze-umaze-v1"):
+        checked(TASK, "x-v0", [raw], ())
 
 
 def test_an_episode_without_success_is_not_cut() -> None:

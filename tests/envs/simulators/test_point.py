@@ -11,7 +11,7 @@ import pytest
 import envs  # noqa: F401  # registers the task
 from algos.networks.policy_file import load_policy
 from envs import tasks
-from envs.simulators.point import DRAG, HORIZON, PUSH, STEP, PointReachEnv, controller, record
+from envs.simulators.point import DRAG, PUSH, STEP, PointReachEnv, controller, record
 from suite.recipes import build as recipes
 from suite.recipes import experts as distill
 
@@ -74,7 +74,7 @@ def test_the_controller_comes_to_rest_at_the_goal() -> None:
     for seed in range(5):
         env = started(seed)
         obs = env._observation()
-        for _ in range(HORIZON):
+        for _ in range(TASK.horizon):
             obs, *_ = env.step(controller(obs).astype(np.float32))
         assert np.abs(obs[2:]).max() < 1e-2
 

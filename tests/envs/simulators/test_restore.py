@@ -21,8 +21,13 @@ HANDS = ("pen", "door", "relocate", "hammer")
 
 RESTORED = [
     *(f"{hand}-{kind}" for hand in HANDS for kind in ("binary", "dense")),
-    "halfcheetah", "walker2d", "hopper", "ant", "humanoid", "point-reach",
-]  # fmt: skip
+    "halfcheetah",
+    "walker2d",
+    "hopper",
+    "ant",
+    "humanoid",
+    "point-reach",
+]
 
 
 @pytest.mark.parametrize("name", RESTORED)

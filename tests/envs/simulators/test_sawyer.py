@@ -19,10 +19,10 @@ import envs  # noqa: F401  # registers the task
 from algos.settings import SettingError
 from envs import tasks
 from envs.data import datasets
-from envs.data.datasets import DatasetError
+from envs.errors import DatasetError, UnknownTaskError
 from envs.simulators.sawyer import CONTACT, HAND_HIGH, HAND_LOW, SawyerPushEnv, controller
 from envs.stepping.vector import VectorEnv
-from envs.tasks import DemoRecipe, NoiseRecipe, Task, UnknownTaskError
+from envs.tasks import DemoRecipe, NoiseRecipe, Task
 from suite.experiment.experiment import task_of
 from suite.recipes import build as recipes
 from suite.recipes import play
@@ -374,10 +374,8 @@ def by_script(obs: Any) -> Any:
 
 
 def test_a_smoke_run_from_the_command_line_and_what_it_records(bench: Bench, tmp_path: Path) -> None:
-    said = bench(
-        "run", "--algo", "awac", "--env", "SawyerPush-v0", "--profile", "smoke", "--seeds", "2", "--workers", "0",
-        "--threads", "1", "--set", "rollouts=3",
-    )  # fmt: skip
+    command = "run --algo awac --env SawyerPush-v0 --profile smoke --seeds 2 --workers 0 --threads 1 --set rollouts=3"
+    said = bench(*command.split())
     assert said.code == 0, said.err
     folder = tmp_path / said.out.strip()
     settings = json.loads((folder / "run.json").read_text())["settings"]

@@ -9,7 +9,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from envs.stepping.vector import VectorEnv, VectorStep, WorkerError, default_workers
+from envs.errors import WorkerError
+from envs.stepping.vector import VectorEnv, VectorStep, default_workers
 from envs.stepping.worker import episode_seed
 
 
@@ -284,8 +285,12 @@ def start_program(tmp_path, *arguments):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     return subprocess.Popen(
         [sys.executable, str(path), *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
 
 
 def test_default_is_the_cores_we_may_use():

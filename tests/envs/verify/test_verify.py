@@ -16,7 +16,8 @@ from recorded import Parts, bare, early, late, record, save
 
 from envs import tasks, verify
 from envs.data import datasets
-from envs.data.datasets import DatasetError, Episode
+from envs.data.datasets import Episode
+from envs.errors import DatasetError
 from envs.task import Task
 from envs.verify import Report, rerun
 
@@ -182,8 +183,10 @@ def test_ends_that_the_environment_does_not_make_and_those_it_does_are_named(goo
 
 def test_a_lost_boundary_between_episodes_is_seen(good: Mapping[str, list[Parts]]) -> None:
     one, two = good[CHEETAH.id][:2]
-    joined = {k: np.concatenate((one[k][:-1], two[k]) if k == "observations" else (one[k], two[k]))
-              for k in ("observations", "actions", "rewards", "terminations", "truncations")}  # fmt: skip
+    joined = {
+        k: np.concatenate((one[k][:-1], two[k]) if k == "observations" else (one[k], two[k]))
+        for k in ("observations", "actions", "rewards", "terminations", "truncations")
+    }
     report = verified(CHEETAH, [bare({**one, **joined})])
     assert states(report)["steps"] == "fail", "one of 80 transitions"
     assert "1 next observation differ" in found(report, "steps")
@@ -203,9 +206,7 @@ def test_a_repeated_last_observation_is_seen(good: Mapping[str, list[Parts]]) ->
 
 
 def stored(episodes: list[Parts], versions: Mapping[str, str]) -> str:
-    made = [
-        Episode(e["observations"], e["actions"], seed=e["seed"], reward=e["rewards"]) for e in episodes
-    ]  # fmt: skip
+    made = [Episode(e["observations"], e["actions"], seed=e["seed"], reward=e["rewards"]) for e in episodes]
     return datasets.store(POINT, "awac-bench/point-reach/x-v0", made, {"versions": dict(versions)}).info.id
 
 

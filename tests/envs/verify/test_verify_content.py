@@ -29,9 +29,7 @@ from envs.verify.replay import rule_reward
 
 def raw(steps: int = 4, **changes: Any) -> RawEpisode:
     ends = np.arange(steps) == steps - 1
-    part = RawEpisode(
-        np.zeros((steps + 1, 3)), np.full((steps, 2), 0.5), np.zeros(steps), ~ends & False, 0, None, ends
-    )  # fmt: skip
+    part = RawEpisode(np.zeros((steps + 1, 3)), np.full((steps, 2), 0.5), np.zeros(steps), ~ends & False, 0, None, ends)
     return part._replace(**changes)
 
 
@@ -62,29 +60,35 @@ def test_choices_have_no_bounds(action: Any) -> None:
     assert actions(discrete, [raw(action=action)]) == Check("actions", "ok", "choices")
 
 
-@pytest.mark.parametrize(("steps", "changes", "complaint"), [
-    ([HORIZON, HORIZON], {}, ""),
-    ([HORIZON, 2], {}, ""),
-    ([HORIZON + 1, 2], {"demo": True}, ""),
-    ([HORIZON + 1, 2], {}, "1 episode beyond it that are no demonstrations"),
-    ([4, 4], {}, "no episode that was cut off reaches it"),
-    ([4, 4], {"terminated": True}, ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("steps", "changes", "complaint"),
+    [
+        ([HORIZON, HORIZON], {}, ""),
+        ([HORIZON, 2], {}, ""),
+        ([HORIZON + 1, 2], {"demo": True}, ""),
+        ([HORIZON + 1, 2], {}, "1 episode beyond it that are no demonstrations"),
+        ([4, 4], {}, "no episode that was cut off reaches it"),
+        ([4, 4], {"terminated": True}, ""),
+    ],
+)
 def test_lengths_are_compared_with_the_horizon(steps: list[int], changes: dict[str, Any], complaint: str) -> None:
     rng = np.random.default_rng(0)
     check = lengths(toy(), [episode(rng, n, **changes) for n in steps])
     assert (check.state, complaint in check.found) == ("warn" if complaint else "ok", True)
 
 
-@pytest.mark.parametrize(("changes", "terminates", "state", "found"), [
-    ({}, True, "ok", "0 episodes terminated, 1 episode cut"),
-    ({"terminated": at(3), "truncated": at()}, True, "ok", "1 episode terminated, 0 episodes cut"),
-    ({"terminated": at(1)}, True, "fail", "1 episode with a step flagged terminated before the last"),
-    ({"terminated": at(1)}, False, "warn", "1 episode flagged terminated: the task never terminates"),
-    ({"truncated": at(1, 3)}, True, "warn", "1 episode with a step flagged truncated before the last"),
-    ({"truncated": at()}, True, "warn", "1 episode without a flag at the end"),
-    ({"truncated": None}, True, "ok", ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "terminates", "state", "found"),
+    [
+        ({}, True, "ok", "0 episodes terminated, 1 episode cut"),
+        ({"terminated": at(3), "truncated": at()}, True, "ok", "1 episode terminated, 0 episodes cut"),
+        ({"terminated": at(1)}, True, "fail", "1 episode with a step flagged terminated before the last"),
+        ({"terminated": at(1)}, False, "warn", "1 episode flagged terminated: the task never terminates"),
+        ({"truncated": at(1, 3)}, True, "warn", "1 episode with a step flagged truncated before the last"),
+        ({"truncated": at()}, True, "warn", "1 episode without a flag at the end"),
+        ({"truncated": None}, True, "ok", ""),
+    ],
+)
 def test_flags(changes: dict[str, Any], terminates: bool, state: str, found: str) -> None:
     check = truncations(toy(terminates=terminates), [raw(**changes)])
     assert (check.state, found in check.found) == (state, True)
@@ -157,16 +161,19 @@ def test_a_shift_is_seen_without_a_simulator() -> None:
 SUCCESS = np.array([0, 1, 1, 0, 0, 1], np.bool_)
 
 
-@pytest.mark.parametrize(("rewards", "state", "found"), [
-    (SUCCESS - 1.0, "ok", "recorded rewards are the task's own"),
-    (np.where(SUCCESS, 10, -0.1), "ok", "the sparse reward of gymnasium-robotics"),
-    (SUCCESS * 1.0, "ok", "1 and 0, where the rule's are 0 and -1"),
-    (-1.0 * SUCCESS, "warn", "reversed: -1 on success and 0 otherwise"),
-    (np.array([10, 10, 10, -0.1, -0.1, 10]), "warn", "by another rule: 16.67% of the steps differ"),
-    (SUCCESS * 5 + np.arange(6.0), "ok", "dense: 7.67 on success"),
-    (SUCCESS * -5 + np.arange(6.0), "warn", "unrelated to success"),
-    (np.zeros(3), "ok", "none recorded that fit"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rewards", "state", "found"),
+    [
+        (SUCCESS - 1.0, "ok", "recorded rewards are the task's own"),
+        (np.where(SUCCESS, 10, -0.1), "ok", "the sparse reward of gymnasium-robotics"),
+        (SUCCESS * 1.0, "ok", "1 and 0, where the rule's are 0 and -1"),
+        (-1.0 * SUCCESS, "warn", "reversed: -1 on success and 0 otherwise"),
+        (np.array([10, 10, 10, -0.1, -0.1, 10]), "warn", "by another rule: 16.67% of the steps differ"),
+        (SUCCESS * 5 + np.arange(6.0), "ok", "dense: 7.67 on success"),
+        (SUCCESS * -5 + np.arange(6.0), "warn", "unrelated to success"),
+        (np.zeros(3), "ok", "none recorded that fit"),
+    ],
+)
 def test_recorded_rewards_beside_the_rule(rewards: Any, state: str, found: str) -> None:
     obs = np.zeros((7, 3), np.float32)
     obs[1:, 0] = SUCCESS

@@ -25,7 +25,8 @@ from algos.learner.actor_critic import ActorCritic
 from envs import tasks
 from envs.data import datasets
 from envs.data.datasets import Episode
-from envs.stepping.vector import VectorEnv, WorkerError
+from envs.errors import WorkerError
+from envs.stepping.vector import VectorEnv
 from envs.tasks import Task
 from suite.launch.processes import NOT_STARTED
 from suite.recipes import build as recipes

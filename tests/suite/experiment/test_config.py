@@ -15,8 +15,9 @@ import algos
 from algos import Entry
 from algos.contract import LearnerConfig
 from algos.settings import SettingError, describe, setting
+from envs.errors import UnknownTaskError
 from envs.task import MazeRecipe, MixRecipe, Recipe, Task
-from envs.tasks import TASKS, UnknownTaskError
+from envs.tasks import TASKS
 from suite.experiment.experiment import Protocol, task_of
 from suite.experiment.profiles import PROFILES
 from suite.experiment.request import parse_list, parse_seeds

@@ -17,8 +17,7 @@ from PIL import Image
 from toy_run import ONE_THREAD, TASK, experiment
 
 import suite.policies.film
-from envs import plugins as outside
-from envs import tasks
+from envs import plugins, tasks
 from suite.policies.film import FORMATS, film, way_of_drawing
 from suite.policies.trained import Trained, find
 from suite.run.cell import run_cell
@@ -93,7 +92,7 @@ def test_all_policies_begin_in_the_same_states_and_play_their_own_episodes(
     """The right of two panels shows a still policy: its point stays while the left one's moves."""
     monkeypatch.setattr(suite.policies.film, "act", lambda policy, obs: (policy if callable(policy) else still)(obs))
     seen: list[int] = []
-    real = outside.make
+    real = plugins.make
 
     def make(env_id: str, **options: Any) -> Any:
         env = real(env_id, **options)
@@ -110,7 +109,7 @@ def test_all_policies_begin_in_the_same_states_and_play_their_own_episodes(
     two = players(2, tmp_path)
     moves = iter((push, still))
     monkeypatch.setattr(Trained, "alone", lambda self, k: next(moves))
-    monkeypatch.setattr(outside, "make", make)
+    monkeypatch.setattr(plugins, "make", make)
     film(two, 2, tmp_path / "x.gif")
     assert seen == [FRESH_SEED, FRESH_SEED, FRESH_SEED + 1, FRESH_SEED + 1]
     first, *_, last = pictures(tmp_path / "x.gif")

@@ -11,7 +11,7 @@ import torch
 from algos.networks.policies import SquashedPolicy
 from algos.networks.policy_file import load_policy, save_policy
 from envs import tasks
-from envs.data.datasets import DatasetError
+from envs.errors import DatasetError
 from suite.recipes import experts as distill
 from suite.recipes import play
 

@@ -16,6 +16,7 @@ from command import Bench
 from algos.networks.policy_file import load_policy
 from envs import tasks
 from envs.data import datasets
+from envs.errors import DatasetError
 from envs.task import MixRecipe, Task
 from suite.recipes import build as recipes
 from suite.recipes import play
@@ -96,7 +97,7 @@ def test_a_dataset_is_built_by_its_name(bench: Bench, monkeypatch: pytest.Monkey
     said = bench("data", "info", "--env", "point-reach", "--dataset", "mix", "--seed", "5")
     assert "not built yet: `bench data build --env point-reach --dataset mix`" in said.err
     assert said.code == 2
-    with pytest.raises(datasets.DatasetError, match=r"no expert gone\.npz"):
+    with pytest.raises(DatasetError, match=r"no expert gone\.npz"):
         recipes.build(point(mix=MixRecipe((("gone", 1.0),))), name="mix")
 
 

@@ -14,7 +14,8 @@ from algos.networks.policies import GaussianPolicy
 from algos.networks.policy_file import load_policy, save_policy
 from envs import tasks
 from envs.data import datasets
-from envs.data.datasets import DatasetError, Episode
+from envs.data.datasets import Episode
+from envs.errors import DatasetError
 from envs.stepping.vector import VectorEnv
 from envs.tasks import DemoRecipe, Task
 from suite.recipes import build as recipes
