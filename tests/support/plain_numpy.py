@@ -1,4 +1,4 @@
-"""AWR and MARWIL once more, for one seed, in numpy and double precision: what the seed-stacked learners are compared with.
+"""AWR and MARWIL once more, for one seed, in numpy and double precision: what the learners are compared with.
 
 Written from AWR's Algorithm 1 (Peng et al. 2019) and its authors' code, and from MARWIL (Wang et al. 2018) and RLlib's
 code. There is no torch in it down to the heading `comparison`: episodes are walked through step by step, returns are
@@ -7,6 +7,7 @@ sums of n-step returns, and gradients are written by hand.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -167,12 +168,6 @@ class Policy:
 
     def log_prob(self, obs: Array, action: Array) -> Array:
         """[B]."""
-        std = np.exp(self.log_std)
-        density = np.exp(-(((action - np.tanh(self.mean(obs))) / std) ** 2) / 2) / (std * math.sqrt(2 * math.pi))
-        return np.log(density).sum(1) if (density > 1e-300).all() else self._far(obs, action)
-
-    def _far(self, obs: Array, action: Array) -> Array:
-        """The same where densities are too small to be written down."""
         z = (action - np.tanh(self.mean(obs))) / np.exp(self.log_std)
         return -(z**2 / 2 + self.log_std + math.log(2 * math.pi) / 2).sum(1)
 
@@ -382,12 +377,16 @@ class PlainAWR(Plain):
 
 
 class PlainMARWIL(Plain):
-    """MARWIL as in RLlib's code, of which both losses, of V and the policy, see the same advantages."""
+    """MARWIL as in RLlib's code: the losses of V and the policy see the same advantages.
+
+    V learns at beta 0 too, where RLlib's does not and no weight depends on it.
+    """
 
     def __init__(self, settings: MARWILSettings, policy: Policy, value: Network, memory: Memory) -> None:
         super().__init__(settings, policy, value, memory)
         self.cfg = settings
         self.square = settings.scale_start
+        self.weight = np.zeros(0)  # of the last update
         self.policy_optimiser = Adam(policy.parameters, settings.policy_lr, settings.policy_weight_decay)
         self.value_optimiser = Adam(value.parameters, settings.policy_lr)
 
@@ -405,6 +404,7 @@ class PlainMARWIL(Plain):
         weight = np.exp(cfg.beta * advantage / (1e-8 + c))
         if cfg.weight_cap is not None:
             weight = np.minimum(weight, cfg.weight_cap)
+        self.weight = weight
         actor_loss, of_policy = self.policy.imitation(obs, action, weight)
         value_loss, of_value = value_error(self.value, obs, target)
         self.policy_optimiser.step(of_policy)
@@ -429,10 +429,11 @@ class Pair:
     """A learner of several seeds and a plain one for each seed, on the same episodes and the same batches."""
 
     def __init__(self, name: str, settings: dict[str, Any], common: dict[str, Any], **plain_only: Any) -> None:
-        self.learner = made(name, settings, common)
+        self._made = lambda: made(name, settings, common)
+        self.learner = self._made()
         self.plain = [self._plain(name, n, {**settings, **common, **plain_only}) for n in range(len(tiny.SEEDS))]
         self.start = [[p.copy() for p in one.policy.parameters] for one in self.plain]
-        self.collections = 0
+        self._collected: list[Tensor] = []
 
     def _plain(self, name: str, seed: int, settings: dict[str, Any]) -> Plain:
         nets: Any = self.learner.nets
@@ -449,14 +450,26 @@ class Pair:
 
     def collect(self) -> None:
         """Give every seed an iteration's rows of its own; the first time, the online phase begins."""
-        new = [episodes(1000 * seed + self.collections, COLLECTED) for seed in tiny.SEEDS]
+        new = [collected(seed, len(self._collected)) for seed in tiny.SEEDS]
+        rows = torch.stack([packed(part) for part in new])
         assert self.learner.replay is not None
-        self.learner.replay.append(torch.stack([packed(part) for part in new]))
+        self.learner.replay.append(rows)
         for one, part in zip(self.plain, new, strict=True):
             one.memory.collected += part
-        if not self.collections:
+        if not self._collected:
             self.learner.set_phase("online")
-        self.collections += 1
+        self._collected.append(rows)
+
+    def reload(self) -> None:
+        """Go on with a new learner that has read, from bytes, the state of the one before."""
+        file = io.BytesIO()
+        torch.save(self.learner.state(), file)
+        file.seek(0)
+        self.learner = self._made()
+        assert self.learner.replay is not None
+        for rows in self._collected:
+            self.learner.replay.append(rows)
+        self.learner.load_state(torch.load(file, weights_only=True))
 
     def update(self, tolerance: float) -> None:
         """One update of both; losses, and what was prepared if a stage begins, must agree."""
@@ -538,6 +551,11 @@ AWR_ENTRIES = {  # of the registry, as AWAC and AWR's ablations describe them
 def offline_episodes() -> list[Episode]:
     """The same for every seed."""
     return episodes(1, OFFLINE)
+
+
+def collected(seed: int, iteration: int) -> list[Episode]:
+    """What a seed collects in an online iteration."""
+    return episodes(1000 * seed + iteration, COLLECTED)
 
 
 def made(name: str, settings: dict[str, Any], common: dict[str, Any]) -> ActorCritic:

@@ -79,7 +79,7 @@ def test_the_episodes_hold_every_kind_of_end_and_the_ring_begins_within_an_episo
     for seed in (3, 7, 11):
         memory = plain_numpy.Memory(parts, plain_numpy.RING)
         for n in range(3):
-            memory.collected += plain_numpy.episodes(1000 * seed + n, plain_numpy.COLLECTED)
+            memory.collected += plain_numpy.collected(seed, n)
         rows = memory.rows()
         assert len(rows) == plain_numpy.OFFLINE + plain_numpy.RING
         cut_short += rows[plain_numpy.OFFLINE][1] > 0
