@@ -55,9 +55,13 @@ def episodes(seed: int, rows: int, longest: int = 9) -> list[Episode]:
         steps = min(left, int(random.integers(1, longest + 1)))
         obs = random.normal(size=(steps + 1, tiny.LAYOUT.obs_dim))
         action = random.uniform(-1, 1, size=(steps, tiny.LAYOUT.action_dim))
-        parts = (x.astype(np.float32).astype(np.float64) for x in (obs, action, random.normal(size=steps)))
-        out.append(Episode(*parts, terminated=steps < left and bool(random.random() < 0.5)))
+        reward, terminated = random.normal(size=steps), steps < left and bool(random.random() < 0.5)
+        out.append(Episode(_rounded(obs), _rounded(action), _rounded(reward), terminated))
     return out
+
+
+def _rounded(x: Array) -> Array:
+    return x.astype(np.float32).astype(np.float64)
 
 
 @dataclass
@@ -137,7 +141,8 @@ class Network:
 
     def backward(self, layers: list[Array], gradient: Array) -> list[Array]:
         """Gradients of all parameters from that of the output [B, width]."""
-        weights, biases = [], []
+        weights: list[Array] = []
+        biases: list[Array] = []
         for n in reversed(range(len(self.weights))):
             weights.insert(0, layers[n].T @ gradient)
             biases.insert(0, gradient.sum(0))
@@ -169,7 +174,7 @@ class Policy:
     def log_prob(self, obs: Array, action: Array) -> Array:
         """[B]."""
         z = (action - np.tanh(self.mean(obs))) / np.exp(self.log_std)
-        return -(z**2 / 2 + self.log_std + math.log(2 * math.pi) / 2).sum(1)
+        return np.asarray(-(z**2 / 2 + self.log_std + math.log(2 * math.pi) / 2).sum(1))
 
     def imitation(self, obs: Array, action: Array, weight: Array) -> tuple[float, list[Array]]:
         """-mean of w log pi(a|s), and its gradients."""
