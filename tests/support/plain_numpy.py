@@ -478,7 +478,7 @@ class Pair:
 
     def update(self, tolerance: float) -> None:
         """One update of both; losses, and what was prepared if a stage begins, must agree."""
-        iteration = self.learner.sampler.iteration
+        iteration = self.learner.iteration
         stage, done = iteration.now() if iteration.stages else (None, 0)
         stage_name = None if stage is None else stage.name
         batch = self._run_one()
@@ -491,7 +491,7 @@ class Pair:
                 agree(np.array(logged[name][n]), np.array(loss), max(tolerance, 1e-6), name)
 
     def _begin(self, seed: int, stage: str | None, tolerance: float) -> None:
-        one, iteration = self.plain[seed], self.learner.sampler.iteration
+        one, iteration = self.plain[seed], self.learner.iteration
         one.begin(stage)
         one.numbers = {e.action[t].tobytes(): number for number, (e, t) in enumerate(one.rows)}
         for name, column in one.columns.items():
@@ -500,7 +500,7 @@ class Pair:
 
     def iteration(self, tolerance: float) -> None:
         """Every update of one; parameters must agree at the end of each stage, and so each time others learn."""
-        for _ in range(self.learner.sampler.iteration.updates // UPDATES or 1):
+        for _ in range(self.learner.iteration.updates // UPDATES or 1):
             for _ in range(UPDATES):
                 self.update(tolerance)
             self.agree(tolerance)
