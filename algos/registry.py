@@ -213,7 +213,9 @@ def load(name: str) -> Objective:
     entry = get(name)
     module = importlib.import_module(entry.module)
     if missing := [hook for hook in HOOKS if not hasattr(module, hook)]:
-        raise SettingError(f"algorithm {name!r}: {entry.module} does not define {', '.join(missing)}")
+        near = difflib.get_close_matches(missing[0], vars(module), n=1, cutoff=0.85)
+        hint = f"; is {near[0]!r} meant to be it?" if near else ""
+        raise SettingError(f"algorithm {name!r}: {entry.module} does not define {', '.join(missing)}{hint}")
     hooks = {hook: getattr(module, hook) for hook in (*HOOKS, *OPTIONAL_HOOKS) if hasattr(module, hook)}
     _check_public(name, module, {*HOOKS, *OPTIONAL_HOOKS})
     return Objective(
