@@ -1,4 +1,4 @@
-"""BRAC (Wu et al. 2019, arXiv:1911.11361) as AWAC's comparison has it: an actor-critic held near a behaviour model pib.
+"""BRAC (Wu et al. 2019, arXiv:1911.11361) as AWAC has it: an actor-critic, or AWAC, held near a behaviour model pib.
 
     logprob_policy   minimise E_pi[alpha log pi(a|s) - Q(s,a) - weight log pib(a|s)]   (AWAC A.5 adds log pib alone)
     kl_policy        minimise E_pi[alpha log pi(a|s) - Q(s,a)] + weight KL(pi || pib)  (BRAC-p)
