@@ -182,7 +182,7 @@ class Step:
 
     @cached_property
     def dist(self) -> Dist:
-        """The policy at `batch.obs`, with gradient whoever asks first; not every update asks."""
+        """The policy at `batch.obs`, with gradient even where it is first asked for without; not every update asks."""
         with torch.enable_grad():
             return self.policy(self.batch.obs)
 
