@@ -1,15 +1,32 @@
-"""What every algorithm shares in words: axes, batches, the learner's common settings, and the hooks of an objective.
+"""The contract between the learner and a method: one update in order, what each hook is given, and what it returns.
 
-Every tensor of a learner starts with the seed axis. Shapes in comments use S seeds, E critics, B batch rows,
-O observation and A action dimensions, K samples per state.
+Every tensor of a learner starts with the seed axis. Shapes use S seeds, E critics, B batch rows, O observation and A
+action dimensions, K samples per state. A method's module defines some of the hooks below; the rest have defaults. One
+update of `algos.learner.actor_critic`:
+
+    sample     each seed draws B rows and noise from a random stream of its own: `Batch` and `Noise`, in a `Step`
+    target     y = td_target(cfg, nets, step, next_dist) [S, B], without gradient; next_dist is the policy at next_obs
+               (its slow copy, where `Needs.target_policy`); y is kept below the largest return as `q_bound` says
+    critics    q = Q(obs, action) [S, E, B], which later hooks find without gradient as step.q_data
+               loss = critic_loss(cfg, nets, step, q, y, next_dist) + critic_penalty(cfg, nets, step, q) [S]
+    policy     loss = actor_loss(cfg, nets, step) [S], every `Needs.policy_every` updates
+    auxiliary  losses = auxiliary_losses(cfg, nets, step), one [S] for each network of `Needs.modules` that learns
+    step       an optimiser steps each network by the gradient of its own loss, summed over S; policy_step(cfg, nets,
+               step, gradient) may make the policy's increments instead. All losses saw the networks as they were,
+               but for update_order=post: there the critics step before the policy's loss
+    targets    the slow copies of critics and policy move by a share tau towards them
+
+Every loss comes with metrics, each [S]. Outside of updates: `needs(cfg)` says what is built; `on_phase` and `stages`
+are asked when a phase begins, `prepare` when a stage begins; `act` gives actions [S, n, A] at obs [S, n, O] to collect
+and to evaluate, and `behaviour_log_prob` the log-likelihood [S, n] of given actions, for the record.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
@@ -32,6 +49,8 @@ from algos.settings import (
 __all__ = [
     "BATCH",
     "ENSEMBLE",
+    "HOOKS",
+    "OPTIONAL_HOOKS",
     "SEED",
     "Batch",
     "LearnerConfig",
@@ -131,22 +150,6 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Trajectories:
-    """N rows per seed, episode after episode: the offline ones, then the collected ones from the oldest on."""
-
-    reward: Tensor  # [S, N]
-    terminated: Tensor  # [S, N], 0 or 1
-    ends: Tensor  # [S, N], 1 in the last row of an episode or of what was collected of it
-    fetch: Callable[[slice], Batch]  # some of the rows, as a batch [S, n]
-    iteration: int = 0  # since the phase began
-
-    def map(self, value: Callable[[Batch], Tensor]) -> Tensor:
-        """`value` of all rows, given some thousands at a time: batches [S, n] -> [S, N]."""
-        n = self.reward.shape[1]
-        return torch.cat([value(self.fetch(slice(i, min(i + _CHUNK, n)))) for i in range(0, n, _CHUNK)], dim=1)
-
-
-@dataclass(frozen=True)
 class Noise:
     """Standard normal draws of one update, made outside the losses from one stream per seed."""
 
@@ -179,7 +182,7 @@ class Step:
 
     @cached_property
     def dist(self) -> Dist:
-        """The policy at `batch.obs`, with gradient whoever asks first; not every update asks."""
+        """The policy at `batch.obs`, with gradient even where it is first asked for without; not every update asks."""
         with torch.enable_grad():
             return self.policy(self.batch.obs)
 
@@ -189,6 +192,22 @@ class Step:
         assert self.noise.action is not None
         with torch.enable_grad():
             return self.dist.sample(self.noise.action[:, 0])
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """N rows per seed, episode after episode: the offline ones, then the collected ones from the oldest on."""
+
+    reward: Tensor  # [S, N]
+    terminated: Tensor  # [S, N], 0 or 1
+    ends: Tensor  # [S, N], 1 in the last row of an episode or of what was collected of it
+    fetch: Callable[[slice], Batch]  # some of the rows, as a batch [S, n]
+    iteration: int = 0  # since the phase began
+
+    def map(self, value: Callable[[Batch], Tensor]) -> Tensor:
+        """`value` of all rows, given some thousands at a time: batches [S, n] -> [S, N]."""
+        n = self.reward.shape[1]
+        return torch.cat([value(self.fetch(slice(i, min(i + _CHUNK, n)))) for i in range(0, n, _CHUNK)], dim=1)
 
 
 @dataclass(frozen=True)
@@ -252,16 +271,20 @@ class Needs:
         return not {"return_to_go", "ends"} & set(self.columns)
 
 
-LossAndMetrics = tuple[Tensor, Metrics]
-Increments = tuple[Sequence[Tensor], Metrics] | None
+# what losses of several methods use
 
 
-def _td_target(cfg: Any, nets: Nets, step: Step, next_dist: Dist) -> Tensor:
-    """r + gamma (1 - terminated) min_i target Q_i(s', a'), a' ~ pi(s'); [S, B]."""
-    assert step.noise.next_action is not None
-    next_action, _ = next_dist.sample(step.noise.next_action)
-    next_q = nets.target_q(step.batch.next_obs, next_action).amin(ENSEMBLE)
-    return bellman(step, next_q)
+def row_mean(x: Tensor) -> Tensor:
+    """Mean over the batch of a per-row value: [S, B] -> [S]."""
+    assert x.ndim == 2, f"expected [S, B], got {tuple(x.shape)}"
+    return x.mean(BATCH)
+
+
+def effective_sample_size(weights: Tensor) -> Tensor:
+    """(sum w)^2 / (B sum w^2) per seed, from 1/B (one row decides) to 1 (all rows count alike): [S, B] -> [S]."""
+    return weights.sum(BATCH).square() / (weights.shape[BATCH] * weights.square().sum(BATCH)).clamp_min(
+        torch.finfo(weights.dtype).tiny
+    )
 
 
 def bellman(step: Step, next_q: Tensor) -> Tensor:
@@ -277,6 +300,20 @@ def discounts(step: Step) -> Tensor:
     if step.learner.bootstrap_through_terminals:
         return torch.full_like(step.batch.reward, step.learner.discount)
     return step.learner.discount * (1.0 - step.batch.terminated)
+
+
+# what hooks do where a method does not define them
+
+LossAndMetrics = tuple[Tensor, Metrics]
+Increments = tuple[Sequence[Tensor], Metrics] | None
+
+
+def _td_target(cfg: Any, nets: Nets, step: Step, next_dist: Dist) -> Tensor:
+    """r + gamma (1 - terminated) min_i target Q_i(s', a'), a' ~ pi(s'); [S, B]."""
+    assert step.noise.next_action is not None
+    next_action, _ = next_dist.sample(step.noise.next_action)
+    next_q = nets.target_q(step.batch.next_obs, next_action).amin(ENSEMBLE)
+    return bellman(step, next_q)
 
 
 def _critic_loss(cfg: Any, nets: Nets, step: Step, q: Tensor, target: Tensor, next_dist: Dist) -> LossAndMetrics:
@@ -323,18 +360,18 @@ def _by_the_optimiser(cfg: Any, nets: Nets, step: Step, gradient: Sequence[Tenso
 
 @dataclass(frozen=True)
 class Objective:
-    """An algorithm: its settings, what it needs, and pure losses; built from a module that defines them.
+    """A method as the registry loads it: its settings, what it needs, and pure losses, from a module that defines them.
 
-    A module must define `Config`, `needs(cfg)` and `actor_loss(cfg, nets, step)`; it may define `td_target`,
-    `critic_loss`, `critic_penalty`, `auxiliary_losses`, `on_phase`, `act`, `behaviour_log_prob` (of given actions under
-    its model of the behaviour, [S, n]; None without one), a dict `METRICS` of names it logs beyond the common ones, and
-    a dict `PRESETS` of settings from other sources by name.
+    The fields that are called are the hooks, and functions of the module by the same name: those without a default must
+    be there. Beside them a module may hold `METRICS`, names that it logs beyond the common ones with their meaning, and
+    `PRESETS`, settings from other sources by name.
 
     A method that alternates defines `stages`: what an iteration, which collects so many rows per seed, consists of in a
     phase; empty where all updates of the phase are alike. Iterations follow each other offline as well. `prepare`
     gives columns [S, N] for the N rows its stages learn from, computed when a stage begins; they are in
     `batch.columns` of its updates. `policy_step` may replace the optimiser's step of the policy: from the gradient of
     the summed loss it makes the increments of the parameters, or None where the optimiser steps.
+    `behaviour_log_prob` rates given actions under the method's model of the behaviour; None where it has no model.
     """
 
     name: str
@@ -367,14 +404,7 @@ class Objective:
         return self.needs(with_values(self.Config(), self.settings))
 
 
-def row_mean(x: Tensor) -> Tensor:
-    """Mean over the batch of a per-row value: [S, B] -> [S]."""
-    assert x.ndim == 2, f"expected [S, B], got {tuple(x.shape)}"
-    return x.mean(BATCH)
-
-
-def effective_sample_size(weights: Tensor) -> Tensor:
-    """(sum w)^2 / (B sum w^2) per seed, from 1/B (one row decides) to 1 (all rows count alike): [S, B] -> [S]."""
-    return weights.sum(BATCH).square() / (weights.shape[BATCH] * weights.square().sum(BATCH)).clamp_min(
-        torch.finfo(weights.dtype).tiny
-    )
+_HINTS = get_type_hints(Objective)
+_CALLED = [f for f in fields(Objective) if get_origin(_HINTS[f.name]) in (Callable, type)]
+HOOKS = tuple(f.name for f in _CALLED if f.default is MISSING)  # what a method's module must define
+OPTIONAL_HOOKS = tuple(f.name for f in _CALLED if f.default is not MISSING)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -20,7 +20,7 @@ from algos.settings import SettingError, nearest
 if TYPE_CHECKING:
     from algos.contract import Objective
 
-__all__ = ["ALGOS", "HOOKS", "OPTIONAL_HOOKS", "Entry", "get", "load", "names"]
+__all__ = ["ALGOS", "Entry", "get", "load", "names"]
 
 GROUP = "bench.algos"
 
@@ -257,42 +257,33 @@ def get(name: str) -> Entry:
     return known[name]
 
 
-HOOKS = ("Config", "needs", "actor_loss")  # what a method's module must define
-OPTIONAL_HOOKS = (
-    "td_target", "critic_loss", "critic_penalty", "auxiliary_losses", "on_phase", "act", "behaviour_log_prob", "stages",
-    "prepare", "policy_step",
-)  # fmt: skip
-
-
 def load(name: str) -> Objective:
-    """Import the objective module behind `name`; raises `SettingError` where it is not what the contract asks for."""
-    from algos.contract import Objective
+    """Import the module behind `name` as an `Objective`; raises `SettingError` where it is not as the contract asks."""
+    from algos.contract import HOOKS, OPTIONAL_HOOKS, Objective
 
     entry = get(name)
     module = importlib.import_module(entry.module)
-    if missing := [part for part in HOOKS if not hasattr(module, part)]:
-        raise SettingError(f"algorithm {name!r}: {entry.module} does not define {', '.join(missing)}")
-    _check_public(name, module)
-    hooks = {hook: getattr(module, hook) for hook in OPTIONAL_HOOKS if hasattr(module, hook)}
+    if missing := [hook for hook in HOOKS if not hasattr(module, hook)]:
+        near = difflib.get_close_matches(missing[0], vars(module), n=1, cutoff=0.85)
+        hint = f"; is {near[0]!r} meant to be it?" if near else ""
+        raise SettingError(f"algorithm {name!r}: {entry.module} does not define {', '.join(missing)}{hint}")
+    hooks = {hook: getattr(module, hook) for hook in (*HOOKS, *OPTIONAL_HOOKS) if hasattr(module, hook)}
+    _check_public(name, module, {*HOOKS, *OPTIONAL_HOOKS})
     return Objective(
         name=name,
         summary=entry.summary,
-        Config=module.Config,
         settings=entry.settings,
-        needs=module.needs,
-        actor_loss=module.actor_loss,
         metrics=getattr(module, "METRICS", {}),
         presets=getattr(module, entry.presets, {}),
         **hooks,
     )
 
 
-def _check_public(name: str, module: ModuleType) -> None:
-    """A public function that is no hook would never be called: most likely a misspelt one.
+def _check_public(name: str, module: ModuleType, hooks: Collection[str]) -> None:
+    """Refuse a public function that is no hook: it would never be called, and is most likely a misspelt one.
 
-    What other modules use of a method stands in its `__all__`, which excuses all but what is spelt like a hook.
+    A helper that other modules take from a method is listed in `__all__`, unless it is spelt nearly like a hook.
     """
-    hooks = {*HOOKS, *OPTIONAL_HOOKS}
     for function, value in vars(module).items():
         if function in hooks or function.startswith("_"):
             continue
@@ -300,7 +291,7 @@ def _check_public(name: str, module: ModuleType) -> None:
             continue
         meant = difflib.get_close_matches(function, hooks, n=1, cutoff=0.85)
         if meant or function not in getattr(module, "__all__", ()):
-            hint = f"did you mean {meant[0]!r}?" if meant else f"hooks are {', '.join(sorted(hooks - {'Config'}))}"
+            hint = f"did you mean {meant[0]!r}?" if meant else f"hooks are {', '.join(sorted({*hooks} - {'Config'}))}."
             raise SettingError(
                 f"algorithm {name!r}: {module.__name__}.{function} is not a hook; {hint} The name of a helper begins "
                 "with _, or stands in __all__ where other modules use it"

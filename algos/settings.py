@@ -15,16 +15,30 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 __all__ = [
-    "AT_LEAST_ONE", "FINITE", "FRACTION", "NOT_NEGATIVE", "POSITIVE", "POSITIVE_OR_INF", "Interval", "Preset",
-    "SettingError", "Settings", "Value", "allowed", "describe", "nearest", "parse", "setting", "spell",
+    "AT_LEAST_ONE",
+    "FINITE",
+    "FRACTION",
+    "NOT_NEGATIVE",
+    "POSITIVE",
+    "POSITIVE_OR_INF",
+    "Interval",
+    "Preset",
+    "SettingError",
+    "Settings",
+    "Value",
+    "allowed",
+    "describe",
+    "nearest",
+    "parse",
+    "setting",
+    "spell",
     "with_values",
-]  # fmt: skip
+]
 
 Value = bool | int | float | str | None | tuple[int, ...] | tuple[str, ...]
 C = TypeVar("C")
 
-
-UP_TO_INF = ", up to inf"  # of an interval's words: what may be had, and nothing that a refused number lacks
+UP_TO_INF = ", up to inf"  # ends an interval's words where infinity is allowed; left out where a number is refused
 
 
 class SettingError(ValueError):
@@ -35,7 +49,7 @@ class SettingError(ValueError):
 class Interval:
     """The numbers that a setting may have. An end in square brackets belongs to them, infinity like any other.
 
-    `ends` are the brackets in mathematical notation; `note` is a word more for whoever is refused.
+    `ends` are the brackets in mathematical notation; `note` is added to the refusal of a number.
     """
 
     low: float
@@ -66,7 +80,7 @@ FINITE = Interval(-math.inf, math.inf, "()")
 
 @dataclass(frozen=True)
 class Settings:
-    """What every class of settings derives from: numbers outside the interval of their field are refused.
+    """Base of every class of settings: numbers outside the interval of their field are refused.
 
     A `__post_init__` of its own, for what concerns several fields, begins with `super().__post_init__()`.
     """
@@ -93,7 +107,7 @@ class Preset:
 
 
 def setting(default: Any, meaning: str, source: str = "", within: Interval | None = None) -> Any:
-    """A field of a settings class: its meaning, and the source of its default (paper and place, or 'ours: reason').
+    """Declare a field of a settings class, with its meaning and the source of its default (paper, or 'ours: reason').
 
     A number, alone, in a tuple or beside none or words, lies `within` an interval.
     """
@@ -112,14 +126,14 @@ def allowed(config: type[Any]) -> dict[str, str]:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """'did you mean X?' for the closest known word, or the whole list where nothing is close."""
+    """Hint 'did you mean X?' with the closest known word, or the whole list where nothing is close."""
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.55)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
 
 
 def parse(config: type[Any], name: str, text: str) -> Any:
-    """The text of `--set name=text`, read by the declared type of the field.
+    """Read the text of `--set name=text` by the declared type of the field.
 
     Raises `SettingError` with the accepted form when the text does not fit.
     """
@@ -133,7 +147,7 @@ def parse(config: type[Any], name: str, text: str) -> Any:
 
 
 def spell(value: Any) -> str:
-    """A value as `parse` reads it; as JSON and TOML hold it, too, where tuples are lists."""
+    """Write a value as `parse` reads it; tuples may be lists, as JSON and TOML hold them."""
     if isinstance(value, list | tuple):
         return ",".join(map(spell, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)

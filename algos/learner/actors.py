@@ -1,4 +1,4 @@
-"""What acts, from files: a policy, or all networks of a method that acts by more than its policy.
+"""Actors in files: a policy, or all networks of a method that acts by more than its policy.
 
 BEAR and BCQ choose among samples by their critics, so their files hold every network but the slow copies, under the
 family `networks`, with the settings that `act` goes by. Everything else is a policy of `algos.networks.policy_file`.
@@ -54,18 +54,18 @@ class Networks(nn.Module):
 
 @dataclass(frozen=True)
 class Chosen:
-    """Actions at a batch of states, as a distribution gives them but for their likelihood, which nobody knows."""
+    """Actions at a batch of states, with the interface of a distribution; their likelihood is not known."""
 
     networks: Networks
     obs: Tensor  # [S, B, O], standardised where the method does so
 
     @property
     def mode(self) -> Tensor:
-        """[S, B, A]: the actions that evaluations score."""
+        """Actions [S, B, A] that evaluations score."""
         return self._act(None)
 
     def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Actions [S, B, A] as the method collects them, from standard normal noise; and NaN [S, B]."""
+        """Actions [S, B, A] as the method collects them, from standard normal noise, and NaN [S, B] as likelihood."""
         return self._act(noise), self.obs.new_full(self.obs.shape[:2], torch.nan)
 
     def _act(self, noise: Tensor | None) -> Tensor:
@@ -74,9 +74,9 @@ class Chosen:
 
 
 def acting(objective: Objective, cfg: Any, nets: Nets, obs_dim: int, scale: Scale | None) -> nn.Module:
-    """What acts, obs [S, B, O] as they are -> what has `mode` and `sample`: the policy alone where that is enough.
+    """A module that acts on obs [S, B, O] as the environment gives them, and returns what has `mode` and `sample`.
 
-    A standardisation goes into a policy's first layer, exactly.
+    It is the policy alone where that is enough; a standardisation of obs goes into the policy's first layer, exactly.
     """
     if not objective.acts_by_policy:
         return Networks(objective, cfg, nets, obs_dim, scale)
@@ -92,7 +92,7 @@ def acting(objective: Objective, cfg: Any, nets: Nets, obs_dim: int, scale: Scal
 
 
 def meta_of(actor: nn.Module) -> dict[str, Any]:
-    """What its file must say beside sizes, for `load_actor`."""
+    """What an actor's file must say beside sizes, for `load_actor`."""
     if isinstance(actor, Networks):
         return actor.meta
     own = isinstance(actor, GaussianPolicy) and (actor.low, actor.high) != GaussianPolicy.LOG_STD_RANGE
@@ -100,7 +100,7 @@ def meta_of(actor: nn.Module) -> dict[str, Any]:
 
 
 def load_actor(paths: Sequence[Path]) -> tuple[nn.Module, dict[str, Any]]:
-    """Files of equal shape as one seed-stacked module, obs [S, B, O] -> what has `mode` and `sample`; the first's meta.
+    """Load files of equal shape as one seed-stacked module that acts as `acting` says, with the meta of the first.
 
     Raises `SettingError` when a file is missing, damaged, or holds nothing that acts.
     """

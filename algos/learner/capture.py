@@ -1,4 +1,4 @@
-"""On CUDA, a round of sampling and update is recorded once as a graph and then replayed.
+"""CUDA graphs: a round of sampling and update is recorded once and then replayed.
 
 A round is some hundreds of small kernels whose launches cost more time than their arithmetic; a replay launches them
 all at once, and the host only counts. Random streams belong to the graph, so a replayed round draws what an eager one
@@ -27,12 +27,15 @@ class Rounds:
     """
 
     def __init__(
-        self, round_: Callable[[int], None], generators: list[torch.Generator], capture: bool,
+        self,
+        round_: Callable[[int], None],
+        generators: list[torch.Generator],
+        capture: bool,
         turns: Sequence[int] = (0,),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._round, self._generators, self._turns = round_, generators, turns
         self.capture = capture  # turned off where recording fails
-        self._failure = ""  # why
+        self._failure = ""  # why recording failed
         self._key: Hashable = None
         self._eager: dict[str | None, int] = {}  # rounds since the key changed, by kind
         self._graphs: dict[tuple[str | None, int], torch.cuda.CUDAGraph] = {}  # by kind and turn

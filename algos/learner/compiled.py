@@ -35,7 +35,7 @@ class Compiled:
         self._key: Hashable = None
         self._programs: dict[tuple[str | None, int], Program] = {}  # by kind and turn
         self.failed = False  # from then on updates are eager
-        self._failure = ""  # why
+        self._failure = ""  # why compiling failed
 
     def take_failure(self) -> str:
         """Why compiling failed, in one line, told once; empty when it did not."""
@@ -43,7 +43,7 @@ class Compiled:
         return failure
 
     def run(self, batch: Any, noise: Any, turn: int, key: Hashable, kind: str | None) -> None:
-        """One update; a new `key` says that what was compiled no longer holds."""
+        """Carry out one update; a new `key` says that what was compiled no longer holds."""
         if key != self._key:
             self._key, self._programs = key, {}
         if not self.failed and (kind, turn) not in self._programs:
@@ -71,7 +71,7 @@ class Compiled:
 
     @torch.no_grad()
     def _restore(self, before: list[tuple[Tensor, Tensor]]) -> None:
-        """What was there is as it was, and what was made since is zero, as optimisers and sums begin."""
+        """Give tensors their values of before, and zero to those made since: optimisers and sums begin with it."""
         known = {id(tensor) for tensor, _ in before}
         for tensor, value in before:
             tensor.copy_(value)
@@ -81,7 +81,7 @@ class Compiled:
 
 
 def _line(error: RuntimeError) -> str:
-    """The error in one line; where a compiler wraps what went wrong inside, that."""
+    """One line on an error; on the one inside, where a compiler wraps it."""
     inner = getattr(error, "inner_exception", error)
     return f"{type(inner).__name__}: {str(inner).strip().partition(chr(10))[0]}"
 
@@ -126,7 +126,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 
 def _filled(value: Any, given: Iterator[Tensor]) -> Any:
-    """The same with its tensors replaced, in the order of `_tensors`."""
+    """A copy of nested dataclasses, mappings and pairs with other tensors, in the order of `_tensors`."""
     if isinstance(value, Tensor):
         return next(given)
     if isinstance(value, Mapping):

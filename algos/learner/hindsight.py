@@ -2,7 +2,7 @@
 
 The achieved goal of one of the states s_{t+1}, ..., s_T of the same episode, each as likely, takes the place of the
 desired one in obs and next_obs, and the reward becomes that of arriving in next_obs under it: the paper's strategy
-"future". Which row is relabelled is drawn anew whenever it is sampled, as rlkit does.
+"future". Whether a row is relabelled is drawn each time it is sampled, as in rlkit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ALMOST_ONE = math.nextafter(1.0, 0.0)
 
 @dataclass(frozen=True)
 class Hindsight:
-    """What relabelling must know of a task, and how much of it there is to be."""
+    """What relabelling needs to know of a task, and the share of rows that are relabelled."""
 
     achieved: tuple[int, ...]  # entries of an observation
     desired: tuple[int, ...]  # entries of the same meaning, in the same order
@@ -47,9 +47,9 @@ class Relabeller:
         self._next_desired = entries(next_obs, hindsight.desired)
 
     def gather(self, replay: Replay, index: Tensor, u: Tensor) -> Tensor:
-        """Rows by number [S, B], relabelled as one draw u in [0, 1) per row says: [S, B, width].
+        """Gather rows by number [S, B] and relabel some, by one draw u in [0, 1) per row: [S, B, width].
 
-        u below the share says that the row is relabelled, and where in [0, share) it lies, with which later state.
+        A row is relabelled where u is below the share; its place in [0, share) then chooses among the later states.
         """
         rows = replay.gather(index)
         chosen = u < self.share

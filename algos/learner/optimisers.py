@@ -14,7 +14,7 @@ __all__ = ["apply", "clipped", "gradients_of", "make_optimiser", "per_seed"]
 def make_optimiser(
     module: nn.Module, lr: float, weight_decay: float = 0.0, momentum: float | None = None
 ) -> torch.optim.Optimizer:
-    """Adam with L2 in its gradient, or SGD where a momentum is given; one kernel, and safe to record."""
+    """Make Adam with L2 in its gradient, or SGD where a momentum is given; fused, and safe to record as a graph."""
     parameters = list(module.parameters())
     if momentum is not None:
         return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True)
@@ -23,7 +23,7 @@ def make_optimiser(
 
 
 def apply(optimiser: torch.optim.Optimizer, gradients: Sequence[Tensor]) -> None:
-    """One step; while an update is traced (see `compiled`), of operations that a compiler can join with others."""
+    """Step the parameters; while an update is traced (see `compiled`), by operations that a compiler can join."""
     parameters = optimiser.param_groups[0]["params"]
     if get_proxy_mode() is not None:
         for p, g in zip(parameters, gradients, strict=True):
@@ -36,7 +36,7 @@ def apply(optimiser: torch.optim.Optimizer, gradients: Sequence[Tensor]) -> None
 
 @torch.no_grad()
 def _step(optimiser: torch.optim.Optimizer, p: Tensor, g: Tensor) -> None:
-    """What the fused kernels do to one parameter whose state has been made (Kingma and Ba 2015, Algorithm 1)."""
+    """Step one parameter as the fused kernels do, its state being there (Kingma and Ba 2015, Algorithm 1)."""
     group, state = optimiser.param_groups[0], optimiser.state[p]
     if group["weight_decay"]:
         g = g + group["weight_decay"] * p
@@ -55,7 +55,7 @@ def _step(optimiser: torch.optim.Optimizer, p: Tensor, g: Tensor) -> None:
 
 
 def gradients_of(loss: Tensor, module: nn.Module, retain: bool = False) -> Sequence[Tensor]:
-    """d(sum over seeds of loss [S]) / d(parameters of this module), and of no other."""
+    """Gradient of a loss [S], summed over seeds, with respect to the parameters of this module alone."""
     assert loss.ndim == 1, f"a loss must be [S], got {tuple(loss.shape)}"
     return torch.autograd.grad(
         loss.sum(), list(module.parameters()), retain_graph=retain, allow_unused=True, materialize_grads=True
@@ -63,12 +63,12 @@ def gradients_of(loss: Tensor, module: nn.Module, retain: bool = False) -> Seque
 
 
 def per_seed(value: Tensor, like: Tensor) -> Tensor:
-    """[S] shaped to multiply a parameter [S, ...]."""
+    """Reshape [S] so that it multiplies a parameter [S, ...]."""
     return value.view(-1, *[1] * (like.ndim - 1))
 
 
 def clipped(gradients: Sequence[Tensor], max_norm: float) -> list[Tensor]:
-    """Each seed's gradient [S, ...] scaled down to this norm over all its parts, where it is larger."""
+    """Scale each seed's gradient [S, ...] down to this norm over all its parts, where it is larger."""
     norm = torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0).sqrt()  # [S]
     scale = (max_norm / norm.clamp_min(1e-6)).clamp_max(1.0)
     return [g * per_seed(scale, g) for g in gradients]

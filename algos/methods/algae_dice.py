@@ -155,7 +155,7 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
-    """The dual variable's loss."""
+    """Loss of the dual variable of alpha, where it is tuned."""
     return alpha_loss(cfg.alpha, cfg.target_entropy, nets, step)
 
 

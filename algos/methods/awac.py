@@ -21,8 +21,15 @@ from algos.networks.policies import Family
 from algos.settings import AT_LEAST_ONE, FINITE, POSITIVE_OR_INF, Preset, SettingError, Settings, setting
 
 __all__ = [
-    "PRESETS", "Z_PRESETS", "Config", "actor_loss", "auxiliary_losses", "behaviour_log_prob", "needs", "weights",
-]  # fmt: skip
+    "PRESETS",
+    "Z_PRESETS",
+    "Config",
+    "actor_loss",
+    "auxiliary_losses",
+    "behaviour_log_prob",
+    "needs",
+    "weights",
+]
 
 PRESETS = {  # both update offline with batches of 128, and use 90 % of the data
     "official": Preset("rlkit's examples/awac/hand/awac1.py", {
@@ -135,7 +142,7 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
-    """The behaviour model of z_estimator=behaviour: maximum likelihood of the batch's actions."""
+    """Loss of the behaviour model of z_estimator=behaviour: maximum likelihood of the batch's actions."""
     if cfg.z_estimator != "behaviour":
         return {}, {}
     loss = row_mean(-nets.extra["behaviour"](step.batch.obs).log_prob(step.batch.action))
@@ -151,7 +158,7 @@ def behaviour_log_prob(cfg: Config, nets: Nets, obs: Tensor, action: Tensor) -> 
 
 
 def _rate(cfg: Config, q: Tensor) -> Tensor:
-    """[S, E, B] -> [S, B] by the chosen critic."""
+    """Reduce the critics' values to those of the advantage, as `advantage_q` says: [S, E, B] -> [S, B]."""
     if cfg.advantage_q == "min":
         return q.amin(ENSEMBLE)
     return q[:, 0] if cfg.advantage_q == "first" else q.mean(ENSEMBLE)

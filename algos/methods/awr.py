@@ -145,7 +145,7 @@ def needs(cfg: Config) -> Needs:
 
 
 def stages(cfg: Config, phase: Phase, collected: int, learner: LearnerConfig) -> tuple[Stage, ...]:
-    """V, then the policy; without fresh data there is nothing but cloning."""
+    """Stages of an iteration: V, then the policy; where there is no fresh data, cloning alone."""
     if cfg.on_policy and phase == "offline":
         return ()
     value = (Stage("value", cfg.value_updates, ("value",)),) if _has_value(cfg) else ()
@@ -202,7 +202,7 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
-    """Half of V's squared error against the prepared returns, as in AWR's code, whose SGD minds the half; [S]."""
+    """Half of V's squared error against the prepared returns, as in AWR's code: SGD's steps depend on the half; [S]."""
     if step.stage != "value":
         return {}, {}
     v = nets.extra["value"](step.batch.obs)

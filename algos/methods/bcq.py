@@ -68,7 +68,7 @@ class Config(Settings):
 
 @dataclass(frozen=True)
 class Perturbed:
-    """What the perturbation does at a batch of states; no distribution."""
+    """The perturbation at a batch of states, in the place of a distribution."""
 
     obs: Tensor  # [S, B, O]
     policy: Perturbation
@@ -110,7 +110,7 @@ def needs(cfg: Config) -> Needs:
 
 
 def td_target(cfg: Config, nets: Nets, step: Step, next_dist: Dist) -> Tensor:
-    """The best of several behaviour actions, perturbed by the slow copy, by mixed critics; [S, B]."""
+    """Target of the best of several behaviour actions, perturbed by the slow copy, by mixed critics; [S, B]."""
     assert step.noise.next_actions is not None
     assert isinstance(next_dist, Perturbed)
     next_obs = step.batch.next_obs
@@ -132,14 +132,14 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
-    """The VAE on the batch."""
+    """Loss of the VAE on the batch."""
     assert step.noise.action is not None
     loss, metrics = vae.vae_loss(_model(nets), step, step.noise.action[:, 2:])
     return {"vae": loss}, metrics
 
 
 def behaviour_log_prob(cfg: Config, nets: Nets, obs: Tensor, action: Tensor) -> Tensor:
-    """What the VAE says of given actions; [S, n]."""
+    """Bound that the VAE gives on the log-likelihood of given actions; [S, n]."""
     return vae.log_prob_bound(_model(nets), obs, action)
 
 

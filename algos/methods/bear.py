@@ -40,9 +40,17 @@ from algos.settings import (
 )
 
 __all__ = [
-    "METRICS", "PRESETS", "Config", "act", "actor_loss", "auxiliary_losses", "behaviour_log_prob", "needs", "on_phase",
+    "METRICS",
+    "PRESETS",
+    "Config",
+    "act",
+    "actor_loss",
+    "auxiliary_losses",
+    "behaviour_log_prob",
+    "needs",
+    "on_phase",
     "td_target",
-]  # fmt: skip
+]
 
 METRICS = {
     **vae.METRICS,
@@ -148,12 +156,12 @@ def needs(cfg: Config) -> Needs:
 
 
 def on_phase(cfg: Config, phase: Phase) -> Config:
-    """At the switch another threshold comes into force, and the warm start is over."""
+    """Online the constraint has the threshold `eps_online`, and no warm start."""
     return dataclasses.replace(cfg, online=phase == "online")
 
 
 def td_target(cfg: Config, nets: Nets, step: Step, next_dist: Dist) -> Tensor:
-    """The best of several next actions, by mixed critics; [S, B]."""
+    """Target of the best of several next actions, by mixed critics; [S, B]."""
     assert step.noise.next_actions is not None
     actions, _ = next_dist.many().sample(step.noise.next_actions)
     return bellman(
@@ -179,7 +187,7 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
-    """The VAE on the batch, and the dual variable: it climbs while the MMD is above its threshold."""
+    """Losses of the VAE on the batch and of the dual variable, which climbs while the MMD is above its threshold."""
     assert step.noise.action is not None
     loss, metrics = vae.vae_loss(_model(nets), step, step.noise.action[:, -vae.ENCODER_DRAWS :])
     losses = {"vae": loss}
@@ -191,7 +199,7 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
 
 
 def behaviour_log_prob(cfg: Config, nets: Nets, obs: Tensor, action: Tensor) -> Tensor:
-    """What the VAE says of given actions; [S, n]."""
+    """Bound that the VAE gives on the log-likelihood of given actions; [S, n]."""
     return vae.log_prob_bound(_model(nets), obs, action)
 
 
@@ -245,7 +253,7 @@ def _log_multiplier(cfg: Config, nets: Nets, like: Tensor) -> Tensor:
 
 
 def _started(cfg: Config, step: Step) -> Tensor | float:
-    """0 in the warm start, then 1."""
+    """Factor of Q in the policy's loss: 0 in the warm start, then 1."""
     if cfg.online or step.age is None:
         return 1.0
     return (step.age >= cfg.warm_start).to(step.batch.obs.dtype)

@@ -1,4 +1,4 @@
-"""BRAC (Wu et al. 2019, arXiv:1911.11361) as AWAC's comparison has it: an actor-critic held near a behaviour model pib.
+"""BRAC (Wu et al. 2019, arXiv:1911.11361) as AWAC has it: an actor-critic, or AWAC, held near a behaviour model pib.
 
     logprob_policy   minimise E_pi[alpha log pi(a|s) - Q(s,a) - weight log pib(a|s)]   (AWAC A.5 adds log pib alone)
     kl_policy        minimise E_pi[alpha log pi(a|s) - Q(s,a)] + weight KL(pi || pib)  (BRAC-p)
@@ -193,7 +193,7 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
-    """The behaviour model's likelihood, and the losses of what is tuned."""
+    """Losses of the behaviour model, fitted by its likelihood, and of what is tuned."""
     losses, metrics = alpha_loss(cfg.alpha, cfg.target_entropy, nets, step)
     log_prob = row_mean(nets.extra["behaviour"](step.batch.obs).log_prob(step.batch.action))
     metrics["behaviour_log_prob"] = log_prob.detach()
@@ -229,14 +229,14 @@ def _penalty_here(cfg: Config, nets: Nets, step: Step) -> Tensor:
 
 
 def _in_value(cfg: Config, nets: Nets, penalty: Tensor) -> Tensor:
-    """What Q is charged: [S, B]."""
+    """Penalty that enters Q, weighted: [S, B]."""
     return _weight(cfg, nets, penalty) * (
         penalty if cfg.value_penalty_max is None else penalty.clamp_max(cfg.value_penalty_max)
     )
 
 
 def _weight(cfg: Config, nets: Nets, like: Tensor) -> Tensor:
-    """The penalty's weight in force, without gradient: [S, 1]."""
+    """The current weight of the penalty, without gradient: [S, 1]."""
     if cfg.penalty_weight == "auto":
         value: Tensor = nets.extra["penalty_weight"]().detach()
         return value
@@ -244,7 +244,7 @@ def _weight(cfg: Config, nets: Nets, like: Tensor) -> Tensor:
 
 
 def _q_counts(cfg: Config, step: Step) -> Tensor | float:
-    """0 during the warm start, then 1."""
+    """Factor of Q in the policy's loss: 0 during the warm start, then 1."""
     if not cfg.warm_start:
         return 1.0
     assert step.age is not None

@@ -154,7 +154,7 @@ def td_target(cfg: Config, nets: Nets, step: Step, next_dist: Dist) -> Tensor:
 
 
 def critic_penalty(cfg: Config, nets: Nets, step: Step, q: Tensor) -> tuple[Tensor, Metrics] | None:
-    """The weighted gap, summed over the critics; under a dual variable, what it exceeds the one aimed at by; [S]."""
+    """The weighted gap, summed over the critics; under a dual variable, its excess over the one aimed at; [S]."""
     if cfg.conservative_weight == 0:
         return None
     gap, metrics = _gap(cfg, nets, step, q)
@@ -192,7 +192,7 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
 
 
 def uniform(noise: Tensor) -> Tensor:
-    """Standard normal draws as draws from [-1, 1]: each is mapped to 2 Phi(x) - 1."""
+    """Turn standard normal draws into uniform ones from [-1, 1]: each becomes 2 Phi(x) - 1."""
     return torch.erf(noise / math.sqrt(2.0))
 
 
@@ -205,7 +205,7 @@ def _multiplier(cfg: Config, nets: Nets, gap: Tensor) -> Tensor:
 
 
 def _gap(cfg: Config, nets: Nets, step: Step, q: Tensor | None = None) -> tuple[Tensor, Metrics]:
-    """What `conservative_weight` weighs [S, E]; `q` are the critics at the data's actions [S, E, B], where known."""
+    """The conservative gap [S, E]; `q` are the critics at the data's actions [S, E, B], where known."""
 
     def gap() -> tuple[Tensor, Metrics]:
         q_data = nets.q(step.batch.obs, step.batch.action) if q is None else q

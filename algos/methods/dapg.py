@@ -84,7 +84,7 @@ def needs(cfg: Config) -> Needs:
 
 
 def stages(cfg: Config, phase: Phase, collected: int, learner: LearnerConfig) -> tuple[Stage, ...]:
-    """One step of the policy on all that was collected, then passes of V over it; offline the policy is cloned."""
+    """Stages: one step of the policy on all that was collected, then passes of V over it; offline cloning alone."""
     if phase == "offline":
         return ()
     return one_step_then_value(collected, cfg.value_passes, cfg.value_batch, all_demos=True)
@@ -132,12 +132,12 @@ def policy_step(
 
 @torch.no_grad()
 def _moved(nets: Nets, step: Step, increment: Tensor) -> Tensor:
-    """KL(old || new) on the batch: [S]."""
+    """KL(old || new) of an increment of the policy, on the batch: [S]."""
     assert isinstance(step.dist, Comparable)
     new = at(nets.policy, as_vector(list(nets.policy.parameters())) + increment, step.batch.obs)
     return kl(step.dist, new)
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
-    """Half the squared error of V; [S]."""
+    """Loss of V, half its squared error; [S]."""
     return value_losses(nets, step)

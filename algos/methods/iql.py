@@ -1,4 +1,4 @@
-"""IQL (Kostrikov et al. 2021, arXiv:2110.06169): values learnt from data actions alone, then weighted imitation.
+"""IQL (Kostrikov et al. 2021, arXiv:2110.06169): values learned from data actions alone, then weighted imitation.
 
     V: minimise |expectile - 1(u < 0)| u^2,  u = min_i target Q_i(s,a) - V(s)                  (eq. 5)
     Q: y = r + gamma (1 - terminated) V(s')                                                    (eq. 6)
@@ -87,14 +87,14 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
-    """V's regression on the target critics' smaller value of the data's actions."""
+    """Loss of V, its regression on the target critics' smaller value of the data's actions."""
     v = _v(nets, step)
     loss = row_mean(expectile_loss(_q(nets, step) - v, cfg.expectile))
     return {"value": loss}, {"value": row_mean(v), "value_loss": loss.detach()}
 
 
 def expectile_loss(u: Tensor, expectile: float) -> Tensor:
-    """|expectile - 1(u < 0)| u^2: errors of too low a V count `expectile`, of too high a V the rest; any shape."""
+    """Loss |expectile - 1(u < 0)| u^2: errors of too low a V count `expectile`, of too high a V the rest; any shape."""
     return (expectile - (u < 0).to(u.dtype)).abs() * u.square()
 
 

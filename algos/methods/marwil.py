@@ -91,7 +91,7 @@ def needs(cfg: Config) -> Needs:
 
 
 def stages(cfg: Config, phase: Phase, collected: int, learner: LearnerConfig) -> tuple[Stage, ...]:
-    """One, in which everything learns."""
+    """One stage, in which everything learns."""
     return (Stage("imitation", cfg.updates, ("policy", "value", "scale")),)
 
 

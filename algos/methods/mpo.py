@@ -221,7 +221,7 @@ def _temperature_loss(eta: Tensor, score: Tensor, eps: float) -> Tensor:
 
 
 def _logged(step: Step, q: Tensor, w: Tensor) -> Metrics:
-    """What both modes log, from weights [S, K, B] with mean one."""
+    """Metrics of both modes, from weights [S, K, B] with mean one."""
     return {
         "q_policy": row_mean(q.mean(SAMPLE)),
         "weight_ess": row_mean(1.0 / w.square().mean(SAMPLE)),

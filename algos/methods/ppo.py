@@ -70,7 +70,7 @@ def needs(cfg: Config) -> Needs:
 
 
 def stages(cfg: Config, phase: Phase, collected: int, learner: LearnerConfig) -> tuple[Stage, ...]:
-    """Shuffled passes over what was collected; offline the policy is cloned."""
+    """Stages: shuffled passes over what was collected; offline cloning alone."""
     if phase == "offline":
         return ()
     batch = min(cfg.minibatch, collected)
@@ -112,7 +112,7 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
-    """Half the squared error of V; [S]."""
+    """Loss of V, half its squared error; [S]."""
     if step.stage is None:
         return {}, {}
     columns = step.batch.columns

@@ -92,7 +92,7 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
-    """The dual variable's loss."""
+    """Loss of the dual variable of alpha, where it is tuned."""
     target = -step.batch.action.shape[-1] / 2 if cfg.target_entropy is None else cfg.target_entropy
     return alpha_loss(cfg.alpha, target, nets, step)
 

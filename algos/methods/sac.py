@@ -104,7 +104,7 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
-    """The dual variable's loss."""
+    """Loss of the dual variable of alpha, where it is tuned."""
     return alpha_loss(cfg.alpha, cfg.target_entropy, nets, step) if cfg.policy_loss == "sac" else ({}, {})
 
 
@@ -114,10 +114,13 @@ def smallest(q: Tensor) -> Tensor:
 
 
 def soft_target(
-    fixed_or_auto: Literal["auto"] | float, nets: Nets, step: Step, next_dist: Dist,
+    fixed_or_auto: Literal["auto"] | float,
+    nets: Nets,
+    step: Step,
+    next_dist: Dist,
     rated: Callable[[Tensor], Tensor] = smallest,
-) -> Tensor:  # fmt: skip
-    """r + gamma (1 - terminated) [min_i target Q_i(s',a') - alpha log pi(a'|s')], a' ~ pi; [S, B].
+) -> Tensor:
+    """Soft target r + gamma (1 - terminated) [min_i target Q_i(s',a') - alpha log pi(a'|s')], a' ~ pi; [S, B].
 
     `rated` is what stands for the minimum over the critics: [S, E, B] -> [S, B].
     """

@@ -92,13 +92,13 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
-    """The dual variable's loss."""
+    """Loss of the dual variable of alpha, where it is tuned."""
     return alpha_loss(cfg.alpha, cfg.target_entropy, nets, step)
 
 
 @torch.no_grad()
 def _keep(cfg: Config, nets: Nets, obs: Tensor, action: Tensor, dist: Dist) -> Tensor:
-    """1 for the demonstration rows that are cloned, else 0: [S, D]."""
+    """Mask of the demonstration rows: 1 for those that are cloned, else 0; [S, D]."""
     if not cfg.q_filter:
         return torch.ones_like(action[..., 0])
     better = nets.q(obs, action).amin(ENSEMBLE) > nets.q(obs, dist.mode).amin(ENSEMBLE)

@@ -20,8 +20,15 @@ from algos.networks.nets import Nets
 from algos.settings import AT_LEAST_ONE, NOT_NEGATIVE, Interval, Preset, Settings, setting
 
 __all__ = [
-    "NOISE_CLIP", "PRESETS", "Config", "actor_loss", "needs", "smoothed_action", "smoothed_target", "td_target",
-]  # fmt: skip
+    "NOISE_CLIP",
+    "PRESETS",
+    "Config",
+    "actor_loss",
+    "needs",
+    "smoothed_action",
+    "smoothed_target",
+    "td_target",
+]
 
 PRESETS = {  # the original DDPG: hidden 400 and 300, policy_lr 1e-4, critic_lr 1e-3, batch 64, tau 1e-3
     "official": Preset("sfujim's TD3, whose OurDDPG has the same sizes", {

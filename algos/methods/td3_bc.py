@@ -22,9 +22,18 @@ from algos.networks.nets import Nets
 from algos.settings import AT_LEAST_ONE, NOT_NEGATIVE, Interval, Preset, Settings, setting
 
 __all__ = [
-    "DECAY_FLOOR", "DECAY_UPDATES", "METRICS", "PRESETS", "Config", "actor_loss", "bc_decay", "inverse_scale", "needs",
-    "on_phase", "td_target",
-]  # fmt: skip
+    "DECAY_FLOOR",
+    "DECAY_UPDATES",
+    "METRICS",
+    "PRESETS",
+    "Config",
+    "actor_loss",
+    "bc_decay",
+    "inverse_scale",
+    "needs",
+    "on_phase",
+    "td_target",
+]
 
 METRICS = {
     "q_coef": "weight of Q in the policy's loss",
@@ -119,7 +128,7 @@ def inverse_scale(q: Tensor) -> Tensor:
 
 
 def bc_decay(floor: float, updates: int, step: Step) -> Tensor:
-    """What is left of a cloning weight: from 1 in a straight line to 0 after `updates`, but not below `floor`; [S]."""
+    """Factor of a cloning weight: from 1 in a straight line to 0 after `updates`, but not below `floor`; [S]."""
     assert step.age is not None
     reward = step.batch.reward
     return (1.0 - step.age / updates).clamp_min(floor).to(reward.dtype).expand(reward.shape[SEED])

@@ -64,7 +64,7 @@ def needs(cfg: Config) -> Needs:
 
 
 def stages(cfg: Config, phase: Phase, collected: int, learner: LearnerConfig) -> tuple[Stage, ...]:
-    """One step of the policy on all that was collected, then passes of V over it; offline the policy is cloned."""
+    """Stages: one step of the policy on all that was collected, then passes of V over it; offline cloning alone."""
     if phase == "offline":
         return ()
     return one_step_then_value(collected, cfg.value_passes, cfg.value_batch)
@@ -127,5 +127,5 @@ def _search(cfg: Config, nets: Nets, step: Step, longest: Tensor) -> tuple[Tenso
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
-    """Half the squared error of V; [S]."""
+    """Loss of V, half its squared error; [S]."""
     return value_losses(nets, step)

@@ -39,7 +39,7 @@ class Dist(Protocol):
         """Log-density of given actions [S, B, A] -> [S, B]."""
 
     def many(self) -> Dist:
-        """The same with an axis for K samples per state: noise [S, K, B, A] -> actions, log-densities [S, K, B]."""
+        """Add an axis for K samples per state: noise [S, K, B, A] -> actions, log-densities [S, K, B]."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Gaussian:
 
     @property
     def entropy(self) -> Tensor:
-        """[S, 1]: the same in every state."""
+        """Entropy [S, 1], the same in every state."""
         return self.log_std.sum(-1) + self.log_std.shape[-1] * (0.5 + _HALF_LOG_2PI)
 
     def kl(self, new: Gaussian) -> Tensor:
@@ -78,11 +78,11 @@ class Gaussian:
         return (log_ratio + 0.5 * (torch.exp(-2.0 * log_ratio) + distance - 1.0)).sum(-1)
 
     def detached(self) -> Gaussian:
-        """The same without gradient."""
+        """The same distribution without gradient."""
         return Gaussian(self.mean.detach(), self.log_std.detach())
 
     def fixed_spread(self) -> Gaussian:
-        """The same, whose deviation no loss changes."""
+        """The same distribution, its deviation without gradient."""
         return Gaussian(self.mean, self.log_std.detach())
 
 
@@ -103,12 +103,15 @@ class Categorical:
 
     @property
     def std(self) -> Tensor:
-        """Of each entry of the one-hot vector: sqrt(p (1 - p))."""
+        """Standard deviation of each entry of the one-hot vector, sqrt(p (1 - p))."""
         p = self.logits.softmax(-1)
         return (p * (1.0 - p)).sqrt()
 
     def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The largest of logits + Gumbel noise (Gumbel 1954), which -log(-log Phi(z)) is for a standard normal z."""
+        """Take the choice whose logit + Gumbel noise is largest (Gumbel 1954), and its log-probability.
+
+        -log(-log Phi(z)) of a standard normal z is Gumbel noise.
+        """
         gumbel = -torch.log(-torch.special.log_ndtr(noise))
         action = _one_hot(self.logits + gumbel)
         return action, self.log_prob(action)
@@ -121,7 +124,7 @@ class Categorical:
 
     @property
     def entropy(self) -> Tensor:
-        """[S, B]."""
+        """Entropy [S, B]."""
         log_probs = self.log_probs
         return -(log_probs.exp() * log_probs).sum(-1)
 
@@ -131,11 +134,11 @@ class Categorical:
         return (log_probs.exp() * (log_probs - new.log_probs)).sum(-1)
 
     def detached(self) -> Categorical:
-        """The same without gradient."""
+        """The same distribution without gradient."""
         return Categorical(self.logits.detach())
 
     def fixed_spread(self) -> Categorical:
-        """The same: it has no spread apart from its probabilities."""
+        """The same distribution: it has no spread apart from its probabilities."""
         return self
 
 
@@ -172,7 +175,7 @@ class SquashedGaussian:
         return u.tanh(), _normal_log_prob(noise, self.log_std) - _log_tanh_slope(u)
 
     def log_prob(self, action: Tensor) -> Tensor:
-        """Actions at or beyond the bounds are scored just inside them, where value and gradient are finite."""
+        """Log-density of given actions; those at or beyond the bounds are scored just inside, where it is finite."""
         u = action.clamp(_BOUND_MARGIN - 1.0, 1.0 - _BOUND_MARGIN).atanh()
         normal = _normal_log_prob((u - self.mean) * torch.exp(-self.log_std), self.log_std)
         return normal - _log_tanh_slope(u)

@@ -29,14 +29,14 @@ class Linear(nn.Module):
 
     @torch.no_grad()
     def init(self, generators: Sequence[torch.Generator]) -> None:
-        """Uniform in +-1/sqrt(inputs), or +-scale, from one stream per seed."""
+        """Draw weights uniformly in +-1/sqrt(inputs), or +-scale, from one stream per seed."""
         for seed, generator in enumerate(generators):
             for p in (self.weight, self.bias):
                 p[seed].uniform_(-self.bound, self.bound, generator=generator)
 
 
 class LayerNorm(nn.Module):
-    """Each row standardised over its features, then scaled and shifted per member of `lead` (Ba et al. 2016)."""
+    """Layer normalisation (Ba et al. 2016): rows are standardised, then scaled and shifted per member of `lead`."""
 
     def __init__(self, lead: tuple[int, ...], width: int) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class TwinQ(nn.Module):
 
 
 class ValueNet(nn.Module):
-    """State values: obs [S, B, O] -> [S, B]."""
+    """Network of state values: obs [S, B, O] -> [S, B]."""
 
     def __init__(self, seeds: int, obs_dim: int, hidden: Sequence[int]) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class ValueNet(nn.Module):
 
 
 def value_net(seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int]) -> ValueNet:
-    """State values, built as `Needs.modules` wants it."""
+    """Build a network of state values, as `Needs.modules` calls its builders."""
     return ValueNet(seeds, obs_dim, hidden)
 
 
@@ -134,9 +134,13 @@ class Nets(nn.Module):
     """The networks of S seeds: policy, critics with their targets, and whatever else an objective asked for."""
 
     def __init__(
-        self, policy: nn.Module, critic: TwinQ | None, extra: dict[str, nn.Module], q_max: float | None,
+        self,
+        policy: nn.Module,
+        critic: TwinQ | None,
+        extra: dict[str, nn.Module],
+        q_max: float | None,
         target_policy: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.policy = policy
         self.target_policy = copy.deepcopy(policy).requires_grad_(False) if target_policy else None
@@ -160,17 +164,17 @@ class Nets(nn.Module):
         return [(online, target) for online, target in pairs if online is not None and target is not None]
 
     def q(self, obs: Tensor, action: Tensor) -> Tensor:
-        """Critics: [S, B, O], [S, B, A] -> [S, E, B]."""
+        """Values by the critics: [S, B, O], [S, B, A] -> [S, E, B]."""
         assert self.critic is not None
         return self._bounded(self.critic(obs, action))
 
     def target_q(self, obs: Tensor, action: Tensor) -> Tensor:
-        """Target critics: [S, B, O], [S, B, A] -> [S, E, B]."""
+        """Values by the target critics: [S, B, O], [S, B, A] -> [S, E, B]."""
         assert self.target_critic is not None
         return self._bounded(self.target_critic(obs, action))
 
     def q_of_many(self, obs: Tensor, actions: Tensor, target: bool = False) -> Tensor:
-        """Critics at K actions per state: [S, B, O], [S, K, B, A] -> [S, E, K, B]."""
+        """Values of K actions per state by the critics: [S, B, O], [S, K, B, A] -> [S, E, K, B]."""
         s, k, b, a = actions.shape
         obs = obs[:, None].expand(-1, k, -1, -1).reshape(s, k * b, -1)
         q = (self.target_q if target else self.q)(obs, actions.reshape(s, k * b, a))

@@ -1,4 +1,4 @@
-"""The four families of policies: what each makes of observations is a distribution over actions."""
+"""The four families of policies: networks that make a distribution over actions of observations."""
 
 from __future__ import annotations
 
@@ -28,14 +28,18 @@ Builder = Callable[[int, int, int, Sequence[int]], nn.Module]  # (S, O, A, hidde
 
 
 class GaussianPolicy(nn.Module):
-    """tanh mean, state-independent log-std squashed into `log_std_range` (AWAC's code: start at -3, std 0.05)."""
+    """Normal around a tanh mean; its log-std, alike in every state, starts amid `log_std_range` (AWAC's code: -3)."""
 
     LOG_STD_RANGE = (-6.0, 0.0)
 
     def __init__(
-        self, seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int],
+        self,
+        seeds: int,
+        obs_dim: int,
+        action_dim: int,
+        hidden: Sequence[int],
         log_std_range: tuple[float, float] = LOG_STD_RANGE,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.mean = MLP((seeds,), (obs_dim, *hidden, action_dim), last_scale=1e-3)
         self.log_std_logits = nn.Parameter(torch.zeros(seeds, 1, action_dim))
@@ -47,7 +51,7 @@ class GaussianPolicy(nn.Module):
 
 
 class CategoricalPolicy(nn.Module):
-    """Probabilities of A choices by a softmax; at first nearly the same for all."""
+    """Policy over A choices: the softmax of a network, at first nearly the same for all."""
 
     def __init__(self, seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int]) -> None:
         super().__init__()
@@ -58,7 +62,7 @@ class CategoricalPolicy(nn.Module):
 
 
 class SquashedPolicy(nn.Module):
-    """State-dependent mean and log-std of a tanh-squashed normal; log-std clamped to [-20, 2] as in SAC's code."""
+    """Tanh-squashed normal whose mean and log-std depend on the state; log-std in [-20, 2] as in SAC's code."""
 
     def __init__(self, seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int]) -> None:
         super().__init__()
@@ -70,7 +74,7 @@ class SquashedPolicy(nn.Module):
 
 
 class DeterministicPolicy(nn.Module):
-    """tanh of a network (Fujimoto et al. 2018, TD3)."""
+    """Policy of one action per state: the tanh of a network (Fujimoto et al. 2018, TD3)."""
 
     def __init__(self, seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int], noise: float = 0.0) -> None:
         super().__init__()
@@ -92,12 +96,12 @@ POLICIES: dict[
 
 
 def builder(kind: Family | Builder, discrete: bool) -> Builder:
-    """What builds a network that acts: of its family, or categorical where actions are choices; or its own builder."""
+    """Builder of a network that acts: of its family, categorical where actions are choices, or its own builder."""
     if not isinstance(kind, str):
         return kind
     return POLICIES["categorical" if discrete else kind]
 
 
 def family_of(policy: nn.Module) -> str:
-    """The name under which a policy's class stands in `POLICIES`."""
+    """Name of a policy's class in `POLICIES`."""
     return next(name for name, kind in POLICIES.items() if type(policy) is kind)

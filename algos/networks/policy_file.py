@@ -1,6 +1,6 @@
 """Policies on disk: one npz per policy, plain arrays and one JSON text, readable without pickle and without torch.
 
-Holds `meta` (JSON: family, obs_dim, action_dim, hidden, log_std_range where a Gaussian's is not the default, and
+A file holds `meta` (JSON: family, obs_dim, action_dim, hidden, log_std_range where a Gaussian's is not the default, and
 whatever the writer adds, such as task and score) and the policy's parameters under their own names, without the seed
 axis. float16 is enough for a shipped expert.
 """
@@ -39,7 +39,7 @@ def save_policy(path: Path, policy: nn.Module, seed_index: int, meta: Mapping[st
 
 
 def load_policy(paths: Sequence[Path]) -> tuple[nn.Module, dict[str, Any]]:
-    """Policies of equal shape as one seed-stacked module, and the meta of the first.
+    """Load policies of equal shape as one seed-stacked module, with the meta of the first.
 
     Raises `SettingError` when a file is missing, damaged, or not a policy.
     """
@@ -56,7 +56,7 @@ def _policy(meta: dict[str, Any], seeds: int) -> nn.Module:
 def load_stacked(
     paths: Sequence[Path], make: Callable[[dict[str, Any], int], nn.Module], shape: Sequence[str]
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """The module that `make` builds from the first file's meta and the number of files, with all files' weights.
+    """Build a module by `make`, from the first file's meta and the number of files, with the weights of all files.
 
     `shape` are the entries of meta in which all files must agree. Raises `SettingError` as `load_policy` does.
     """
@@ -78,7 +78,7 @@ def load_stacked(
 
 
 def read_policy(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
-    """A file's meta and arrays; raises `SettingError` as `load_policy` does."""
+    """Read a file's meta and arrays; raises `SettingError` as `load_policy` does."""
     try:
         with path.open("rb") as f, np.load(f, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

@@ -22,7 +22,7 @@ def soft_clipped_max(q: Tensor, min_weight: float) -> Tensor:
 
 
 def best(nets: Nets, obs: Tensor, actions: Tensor) -> Tensor:
-    """Of K actions per state the one that the first critic rates highest: [S, K, B, A] -> [S, B, A]."""
+    """Among K actions per state, the one that the first critic rates highest: [S, K, B, A] -> [S, B, A]."""
     choice = nets.q_of_many(obs, actions)[:, 0].argmax(SAMPLE)  # [S, B]
     index = choice[:, None, :, None].expand(-1, 1, -1, actions.shape[-1])
     return actions.gather(SAMPLE, index).squeeze(SAMPLE)
@@ -30,7 +30,7 @@ def best(nets: Nets, obs: Tensor, actions: Tensor) -> Tensor:
 
 @functools.cache
 def _hypercube(count: int, width: int) -> Tensor:
-    """`count` points in the unit cube whose coordinates are each spread evenly: [count, width], always the same."""
+    """Latin hypercube: `count` points whose coordinates are each spread evenly in [0, 1]; the same at every call."""
     shuffle = torch.Generator().manual_seed(0)
     ranks = torch.stack([torch.randperm(count, generator=shuffle) for _ in range(width)], dim=-1)
     return (ranks.double() + 0.5) / count

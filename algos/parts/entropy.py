@@ -18,7 +18,7 @@ Alpha = Literal["auto"] | float
 
 
 class LogAlpha(nn.Module):
-    """log of the temperature per seed [S], starting at alpha = 1."""
+    """Logarithm of the temperature per seed [S], starting at alpha = 1."""
 
     def __init__(self, seeds: int) -> None:
         super().__init__()
@@ -29,18 +29,18 @@ class LogAlpha(nn.Module):
 
 
 def check_alpha(setting: Alpha, target_entropy: float | None) -> None:
-    """Refuse an aim that a fixed temperature cannot have."""
+    """Refuse a target entropy beside a fixed temperature, which aims at none."""
     if target_entropy is not None and setting != "auto":
         raise SettingError("target_entropy contradicts a fixed alpha: only alpha=auto aims at it")
 
 
 def alpha_modules(setting: Alpha) -> dict[str, Builder]:
-    """The dual variable, where the temperature is tuned."""
+    """Builder of the dual variable, by name, where the temperature is tuned; else nothing."""
     return {"log_alpha": lambda seeds, *sizes: LogAlpha(seeds)} if setting == "auto" else {}
 
 
 def alpha(setting: Alpha, nets: Nets, like: Tensor) -> Tensor:
-    """The temperature in force, without gradient: [S, 1], to weigh per-row values."""
+    """The current temperature, without gradient: [S, 1], to weigh per-row values."""
     if setting == "auto":
         value: Tensor = nets.extra["log_alpha"]().detach().exp()[:, None]
         return value
@@ -50,7 +50,7 @@ def alpha(setting: Alpha, nets: Nets, like: Tensor) -> Tensor:
 def alpha_loss(
     setting: Alpha, target_entropy: float | None, nets: Nets, step: Step
 ) -> tuple[dict[str, Tensor], Metrics]:
-    """-log alpha (log pi + target entropy): raises alpha while the policy's entropy is below the target; [S]."""
+    """Loss -log alpha (log pi + target entropy): raises alpha while the policy's entropy is below the target; [S]."""
     if setting != "auto":
         return {}, {}
     _, log_prob = step.sampled

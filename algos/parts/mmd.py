@@ -12,7 +12,7 @@ from algos.parts.candidates import SAMPLE
 
 __all__ = ["SMALLEST", "mmd"]
 
-SMALLEST = 1e-3  # of what is measured: the root is of the square + 1e-6, so that its gradient stays finite
+SMALLEST = 1e-3  # least value of `mmd`: its root is that of the square + 1e-6, so that the gradient stays finite
 
 
 def mmd(

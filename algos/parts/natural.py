@@ -19,12 +19,12 @@ __all__ = ["as_vector", "at", "conjugate_gradient", "fisher", "kl", "split"]
 
 
 def as_vector(parts: Sequence[Tensor]) -> Tensor:
-    """Parameters or gradients [S, ...] -> [S, P]."""
+    """Flatten parameters or gradients [S, ...] into one vector per seed [S, P]."""
     return torch.cat([p.flatten(1) for p in parts], dim=1)
 
 
 def split(vector: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
-    """[S, P] -> parts shaped as the parameters are."""
+    """Cut a vector [S, P] into parts that have the shapes of `like`."""
     parts = torch.split(vector, [p[0].numel() for p in like], dim=1)
     return [part.view_as(p) for part, p in zip(parts, like, strict=True)]
 
@@ -43,7 +43,7 @@ def kl(old: Comparable, new: Comparable) -> Tensor:
 
 
 def fisher(policy: nn.Module, obs: Tensor, damping: float) -> Callable[[Tensor], Tensor]:
-    """v -> (F + damping) v, F the Fisher matrix of the policy at obs [S, B, O]; [S, P] -> [S, P]."""
+    """The product v -> (F + damping) v [S, P], with F the Fisher matrix of the policy at obs [S, B, O]."""
     parameters = list(policy.parameters())
     new = policy(obs)
     first = torch.autograd.grad(kl(new.detached(), new).sum(), parameters, create_graph=True)
@@ -57,9 +57,9 @@ def fisher(policy: nn.Module, obs: Tensor, damping: float) -> Callable[[Tensor],
 
 
 def conjugate_gradient(product: Callable[[Tensor], Tensor], b: Tensor, iterations: int) -> Tensor:
-    """x with `product(x)` close to b, per seed: [S, P] -> [S, P] (Hestenes and Stiefel 1952).
+    """Solve `product(x)` = b for x, nearly, per seed: [S, P] -> [S, P] (Hestenes and Stiefel 1952).
 
-    A seed that is solved stays as it is: its remaining steps are zero.
+    Once the solution of a seed is exact, its remaining steps are zero.
     """
     tiny = torch.finfo(b.dtype).tiny
     x, residual, direction = torch.zeros_like(b), b, b

@@ -14,13 +14,13 @@ METRICS = {"value": "V of the batch's states", "value_loss": "half the squared e
 
 
 def cloning_loss(step: Step) -> tuple[Tensor, Metrics]:
-    """-log pi(a|s) of prior data, from which the policy starts; [S]."""
+    """Cloning loss of the policy's start, -log pi(a|s) of prior data; [S]."""
     log_prob = row_mean(step.dist.log_prob(step.batch.action))
     return -log_prob, {"log_prob_data": log_prob}
 
 
 def one_step_then_value(collected: int, passes: int, batch: int, all_demos: bool = False) -> tuple[Stage, Stage]:
-    """One step of the policy on all that was collected, then passes of V over it."""
+    """Stages of an iteration: one step of the policy on all that was collected, then passes of V over it."""
     batch = min(batch, collected)
     return (
         Stage("step", 1, ("policy",), collected, passes=True, all_demos=all_demos),

@@ -1,6 +1,6 @@
-"""Whole trajectories: the rows of a replay in order, and what is computed backwards along them.
+"""Returns and advantages, computed backwards along whole trajectories.
 
-Methods that learn from returns (AWR, MARWIL, PPO, ...) compute them anew when a stage begins, for all rows at once, and
+Methods that learn from returns (AWR, MARWIL, PPO, ...) compute them when a stage begins, for all rows at once, and
 then sample rows like any other method.
 """
 
@@ -15,7 +15,7 @@ __all__ = ["advantages", "backwards", "standardised", "td_lambda"]
 
 
 def backwards(first: Tensor, factor: Tensor) -> Tensor:
-    """x_t = first_t + factor_t x_{t+1} along the last axis, with nothing after the end: [S, N], [S, N] -> [S, N].
+    """Solve x_t = first_t + factor_t x_{t+1} along the last axis, with x = 0 after the end: [S, N], [S, N] -> [S, N].
 
     By doubling: each pass lets a row see twice as far ahead, so that twenty passes serve a million rows.
     """
@@ -44,5 +44,5 @@ def advantages(paths: Trajectories, value: Tensor, next_value: Tensor, discount:
 
 
 def standardised(x: Tensor, eps: float = 1e-5) -> Tensor:
-    """Mean 0 and deviation 1 over each seed's rows: [S, N] -> [S, N]."""
+    """Shift and scale each seed's rows to mean 0 and deviation 1: [S, N] -> [S, N]."""
     return (x - x.mean(1, keepdim=True)) / (x.std(1, keepdim=True, correction=0) + eps)

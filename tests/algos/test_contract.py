@@ -11,25 +11,21 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from checks import ALONE, ALONE_NATURAL, POLICY, negated, takes_its_own_steps
 from torch import Tensor
 
 import algos
-from algos import contract as core
 from algos.contract import Batch, LearnerConfig, Metrics, Noise, Objective, Phase, Stage, Step
 from algos.learner.optimisers import gradients_of
 from algos.methods import awac
 from algos.settings import SettingError
 from suite.record.metrics import METRICS
 
-CASES = tiny.cases()
-# measured: 3e-10 after five updates at a step size of 3e-4, and 7e-4 with the leak planted below
-ALONE = 5e-6
-ALONE_NATURAL = 2e-4  # a natural gradient divides by small curvatures; measured: 5e-5
-
-POLICY = ("policy.", "target_policy.")
-
-in_every_phase = pytest.mark.parametrize(("name", "phase"), CASES)
-of_every_algorithm = pytest.mark.parametrize("name", list(algos.names()))
+# what depends on an entry's numbers is checked for all entries, what a method's code does once for those that share it
+of_every_entry = pytest.mark.parametrize("name", list(algos.names()))
+of_every_entry_in_every_phase = pytest.mark.parametrize(("name", "phase"), tiny.cases())
+of_every_algorithm = pytest.mark.parametrize("name", tiny.distinct())
+in_every_phase = pytest.mark.parametrize(("name", "phase"), tiny.distinct_cases())
 
 
 def step_of(learner: Any, batch: Batch, noise: Noise) -> Step:
@@ -103,21 +99,6 @@ def test_weight_decay_is_adams_l2_on_the_policy_alone(name: str, phase: Phase) -
         torch.testing.assert_close(step[large], -3e-4 * before[parameter][large].sign(), rtol=1e-2, atol=0)
 
 
-def takes_its_own_steps(learner: Any) -> bool:
-    """Whether something other than an optimiser steps the policy in this phase."""
-    return learner.objective.policy_step is not core._by_the_optimiser and bool(learner.iteration.stages)
-
-
-def negated(hook: Any) -> Any:
-    """The hook with its losses turned upside down."""
-
-    def wrapped(*args: Any) -> Any:
-        loss, metrics = hook(*args)
-        return ({k: -v for k, v in loss.items()} if isinstance(loss, dict) else -loss), metrics
-
-    return wrapped
-
-
 @in_every_phase
 @pytest.mark.parametrize(("hook", "owner"), [("actor_loss", POLICY), ("auxiliary_losses", ("extra.",))])
 def test_a_loss_reaches_only_its_own_parameters(name: str, phase: Phase, hook: str, owner: tuple[str, ...]) -> None:
@@ -173,7 +154,7 @@ def test_the_order_of_the_seeds_does_not_matter(name: str) -> None:
     assert tiny.largest_difference(tiny.parameters(forward), turned) < ALONE
 
 
-@in_every_phase
+@of_every_entry_in_every_phase
 @pytest.mark.parametrize("reward", [0.0, -1.0])
 def test_extreme_inputs_leave_everything_finite(name: str, phase: Phase, reward: float) -> None:
     cfg = tiny.objective_and_config(name)[1]
@@ -235,7 +216,7 @@ def test_metrics_are_means_since_the_last_reading(name: str) -> None:
         np.testing.assert_allclose(values, (first[metric] + second[metric]) / 2, rtol=1e-5, atol=1e-6)
 
 
-@of_every_algorithm
+@of_every_entry
 def test_the_switch_runs(name: str) -> None:
     learner = tiny.learner(name, phase="offline")
     if "offline" in tiny.phases(name):
@@ -353,7 +334,11 @@ def setting_cases() -> list[tuple[str, str, str, Any]]:
 
 
 @pytest.mark.parametrize(("where", "name", "field", "value"), setting_cases())
-def test_every_choice_of_every_setting_takes_a_step(where: str, name: str, field: str, value: Any) -> None:
+def test_every_choice_of_every_setting_takes_a_step(
+    where: str, name: str, field: str, value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if field == "compile":  # the compiler itself takes a minute, and is tested with the compiled updates
+        monkeypatch.setattr(torch, "compile", lambda module, **options: module)
     chosen = {field: value}
     for phase in tiny.phases(name):
         learner = tiny.learner(name, phase=phase, q_max=0.0, **{where: chosen})

@@ -27,14 +27,15 @@ from algos.settings import (
     allowed,
     parse,
     setting,
-)  # fmt: skip
+)
 from suite.experiment.experiment import Protocol
 
 ENTRIES = {algos.get(name).module.rpartition(".")[2]: name for name in reversed(algos.names())}  # the first of each
 CLASSES: dict[str, type[Any]] = {
-    "learner": LearnerConfig, "protocol": Protocol,
+    "learner": LearnerConfig,
+    "protocol": Protocol,
     **{module: algos.load(name).Config for module, name in ENTRIES.items()},
-}  # fmt: skip
+}
 
 
 def kinds(declared: Any) -> list[Any]:

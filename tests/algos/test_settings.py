@@ -46,7 +46,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("name", "value"),
     [(name, value) for name, _, value in GOOD]
     + [("number", -math.inf), ("number", 1e-300), ("names", ()), ("widths", [64, 32]), ("names", ["a", "b"])],
-)  # fmt: skip
+)
 def test_what_is_spelled_is_read_back(name: str, value: Any) -> None:
     """Lists are what JSON and TOML make of tuples."""
     assert parse(Config, name, spell(value)) == (tuple(value) if isinstance(value, list) else value)
@@ -133,9 +133,14 @@ def test_every_setting_says_what_it_means_where_from_and_can_be_typed(config: ty
 def test_the_defaults_are_table_2_of_the_paper() -> None:
     defaults = LearnerConfig()
     table_2 = {
-        "hidden": (256,) * 4, "batch_size": 1024, "discount": 0.99, "policy_lr": 3e-4, "critic_lr": 3e-4,
-        "policy_weight_decay": 1e-4, "tau": 5e-3,
-    }  # fmt: skip
+        "hidden": (256,) * 4,
+        "batch_size": 1024,
+        "discount": 0.99,
+        "policy_lr": 3e-4,
+        "critic_lr": 3e-4,
+        "policy_weight_decay": 1e-4,
+        "tau": 5e-3,
+    }
     assert {name: getattr(defaults, name) for name in table_2} == table_2
 
 

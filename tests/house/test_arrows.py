@@ -120,10 +120,30 @@ def test_only_the_command_line_calls_reports() -> None:
 
 
 def test_a_method_is_imported_by_its_variants_alone() -> None:
-    """Everything else asks the registry."""
+    """A variant names the method in the first paragraph of its docstring; everything else asks the registry."""
     for name, taken in house.graph().items():
-        if not name.startswith("algos.methods"):
-            assert not {other for other in taken if other.startswith("algos.methods.")}, name
+        for other in sorted(other for other in taken if other.startswith("algos.methods.")):
+            assert house.within(name, "algos.methods"), f"{name} imports {other}"
+            assert house.names_method(docstring_of(name), other), f"{name} does not say what it takes from {other}"
+
+
+def docstring_of(module: str) -> str:
+    return ast.get_docstring(ast.parse((house.ROOT / f"{module.replace('.', '/')}.py").read_text())) or ""
+
+
+@pytest.mark.parametrize(
+    ("docstring", "module", "named"),
+    [
+        ("RLPD: SAC with many critics.", "algos.methods.sac", True),
+        ("RLPD: SAC with many critics.", "algos.methods.sac_bc", False),
+        ("ReBRAC: TD3+BC with a penalty", "algos.methods.td3_bc", True),
+        ("ReBRAC: TD3+BC with a penalty", "algos.methods.td3", True),
+        ("A cascade of critics.", "algos.methods.sac", False),
+        ("A method.\n\nIts target is SAC's.", "algos.methods.sac", False),
+    ],
+)
+def test_the_check_of_variants_sees_what_it_should(docstring: str, module: str, named: bool) -> None:
+    assert house.names_method(docstring, module) is named
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -43,6 +44,13 @@ def unless_typing(tree: ast.Module) -> ast.Module:
 
 def wrong_imports(tree: ast.Module, forbidden: tuple[str, ...]) -> list[str]:
     return [name for name in imports(unless_typing(tree)) if any(within(name, f) for f in forbidden)]
+
+
+def names_method(docstring: str, module: str) -> bool:
+    """Whether the first paragraph of a docstring names the method of a module, e.g. TD3+BC for td3_bc."""
+    first = docstring.partition("\n\n")[0]
+    written = module.rpartition(".")[2].replace("_", r"\W")
+    return re.search(rf"\b{written}\b", first, re.IGNORECASE) is not None
 
 
 def rooms_taken(file: Path, package: str) -> set[str]:

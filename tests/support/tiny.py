@@ -71,6 +71,41 @@ def cases() -> list[tuple[str, Phase]]:
     return [(name, phase) for name in algos.names() for phase in phases(name)]
 
 
+SAME_CODE = {
+    ("marwil", "offline"), ("marwil", "online"),  # AWR asks for td_lambda=1 only where it has no baseline
+    ("sac-prior", "online"),  # SAC's start says what happens offline
+}  # fmt: skip
+
+
+def distinct_cases() -> list[tuple[str, Phase]]:
+    """The cases without entries that run the code of another of their module, with other rates and weights.
+
+    For checks of what a method's code does. Numbers of such an entry may still make a loss overflow, so that what stays
+    finite is checked in all `cases`.
+    """
+    seen: set[Any] = set()
+    out = []
+    for name, phase in cases():
+        entry, cfg = algos.get(name), objective_and_config(name)[1]
+        settings = ((field, _kind(value)) for field, value in dataclasses.asdict(cfg).items())
+        code = (entry.module, phase, *settings, *sorted(entry.protocol.items()))
+        if code not in seen and (name, phase) not in SAME_CODE:
+            out.append((name, phase))
+        seen.add(code)
+    return out
+
+
+def distinct() -> list[str]:
+    """The names in `distinct_cases`."""
+    return list(dict(distinct_cases()))
+
+
+def _kind(value: Any) -> Any:
+    """What of a setting may decide which code runs: of a number that is neither 0 nor 1 only that it is one."""
+    special = not isinstance(value, float) or value in (0.0, 1.0, math.inf)
+    return value if special else "a rate or weight"
+
+
 def serves(name: str, task: Task) -> bool:
     """Whether an algorithm can be run on a task."""
     return not task.discrete or algos.load(name).default_needs.actions == "any"

@@ -38,10 +38,15 @@ def game(nets: Nets, reward: float, terminated: float = 0.0, first_obs: float = 
     step = tiny.bandit_step(nets.policy, nets, torch.zeros_like(noise))
     grid, zeros = noise[None, :, None], torch.zeros(1, rows, dtype=torch.float64)
     return changed(
-        step, reward=zeros + reward, terminated=zeros + terminated, next_action=grid, initial=grid,
-        initial_obs=torch.full_like(grid, first_obs), learner=LearnerConfig(discount=DISCOUNT),
+        step,
+        reward=zeros + reward,
+        terminated=zeros + terminated,
+        next_action=grid,
+        initial=grid,
+        initial_obs=torch.full_like(grid, first_obs),
+        learner=LearnerConfig(discount=DISCOUNT),
         q_data=torch.zeros(1, 2, rows, dtype=torch.float64),
-    )  # fmt: skip
+    )
 
 
 class ScalarQ(nn.Module):
@@ -87,10 +92,12 @@ def test_the_residual_and_the_critics_loss_by_hand(exponent: float) -> None:
     nets = tiny.stub_nets(tiny.constant_policy(0.3, 0.5), tiny.ConstantQ(3.0, 5.0))
     step = changed(
         tiny.bandit_step(nets.policy, nets, torch.zeros(2, dtype=torch.float64)),
-        reward=torch.tensor([[-1.0, -1.0]]).double(), terminated=torch.tensor([[0.0, 1.0]]).double(),
-        next_action=torch.full((1, 2, 1), 0.8).double(), initial_obs=torch.ones(1, 7, 1).double(),
+        reward=torch.tensor([[-1.0, -1.0]]).double(),
+        terminated=torch.tensor([[0.0, 1.0]]).double(),
+        next_action=torch.full((1, 2, 1), 0.8).double(),
+        initial_obs=torch.ones(1, 7, 1).double(),
         initial=torch.zeros(1, 7, 1).double(),
-    )  # fmt: skip
+    )
     cfg = algae_dice.Config(exponent=exponent, dice_alpha=0.3, online_share=0.05, alpha=ALPHA)
     with torch.no_grad():
         ahead = nets.policy(step.batch.next_obs)
@@ -133,9 +140,12 @@ def test_a_constant_reward_without_end_is_worth_its_discounted_sum() -> None:
     offline[:, tiny.LAYOUT.obs_dim + tiny.LAYOUT.action_dim] = -1.0
     offline[:, -1] = 0.0
     learner = tiny.learner(
-        "algae-dice", [3, 7], settings={"alpha": 0.0, "dice_alpha": 0.0}, offline=offline,
+        "algae-dice",
+        [3, 7],
+        settings={"alpha": 0.0, "dice_alpha": 0.0},
+        offline=offline,
         common={"discount": 0.5, "critic_lr": 1e-2, "tau": 0.2},
-    )  # fmt: skip
+    )
     learner.run(160)
     learner.read_metrics()
     learner.run(20)

@@ -233,9 +233,14 @@ def test_seeds_do_not_see_each_other_in_any_mode(mode: str, phase: Any) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "bounded"),
-    [({}, True), ({"mode": "kl_policy"}, True), ({"mode": "kl_value"}, False), ({"mode": "reward_awac"}, False),
-     ({"alpha": 0.1}, False)],
-)  # fmt: skip
+    [
+        ({}, True),
+        ({"mode": "kl_policy"}, True),
+        ({"mode": "kl_value"}, False),
+        ({"mode": "reward_awac"}, False),
+        ({"alpha": 0.1}, False),
+    ],
+)
 def test_q_is_bounded_only_where_it_holds_nothing_but_reward(settings: dict[str, Any], bounded: bool) -> None:
     assert (tiny.learner("brac", settings=settings, q_max=0.0).q_max == 0.0) == bounded
 

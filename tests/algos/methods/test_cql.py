@@ -145,9 +145,10 @@ def test_drawing_every_action_twice_adds_the_logarithm_of_two_and_no_gradient() 
     assert step.noise.next_actions is not None
     own, uniform, here = step.noise.action.split([1, 3, 3], dim=1)
     noise = dataclasses.replace(
-        step.noise, action=torch.cat((own, uniform, uniform, here, here), 1),
+        step.noise,
+        action=torch.cat((own, uniform, uniform, here, here), 1),
         next_actions=step.noise.next_actions.repeat(1, 2, 1, 1),
-    )  # fmt: skip
+    )
     plain, doubled = penalty(once, nets, step), penalty(twice, nets, dataclasses.replace(step, noise=noise))
     torch.testing.assert_close(doubled - plain, torch.full((2,), 5.0 * 2 * math.log(2)).double())
     torch.testing.assert_close(critic_gradient(doubled, nets), critic_gradient(plain, nets))

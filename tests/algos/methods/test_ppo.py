@@ -62,9 +62,11 @@ def moved_away(cfg: ppo.Config, ratio: list[float], advantage: list[float]) -> t
     step = tiny.bandit_step(policy, nets, tiny.normal_grid(len(ratio)))
     log_prob = step.dist.log_prob(step.batch.action).detach().requires_grad_()
     step = tiny.staged(
-        step, "passes", advantage=torch.tensor([advantage]).double(),
+        step,
+        "passes",
+        advantage=torch.tensor([advantage]).double(),
         old_log_prob=log_prob.detach() - torch.tensor([ratio]).double().log(),
-    )  # fmt: skip
+    )
     known = dataclasses.replace(step, policy=lambda _: Known(log_prob))  # type: ignore[arg-type, return-value]
     loss, metrics = ppo.actor_loss(cfg, nets, known)
     (gradient,) = torch.autograd.grad(loss.sum(), log_prob)

@@ -31,8 +31,10 @@ def test_without_entropy_the_target_is_the_plain_one(family: Any) -> None:
     step = tiny.random_step(nets.policy, nets)
     dist = nets.policy(step.batch.next_obs)
     plain = algos.load("awac").td_target(awac.Config(), nets, step, dist)
-    for soft in (sac.td_target(sac.Config(alpha=0.0), nets, step, dist),
-                 sac_bc.td_target(sac_bc.Config(alpha=0.0), nets, step, dist)):  # fmt: skip
+    for soft in (
+        sac.td_target(sac.Config(alpha=0.0), nets, step, dist),
+        sac_bc.td_target(sac_bc.Config(alpha=0.0), nets, step, dist),
+    ):
         assert torch.equal(soft, plain)
 
 
