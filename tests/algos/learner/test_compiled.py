@@ -72,7 +72,7 @@ def test_every_method_learns_the_same(name: str, phase: Phase) -> None:
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 def test_the_compiler_itself() -> None:
-    eager, compiled = pair("bc")  # the least to compile: it takes seconds
+    eager, compiled = pair("awac", common={"hidden": (16,)})  # policy, critics and targets; little to compile
     for learner in (eager, compiled):
         learner.run(20)
     assert count_programs(compiled) == 1
