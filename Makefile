@@ -1,12 +1,13 @@
 # make demo   install, compare AWAC, SAC and BC on two tasks, draw the report
-# make test   install, lint, test
+# make test   install, lint, test: all that is quick
+# make test-all    the slow tests too: compilers, simulators over many steps, processes, whole trainings
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.setup-done
 JOBS   ?= $(shell getconf _NPROCESSORS_ONLN)
 
-.PHONY: setup demo test lint format clean
+.PHONY: setup demo test test-slow test-all lint format clean
 
 setup: $(SETUP)
 
@@ -22,9 +23,19 @@ demo: $(SETUP)
 	@echo "==> drawing the report"
 	@echo "==> open $$($(BIN)/bench report demo/runs --out demo/report)"
 
+PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal
+
 test: lint
+	@echo "==> testing what is quick; make test-all tests the rest too"
+	@$(PYTEST) -m "not slow"
+
+test-slow: $(SETUP)
+	@echo "==> testing what is slow"
+	@$(PYTEST) -m slow
+
+test-all: lint
 	@echo "==> testing"
-	@$(BIN)/python -m pytest -q -n auto --maxprocesses=4
+	@$(PYTEST)
 
 lint: $(SETUP)
 	@echo "==> linting: ruff, ruff format, mypy"

@@ -171,6 +171,7 @@ def fitted(loss: Callable[[Nets, Step], Tensor]) -> Tensor:
     return probabilities
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"z_estimator": "policy"}, {"v_estimator": "mean_action"}])
 def test_awac_finds_the_closed_form_on_a_bandit(settings: dict[str, Any]) -> None:
     cfg = awac.Config(temperature=LAM, **settings)

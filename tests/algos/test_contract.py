@@ -333,6 +333,7 @@ def setting_cases() -> list[tuple[str, str, str, Any]]:
     return out + [("common", "awac", field, v) for field in common for v in choices(common[field])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("where", "name", "field", "value"), setting_cases())
 def test_every_choice_of_every_setting_takes_a_step(
     where: str, name: str, field: str, value: Any, monkeypatch: pytest.MonkeyPatch

@@ -109,6 +109,7 @@ print(json.dumps({"counts": counts, "seen": script.seen[:2], "options": script.o
 """
 
 
+@pytest.mark.slow
 def test_a_script_runs_unchanged_as_main_in_the_shapes_of_the_data(tmp_path: Path) -> None:
     """In a process of its own, because the script takes the place of __main__."""
     script = tmp_path / "toy" / "script.py"
@@ -171,6 +172,7 @@ def train(config, env: gym.Env = None):
 """
 
 
+@pytest.mark.slow
 def test_corl_gets_the_depth_before_its_optimisers_are_made(tmp_path: Path) -> None:
     file = tmp_path / peer_worker.CHECKOUTS["corl"]
     file.parent.mkdir(parents=True)

@@ -107,6 +107,7 @@ def small(tmp_path):
     return tmp_path / "runs"
 
 
+@pytest.mark.slow
 def test_two_builds_are_equal_byte_for_byte(runs, report, tmp_path):
     first = contents(report)
     np.random.rand(7)
@@ -197,6 +198,7 @@ def test_a_seed_that_was_run_twice_is_not_two_seeds(tmp_path):
     assert [(c.label, len(c.seeds)) for c in collect([tmp_path]).cells] == [("awac [again]", 3), ("awac [quick]", 3)]
 
 
+@pytest.mark.slow
 def test_profiles_are_never_mixed_in_silence(tmp_path):
     write(tmp_path / "runs", "pen", "awac", PLAIN)
     write(tmp_path / "runs", "pen", "sac", PLAIN, profile="paper", name="paper")
@@ -228,6 +230,7 @@ def test_the_page_stands_alone_and_shows_what_was_run(report):
     assert "t-intervals, wide" in html
 
 
+@pytest.mark.slow
 def test_results_come_back_through_input(report, tmp_path):
     first = report
     again = reports.build(tmp_path / "none", tmp_path / "again", inputs=[first / "results.csv"]).parent
@@ -319,6 +322,7 @@ def test_missing_metrics_and_lost_or_doubled_rows_are_damage(tmp_path):
         collect([tmp_path])
 
 
+@pytest.mark.slow
 def test_a_failed_report_leaves_the_old_one_and_nothing_else(small, tmp_path, monkeypatch):
     out = reports.build(small, tmp_path / "place" / "out").parent
     before = contents(out)
@@ -333,6 +337,7 @@ def test_a_failed_report_leaves_the_old_one_and_nothing_else(small, tmp_path, mo
     assert os.listdir(out.parent) == ["out"]
 
 
+@pytest.mark.slow
 def test_an_old_report_is_replaced_and_anything_else_is_left_alone(small, tmp_path):
     out = reports.build(small, tmp_path / "out").parent
     (out / "stale.txt").write_text("old")
@@ -344,6 +349,7 @@ def test_an_old_report_is_replaced_and_anything_else_is_left_alone(small, tmp_pa
     assert (small / "pen").is_dir()
 
 
+@pytest.mark.slow
 def test_many_tasks_drawn_by_several_processes_give_the_same_report(tmp_path, monkeypatch):
     for number in range(6):
         write(tmp_path / "runs", f"task/{number}", "awac", {0: PLAIN[0], 1: PLAIN[1]})

@@ -44,6 +44,7 @@ def test_a_damaged_run_is_set_apart_and_the_others_are_read(tmp_path: Path, vict
     assert victim in one.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("damaged", "named", "count"), [(1, 1, "1 of 2"), (5, 3, "5 of 6")])
 def test_the_terminal_is_told_what_a_report_leaves_out(
     tmp_path: Path, bench: Bench, damaged: int, named: int, count: str
@@ -156,6 +157,7 @@ def test_curves_hold_what_the_rows_hold(tmp_path: Path) -> None:
     assert metrics_of(read_columns(folder, finished=False), path).lines == found.lines
 
 
+@pytest.mark.slow
 def test_a_suite_reports_its_own_runs_what_is_missing_and_the_papers_numbers(tmp_path: Path, bench: Bench) -> None:
     for algo in ("awac", "awac-z"):
         write(tmp_path / "runs", "pen-binary-v0", algo, PLAIN)
@@ -268,6 +270,7 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_the_old_report(tmp_path: Pa
     assert os.listdir(tmp_path) == ["report"]
 
 
+@pytest.mark.slow
 def test_every_table_is_json_too(tmp_path: Path) -> None:
     write(tmp_path / "runs", "pen", "awac", PLAIN)
     folder = reports.build(tmp_path / "runs", tmp_path / "out").parent / "tables"

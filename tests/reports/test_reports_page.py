@@ -287,6 +287,7 @@ def test_print_has_all_sections_and_figures_and_no_controls(opened, tmp_path):
     assert len(re.findall(rb"/Type\s*/Page\b", paper)) >= 4
 
 
+@pytest.mark.slow
 def test_what_must_not_be_missed_is_listed_first(report):
     listed = [(r["what"], r["task"], r["algorithm"]) for r in records(report / "tables/notices.csv")]
     assert listed == [
@@ -302,6 +303,7 @@ def test_what_must_not_be_missed_is_listed_first(report):
     assert html.index("tables/notices.csv") < html.index('id="curves"')
 
 
+@pytest.mark.slow
 def test_damaged_folders_are_named_and_nothing_wrong_is_said_so(tmp_path):
     write(tmp_path / "runs", "pen", "awac", PLAIN)
     assert "Nothing is missing" in reports.build(tmp_path / "runs", tmp_path / "out").read_text()

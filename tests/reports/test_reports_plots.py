@@ -265,6 +265,7 @@ def test_the_sides_of_the_switch_are_named_below_the_ticks(steps, names):
     assert all(legend < text.get_window_extent().y0 < text.get_window_extent().y1 < ticks for text in ax.texts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 3, 10, 20])
 def test_nothing_is_drawn_outside_of_a_figure(count):
     labels = [f"a long name of method {i}" for i in range(count)]

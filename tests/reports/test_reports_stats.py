@@ -39,6 +39,7 @@ def test_iqm_is_rliables(n):
     np.testing.assert_allclose(stats.iqm(values), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 10])
 def test_iqm_interval_is_rliables_up_to_sampling_error(n):
     from rliable import metrics
@@ -66,6 +67,7 @@ def test_aggregates_are_rliables(scores):
         np.testing.assert_allclose((ours[name].low, ours[name].high), theirs, atol=0.08 * np.ptp(theirs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [7, 10])  # with equal numbers, equal draws would make a paired bootstrap
 def test_improvement_is_rliables(scores, kept):
     from rliable import library, metrics

@@ -58,6 +58,7 @@ for alike in ("bc-demos", "sac-prior", "sac-scratch"):  # as bc and sac on other
     LAST.pop(alike)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize(("name", "phase"), LAST.items())
 def test_every_method_learns_the_same(name: str, phase: Phase) -> None:
@@ -70,6 +71,7 @@ def test_every_method_learns_the_same(name: str, phase: Phase) -> None:
     assert_alike(compiled, eager, NATURAL if natural else 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 def test_the_compiler_itself() -> None:
     eager, compiled = pair("awac", common={"hidden": (16,)})  # policy, critics and targets; little to compile
@@ -88,6 +90,7 @@ def test_what_is_delayed_has_a_program_for_each_turn_of_its_cycle() -> None:
     assert_alike(compiled, eager)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("traced")
 def test_a_run_that_was_interrupted_ends_with_the_same_bytes() -> None:
     whole, halves = (pair("awac")[1] for _ in range(2))
@@ -111,6 +114,7 @@ def phase(learner: ActorCritic) -> None:
     learner.set_phase("online")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize("change", [parts, phase])
 def test_what_changes_the_update_is_traced_anew(change: Callable[[ActorCritic], None]) -> None:
@@ -128,6 +132,7 @@ class WrappedError(RuntimeError):
     inner_exception = RuntimeError("no compiler here")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error", [RuntimeError("no compiler here\nwith a long story"), WrappedError("backend raised:\n")]
 )

@@ -325,6 +325,7 @@ def resumed(name: str, state: dict[str, Any], appended: list[int], settings: dic
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("updates", range(6))
 @pytest.mark.parametrize("name", ["awr", "rwr", "marwil-rllib", "ppo", "trpo", "dapg"])
 def test_a_resume_anywhere_in_an_iteration_is_bit_equal(name: str, updates: int) -> None:

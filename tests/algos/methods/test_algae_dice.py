@@ -135,6 +135,7 @@ def test_the_critics_rest_where_the_residual_balances_the_first_states(exponent:
     assert gradient(rest - 0.1) > 1e-3
 
 
+@pytest.mark.slow
 def test_a_constant_reward_without_end_is_worth_its_discounted_sum() -> None:
     offline = tiny.rows(tiny.OFFLINE, seed=1)
     offline[:, tiny.LAYOUT.obs_dim + tiny.LAYOUT.action_dim] = -1.0

@@ -276,6 +276,7 @@ def chain(n: int = 64) -> Tensor:
     return torch.stack(steps, dim=1).flatten(0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["awr", "marwil", "marwil-rllib", "bc"])
 def test_the_policy_learns_the_action_that_is_paid_for_later(name: str) -> None:
     """Cloning stays between both."""

@@ -122,6 +122,7 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_double")
 @pytest.mark.parametrize(("name", "settings", "common"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
 def test_every_update_is_that_of_the_plain_one(name: str, settings: dict[str, Any], common: dict[str, Any]) -> None:

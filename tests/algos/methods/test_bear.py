@@ -236,6 +236,7 @@ def test_q_of_all_actions_is_the_lesser_of_the_critics_means() -> None:
     assert float(metrics["q_policy"].detach()) == pytest.approx(float(-actions.mean(0).abs().mean()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("estimator", "std"), [("v", 0.26), ("u", 0.3)])
 def test_the_policy_that_only_matches_ends_at_the_behaviour_models_samples(estimator: Any, std: float) -> None:
     """Behaviour N(0.5, 0.3^2) before the tanh: the MMD falls to the floor of the policy's spread, which the v estimate

@@ -39,6 +39,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("settings", "common"), CASES.values(), ids=CASES)
 def test_every_update_is_that_of_the_plain_one(settings: dict[str, Any], common: dict[str, Any]) -> None:
     """Returns, losses, parameters and c: two iterations offline, and three online, in which the ring wraps."""

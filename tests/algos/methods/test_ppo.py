@@ -138,6 +138,7 @@ def bandit_round(learner: ActorCritic, rng: np.random.Generator) -> np.ndarray[A
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "settings"),
     [

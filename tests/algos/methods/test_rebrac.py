@@ -29,6 +29,7 @@ def rebrac_step(nets: Nets) -> Step:
     return dataclasses.replace(step, batch=dataclasses.replace(step.batch, columns=columns))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer_norm", [True, False])
 def test_updates_are_those_of_a_plain_implementation(layer_norm: bool) -> None:
     def policy_loss(q: Tensor, action: Tensor, batch: dict[str, Tensor]) -> Tensor:

@@ -74,6 +74,7 @@ def test_the_scale_of_rewards_does_not_matter(q_scale: Any) -> None:
     torch.testing.assert_close(*gradients)
 
 
+@pytest.mark.slow
 @EITHER
 def test_the_bandit_ends_where_the_closed_form_says(q_scale: Any) -> None:
     """Q(a) = b a - k a^2 / 2 and data N(0, 1): the policy ends at c b / (c k + 2), c = q_weight / mean |Q_1|."""

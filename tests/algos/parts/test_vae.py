@@ -118,6 +118,7 @@ def test_the_encoders_deviation_keeps_to_its_range() -> None:
         assert (flat_vae(0.0, 0.0, raw).encode(obs, action).log_std == expected).all()
 
 
+@pytest.mark.slow
 def test_it_learns_what_the_actions_do_in_each_state() -> None:
     """Actions are the sign of the first observation times 0.6, give or take 0.05."""
     model = VAE(1, 2, 1, (32,))

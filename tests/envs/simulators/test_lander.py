@@ -106,6 +106,7 @@ def test_what_was_played_is_verified(name: str, tmp_path: Path, monkeypatch: pyt
     assert {c.name: c.found for c in report.checks}["replay"].endswith("every observation is equal bit for bit")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_shipped_expert_lands_as_its_file_says(name: str) -> None:
     task = tasks.get(name)

@@ -348,6 +348,7 @@ def test_it_can_be_learned_from_scratch(algo: str, more: list[str], tmp_path: Pa
 # the experiment
 
 
+@pytest.mark.slow
 def test_a_run_without_a_success_rule_is_scored_by_return(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bench: Bench
 ) -> None:

@@ -373,6 +373,7 @@ def by_script(obs: Any) -> Any:
     return np.stack([controller(o) for o in obs])
 
 
+@pytest.mark.slow
 def test_a_smoke_run_from_the_command_line_and_what_it_records(bench: Bench, tmp_path: Path) -> None:
     command = "run --algo awac --env SawyerPush-v0 --profile smoke --seeds 2 --workers 0 --threads 1 --set rollouts=3"
     said = bench(*command.split())

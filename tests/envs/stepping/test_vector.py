@@ -75,6 +75,7 @@ def alone(env_id, seed, actions):
     return first, VectorStep(*(np.stack(part) for part in zip(*rows, strict=True)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("env_id", "count", "steps"), [("relocate-binary-v0", 4, 30), ("Hopper-v5", 3, 80)])
 def test_workers_do_not_change_a_byte(env_id, count, steps):
     first, here, actions = play(env_id, count, 0, steps)
@@ -251,6 +252,7 @@ def test_ctrl_c_between_two_starts(tmp_path):
         assert program.communicate(timeout=20) == ("stopped\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals to a process group")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
 def test_a_stop_signal_to_all_is_the_parents_alone(tmp_path, number):

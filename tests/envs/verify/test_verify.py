@@ -131,6 +131,7 @@ def test_rewards_of_another_row_are_named(good: Mapping[str, list[Parts]]) -> No
     assert found(report, "reward").endswith("they are those of the row before")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [POINT, CHEETAH, DOOR], ids=lambda t: str(t.short_name))
 @pytest.mark.parametrize(("shift", "side"), [(early, "after"), (late, "before")])
 @pytest.mark.parametrize("kept", ["seeds", "states", "nothing"])

@@ -264,6 +264,7 @@ def test_speed_prints_a_table_or_rows(bench: Bench) -> None:
     assert "did you mean 'awac'" in said.err
 
 
+@pytest.mark.slow
 def test_the_default_dataset_by_its_name_is_the_same_run(bench: Bench) -> None:
     arguments = run("--dry-run", *TINY, algo="bc,sac-scratch", env="door-binary")
     said, named = bench(*arguments), bench(*arguments, "--dataset", "default")
@@ -275,6 +276,7 @@ def test_the_default_dataset_by_its_name_is_the_same_run(bench: Bench) -> None:
     )
 
 
+@pytest.mark.slow
 def test_an_estimate_for_one_seed_says_so(bench: Bench) -> None:
     said = bench("run", "--algo", "sac-scratch", "--env", toy_run.TASK.id, "--seeds", "1", "--threads", "1",
                  "--workers", "0", "--device", "cpu", "--dry-run", *TINY)  # fmt: skip
@@ -294,6 +296,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(bench: Bench, tmp_path: Pa
 # running
 
 
+@pytest.mark.slow
 def test_two_cells_a_report_and_again(bench: Bench, tmp_path: Path) -> None:
     arguments = run("--dataset", toy_run.DATA, *TINY, "--set", "bc_weight=0.5", algo="awac,sac-bc")
     said = bench(*arguments)
@@ -341,6 +344,7 @@ def test_a_broken_run_folder_does_not_hide_the_others_from_a_list(bench: Bench, 
     assert "status.json is not readable as JSON" in rows[1]["state"]
 
 
+@pytest.mark.slow
 def test_a_lost_status_is_written_anew_as_its_refusal_says(bench: Bench, tmp_path: Path) -> None:
     arguments = run("--dataset", toy_run.DATA, *TINY)
     folder = tmp_path / bench(*arguments).out.strip()
@@ -486,6 +490,7 @@ def test_a_dead_worker_is_one_line(bench: Bench, monkeypatch: pytest.MonkeyPatch
     assert "Traceback" not in said.err
 
 
+@pytest.mark.slow
 def test_the_whole_way_in_processes_of_their_own(tmp_path: Path) -> None:
     """Two cells of a hand task side by side."""
     command = [
@@ -511,6 +516,7 @@ def test_data_without_demonstrations_are_refused_before_they_are_built(
     assert ("--set clone=data" in said.err) is (algo == "sac-bc")
 
 
+@pytest.mark.slow
 def test_explain_shows_what_run_would_take(bench: Bench) -> None:
     """Both have the same defaults, profile and preset."""
     explained = {

@@ -44,6 +44,7 @@ def again(folder: Path) -> Experiment:
     return experiment
 
 
+@pytest.mark.slow
 def test_a_repeated_run_gives_the_same_bytes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     assert bench("run", *ONE, "--set", "tau=0.1 # faster targets", "--set", "batch_size=12").code == 0
@@ -59,6 +60,7 @@ def test_a_repeated_run_gives_the_same_bytes(bench: Bench, monkeypatch: pytest.M
     assert settings["batch_size"] == {"value": 12, "source": "--set"}
 
 
+@pytest.mark.slow
 def test_seeds_and_settings_stand_over_the_record(bench: Bench, tmp_path: Path) -> None:
     folder = recorded(resolve("awac", "point-reach", (0, 1), "smoke", ["temperature=0.5"]), tmp_path / "r")
     said = bench("run", "--like", str(folder), "--dry-run")

@@ -84,6 +84,7 @@ def test_what_is_in_the_queue_is_left_there(bench: Bench, cluster: Path) -> None
     assert queued(Path("runs")) == {}
 
 
+@pytest.mark.slow
 def test_finished_cells_are_not_submitted(bench: Bench, cluster: Path) -> None:
     one = ("run", "--algo", "sac-scratch", "--env", "point-reach", "--seeds", "1", "--profile", "smoke")
     assert bench(*one).code == 0
@@ -146,6 +147,7 @@ def test_time_limits_as_sbatch_reads_them(text: str, minutes: int, cluster: Path
     assert asked(cluster)["time"] == str(minutes)
 
 
+@pytest.mark.slow
 def test_a_job_whose_time_is_up_makes_a_checkpoint_and_goes_on_when_it_is_queued_again(
     bench: Bench, cluster: Path, tmp_path: Path
 ) -> None:

@@ -41,6 +41,7 @@ def test_the_shares_of_the_protocol_follow_from_its_parts() -> None:
     assert got["updates_per_s_summed"] == pytest.approx(2 * got["updates_per_s"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", list(algos.names()))
 def test_every_algorithm_can_be_measured(algo: str) -> None:
     got = row(algo=algo)

@@ -153,6 +153,7 @@ def test_its_own_tests_notice_a_loss_that_mixes_seeds(installed: Path) -> None:
         tests["test_a_seed_learns_the_same_alone_and_beside_others"]()
 
 
+@pytest.mark.slow
 def test_it_is_listed_run_and_reported_like_one_of_ours(installed: Path, bench: Bench, tmp_path: Path) -> None:
     listed = {row["algo"]: row for row in json.loads(bench("list", "algos", "--json").out)}
     assert listed[NAME] == {"algo": NAME, "actions": "continuous", "summary": f"from {NAME}", "module": MODULE}

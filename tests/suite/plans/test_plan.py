@@ -229,6 +229,7 @@ def test_run_leaves_out_the_impossible_and_skips_the_finished(
     assert warm.run["settings"]["temperature"] == {"value": 4.0, "source": "--set: another"}
 
 
+@pytest.mark.slow
 def test_status_and_dry_run(toy: str, tmp_path: Path, bench: Bench) -> None:
     with toy_run.registered():
         rows = json.loads(bench("suite", "status", toy, "--out", str(tmp_path), "--profile", "smoke", "--json").out)

@@ -53,6 +53,7 @@ def played(path: Path, obs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return np.asarray(torch.export.load(path).module()(torch.from_numpy(obs)).numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "suffix"), [("onnx", ".onnx"), ("torch", ".pt2")])
 @pytest.mark.parametrize("algo", ["awac", "sac"])
 def test_a_file_acts_as_the_policy_at_any_batch(kind: str, suffix: str, algo: str, bench: Bench, runs: Path) -> None:
@@ -94,6 +95,7 @@ def test_a_choice_is_exported_as_its_number(bench: Bench) -> None:
     assert output == {"name": "choice", "shape": ["batch"], "meaning": "0 to 3"}
 
 
+@pytest.mark.slow
 def test_networks_go_into_a_program_of_torch_and_onnx_says_that_it_cannot(bench: Bench, runs: Path) -> None:
     place = str(runs / TASK.id / "bcq")
     assert bench("export", place, "--to", "torch", "--out", "files", "--seeds", "0").code == 0

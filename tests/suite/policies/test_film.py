@@ -181,6 +181,7 @@ def test_the_first_seed_of_each_run_is_shown_unless_others_are_named(
     assert shown == [(0,), (0, 1), (0,)]
 
 
+@pytest.mark.slow
 def test_mujoco_draws_a_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if way_of_drawing() is None:
         pytest.skip("no OpenGL here")

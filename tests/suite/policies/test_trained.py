@@ -51,6 +51,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", list(algos.names()))
 def test_a_policy_read_back_repeats_the_last_evaluation_of_its_run(algo: str, tmp_path: Path) -> None:
     (trained,) = find([run_cell(experiment(algo), Means(tmp_path, ONE_THREAD))])
@@ -174,6 +175,7 @@ def test_another_rule_of_success_is_refused(kept: Path, tmp_path: Path) -> None:
         find([folder])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("victim", "why"),
     [("status.json", "is not readable as JSON"), ("policy/seed-0.npz", "not a policy file of this suite")],

@@ -74,6 +74,7 @@ def test_noise_is_a_multiple_of_the_experts_own() -> None:
     assert sent.mean() == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.slow
 def test_holds_repeat_the_last_command_for_a_number_of_steps_in_range() -> None:
     sent = commands(8_000, noise=1.0, hold_probability=0.05, hold_steps=(3, 6))[:, 0, 0]
     repeats = np.flatnonzero(np.diff(np.flatnonzero(np.diff(sent) != 0)) > 1)
@@ -142,6 +143,7 @@ def test_the_default_dataset_holds_demonstrations_first_and_then_rollouts(built:
     assert said[-1] == "rollouts 3/3"
 
 
+@pytest.mark.slow
 def test_the_data_do_not_depend_on_the_number_of_workers_or_threads(
     built: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

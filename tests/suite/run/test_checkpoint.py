@@ -163,6 +163,7 @@ def test_killed_just_after_it_has_finished(uninterrupted: Any, tmp_path: Path) -
     assert not list(folder.glob("checkpoint/online-*"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("case", CASES)
 def test_killed_again_and_again_at_random_updates(

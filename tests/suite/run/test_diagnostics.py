@@ -173,6 +173,7 @@ def test_the_likelihood_of_each_row(name: str, settings: dict[str, Any], phase: 
     assert (far <= each).all(), "no model of actions within [-1, 1] prefers 10"
 
 
+@pytest.mark.slow
 @with_a_model
 def test_the_model_of_the_data_finds_them_likelier_as_it_learns(
     name: str, settings: dict[str, Any], phase: Phase

@@ -251,6 +251,7 @@ def test_every_algorithm_is_evaluated_on_the_same_initial_states(
         assert len({s for r in collected for s in r}) == len(collected) * 2 * len(seeds), "no two episodes alike"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["awac", "sac-bc", "sac-scratch", "bc", "awr", "ppo"])
 def test_a_seed_alone_is_the_same_seed_in_a_pack(algo: str, tmp_path: Path) -> None:
     packed = rows(experiment(algo, (3, 0, 7)), tmp_path)
