@@ -23,6 +23,7 @@ and to evaluate, and `behaviour_log_prob` the log-likelihood [S, n] of given act
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
@@ -36,6 +37,7 @@ from algos.networks.nets import Nets
 from algos.networks.policies import Builder, Family
 from algos.settings import (
     AT_LEAST_ONE,
+    FINITE,
     NOT_NEGATIVE,
     POSITIVE,
     Interval,
@@ -111,6 +113,18 @@ class LearnerConfig(Settings):
         "standardise observations by the offline data's mean and deviation, frozen; the policy's file holds them",
         "AWAC and its code: as they are; TD3+BC eq. 4 and all of CORL: standardised",
     )
+    log_std_range: tuple[float, ...] | None = setting(
+        None,
+        "least and largest log-deviation of policies and behaviour models; none: their family's",
+        "AWAC's code: -6 to 0, SAC's: -20 to 2",
+        within=FINITE,
+    )
+    std_start: float | None = setting(
+        None,
+        "standard deviation that they start with; none: their family's",
+        "AWAC's code: 0.05, SAC's: about 1",
+        within=POSITIVE,
+    )
     copy_targets: bool = setting(True, "target critics start as copies", "ours: AWAC's code starts them at random")
     tf32: bool = setting(False, "allow TF32 matrix products on CUDA", "ours: exact by default")
     compile: bool = setting(
@@ -121,6 +135,16 @@ class LearnerConfig(Settings):
         super().__post_init__()
         if not self.hidden:
             raise SettingError("hidden=(): give at least one positive layer width")
+        if self.log_std_range is not None:
+            if len(self.log_std_range) != 2 or self.log_std_range[0] >= self.log_std_range[1]:
+                raise SettingError(f"log_std_range={self.log_std_range}: give the least and the largest, e.g. -5,2")
+            low, high = self.log_std_range
+            if self.std_start is not None and not low < math.log(self.std_start) < high:
+                raise SettingError(
+                    f"std_start={self.std_start} is not inside log_std_range, exp({low:g}) to exp({high:g})"
+                )
+        elif self.std_start is not None and self.std_start >= 1.0:
+            raise SettingError(f"std_start={self.std_start} needs a log_std_range that it lies in, e.g. -5,2")
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,8 @@ _AWR_SIZES: dict[str, dict[str, Any]] = {
     "smoke": {"value_updates": 5, "policy_updates": 15},
 }
 _BEAR_SIZES: dict[str, dict[str, Any]] = {
-    "quick": {"warm_start": 4000, "vae_hidden": (256, 256)},
-    "smoke": {"warm_start": 10, "vae_hidden": (16, 16)},
+    "quick": {"vae_hidden": (256, 256)},
+    "smoke": {"vae_hidden": (16, 16)},
 }
 _ON_POLICY_SIZES: dict[str, dict[str, Any]] = {"quick": {"steps_per_iteration": 1000}}
 
@@ -115,8 +115,13 @@ ALGOS: dict[str, Entry] = {
     "cal-ql": Entry(
         "algos.methods.cql",
         "Cal-QL: CQL that pushes no policy action below the return of the data",
-        # its weight of 1 on the hand tasks is for rewards ten times as large
-        {"calibrate": True, "conservative_weight": 0.1, "backup_samples": 10},
+        # its weight of 1 on the hand tasks is for values that are 5.05 of ours, plus 5
+        {
+            "calibrate": True,
+            "conservative_weight": 0.198,
+            "conservative_temperature": 0.198,
+            "backup_samples": 10,
+        },
         protocol={"offline_fraction": 0.5},
         presets="CAL_QL_PRESETS",
         profiles={"quick": {"conservative_samples": 4, "backup_samples": 4}},
@@ -169,6 +174,7 @@ ALGOS: dict[str, Entry] = {
         "algos.methods.mpo",
         "MPO with its temperature and its bounds on the policy's step",
         {"mode": "acme"},
+        protocol={"std_start": 0.5},  # acme: 0.3 to 0.7; from 0.05 its bound of 1e-6 on the KL leads nowhere
         presets="ACME_PRESETS",
         look="cyan dotted",
     ),
@@ -183,16 +189,20 @@ ALGOS: dict[str, Entry] = {
         "algos.methods.rebrac",
         "ReBRAC: TD3+BC with a cloning penalty in the target and normalised critics",
         protocol={"offline_fraction": 0.5},
-        profiles={"quick": {"bc_decay_updates": 10_000}, "smoke": {"bc_decay_updates": 120}},
         look="orange dotted",
     ),
     "rlpd": Entry(
         "algos.methods.rlpd",
         "RLPD: SAC on prior and new data in equal shares, ten normalised critics, many updates per step",
-        protocol={"offline_fraction": 0.5, "updates_per_step": 20.0, "warmup_steps": 5000},
+        protocol={
+            "offline_fraction": 0.5,
+            "updates_per_step": 20.0,
+            "warmup_steps": 5000,
+            "warmup_actions": "uniform",
+        },
         profiles={
-            "quick": {"updates_per_step": 1.0, "policy_every": 2, "warmup_steps": 1000},
-            "smoke": {"updates_per_step": 1.0, "policy_every": 2, "warmup_steps": 40},
+            "quick": {"updates_per_step": 1.0, "policy_every": 2},
+            "smoke": {"updates_per_step": 1.0, "policy_every": 2},
         },
         look="red dash-dotted",
     ),

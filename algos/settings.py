@@ -18,11 +18,13 @@ __all__ = [
     "AT_LEAST_ONE",
     "FINITE",
     "FRACTION",
+    "LIMITS",
     "NOT_NEGATIVE",
     "POSITIVE",
     "POSITIVE_OR_INF",
     "Interval",
     "Preset",
+    "Schedule",
     "SettingError",
     "Settings",
     "Value",
@@ -30,12 +32,13 @@ __all__ = [
     "describe",
     "nearest",
     "parse",
+    "schedules",
     "setting",
     "spell",
     "with_values",
 ]
 
-Value = bool | int | float | str | None | tuple[int, ...] | tuple[str, ...]
+Value = bool | int | float | str | None | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
 C = TypeVar("C")
 
 UP_TO_INF = ", up to inf"  # ends an interval's words where infinity is allowed; left out where a number is refused
@@ -95,6 +98,24 @@ class Settings:
                     raise SettingError(_refusal(type(self), field.name, value, number, within))
 
 
+# What authors' code does and the skeleton has no setting for, by the names that presets use.
+LIMITS: Mapping[str, str] = {
+    "widths": "layers of the policy and of the critics that differ: `hidden` is one",
+    "activations": "activations other than ReLU, normalisation after them, dropout",
+    "initialisation": "its initial weights: ours are uniform in +-1/sqrt(inputs), the policy's last layer in +-1e-3",
+    "batches": "batches of another size offline than online: `batch_size` is one",
+    "optimiser": "its schedules of step sizes, Adam's epsilon, weight decay of the critics",
+    "rewards": "rewards scaled, shifted or clipped",
+    "observations": "running statistics of observations, or clipped ones: ours are those of the offline data, frozen",
+    "linear-mean": "a policy whose mean is not bounded by tanh, with samples clipped to the bounds",
+    "alpha": "an entropy temperature learned as itself, with a step size of its own: ours is learned as its logarithm",
+    "data": "a part of the data held out or left out",
+    "no-offline-phase": "no offline phase: its code learns online only, and what the protocol does before is ours",
+    "targets-period": "targets copied once in so many updates: ours move a little with each",
+    "n-step": "returns over several steps",
+}
+
+
 @dataclass(frozen=True)
 class Preset:
     """Settings from one source other than AWAC's comparison, of the method, the learner and the protocol alike.
@@ -104,14 +125,37 @@ class Preset:
 
     source: str  # whose code or table, and where in it
     settings: Mapping[str, Value]
+    cannot: tuple[str, ...] = ()  # what the source does and no setting expresses: of `LIMITS`, or in words
+
+    def __post_init__(self) -> None:
+        if unknown := [name for name in self.cannot if " " not in name and name not in LIMITS]:
+            raise ValueError(f"preset of {self.source}: no limit is called {', '.join(unknown)}")
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What the source does and this preset cannot, in words."""
+        return tuple(LIMITS.get(name, name) for name in self.cannot)
 
 
-def setting(default: Any, meaning: str, source: str = "", within: Interval | None = None) -> Any:
-    """Declare a field of a settings class, with its meaning and the source of its default (paper, or 'ours: reason').
+Schedule = Literal["offline_updates", "online_updates", "online_steps", "iterations"]
 
-    A number, alone, in a tuple or beside none or words, lies `within` an interval.
+
+def setting(
+    default: Any, meaning: str, source: str = "", within: Interval | None = None, *, schedule: Schedule | None = None
+) -> Any:
+    """A field of a settings class: its meaning, and the source of its default (paper and place, or 'ours: reason').
+
+    A number, alone, in a tuple or beside none or words, lies `within` an interval. A `schedule` keeps its share of its
+    phase where a profile makes that shorter: it counts updates or steps of the phase, or is a factor per iteration.
     """
-    return dataclasses.field(default=default, metadata={"meaning": meaning, "source": source, "within": within})
+    return dataclasses.field(
+        default=default, metadata={"meaning": meaning, "source": source, "within": within, "schedule": schedule}
+    )
+
+
+def schedules(config: type[Any]) -> dict[str, Schedule]:
+    """Field name -> what it counts, of the fields that are schedules."""
+    return {f.name: f.metadata["schedule"] for f in dataclasses.fields(config) if f.metadata.get("schedule")}
 
 
 def describe(config: type[Any]) -> dict[str, tuple[str, str]]:

@@ -21,7 +21,7 @@ from algos.contract import LearnerConfig, Objective
 from algos.learner.build import build
 from algos.learner.replay import Layout
 from algos.networks.nets import Linear, Nets
-from algos.networks.policies import GaussianPolicy, family_of
+from algos.networks.policies import GaussianPolicy, SquashedPolicy, family_of
 from algos.networks.policy_file import load_policy, load_stacked, read_policy
 
 __all__ = ["Chosen", "Networks", "acting", "load_actor", "meta_of"]
@@ -95,7 +95,7 @@ def meta_of(actor: nn.Module) -> dict[str, Any]:
     """What an actor's file must say beside sizes, for `load_actor`."""
     if isinstance(actor, Networks):
         return actor.meta
-    own = isinstance(actor, GaussianPolicy) and (actor.low, actor.high) != GaussianPolicy.LOG_STD_RANGE
+    own = isinstance(actor, GaussianPolicy | SquashedPolicy) and (actor.low, actor.high) != actor.LOG_STD_RANGE
     return {"family": family_of(actor)} | ({"log_std_range": (actor.low, actor.high)} if own else {})
 
 

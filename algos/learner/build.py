@@ -10,7 +10,7 @@ import torch
 from algos.contract import LearnerConfig, Needs
 from algos.learner.replay import Layout
 from algos.networks.nets import Nets, TwinQ
-from algos.networks.policies import DeterministicPolicy, GaussianPolicy, builder
+from algos.networks.policies import DeterministicPolicy, GaussianPolicy, SquashedPolicy, builder
 
 __all__ = ["build", "stream_seed"]
 
@@ -43,6 +43,14 @@ def build(
         policy.noise = needs.exploration_noise
     if isinstance(policy, GaussianPolicy) and needs.log_std_range is not None:
         policy.low, policy.high = needs.log_std_range
+    spreads = [m for m in (policy, *extra.values()) if isinstance(m, GaussianPolicy | SquashedPolicy)]
+    if learner.log_std_range is not None:
+        for module in spreads:
+            module.low, module.high = learner.log_std_range
     nets = Nets(policy, critic, extra, output_bound, needs.target_policy)
     nets.init([torch.Generator().manual_seed(stream_seed(s, "init") + generation) for s in seeds], learner.copy_targets)
+    if learner.std_start is not None:
+        slow = [m for m in (nets.target_policy,) if isinstance(m, GaussianPolicy | SquashedPolicy)]
+        for module in (*spreads, *slow):
+            module.start_at(learner.std_start)
     return nets

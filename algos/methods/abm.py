@@ -32,9 +32,22 @@ METRICS = {
     "q_prior": "Q of the prior's actions, minimum over critics",
 }
 PRESETS = {
-    "official": Preset(  # those for MuJoCo: policy_weight=step, no clip
-        "AWAC's own hand scripts",
-        {"prior_weight": "exp", "prior_samples": 1, "v_estimator": "mean_action", "advantage_clip": 2.0},
+    "official": Preset(
+        "AWAC's authors' scripts (railrl_evalsawyer): icml2020/hand/brac/abm1.py",
+        {
+            "prior_weight": "exp",
+            "prior_samples": 1,
+            "prior_baseline": "prior",
+            "v_estimator": "mean_action",
+            "advantage_clip": 2.0,
+            "temperature": 0.3,
+            "q_bound": "output",
+            "bootstrap_through_terminals": True,
+            "copy_targets": False,
+            "offline_updates": 25_000,
+            "warmup_steps": 1000,
+        },
+        ("widths", "initialisation", "batches", "data"),
     )
 }
 
@@ -68,6 +81,11 @@ class Config(Settings):
     )
     v_estimator: Literal["sample", "mean_action"] = setting(
         "sample", "V(s) from one action of the policy, or from its mode", "AWAC A.5; its hand scripts: mean_action"
+    )
+    prior_baseline: Literal["policy", "prior"] = setting(
+        "policy",
+        "what the prior's data are better than: V(s), or Q of the prior's own action, and then without advantage_clip",
+        "AWAC eq. 21: V; its scripts: prior",
     )
 
     def __post_init__(self) -> None:
@@ -126,9 +144,14 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
     """-f(A) log p(a|s) on the batch's actions; each [S]."""
     assert step.q_data is not None
     with torch.no_grad():
-        v = step.once("v", lambda: _value(cfg, nets, step))
-        advantage = step.q_data.amin(ENSEMBLE) - v  # [S, B]
-        w = weights(cfg.prior_weight, _clipped(cfg, advantage)[:, None], cfg.temperature, 2)[:, 0]
+        if cfg.prior_baseline == "policy":
+            advantage = step.q_data.amin(ENSEMBLE) - step.once("v", lambda: _value(cfg, nets, step))  # [S, B]
+            counted = _clipped(cfg, advantage)
+        else:
+            assert step.noise.action is not None
+            own, _ = nets.extra["prior"](step.batch.obs).sample(step.noise.action[:, 0])
+            advantage = counted = step.q_data.amin(ENSEMBLE) - nets.q(step.batch.obs, own).amin(ENSEMBLE)
+        w = weights(cfg.prior_weight, counted[:, None], cfg.temperature, 2)[:, 0]
     log_prob = nets.extra["prior"](step.batch.obs).log_prob(step.batch.action)  # [S, B]
     loss = row_mean(-w * log_prob)
     return {"prior": loss}, {

@@ -45,11 +45,24 @@ METRICS = {
 }
 
 PRESETS = {
-    "official": Preset("google-research's algae_dice, flags of train_eval.py", {
-        "hidden": (256, 256), "batch_size": 256, "policy_lr": 1e-3, "critic_lr": 1e-3, "policy_weight_decay": 0.0,
-        "update_order": "post", "q_bound": "none",
-    })
-}  # fmt: skip
+    "official": Preset(
+        "google-research's algae_dice, flags of train_eval.py",
+        {
+            "hidden": (256, 256),
+            "batch_size": 256,
+            "policy_lr": 1e-3,
+            "critic_lr": 1e-3,
+            "policy_weight_decay": 0.0,
+            "update_order": "post",
+            "q_bound": "none",
+            "log_std_range": (-5.0, 2.0),
+            "std_start": 0.223,  # its map's middle, exp(-1.5)
+            "warmup_steps": 10_000,
+            "warmup_actions": "uniform",
+        },
+        ("no-offline-phase", "initialisation", "alpha", "updates from step 1000 on, while actions are still random"),
+    )
+}
 
 _LARGEST_RESIDUAL = 1e6  # in the policy's weights, as in the authors' code
 

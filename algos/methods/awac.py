@@ -31,27 +31,76 @@ __all__ = [
     "weights",
 ]
 
-PRESETS = {  # both update offline with batches of 128, and use 90 % of the data
-    "official": Preset("rlkit's examples/awac/hand/awac1.py", {
-        "hidden": (256, 256), "temperature": 0.5, "advantage_clip": 0.5, "v_estimator": "mean_action",
-        "q_bound": "output", "bootstrap_through_terminals": True, "copy_targets": False, "warmup_steps": 1000,
-    }),
-    "official-mujoco": Preset("rlkit's examples/awac/mujoco/awac1.py", {  # its critics have two layers of 256
-        "temperature": 2.0, "q_bound": "none", "copy_targets": False, "offline_updates": 50_000, "warmup_steps": 1000,
-    }),
-    "corl": Preset("CORL's algorithms/finetune/awac.py", {
-        "hidden": (256, 256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none",
-        "normalise_obs": True, "update_order": "post", "temperature": 1.0, "weight_norm": "exp",
-        "offline_updates": 1_000_000,
-    }),
-    "d3rlpy": Preset("d3rlpy's AWACConfig", {
-        "hidden": (256, 256), "policy_weight_decay": 0.0, "q_bound": "none", "update_order": "post", "temperature": 1.0,
-    }),
-}  # fmt: skip
+PRESETS = {
+    "official": Preset(
+        "rlkit's examples/awac/hand/awac1.py",
+        {
+            "hidden": (256, 256),
+            "temperature": 0.5,
+            "advantage_clip": 0.5,
+            "v_estimator": "mean_action",
+            "q_bound": "output",
+            "bootstrap_through_terminals": True,
+            "copy_targets": False,
+            "offline_updates": 25_000,
+            "warmup_steps": 1000,
+        },
+        ("initialisation", "batches", "data"),
+    ),
+    "official-mujoco": Preset(
+        "rlkit's examples/awac/mujoco/awac1.py",
+        {
+            "temperature": 2.0,
+            "q_bound": "none",
+            "copy_targets": False,
+            "offline_updates": 50_000,
+            "warmup_steps": 1000,
+        },
+        ("widths", "initialisation", "batches", "data"),
+    ),
+    "corl": Preset(
+        "CORL's algorithms/finetune/awac.py and configs/finetune/awac: hands and AntMaze",
+        {
+            "hidden": (256, 256, 256),
+            "batch_size": 256,
+            "policy_weight_decay": 0.0,
+            "q_bound": "none",
+            "normalise_obs": True,
+            "update_order": "post",
+            "temperature": 0.1,
+            "weight_norm": "exp",
+            "log_std_range": (-20.0, 2.0),
+            "std_start": 1.0,
+            "offline_updates": 1_000_000,
+        },
+        ("linear-mean", "initialisation"),
+    ),
+    "d3rlpy": Preset(
+        "d3rlpy's AWACConfig",
+        {
+            "hidden": (256, 256),
+            "policy_weight_decay": 0.0,
+            "q_bound": "none",
+            "update_order": "post",
+            "temperature": 1.0,
+        },
+        ("initialisation", "a target that holds an entropy bonus of weight 1, with actions squashed once more"),
+    ),
+}
 Z_PRESETS = {  # a clipped advantage is not what Z(s) normalises
-    name: Preset(preset.source, {k: v for k, v in preset.settings.items() if k != "advantage_clip"})
-    for name, preset in PRESETS.items()
-    if name.startswith("official")
+    "official": Preset(
+        "AWAC's authors' scripts (railrl_evalsawyer): icml2020/hand/adaptive/z2.py, middle of its sweep",
+        {
+            **{name: v for name, v in PRESETS["official"].settings.items() if name != "advantage_clip"},
+            "temperature": 0.3,
+        },
+        (
+            "initialisation",
+            "batches",
+            "data",
+            "a behaviour model cloned for 10,000 updates before the policy",
+        ),
+    )
 }
 
 

@@ -39,11 +39,22 @@ __all__ = [
 
 METRICS = {**vae.METRICS, "perturbation": "how far the behaviour model's actions are moved, mean over dimensions"}
 PRESETS = {
-    "official": Preset("sfujim's BCQ, continuous_BCQ/BCQ.py", {
-        "hidden": (400, 300), "batch_size": 100, "policy_lr": 1e-3, "critic_lr": 1e-3, "policy_weight_decay": 0.0,
-        "update_order": "post", "q_bound": "none", "vae_lr": 1e-3,
-    })
-}  # fmt: skip
+    "official": Preset(
+        "sfujim's BCQ, continuous_BCQ/main.py and BCQ.py",
+        {
+            "hidden": (400, 300),
+            "batch_size": 100,
+            "policy_lr": 1e-3,
+            "critic_lr": 1e-3,
+            "policy_weight_decay": 0.0,
+            "update_order": "post",
+            "q_bound": "none",
+            "vae_lr": 1e-3,
+            "offline_updates": 1_000_000,
+        },
+        ("initialisation",),
+    )
+}
 
 
 @dataclass(frozen=True)

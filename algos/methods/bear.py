@@ -59,12 +59,29 @@ METRICS = {
     "mmd_multiplier": "weight of the discrepancy in the policy's loss",
 }
 PRESETS = {
-    "official": Preset("aviralkumar2907's BEAR: main.py, algos.py, and its readme on mode and kernel", {
-        "hidden": (400, 300), "batch_size": 100, "policy_lr": 1e-3, "critic_lr": 1e-3, "policy_weight_decay": 0.0,
-        "update_order": "post", "q_bound": "none", "vae_lr": 1e-3, "mmd_samples": 5, "mmd_sigma": 10.0,
-        "noise_clip": 0.5, "target_policy": True, "policy_q": "mean", "warm_start": 100_000, "act_candidates": 10,
-    })
-}  # fmt: skip
+    "official": Preset(
+        "aviralkumar2907's BEAR: commands of its readme, main.py, algos.py",
+        {
+            "hidden": (400, 300),
+            "batch_size": 100,
+            "policy_lr": 1e-3,
+            "critic_lr": 1e-3,
+            "policy_weight_decay": 0.0,
+            "update_order": "post",
+            "q_bound": "none",
+            "vae_lr": 1e-3,
+            "mmd_samples": 5,
+            "mmd_sigma": 10.0,
+            "noise_clip": 0.5,
+            "target_policy": True,
+            "policy_q": "mean",
+            "warm_start": 20_000,  # 20 epochs of eval_freq 1,000
+            "offline_updates": 1_000_000,
+            "act_candidates": 10,
+        },
+        ("initialisation", "a multiplier that starts at random, a log-deviation without bounds"),
+    )
+}
 _LOG_MULTIPLIER = (-5.0, 10.0)
 _MEASURABLE = Interval(SMALLEST, math.inf, "()", "an MMD as measured is never less")
 
@@ -91,7 +108,7 @@ class Config(Settings):
     )
     warm_start: int = setting(
         20_000, "first offline updates in which the policy only matches the behaviour model",
-        "AWAC's own scripts; BEAR's code: 100,000, rlkit's: 40,000", within=NOT_NEGATIVE,
+        "AWAC's own scripts; BEAR's code: 100,000, rlkit's: 40,000", within=NOT_NEGATIVE, schedule="offline_updates",
     )  # fmt: skip
     kernel: Literal["laplacian", "gaussian"] = setting(
         "laplacian", "exp(-d / (2 sigma)) of the L1 or the squared L2 distance d", "AWAC's own scripts, BEAR's code"

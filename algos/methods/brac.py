@@ -57,15 +57,29 @@ METRICS = {
     "penalty_weight": "weight of the penalty, where it is tuned",
 }
 
-_OFFICIAL = Preset(  # its policy has two layers of 200
-    "google-research's behavior_regularized_offline_rl, README and class defaults",
+_OFFICIAL = Preset(
+    "google-research's behavior_regularized_offline_rl, run_primal.sh and class defaults",
     {
-        "hidden": (300, 300), "batch_size": 256, "critic_lr": 1e-3, "policy_weight_decay": 0.0, "update_order": "post",
-        "q_bound": "none", "policy_family": "squashed", "penalty_weight": 0.1, "warm_start": 20_000,
+        "hidden": (300, 300),
+        "batch_size": 256,
+        "critic_lr": 1e-3,
+        "policy_weight_decay": 0.0,
+        "update_order": "post",
+        "q_bound": "none",
+        "copy_targets": False,
+        "policy_family": "squashed",
+        "log_std_range": (-5.0, 0.0),
+        "std_start": 0.082,  # its map's middle, exp(-2.5)
+        "penalty_weight": 0.1,
+        "behaviour_fit": "offline",
+        "warm_start": 20_000,
+        "offline_updates": 500_000,
     },
-)  # fmt: skip
+    ("widths", "initialisation", "a behaviour model cloned for 300,000 updates at its own rate before the policy"),
+)
 BRAC_V_PRESETS = {"official": _OFFICIAL}
-PRESETS = {"official": Preset(_OFFICIAL.source, {**_OFFICIAL.settings, "mode": "kl_policy"})}  # BRAC-p
+# BRAC-p
+PRESETS = {"official": Preset(_OFFICIAL.source, {**_OFFICIAL.settings, "mode": "kl_policy"}, _OFFICIAL.cannot)}
 
 
 @dataclass(frozen=True)
@@ -96,6 +110,7 @@ class Config(Settings):
         "first offline updates whose policy loss leaves out Q",
         "AWAC: none; BRAC's code: 20000 of 500000",
         within=NOT_NEGATIVE,
+        schedule="offline_updates",
     )
     behaviour_fit: Literal["always", "offline", "frozen"] = setting(
         "always",

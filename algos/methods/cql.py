@@ -30,7 +30,7 @@ from algos.networks.dists import Dist
 from algos.networks.nets import Dual, Nets
 from algos.parts.candidates import SAMPLE
 from algos.parts.entropy import alpha, alpha_loss, alpha_modules, check_alpha
-from algos.settings import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, Preset, SettingError, Settings, setting
+from algos.settings import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, POSITIVE, Preset, SettingError, Settings, setting
 
 __all__ = [
     "CAL_QL_PRESETS",
@@ -53,17 +53,36 @@ METRICS = {
 }
 
 PRESETS = {
-    "official": Preset("CQL's cql_mujoco_new.py", {
-        "hidden": (256, 256, 256), "batch_size": 256, "policy_lr": 1e-4, "policy_weight_decay": 0.0, "q_bound": "none",
-        "policy_bc_steps": 40_000,
-    })
-}  # fmt: skip
-CAL_QL_PRESETS = {  # its critics have a third layer
-    "official": Preset("Cal-QL's run_adroit.sh", {
-        "hidden": (512, 512), "batch_size": 256, "policy_lr": 1e-4, "policy_weight_decay": 0.0, "q_bound": "none",
-        "offline_updates": 20_000,
-    })
-}  # fmt: skip
+    "official": Preset(
+        "CQL's d4rl/examples/cql_mujoco_new.py; weight of its README",
+        {
+            "hidden": (256, 256, 256),
+            "batch_size": 256,
+            "policy_lr": 1e-4,
+            "policy_weight_decay": 0.0,
+            "q_bound": "none",
+            "copy_targets": False,
+            "log_std_range": (-5.0, 2.0),
+            "policy_bc_steps": 40_000,
+            "offline_updates": 3_000_000,
+        },
+        ("initialisation", "rewards"),
+    )
+}
+CAL_QL_PRESETS = {
+    "official": Preset(
+        "Cal-QL's run_adroit.sh",
+        {
+            "hidden": (512, 512),
+            "batch_size": 256,
+            "policy_lr": 1e-4,
+            "policy_weight_decay": 0.0,
+            "q_bound": "none",
+            "offline_updates": 20_000,
+        },
+        ("widths", "initialisation", "rewards"),
+    )
+}
 
 _LOG_MULTIPLIER_MAX = math.log(1e6)  # CQL's code
 
@@ -75,7 +94,7 @@ class Config(Settings):
     conservative_weight: float = setting(
         5.0,
         "weight of the gap beside each critic's TD loss",
-        "CQL's README: 5 or 10; Cal-QL: 1 hand tasks, 5 AntMaze, its rewards ten times ours",
+        "CQL's README: 5 or 10; Cal-QL: 1 hand tasks, 5 AntMaze, of values that are 5.05 of ours",
         within=NOT_NEGATIVE,
     )
     online_weight: float | None = setting(
@@ -87,8 +106,14 @@ class Config(Settings):
     lagrange_gap: float | None = setting(
         None,
         "gap that a dual variable aims at; none: no dual",
-        "CQL's lagrange_thresh / weight: 1 or 2, README off; Cal-QL: 0.8 on AntMaze, its rewards ten times ours",
+        "CQL's lagrange_thresh / weight: 1 or 2, README off; Cal-QL: 0.8 on AntMaze, of values that are 5.05 of ours",
         within=NOT_NEGATIVE,
+    )
+    conservative_temperature: float = setting(
+        1.0,
+        "T of the soft maximum T log sum exp(Q / T): small takes the largest Q",
+        "CQL's code: 1; 1 / 5.05 where values are those of Cal-QL divided by 5.05",
+        within=POSITIVE,
     )
     conservative_samples: int = setting(
         10, "actions of each of the three kinds per state", "CQL's and Cal-QL's code", within=AT_LEAST_ONE
@@ -105,6 +130,7 @@ class Config(Settings):
         "first offline updates whose policy imitates the data instead of following Q",
         "CQL's code: 40000",
         within=NOT_NEGATIVE,
+        schedule="offline_updates",
     )
     alpha: Literal["auto"] | float = setting(
         "auto", "entropy temperature: tuned, or fixed", "CQL's and Cal-QL's code", within=NOT_NEGATIVE
@@ -216,7 +242,9 @@ def _gap(cfg: Config, nets: Nets, step: Step, q: Tensor | None = None) -> tuple[
             random, chosen = rated.tensor_split([cfg.conservative_samples], dim=2)
             metrics["floored"] = (chosen < floor).to(floor.dtype).mean((1, 2, 3))
             rated = torch.cat((random, chosen.maximum(floor)), dim=2)
-        return ((rated - log_density[:, None]).logsumexp(2) - q_data).mean(-1), metrics
+        temperature = cfg.conservative_temperature
+        soft_max = temperature * (rated / temperature - log_density[:, None]).logsumexp(2)
+        return (soft_max - q_data).mean(-1), metrics
 
     return step.once("gap", gap)
 

@@ -46,10 +46,18 @@ METRICS = {
     "kl_step": "KL(old || new) of the policy's step on its batch",
 }
 PRESETS = {
-    "official": Preset("hand_dapg's relocate example: sizes of its policy, discount, and step of its cloning", {
-        "hidden": (32, 32), "discount": 0.995, "policy_lr": 1e-3, "policy_weight_decay": 0.0,
-    })
-}  # fmt: skip
+    "official": Preset(
+        "hand_dapg's dapg/examples/dapg.txt: sizes of its policy, discount, and step of its cloning",
+        {"hidden": (32, 32), "discount": 0.995, "policy_lr": 1e-3, "policy_weight_decay": 0.0},
+        (
+            "widths",
+            "activations",
+            "linear-mean",
+            "optimiser",
+            "a deviation that starts at that of the demonstrations' actions",
+        ),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,9 @@ class Config(Settings):
     cg_iterations: int = setting(10, "of conjugate gradients", "DAPG's code", within=AT_LEAST_ONE)
     damping: float = setting(1e-4, "added to the Fisher matrix", "DAPG's code", within=POSITIVE)
     demo_weight: float = setting(1e-2, "lambda_0: weight of the demonstrations at first", "DAPG", within=NOT_NEGATIVE)
-    demo_decay: float = setting(0.95, "lambda_1: its factor per iteration", "DAPG", within=FRACTION)
+    demo_decay: float = setting(
+        0.95, "lambda_1: its factor per iteration", "DAPG", within=FRACTION, schedule="iterations"
+    )
     demo_scale: Literal["const", "max_adv"] = setting(
         "const", "whether the weight is also times the largest advantage", "DAPG's code: const; its equation: max_adv"
     )

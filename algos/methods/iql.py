@@ -31,11 +31,21 @@ METRICS = {
 }
 
 PRESETS = {
-    "official": Preset("implicit_q_learning's learner.py, train_finetune.py, and for hands kitchen_config.py", {
-        "hidden": (256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none",
-        "inverse_temperature": 0.5, "offline_updates": 1_000_000,
-    })
-}  # fmt: skip
+    "official": Preset(
+        "implicit_q_learning's train_finetune.py, learner.py and configs/mujoco_config.py",
+        {
+            "hidden": (256, 256),
+            "batch_size": 256,
+            "policy_weight_decay": 0.0,
+            "q_bound": "none",
+            "inverse_temperature": 3.0,
+            "log_std_range": (-5.0, 2.0),
+            "std_start": 1.0,
+            "offline_updates": 1_000_000,
+        },
+        ("initialisation", "optimiser", "activations", "rewards", "Q stepped after V and the policy, by the new V"),
+    )
+}
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,21 @@ METRICS = {
     "advantage_scale": "c, by which advantages are divided",
 }
 PRESETS = {
-    "official": Preset("RLlib's MARWILConfig", {
-        "batch_size": 2000, "policy_lr": 1e-4, "policy_weight_decay": 0.0, "scale_rate": 1e-8, "weight_cap": None,
-    })
-}  # fmt: skip
+    "official": Preset(
+        "RLlib's MARWILConfig and its default model",
+        {
+            "hidden": (256, 256),
+            "batch_size": 2000,
+            "policy_lr": 1e-4,
+            "policy_weight_decay": 0.0,
+            "scale_rate": 1e-8,
+            "weight_cap": None,
+            "log_std_range": (-20.0, 2.0),
+            "std_start": 1.0,
+        },
+        ("activations", "linear-mean", "a scale that moves by the batch's advantages before it divides them"),
+    )
+}
 
 # Of an uncapped weight: Adam squares gradients, and a second moment that leaves float32 stops its parameter for good.
 _SAFE_EXPONENT = 30.0

@@ -46,14 +46,43 @@ METRICS = {
     "out_of_bounds": "how far sampled actions are outside of [-1, 1]",
 }
 PRESETS = {
-    "official": Preset("the MPO switch of AWAC's trainer in rlkit", {"weight": "advantage", "samples": 1}),
+    "official": Preset(
+        "AWAC's authors' scripts (railrl_evalsawyer): icml2020/hand/mpo/mc1.py",
+        {
+            "weight": "advantage",
+            "samples": 1,
+            "temperature": 0.3,
+            "q_bound": "output",
+            "bootstrap_through_terminals": True,
+            "copy_targets": False,
+            "offline_updates": 25_000,
+            "warmup_steps": 1000,
+        },
+        (
+            "widths",
+            "initialisation",
+            "batches",
+            "data",
+            "an advantage clipped at 2, and a sample through which the policy's gradient flows",
+        ),
+    ),
 }
 ACME_PRESETS = {
-    "official": Preset("acme's agents/tf/mpo and its gym example; tau for its copies every 100 updates", {
-        "hidden": (256, 256, 256), "batch_size": 256, "policy_lr": 1e-4, "critic_lr": 1e-4, "policy_weight_decay": 0.0,
-        "q_bound": "none", "tau": 0.01,
-    })
-}  # fmt: skip
+    "official": Preset(
+        "acme's examples/baselines/rl_continuous/run_mpo.py; tau for its copies every 100 updates",
+        {
+            "hidden": (256, 256, 256),
+            "batch_size": 256,
+            "policy_weight_decay": 0.0,
+            "q_bound": "none",
+            "tau": 0.01,
+            "eps_mean": 1e-2,
+            "updates_per_step": 0.25,
+            "warmup_steps": 1000,
+        },
+        ("activations", "linear-mean", "n-step", "targets-period", "no-offline-phase", "one critic"),
+    )
+}
 _LEAST = 1e-8  # of every dual
 _FLOOR = -18.0  # of its value before the softplus
 

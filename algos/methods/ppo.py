@@ -32,10 +32,26 @@ METRICS = {
     "kl_old": "estimate of KL(pi_old || pi)",
 }
 PRESETS = {
-    "official": Preset("CleanRL's ppo_continuous_action, but for its annealed step size", {
-        "hidden": (64, 64), "policy_weight_decay": 0.0, "clip_value": True, "start": "scratch",
-    })
-}  # fmt: skip
+    "official": Preset(
+        "CleanRL's cleanrl/ppo_continuous_action.py",
+        {
+            "hidden": (64, 64),
+            "policy_weight_decay": 0.0,
+            "log_std_range": (-5.0, 2.0),
+            "std_start": 1.0,
+            "start": "scratch",
+        },
+        (
+            "activations",
+            "initialisation",
+            "linear-mean",
+            "optimiser",
+            "observations",
+            "rewards",
+            "a clip of V's step, which is in units of its scaled rewards; gradients of both networks clipped together",
+        ),
+    )
+}
 
 
 @dataclass(frozen=True)

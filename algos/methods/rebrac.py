@@ -26,11 +26,20 @@ from algos.settings import AT_LEAST_ONE, NOT_NEGATIVE, Preset, Settings, setting
 __all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "needs", "on_phase", "td_target"]
 
 PRESETS = {
-    "official": Preset("ReBRAC's code and CORL, fine-tuning on Adroit", {
-        "hidden": (256, 256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none",
-        "update_order": "post",
-    })
-}  # fmt: skip
+    "official": Preset(
+        "DT6A's ReBRAC, src/algorithms/rebrac_finetune.py; penalties of tinkoff-ai's ReBRAC on cloned data",
+        {
+            "hidden": (256, 256, 256),
+            "batch_size": 256,
+            "policy_weight_decay": 0.0,
+            "q_bound": "none",
+            "update_order": "post",
+            "bc_decay_floor": 0.0,
+            "offline_updates": 1_000_000,
+        },
+        ("activations", "initialisation", "rewards"),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,7 @@ class Config(Settings):
         "online updates in which beta_1 would decay to nothing, in a straight line",
         "ReBRAC's code",
         within=DECAY_UPDATES,
+        schedule="online_updates",
     )
     layer_norm: bool = setting(True, "normalise the critics' hidden layers", "ReBRAC")
     target_noise: float = setting(

@@ -25,11 +25,21 @@ from algos.settings import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, Preset, SettingEr
 __all__ = ["PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "subset_min", "td_target"]
 
 PRESETS = {
-    "official": Preset("rlpd's README for the binary hand tasks, and its configs", {
-        "hidden": (256, 256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "update_order": "post",
-        "q_bound": "none", "backup_entropy": False,
-    })
-}  # fmt: skip
+    "official": Preset(
+        "rlpd's README for the binary hand tasks, and its configs",
+        {
+            "hidden": (256, 256, 256),
+            "batch_size": 256,
+            "policy_weight_decay": 0.0,
+            "update_order": "post",
+            "q_bound": "none",
+            "backup_entropy": False,
+            "warmup_steps": 5000,
+            "warmup_actions": "uniform",
+        },
+        ("initialisation", "alpha", "data"),
+    )
+}
 
 
 @dataclass(frozen=True)

@@ -37,11 +37,19 @@ __all__ = [
 ]
 
 PRESETS = {
-    "official": Preset("rlkit's examples/sac.py", {
-        "hidden": (256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none", "copy_targets": False,
-        "warmup_steps": 1000,
-    })
-}  # fmt: skip
+    "official": Preset(
+        "rlkit's examples/sac.py",
+        {
+            "hidden": (256, 256),
+            "batch_size": 256,
+            "policy_weight_decay": 0.0,
+            "q_bound": "none",
+            "copy_targets": False,
+            "warmup_steps": 1000,
+        },
+        ("no-offline-phase", "initialisation"),
+    )
+}
 
 
 @dataclass(frozen=True)

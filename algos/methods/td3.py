@@ -31,10 +31,20 @@ __all__ = [
 ]
 
 PRESETS = {  # the original DDPG: hidden 400 and 300, policy_lr 1e-4, critic_lr 1e-3, batch 64, tau 1e-3
-    "official": Preset("sfujim's TD3, whose OurDDPG has the same sizes", {
-        "hidden": (256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none", "update_order": "post",
-    })
-}  # fmt: skip
+    "official": Preset(
+        "sfujim's TD3, main.py, whose OurDDPG has the same sizes",
+        {
+            "hidden": (256, 256),
+            "batch_size": 256,
+            "policy_weight_decay": 0.0,
+            "q_bound": "none",
+            "update_order": "post",
+            "warmup_steps": 25_000,
+            "warmup_actions": "uniform",
+        },
+        ("no-offline-phase", "initialisation"),
+    )
+}
 NOISE_CLIP = Interval(0, math.inf, "(]", "target_noise=0 is no noise")
 
 

@@ -41,11 +41,20 @@ METRICS = {
 }
 
 PRESETS = {
-    "official": Preset("sfujim's TD3_BC", {
-        "hidden": (256, 256), "batch_size": 256, "policy_weight_decay": 0.0, "q_bound": "none", "update_order": "post",
-        "q_scale": "policy",
-    })
-}  # fmt: skip
+    "official": Preset(
+        "sfujim's TD3_BC, main.py and TD3_BC.py",
+        {
+            "hidden": (256, 256),
+            "batch_size": 256,
+            "policy_weight_decay": 0.0,
+            "q_bound": "none",
+            "update_order": "post",
+            "q_scale": "policy",
+            "offline_updates": 1_000_000,
+        },
+        ("initialisation",),
+    )
+}
 DECAY_FLOOR = Interval(0, 1, "[]", "1 is no decay")
 DECAY_UPDATES = Interval(1, note="bc_decay_floor=1 is no decay")
 
@@ -71,6 +80,7 @@ class Config(Settings):
         "online updates in which it would decay to nothing, in a straight line",
         "CORL's ReBRAC",
         within=DECAY_UPDATES,
+        schedule="online_updates",
     )
     target_noise: float = setting(
         0.2, "standard deviation of the noise on target actions", "TD3 section 6.1", within=NOT_NEGATIVE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from algos.networks.dists import Categorical, Deterministic, Gaussian, SquashedGaussian
-from algos.networks.nets import MLP
+from algos.networks.nets import MLP, Linear
 
 __all__ = [
     "POLICIES",
@@ -45,6 +46,12 @@ class GaussianPolicy(nn.Module):
         self.log_std_logits = nn.Parameter(torch.zeros(seeds, 1, action_dim))
         self.low, self.high = log_std_range
 
+    @torch.no_grad()
+    def start_at(self, std: float) -> None:
+        """Begin with this standard deviation in every dimension; it must lie inside the range."""
+        share = (math.log(std) - self.low) / (self.high - self.low)
+        self.log_std_logits.fill_(math.log(share / (1.0 - share)))
+
     def forward(self, obs: Tensor) -> Gaussian:
         log_std = self.low + (self.high - self.low) * self.log_std_logits.sigmoid()
         return Gaussian(self.mean(obs).tanh(), log_std)
@@ -62,15 +69,25 @@ class CategoricalPolicy(nn.Module):
 
 
 class SquashedPolicy(nn.Module):
-    """Tanh-squashed normal whose mean and log-std depend on the state; log-std in [-20, 2] as in SAC's code."""
+    """State-dependent mean and log-std of a tanh-squashed normal; log-std clamped, as in SAC's code to [-20, 2]."""
+
+    LOG_STD_RANGE = (-20.0, 2.0)
 
     def __init__(self, seeds: int, obs_dim: int, action_dim: int, hidden: Sequence[int]) -> None:
         super().__init__()
         self.body = MLP((seeds,), (obs_dim, *hidden, 2 * action_dim), last_scale=1e-3)
+        self.low, self.high = self.LOG_STD_RANGE
+
+    @torch.no_grad()
+    def start_at(self, std: float) -> None:
+        """Begin with this standard deviation in every dimension, up to what the last layer's small weights add."""
+        last = self.body.layers[-1]
+        assert isinstance(last, Linear)
+        last.bias.chunk(2, dim=-1)[1].fill_(math.log(std))
 
     def forward(self, obs: Tensor) -> SquashedGaussian:
         mean, log_std = self.body(obs).chunk(2, dim=-1)
-        return SquashedGaussian(mean, log_std.clamp(-20.0, 2.0))
+        return SquashedGaussian(mean, log_std.clamp(self.low, self.high))
 
 
 class DeterministicPolicy(nn.Module):

@@ -1,6 +1,6 @@
 """Policies on disk: one npz per policy, plain arrays and one JSON text, readable without pickle and without torch.
 
-A file holds `meta` (JSON: family, obs_dim, action_dim, hidden, log_std_range where a Gaussian's is not the default, and
+Holds `meta` (JSON: family, obs_dim, action_dim, hidden, log_std_range where it is not the family's own, and
 whatever the writer adds, such as task and score) and the policy's parameters under their own names, without the seed
 axis. float16 is enough for a shipped expert.
 """
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from algos.networks.policies import POLICIES, GaussianPolicy
+from algos.networks.policies import POLICIES, GaussianPolicy, SquashedPolicy
 from algos.settings import SettingError
 
 __all__ = ["load_policy", "load_stacked", "read_policy", "save_policy"]
@@ -48,7 +48,7 @@ def load_policy(paths: Sequence[Path]) -> tuple[nn.Module, dict[str, Any]]:
 
 def _policy(meta: dict[str, Any], seeds: int) -> nn.Module:
     policy = POLICIES[meta["family"]](seeds, meta["obs_dim"], meta["action_dim"], tuple(meta["hidden"]))
-    if isinstance(policy, GaussianPolicy) and meta.get("log_std_range"):
+    if isinstance(policy, GaussianPolicy | SquashedPolicy) and meta.get("log_std_range"):
         policy.low, policy.high = meta["log_std_range"]
     return policy
 

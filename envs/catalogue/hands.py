@@ -21,6 +21,10 @@ _HAND_SETTINGS = {
 }
 
 
+# ReBRAC's penalties on cloned data: of the policy's loss and of the target
+_REBRAC = {"pen": (0.05, 0.5), "door": (0.01, 0.1), "relocate": (0.1, 0.01), "hammer": (0.1, 0.5)}
+
+
 def _hand(name: str, **facts: Any) -> Task:
     """One hand task; its expert and D4RL's data of it are called `name` too."""
     shared: dict[str, Any] = {
@@ -30,6 +34,13 @@ def _hand(name: str, **facts: Any) -> Task:
         "expert": name,
         "remote": {kind: f"D4RL/{name}/{kind}-v2" for kind in ("human", "cloned", "expert")},
         "settings": _HAND_SETTINGS,
+        "presets": {
+            "official": {
+                "iql.inverse_temperature": 0.5,  # configs/kitchen_config.py, which is of the hands too
+                "rebrac.actor_bc_weight": _REBRAC[name][0],
+                "rebrac.critic_bc_weight": _REBRAC[name][1],
+            }
+        },
     }
     return Task(**{**shared, **facts})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from envs.catalogue import SMALL
@@ -59,6 +60,14 @@ _LOCOMOTION: dict[str, Any] = {
 _NO_FORCES = {"include_cfrc_ext_in_observation": False}
 
 
+def _presets(official: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What presets set on a runner: RLPD's sizes and bonus, CORL's temperature, and the `official` ones of the task."""
+    return {
+        "official": {"rlpd.hidden": (256, 256), "rlpd.backup_entropy": True, **official},
+        "corl": {"awac.temperature": 1 / 3},
+    }
+
+
 def _runner(name: str, **facts: Any) -> Task:
     """One running task, which ends when the runner falls; its expert and datasets are called `name` too."""
     shared = {
@@ -67,6 +76,7 @@ def _runner(name: str, **facts: Any) -> Task:
         "recipes": _like_d4rl(name),
         "remote": {f"minari-{kind}": f"mujoco/{name}/{kind}-v0" for kind in ("simple", "medium", "expert")},
         "terminates": True,
+        "presets": _presets({}),
     }
     return Task(**{**_LOCOMOTION, **shared, **facts})
 
@@ -95,7 +105,7 @@ TASKS = (
         d4rl_anchors=(1.629008, 4592.3),
         recipe=Recipe(clone_updates=10_000),
         recipes=_like_d4rl("walker2d", 0.302, tuple(range(0, 160_001, 40_000))),
-        presets={"official": {"awr.policy_lr": 2.5e-5}},
+        presets=_presets({"awr.policy_lr": 2.5e-5}),
     ),
     _runner(
         "hopper",
@@ -107,7 +117,7 @@ TASKS = (
         d4rl_anchors=(-20.272305, 3234.3),
         recipe=Recipe(clone_updates=3000),
         recipes=_like_d4rl("hopper", 0.402, tuple(range(0, 160_001, 40_000))),
-        presets={"official": {"awr.policy_lr": 1e-4}},
+        presets=_presets({"awr.policy_lr": 1e-4}),
     ),
     _runner(
         "ant",
@@ -121,7 +131,7 @@ TASKS = (
         d4rl_anchors=(-325.6, 3879.7),
         recipe=Recipe(clone_updates=500),
         recipes=_like_d4rl("ant", 0.302, tuple(range(0, 60_001, 20_000))),
-        presets={"official": {"awr.policy_std": 0.2}},
+        presets=_presets({"awr.policy_std": 0.2}),
     ),
     _runner(
         "humanoid",
@@ -136,6 +146,6 @@ TASKS = (
         # no anchors without an expert, and D4RL has none: random actions return 112 here; AWR's Table 1, on v2, has
         # AWR 4996, PPO 695, TRPO 552 and RWR 509
         recipe=Recipe(),
-        presets={"official": {"awr.policy_lr": 1e-5}},
+        presets=_presets({"awr.policy_lr": 1e-5}),
     ),
 )

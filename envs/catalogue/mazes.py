@@ -9,19 +9,43 @@ from envs.task import MazeRecipe, Task
 
 __all__ = ["TASKS"]
 
-# IQL's paper, Cal-QL's run_antmaze.sh (its gap of 0.8 is for rewards ten times as large), RLPD's README; online they
-# run for 300,000 to 1,000,000 steps, and none of them decays weights. AWAC's temperature is ours: at 1, and with its
-# weight decay, the quick profile's policy never arrives.
+# IQL's paper, CQL's README and cql_antmaze_new.py (values 2.02 of ours, plus 2), Cal-QL's run_antmaze.sh (5.05 of
+# ours, plus 5), RLPD's README: weights and gaps are divided by that factor, and the soft maximum gets its inverse as
+# temperature. Online they run for 300,000 to 1,000,000 steps, and none of them decays weights. AWAC's temperature is
+# ours: at 1, and with its weight decay, the quick profile's policy never arrives.
 _SETTINGS = {
     "iql.expectile": 0.9,
     "iql.inverse_temperature": 10.0,
-    "cql.lagrange_gap": 0.08,
+    "cql.conservative_weight": 2.48,
+    "cql.lagrange_gap": 0.495,
+    "cql.conservative_temperature": 0.495,
+    "cal-ql.conservative_weight": 0.99,
+    "cal-ql.lagrange_gap": 0.158,
+    "cal-ql.conservative_temperature": 0.198,
     "rlpd.backup_entropy": False,
     "rlpd.subset": 1,
     "awac.temperature": 3.0,
     "policy_weight_decay": 0.0,
     "rollouts": 300,  # of the recipe
 }
+
+# ReBRAC's penalties of the policy's loss and of the target, the latter for rewards that are a tenth of its own
+_REBRAC = {"umaze": (0.003, 0.02), "medium": (0.001, 0.005), "large": (0.002, 0.01)}
+
+
+def _official(actor_bc_weight: float, critic_bc_weight: float) -> dict[str, Any]:
+    """What authors' code sets on these mazes."""
+    return {
+        "iql.inverse_temperature": 10.0,
+        "iql.expectile": 0.9,
+        "cal-ql.hidden": (256, 256),
+        "cal-ql.offline_updates": 1_000_000,
+        "rebrac.actor_bc_weight": actor_bc_weight,
+        "rebrac.critic_bc_weight": critic_bc_weight,
+        "rebrac.discount": 0.999,
+        "rebrac.critic_lr": 5e-5,
+    }
+
 
 # Found by trial: 5000 updates at the profile's own step size are too few to walk by. One environment per seed: an
 # evaluation plays its episodes one after the other.
@@ -57,6 +81,7 @@ def _maze(name: str, **facts: Any) -> Task:
         ends_at_success=True,
         obs_parts=maze_maps.PARTS,
         settings=_SETTINGS,
+        presets={"official": _official(*_REBRAC[name])},
         profiles=_PROFILES,
         **facts,
     )

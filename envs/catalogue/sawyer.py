@@ -40,7 +40,16 @@ TASKS = (
         simulator=("mujoco",),
         # the paper says neither how long its runs are nor whether manipulation's temperature of 0.3, which fits rewards
         # of -1 and 0, is meant here too: in metres, where actions differ by less, it would be cloning
-        settings={"awac.temperature": 0.1, "abm.temperature": 0.1, "mpo.temperature": 0.1, "online_steps": 100_000},
+        settings={
+            "awac.temperature": 0.1,
+            "abm.temperature": 0.1,
+            "mpo.temperature": 0.1,
+            "online_steps": 100_000,
+            # AWAC's pusher scripts (railrl_evalsawyer, icml2020/pusher/state2), whose paths have 200 steps
+            "her_future": 0.3,
+            "her_fresh": 0.5,
+            "updates_per_step": 4.0,
+        },
         profiles={
             "quick": SMALL
             | {

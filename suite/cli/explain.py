@@ -20,8 +20,12 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Print every setting of an algorithm on a task: value, allowed values, meaning, where the value comes from."""
-    from suite.experiment.explain import explained
+    from suite.experiment.explain import explained, limits
     from suite.experiment.request import Request
 
     request = Request.parse(algo=algo, env=env, seeds="1", profile=profile, preset=preset, set_=set_)
     print_rows(explained(request), as_json)
+    if not as_json and (lines := limits(request)):
+        typer.echo(f"\nwhat preset {preset} cannot do as its source does:")
+        for line in lines:
+            typer.echo(f"- {line}")

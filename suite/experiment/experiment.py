@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from algos.contract import LearnerConfig, Needs, Objective
 from algos.learner.actor_critic import PARTS
@@ -38,9 +38,15 @@ class Protocol(Settings):
     updates_per_step: float = setting(1.0, "updates per environment step", "AWAC Table 2", within=NOT_NEGATIVE)
     warmup_steps: int = setting(
         0,
-        "environment steps before the first online update",
+        "environment steps before the first online update, rounded up to whole iterations",
         "AWAC Algorithm 1: none; its code: 1000",
         within=NOT_NEGATIVE,
+        schedule="online_steps",
+    )
+    warmup_actions: Literal["policy", "uniform"] = setting(
+        "policy",
+        "what acts in the warm-up: samples of the policy, or chance, uniform over the actions",
+        "AWAC's code: the policy; TD3's, RLPD's, AlgaeDICE's: uniform",
     )
     buffer_size: int = setting(
         1_000_000,
@@ -59,7 +65,13 @@ class Protocol(Settings):
     her_future: float = setting(
         0.8,
         "share of sampled rows whose goal becomes one that their episode reached later",
-        "rlkit's HER examples; AWAC's is not published",
+        "rlkit's HER examples; AWAC's pusher scripts: 0.3",
+        within=FRACTION,
+    )
+    her_fresh: float = setting(
+        0.0,
+        "share of sampled rows whose goal becomes one that the environment gave another row",
+        "rlkit's HER examples: none; AWAC's pusher scripts: 0.5",
         within=FRACTION,
     )
     reset_at_switch: tuple[str, ...] = setting(
@@ -104,6 +116,8 @@ class Protocol(Settings):
             raise SettingError(
                 f"buffer_size={self.buffer_size} holds less than one iteration ({self.steps_per_iteration})"
             )
+        if self.her_future + self.her_fresh > 1:
+            raise SettingError(f"her_future={self.her_future} and her_fresh={self.her_fresh} are more than all rows")
         if self.offline_fraction is not None and not self.keep_offline_data:
             raise SettingError("offline_fraction contradicts keep_offline_data=false")
         if unknown := set(self.reset_at_switch) - set(PARTS):
@@ -142,7 +156,8 @@ class Experiment:
         goal = self.task.goal
         if goal is None or not self.needs.single_rows:
             return None
-        return Hindsight(goal.achieved, goal.desired, goal.reward, self.protocol.her_future)
+        p = self.protocol
+        return Hindsight(goal.achieved, goal.desired, goal.reward, p.her_future, p.her_fresh)
 
     @property
     def layout(self) -> Layout:
@@ -224,7 +239,12 @@ def without_meaning(experiment: Experiment) -> dict[str, str]:
     if not experiment.objective.needs(experiment.cfg).offline_data:
         out["prior_data"] = f"{experiment.algo} never sees prior data"
     if task.goal is None:
-        out["her_future"] = f"{task.id} has no goals to exchange"
+        out |= dict.fromkeys(("her_future", "her_fresh"), f"{task.id} has no goals to exchange")
+    if task.discrete or experiment.needs.policy not in ("gaussian", "squashed"):
+        for name in ("log_std_range", "std_start"):
+            out[name] = f"policies of {experiment.algo} on {task.id} have no deviation"
+    if not experiment.protocol.warmup_steps:
+        out["warmup_actions"] = "there is no warm-up without warmup_steps"
     recipes = (task.recipe, *task.recipes.values())
     for name, size in {"demonstrations": "demonstrations", "rollouts": "rollouts", "dataset_steps": "steps"}.items():
         if not any(hasattr(recipe, size) for recipe in recipes):

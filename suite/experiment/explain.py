@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import algos
 from algos.settings import SettingError, allowed, describe
 from suite.experiment.request import Request
 from suite.experiment.resolve import check_used, resolve_all, setting_owners
 
-__all__ = ["explained"]
+__all__ = ["explained", "limits"]
+
+
+def limits(request: Request) -> list[str]:
+    """What the source of the request's preset does and the preset cannot, a line each."""
+    (algo,) = request.algos
+    preset = algos.load(algo).presets.get(request.preset)
+    return [] if preset is None else list(preset.limits)
 
 
 def explained(request: Request) -> list[dict[str, Any]]:

@@ -1,8 +1,9 @@
 """Requests resolved into experiments: every setting's value, and where it came from.
 
-Layers, later ones win: the field's default, the task's facts, the registry entry, the preset, the profile, what the
-profile sets for this task alone and for this entry alone, `--set`. A preset says what a method does, a profile how
-large a run is: so sizes of the profile override those of the preset.
+Layers, later ones win: the field's default, the task's facts, the registry entry, what the task sets for this method
+alone, the preset, the profile, what the profile sets for this task alone and for this entry alone, `--set`. A preset
+says what a method does, a profile how large a run is: so sizes of the profile override those of the preset. Schedules
+keep their share of a phase that became shorter.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 
 import algos
 from algos.contract import LearnerConfig, Objective
-from algos.settings import SettingError, describe, nearest, parse
+from algos.settings import Schedule, SettingError, describe, nearest, parse, schedules
 from envs import tasks
 from suite.experiment.experiment import Experiment, Protocol, without_meaning
 from suite.experiment.presets import PAPER, chosen
@@ -65,6 +66,8 @@ def resolve(cell: Request) -> Experiment:
         n: f"default: {source}" if (source := describe(owner)[n][1]) else "default" for n, owner in owners.items()
     }
 
+    defaults = {f.name: f.default for owner in dict.fromkeys(owners.values()) for f in dataclasses.fields(owner)}
+
     def lay(layer: Mapping[str, Any], source: str) -> None:
         for key, value in layer.items():
             prefix, _, short = key.rpartition(".")
@@ -72,11 +75,13 @@ def resolve(cell: Request) -> Experiment:
                 values[short] = value
                 sources[short] = source
 
-    lay(task.settings, f"task {task.id}")
+    lay({key: value for key, value in task.settings.items() if "." not in key}, f"task {task.id}")
     lay({**objective.settings, **entry.protocol}, f"registry entry {algo}")
+    lay({key: value for key, value in task.settings.items() if "." in key}, f"task {task.id}")  # of one method alone
     if moved is not None:
         lay(moved.settings, f"preset {preset}: {moved.source}")
         lay(task.presets.get(preset, {}), f"preset {preset} on {task.id}: {moved.source}")
+    unscaled, as_published = {**defaults, **values}, dict(sources)
     lay(PROFILES[profile], f"profile {profile}")
     lay(task.profiles.get(profile, {}), f"profile {profile} of {task.id}")
     lay(entry.profiles.get(profile, {}), f"profile {profile} of {algo}")
@@ -84,6 +89,9 @@ def resolve(cell: Request) -> Experiment:
     for override in own:
         value = parse(owners[override.name], override.name, override.value)
         lay({override.name: value}, f"{SET}: {override.reason}" if override.reason else SET)
+    for key, (value, how) in _scaled_schedules(owners, unscaled, {**defaults, **values}).items():
+        if sources[key] == as_published[key]:  # else it was set for these sizes
+            lay({key: value}, f"{sources[key]}; {how}")
 
     def build(config: type[C]) -> C:
         return config(**{n: v for n, v in values.items() if owners[n] is config})
@@ -125,6 +133,36 @@ def _with_own_updates(experiment: Experiment) -> Experiment:
         protocol=dataclasses.replace(protocol, updates_per_step=total / steps),
         sources={**experiment.sources, "updates_per_step": f"stages of {experiment.algo}: {parts}"},
     )
+
+
+def _scaled_schedules(
+    owners: Mapping[str, type[Any]], before: Mapping[str, Any], now: Mapping[str, Any]
+) -> dict[str, tuple[Any, str]]:
+    """Values of schedules that keep their share of a phase whose length has changed, and how they came about.
+
+    `before` are the values up to the preset, `now` those in force.
+    """
+    out: dict[str, tuple[Any, str]] = {}
+    for owner in dict.fromkeys(owners.values()):
+        for name, what in schedules(owner).items():
+            value, was, length = before[name], _length(before, what), _length(now, what)
+            if not value or was == length or not was or not length:
+                continue
+            if what == "iterations":
+                out[name] = value ** (was / length), f"{value} in each of {was:,.0f} iterations, here {length:,.0f}"
+            else:
+                share = f"{value:,} of {was:,.0f} {what.replace('_', ' ')}, here of {length:,.0f}"
+                out[name] = max(1, round(value * length / was)), share
+    return out
+
+
+def _length(values: Mapping[str, Any], what: Schedule) -> float:
+    """How long a phase is, in what a schedule counts."""
+    if what in ("offline_updates", "online_steps"):
+        return float(values[what])
+    if what == "online_updates":
+        return float(values["online_steps"] * values["updates_per_step"])
+    return float(values["online_steps"] / values["steps_per_iteration"])
 
 
 def _own(

@@ -12,11 +12,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.discrete import choices, one_hot
 from envs.stepping.vector import VectorEnv
 from envs.task import Task
 from suite.record.metrics import SCORE_UNITS
 
-__all__ = ["EVAL_SEED", "FRESH_SEED", "Act", "Collected", "collect", "episode_scores", "evaluate"]
+__all__ = [
+    "EVAL_SEED",
+    "FRESH_SEED",
+    "Act",
+    "Collected",
+    "collect",
+    "episode_scores",
+    "evaluate",
+    "uniform_actions",
+    "uniform_choices",
+]
 
 EVAL_SEED = 1_000_000  # initial state of evaluation episode e: reset(seed=EVAL_SEED + e)
 FRESH_SEED = 2_000_000  # the same for policies scored afterwards, in states that no run was evaluated in
@@ -83,6 +94,20 @@ def collect(env: VectorEnv, act: Act, seeds: tuple[int, ...], iteration: int, st
         success=(success.reshape(s, -1) & by_seed).sum(1) / episodes,
         returns=reward.sum(1, dtype=np.float64) / episodes,
     )
+
+
+def uniform_actions(obs: NDArray[np.float32], noise: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Actions [S, n, A] uniform in [-1, 1], from standard normal noise of that shape; they act as a policy does."""
+    from scipy.special import ndtr  # late: most runs have no such warm-up
+
+    assert noise is not None, "chance has no mode"
+    return np.asarray(2.0 * ndtr(noise) - 1.0, np.float32)
+
+
+def uniform_choices(obs: NDArray[np.float32], noise: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Choices as one-hot vectors [S, n, A], each as likely, from standard normal noise of that shape."""
+    assert noise is not None, "chance has no mode"
+    return one_hot(choices(noise), noise.shape[-1])
 
 
 def evaluate(env: VectorEnv, act: Act, seeds: int, episodes: int, task: Task) -> dict[str, NDArray[np.float64]]:

@@ -25,7 +25,7 @@ from suite.experiment.experiment import Experiment
 from suite.experiment.requirements import lanes, online_capacity
 from suite.record.folders import RecordError
 from suite.run.checkpoint import CHECKPOINT, Checkpoints, drop_chunks
-from suite.run.evaluate import collect, evaluate
+from suite.run.evaluate import Act, collect, evaluate, uniform_actions, uniform_choices
 from suite.run.recorder import Recorder
 from suite.run.rows import collected_rows, first_states, offline_rows
 from suite.run.state import RunState
@@ -170,9 +170,19 @@ class Runner:
     def _updates_due(self) -> int:
         """Updates that belong to the offline phase and the iterations collected so far; none during the warm-up."""
         p = self.protocol
-        warmup = -(-p.warmup_steps // p.steps_per_iteration)
-        online = round(max(0, self.at.iteration - warmup) * p.steps_per_iteration * p.updates_per_step)
-        return self.offline_total + online
+        learning = max(0, self.at.iteration - self._warmup_iterations)
+        return self.offline_total + round(learning * p.steps_per_iteration * p.updates_per_step)
+
+    @property
+    def _warmup_iterations(self) -> int:
+        return -(-self.protocol.warmup_steps // self.protocol.steps_per_iteration)
+
+    @property
+    def _act(self) -> Act:
+        """What collects: the policy, or chance while it warms up, where the protocol says so."""
+        warming = self.at.iteration < self._warmup_iterations
+        chance = uniform_choices if self.experiment.task.discrete else uniform_actions
+        return chance if warming and self.protocol.warmup_actions == "uniform" else self.learner.act
 
     def _calendar_step(self) -> int:
         """Environment steps since the switch; before it, updates that are left, negative."""
@@ -183,7 +193,7 @@ class Runner:
         with self._timed("collect"):
             got = collect(
                 self.env,
-                self.learner.act,
+                self._act,
                 self.experiment.seeds,
                 self.at.iteration,
                 p.steps_per_iteration,

@@ -60,7 +60,9 @@ NUMBERS = list(numbers())
 def said(module: str, name: str, number: Any) -> str:
     """Why this number, in a tuple where the setting is one, is out of range; empty where it is not."""
     config = CLASSES[module]
-    value = (64, number) if get_origin(get_type_hints(config)[name]) is tuple else number
+    declared = get_type_hints(config)[name]
+    several = tuple in map(get_origin, (declared, *get_args(declared)))
+    value = (64, number) if several else number
     try:
         config(**{name: value})
     except SettingError as error:

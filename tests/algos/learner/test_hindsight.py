@@ -287,7 +287,7 @@ def test_an_update_never_asks_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_methods_that_learn_from_single_rows_are_relabelled_on_tasks_with_goals() -> None:
     for name in ("awac", "sac", "bc", "cql", "iql", "rebrac", "td3-bc", "rlpd"):
         e = resolve(name, "sawyer-push", (0,))
-        assert e.hindsight == Hindsight((2, 3), (4, 5), TASKS["sawyer-push-v0"].goal.reward, 0.8), name
+        assert e.hindsight == Hindsight((2, 3), (4, 5), TASKS["sawyer-push-v0"].goal.reward, 0.3, 0.5), name
         assert e.layout.columns[-1] == "steps_left"
     for name in ("awr", "marwil", "marwil-rllib", "cal-ql", "ppo", "trpo", "dapg", "rwr"):
         e = resolve(name, "sawyer-push", (0,))
@@ -329,3 +329,25 @@ def test_a_run_with_hindsight_that_is_killed_and_resumed_leaves_the_same_bytes(
                 train(cell, tmp_path / "cut")
         assert train(cell, tmp_path / "cut") == whole
         assert train(experiment("awac", buffer_size=20, her_future=0.0), tmp_path / "none") != whole
+
+
+def test_fresh_goals_are_those_of_other_rows_and_leave_the_others_alone() -> None:
+    """Half of the rows keep their goal where a quarter each is relabelled in the one way and the other."""
+    offline = episodes(*((n, 1 + n % 6) for n in range(1, 60)))
+    offline[:, 2:3] = 1e5 + torch.arange(len(offline))[:, None]  # the goal that the environment gave
+    store = replay(offline, 2)
+    index = torch.arange(len(offline)).repeat(2, 40)
+    u = torch.rand(2, index.shape[1], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rows = Relabeller(Hindsight((1,), (2,), squared, 0.25, 0.25), LAYOUT, CPU).gather(store, index, u)
+    batch = LAYOUT.batch(rows)
+    goal, own = batch.obs[..., 2], offline[index][..., 2]
+    future, fresh = u < 0.25, (u >= 0.25) & (u < 0.5)
+    assert torch.equal(goal[~(future | fresh)], own[~(future | fresh)])
+    assert (goal[future] < 1e5).all()
+    given = goal[fresh]
+    assert (given >= 1e5).all()
+    assert len(given.unique()) > 0.9 * len(offline)
+    assert (given == own[fresh]).double().mean() < 0.05, "that of another row"
+    torch.testing.assert_close(batch.next_obs[..., 2], goal)
+    expected = squared(batch.next_obs[..., 1:2], goal[..., None])
+    torch.testing.assert_close(batch.reward[future | fresh], expected[future | fresh])

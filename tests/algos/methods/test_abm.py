@@ -188,3 +188,17 @@ def test_each_loss_reaches_only_its_own_network() -> None:
 def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         abm.Config(**settings)
+
+
+def test_the_priors_own_action_can_be_the_baseline() -> None:
+    """Its advantage is then Q(s, a) - Q(s, u), u of the prior, whatever the policy does, and is never clipped."""
+    learner = tiny.learner("abm", settings={"prior_baseline": "prior", "advantage_clip": 0.0, "prior_weight": "step"})
+    batch, noise = learner.draw()
+    nets, cfg = learner.nets, learner.cfg
+    step = Step(batch, noise, learner.learner, nets.policy, q_data=nets.q(batch.obs, batch.action).detach())
+    _, metrics = learner.objective.auxiliary_losses(cfg, nets, step)
+    own, _ = nets.extra["prior"](batch.obs).sample(noise.action[:, 0])
+    advantage = (step.q_data.amin(1) - nets.q(batch.obs, own).amin(1)).detach()
+    torch.testing.assert_close(metrics["advantage"], advantage.mean(1))
+    torch.testing.assert_close(metrics["prior_kept"], (advantage > 0).float().mean(1))
+    assert (advantage > 0).any()

@@ -325,3 +325,26 @@ def test_an_update_draws_its_actions_once(monkeypatch: pytest.MonkeyPatch) -> No
 def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         cql.Config(**settings)
+
+
+def test_a_temperature_makes_the_gap_of_values_in_other_units_the_same() -> None:
+    """Where values are c Q + d, weight 1 and temperature 1 there are weight c and temperature 1 / c of ours."""
+    c, d = 5.05, 5.0
+    cfg = cql.Config(**FIXED, conservative_weight=c, conservative_temperature=1 / c)
+    nets, step = problem(cfg)
+    ours = penalty(cfg, nets, step)
+
+    class Theirs(nn.Module):
+        def __init__(self, critic: nn.Module) -> None:
+            super().__init__()
+            self.critic = critic
+
+        def forward(self, obs: Tensor, action: Tensor) -> Tensor:
+            value: Tensor = c * self.critic(obs, action) + d
+            return value
+
+    nets.critic = Theirs(nets.critic)
+    theirs = penalty(cql.Config(**FIXED, conservative_weight=1.0), nets, step)
+    torch.testing.assert_close(c * ours / c, theirs, rtol=1e-9, atol=1e-9)
+    hot = penalty(dataclasses.replace(cfg, conservative_temperature=1.0), nets, step)
+    assert not torch.allclose(hot, theirs)

@@ -135,7 +135,7 @@ def test_its_own_protocol_survives_the_profiles() -> None:
     own = {"offline_fraction", "updates_per_step", "policy_every", "warmup_steps"}
     at = {p: resolve("rlpd", "door-binary", (0,), p).settings for p in ("paper", "quick", "smoke")}
     found = {p: tuple(s[name]["value"] for name in sorted(own)) for p, s in at.items()}
-    assert found == {"paper": (0.5, 20, 20.0, 5000), "quick": (0.5, 2, 1.0, 1000), "smoke": (0.5, 2, 1.0, 40)}
+    assert found == {"paper": (0.5, 20, 20.0, 5000), "quick": (0.5, 2, 1.0, 125), "smoke": (0.5, 2, 1.0, 0)}
     assert at["quick"]["offline_fraction"]["source"] == "registry entry rlpd"
     assert at["quick"]["policy_every"]["source"] == "profile quick of rlpd"
     assert at["quick"]["batch_size"]["source"] == "profile quick"

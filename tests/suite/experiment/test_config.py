@@ -90,8 +90,13 @@ def test_every_algorithm_on_every_task_in_every_profile() -> None:
                 unsaid = {f.name for p in parts for f in dataclasses.fields(p)} - experiment.settings.keys()
                 task = experiment.task
                 recipes = (task.recipe, *task.recipes.values())
+                spread = not task.discrete and experiment.needs.policy in ("gaussian", "squashed")
                 says = {
                     "her_future": task.goal is not None,
+                    "her_fresh": task.goal is not None,
+                    "warmup_actions": experiment.protocol.warmup_steps > 0,
+                    "log_std_range": spread,
+                    "std_start": spread,
                     "demonstrations": any(isinstance(r, Recipe | MazeRecipe) for r in recipes),
                     "rollouts": any(not isinstance(r, MixRecipe) for r in recipes),
                     "dataset_steps": any(isinstance(r, MixRecipe) for r in recipes),
@@ -312,7 +317,7 @@ def test_the_hash_changes_with_everything_that_changes_results() -> None:
         "q_bound": "output", "update_order": "post", "alpha": "0.5", "target_entropy": "-3", "q_filter": "true",
         "policy_family": "squashed", "bootstrap_through_terminals": "true", "copy_targets": "false", "tf32": "true",
         "online_steps": "30_000", "eval_every_online": "10_000", "steps_per_iteration": "200", "discount": "0.5",
-        "tau": "0.5", "clone": "data",
+        "tau": "0.5", "clone": "data", "log_std_range": "-5,2", "std_start": "0.5",
     }  # fmt: skip
     hashes = {base.hash}
     own = {name: s for name, s in base.settings.items() if name != "prior_data"}  # SAC+BC cannot do without

@@ -8,17 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import presets_table
 import pytest
 import tiny
 import toy_run
 from asked import request, resolve
 from command import Bench
+from house import ROOT
 
 import algos
 from algos.contract import LearnerConfig, Objective
 from algos.settings import Preset, SettingError, describe
 from envs.tasks import TASKS
-from suite.experiment.experiment import Experiment, Protocol
+from suite.experiment.experiment import Experiment, Protocol, without_meaning
 from suite.experiment.presets import PAPER, departures
 from suite.experiment.profiles import PROFILES
 from suite.experiment.resolve import check_used, setting_owners
@@ -62,7 +64,7 @@ def test_a_preset_stands_over_task_and_entry_and_says_its_source() -> None:
     assert setting_of(experiment, "online_steps")[1] == "task pen-binary-v0", "what it leaves alone"
     cal_ql = resolve("cal-ql", TASK, (0,), "paper", preset="official")
     assert setting_of(resolve("cal-ql", TASK, (0,), "paper"), "conservative_weight")[1] == "registry entry cal-ql"
-    assert setting_of(cal_ql, "conservative_weight")[0] == 0.1
+    assert setting_of(cal_ql, "conservative_weight")[0] == 0.198
     assert setting_of(cal_ql, "calibrate") == (True, "registry entry cal-ql")
 
 
@@ -77,7 +79,7 @@ def test_a_profile_stands_over_a_preset_and_set_over_both(monkeypatch: pytest.Mo
         "hidden": ([128, 128], "profile quick of door-binary-v0"),
         "batch_size": (256, "profile quick"),
         "policy_lr": (5e-4, "profile quick of door-binary-v0"),
-        "warm_start": (4000, "profile quick of bear"),
+        "warm_start": (1, "preset mine: my notes, page 3; 7 of 25,000 offline updates, here of 5,000"),
         "eps_offline": (0.7, "preset mine: my notes, page 3"),
         "tau": (0.5, "--set"),
     }
@@ -115,12 +117,15 @@ def test_a_preset_changes_the_hash_and_the_folders_name() -> None:
     paper, official = (resolve("iql", TASK, (0,), "quick", preset=preset) for preset in (PAPER, "official"))
     assert official.hash != paper.hash
     assert (official.preset, official.name) == ("official", "quick-official")
-    typed = resolve("iql", TASK, (0,), "quick", ["policy_weight_decay=0", "q_bound=none", "inverse_temperature=0.5"])
+    sets = ["policy_weight_decay=0", "q_bound=none", "inverse_temperature=0.5", "log_std_range=-5,2", "std_start=1"]
+    typed = resolve("iql", TASK, (0,), "quick", sets)
     assert typed.hash == official.hash, "what counts is the values"
     assert resolve("iql", TASK, (0,), "quick", name="mine", preset="official").name == "mine"
 
 
 # what presets hold
+
+PHASES = {"offline_updates", "warm_start", "warmup_steps", "warmup_actions"}  # said even where they are the default
 
 
 @of_every_preset
@@ -129,7 +134,8 @@ def test_every_preset_fits_every_task_and_profile(algo: str, preset: str) -> Non
         for profile in PROFILES:
             experiment = resolve(algo, env, (0,), profile, preset=preset)
             assert experiment.preset == preset
-            assert algos.load(algo).presets[preset].settings.keys() <= experiment.settings.keys()
+            meaningful = experiment.settings.keys() | without_meaning(experiment).keys()
+            assert algos.load(algo).presets[preset].settings.keys() <= meaningful
             p = experiment.protocol
             assert p.warmup_steps < p.online_steps, "there would be no update online"
             assert all(s["source"] for s in experiment.settings.values())
@@ -141,8 +147,8 @@ def test_a_preset_holds_departures_only_and_nothing_of_how_a_run_is_scored(algo:
     assert found.source
     moved = departures(algos.get(algo), setting_owners(algos.load(algo)), found)
     by_tasks = {name.rpartition(".")[2] for task in TASKS.values() for name in task.settings}
-    assert found.settings.keys() - moved.keys() <= by_tasks, (
-        "a default is repeated only where a task sets another value"
+    assert found.settings.keys() - moved.keys() <= by_tasks | PHASES, (
+        "a default is repeated only where a task sets another value, or as the length of a phase of the source"
     )
     assert found.settings
     assert not found.settings.keys() & SHARED
@@ -172,7 +178,7 @@ def test_entries_that_share_a_module_have_their_own() -> None:
     assert of["brac"] == of["brac-v"] | {"mode": "kl_policy"}
     assert of["cal-ql"]["hidden"] == (512, 512)
     assert "policy_bc_steps" in of["cql"].keys() - of["cal-ql"].keys()
-    assert of["mpo"].keys() & of["mpo-acme"].keys() == set()
+    assert of["mpo"].keys() & of["mpo-acme"].keys() == {"q_bound", "warmup_steps"}
     assert of["td3"] == of["ddpg"]
     assert resolve("ddpg", TASK, (0,), "paper", preset="official").cfg.critics == 1
     assert resolve("mpo", TASK, (0,), "paper", preset="official").cfg.mode == "eq20"
@@ -227,8 +233,9 @@ def test_explain_and_list_show_presets(bench: Bench) -> None:
     listed = json.loads(bench("list", "presets", "--json").out)
     assert [(row["algo"], row["preset"]) for row in listed] == PRESETS
     moves = {(row["algo"], row["preset"]): row["moves"] for row in listed}
-    assert moves["awac", "official"] == sum("preset official" in row["source"] for row in rows)
-    assert moves["iql", "official"] == 6
+    said = sum("preset official" in row["source"] for row in rows)
+    assert moves["awac", "official"] == said - 1, "its 25,000 offline updates are the default's"
+    assert moves["iql", "official"] == 7
     assert len(bench("list", "presets").out.splitlines()) == len(listed) + 1
 
 
@@ -275,3 +282,78 @@ def test_jobs_hand_on_the_preset(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
     bench("run", "--algo", "awac,bc", "--env", "door-binary", "--preset", "official", "--jobs", "2", "--device", "cpu")
     assert [command[command.index("--preset") + 1] for command in commands] == ["official", PAPER]
     assert [command[command.index("--name") + 1] for command in commands] == ["quick-official", "quick"]
+
+
+@of_every_preset
+def test_a_preset_says_what_it_cannot_do(algo: str, preset: str) -> None:
+    found = algos.load(algo).presets[preset]
+    assert all(" " in limit for limit in found.limits), "in words"
+    assert len(set(found.limits)) == len(found.limits)
+
+
+def test_explain_ends_with_what_a_preset_cannot_do(bench: Bench) -> None:
+    said = bench("explain", "td3", "halfcheetah", "--preset", "official").out
+    assert said.index("what preset official cannot do") > said.index("hidden")
+    limits = algos.load("td3").presets["official"].limits
+    assert said.rstrip().splitlines()[-len(limits) :] == [f"- {limit}" for limit in limits]
+    assert "cannot do" not in bench("explain", "td3", "halfcheetah").out
+    json.loads(bench("explain", "td3", "halfcheetah", "--preset", "official", "--json").out)
+
+
+def test_a_limit_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="no limit is called width"):
+        Preset("whose", {"tau": 0.1}, ("width",))
+
+
+def test_the_table_of_presets_is_that_of_the_code() -> None:
+    """`python tests/support/presets_table.py > docs/presets.md` writes it anew."""
+    assert (ROOT / "docs/presets.md").read_text() == presets_table.text()
+
+
+# what their sources set on one task alone, in our units
+
+
+@pytest.mark.parametrize(
+    ("algo", "env", "preset", "values"),
+    [
+        ("iql", "pen-binary", "official", {"inverse_temperature": 0.5}),
+        ("iql", "halfcheetah", "official", {"inverse_temperature": 3.0, "expectile": 0.7}),
+        ("iql", "antmaze-umaze", "official", {"inverse_temperature": 10.0, "expectile": 0.9}),
+        ("rebrac", "pen-binary", "official", {"actor_bc_weight": 0.05, "critic_bc_weight": 0.5}),
+        ("rebrac", "door-binary", "official", {"actor_bc_weight": 0.01, "critic_bc_weight": 0.1}),
+        ("rebrac", "relocate-binary", "official", {"actor_bc_weight": 0.1, "critic_bc_weight": 0.01}),
+        ("rebrac", "hammer-binary", "official", {"actor_bc_weight": 0.1, "critic_bc_weight": 0.5}),
+        ("rlpd", "door-binary", "official", {"hidden": [256, 256, 256], "backup_entropy": False}),
+        ("rlpd", "walker2d", "official", {"hidden": [256, 256], "backup_entropy": True}),
+        ("awac", "hopper", "corl", {"temperature": 1 / 3}),
+        ("awac", "pen-binary", "corl", {"temperature": 0.1}),
+        ("cal-ql", "door-binary", "paper", {"conservative_weight": 0.198, "conservative_temperature": 0.198}),
+        ("cal-ql", "antmaze-large", "paper", {"conservative_weight": 0.99, "lagrange_gap": 0.158}),
+        ("cql", "antmaze-large", "paper", {"conservative_weight": 2.48, "lagrange_gap": 0.495}),
+        ("cql", "door-binary", "paper", {"conservative_weight": 5.0, "lagrange_gap": None}),
+        ("mpo-acme", "door-binary", "paper", {"std_start": 0.5}),
+        ("ppo", "halfcheetah", "official", {"std_start": 1.0, "clip_value": False}),
+        ("sac-bc", "door-binary", "official", {"tau": 1.28e-3, "batch_size": 1024}),
+    ],
+)
+def test_values_that_were_written_down_from_the_sources(
+    algo: str, env: str, preset: str, values: dict[str, object]
+) -> None:
+    settings = resolve(algo, env, (0,), "paper", preset=preset).settings
+    assert {name: settings[name]["value"] for name in values} == values
+
+
+@pytest.mark.parametrize(
+    ("algo", "updates"),
+    [("bear", 1_000_000), ("bcq", 1_000_000), ("td3-bc", 1_000_000), ("rebrac", 1_000_000), ("iql", 1_000_000),
+     ("brac", 500_000), ("brac-v", 500_000), ("cql", 3_000_000), ("cal-ql", 20_000), ("awac", 25_000)],
+)  # fmt: skip
+def test_offline_phases_are_as_long_as_those_of_their_sources(algo: str, updates: int) -> None:
+    official = resolve(algo, TASK, (0,), "paper", preset="official").protocol
+    assert official.offline_updates == updates
+
+
+@pytest.mark.parametrize(("algo", "steps"), [("td3", 25_000), ("ddpg", 25_000), ("algae-dice", 10_000), ("rlpd", 5000)])
+def test_warm_ups_by_chance_are_those_of_their_sources(algo: str, steps: int) -> None:
+    official = resolve(algo, TASK, (0,), "paper", preset="official").protocol
+    assert (official.warmup_steps, official.warmup_actions) == (steps, "uniform")

@@ -76,7 +76,7 @@ def values(found: list[Row], seed: int) -> dict[tuple[int, str], float]:
         ("sac-scratch", {}, [(0, 0), (32, 8), (64, 16)]),
         ("awr", {"value_updates": 2, "policy_updates": 3}, [(-7, 0), (-3, 4), (0, 7), (32, 17), (64, 27)]),
         ("ppo", {"passes": 2, "minibatch": 5}, [(-7, 0), (-3, 4), (0, 7), (32, 19), (64, 31)]),
-        ("rlpd", {}, [(0, 0), (32, 0), (64, 4)]),  # no offline phase; the smoke profile warms it up for 40 steps
+        ("rlpd", {"warmup_steps": 40}, [(0, 0), (32, 0), (64, 4)]),  # no offline phase
     ],
 )
 def test_the_calendar(algo: str, settings: dict[str, Any], expected: list[tuple[int, int]], tmp_path: Path) -> None:
