@@ -42,7 +42,7 @@ class Sampler:
         self.needs, self.batch_size, self.layout, self.replay = needs, batch_size, layout, replay
         self.offline_fraction, self.generators, self.device = offline_fraction, generators, device
         self.obs_mean, self.obs_std = self._obs_scale() if normalise_obs else (None, None)
-        self.phase: Phase = "offline"  # that batches are drawn for
+        self.phase: Phase = "offline"  # phase that batches are drawn for
 
     @property
     def window_capacity(self) -> int:
@@ -77,14 +77,18 @@ class Sampler:
         u_rows, u_demo, u_initial = torch.split(u, [rows, needs.demo_batch, needs.initial_batch], dim=1)
         demo = self.batch(self.rows().source_rows(u_demo, "demos")) if needs.demo_batch else None
         initial = self.scaled(self._initial().draw(u_initial)) if needs.initial_batch else None
-        if stage is None or iteration is None:
+        if stage is None:
             batch = self.batch(self.index(u_rows), demo, initial, later)
         else:
+            assert iteration is not None, "a stage learns from the rows of its iteration"
             batch = self._stage_batch(u_rows, stage, iteration, demo, initial)
         return batch, Noise(
-            noise[:, 0] if ahead else None, noise[:, ahead:] if needs.action_samples else None,
-            noise[:, :ahead] if ahead else None, critics, first if needs.initial_batch else None,
-        )  # fmt: skip
+            next_action=noise[:, 0] if ahead else None,
+            action=noise[:, ahead:] if needs.action_samples else None,
+            next_actions=noise[:, :ahead] if ahead else None,
+            critics=critics,
+            initial=first if needs.initial_batch else None,
+        )
 
     def index(self, u: Tensor) -> Tensor:
         """Which rows a batch takes, from u in [0, 1): [S, B]."""
@@ -140,7 +144,7 @@ class Sampler:
     def batch(
         self, index: Tensor, demo: Batch | None = None, initial: Tensor | None = None, later: Tensor | None = None
     ) -> Batch:
-        """These rows [S, B] as the losses get them, relabelled where there are draws [S, B] for it."""
+        """Batch of the rows with these numbers [S, B]; their goals are exchanged where `later` [S, B] is given."""
         replay = self.rows()
         if later is None or self.relabeller is None:
             rows = replay.gather(index)
@@ -166,7 +170,7 @@ class Sampler:
         return states
 
     def rows(self) -> Replay:
-        """Where rows come from."""
+        """The replay; raises where the learner was built without one."""
         if self.replay is None:
             raise RuntimeError("this learner was built without data and can only act")
         return self.replay

@@ -235,6 +235,14 @@ def test_a_method_of_fresh_data_sees_what_the_last_iteration_collected() -> None
         collect(learner, 500 + 10 * n)
 
 
+def test_a_stage_is_not_drawn_for_without_its_iteration() -> None:
+    learner = tiny.learner("awr", phase="online")
+    stage = learner.iteration.stages[0]
+    learner.begin(stage)
+    with pytest.raises(AssertionError, match="the rows of its iteration"):
+        learner.sampler.draw(stage)
+
+
 def test_dropped_offline_rows_leave_the_window() -> None:
     learner = tiny.learner("awr", phase="online")
     assert learner.replay is not None
