@@ -28,6 +28,13 @@ of_every_algorithm = pytest.mark.parametrize("name", tiny.distinct())
 in_every_phase = pytest.mark.parametrize(("name", "phase"), tiny.distinct_cases())
 
 
+def test_entries_left_out_of_a_sweep_share_their_module_and_phase_with_one_that_is_in_it() -> None:
+    kept = {(algos.get(name).module, phase) for name, phase in tiny.distinct_cases()}
+    left_out = set(tiny.cases()) - set(tiny.distinct_cases())
+    assert left_out >= tiny.SAME_CODE
+    assert all((algos.get(name).module, phase) in kept for name, phase in left_out)
+
+
 def step_of(learner: Any, batch: Batch, noise: Noise) -> Step:
     """What the losses are given in the first update of a phase."""
     age = torch.zeros((), dtype=torch.float64, device=batch.obs.device)
