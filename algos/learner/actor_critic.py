@@ -181,7 +181,7 @@ class ActorCritic:
         self._count(updates)
 
     def learn(self, batch: Batch, noise: Noise) -> None:
-        """Make one update from a batch that is given, one by one and by the host's own code."""
+        """Make one update from a given batch, eagerly: it is neither replayed nor compiled."""
         self.update(batch, noise, self.updates % self.needs.policy_every)
         self._count(1)
 

@@ -26,8 +26,8 @@ class Compiled:
     """Calls `update(batch, noise, turn)` by compiled code.
 
     `update` changes nothing but the tensors that `moving()` lists (and makes some of them when it is first called), in
-    place; it draws nothing, reads nothing back and does the same for every batch of one shape. What it counts on the
-    host, it does not count when compiled.
+    place; it draws nothing, reads nothing back, counts nothing on the host and does the same for every batch of one
+    shape.
     """
 
     def __init__(self, update: Callable[[Any, Any, int], None], moving: Callable[[], list[Tensor]]) -> None:

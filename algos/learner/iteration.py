@@ -28,19 +28,21 @@ class Iteration:
     def __init__(self, stages: Sequence[Stage], *, seeds: int, capacity: int, device: torch.device) -> None:
         self.stages, self.capacity, self.device = tuple(stages), capacity, device
         self.number = 0  # iterations before this one
-        self.done = 0  # updates of this one
-        self.rows = 0  # of the window, N
+        self.done = 0  # updates made in this one
+        self.rows = 0  # N, those in the window
         self.count = torch.zeros((), dtype=torch.float64, device=device)  # N, for draws
         self.index = torch.empty(seeds, capacity if stages else 0, dtype=torch.int64, device=device)
         self.indexed = False  # whether `index` holds this stage's window
         self.columns: dict[str, Tensor] = {}  # [S, capacity]
         self.orders: dict[str, Tensor] = {}  # stage -> [S, updates, B] positions of its shuffled passes
-        self.order: Tensor | None = None  # that of the present stage
-        self.cursor = torch.zeros(1, dtype=torch.int64, device=device)  # updates of this stage, for `order`
+        self.order: Tensor | None = None  # the passes of the present stage, where it has any
+        self.cursor = torch.zeros(
+            1, dtype=torch.int64, device=device
+        )  # updates made in this stage: the place in `order`
 
     @property
     def updates(self) -> int:
-        """Of one whole iteration."""
+        """Number of updates in one whole iteration."""
         return sum(stage.updates for stage in self.stages)
 
     def now(self) -> tuple[Stage, int]:
@@ -59,14 +61,14 @@ class Iteration:
             self.done, self.number = 0, self.number + 1
 
     def point_to(self, index: Tensor) -> None:
-        """The window: row numbers [S, N]."""
+        """Make these rows, by number [S, N], the window of the present stage."""
         self.rows = index.shape[1]
         self.index[:, : self.rows] = index
         self.count.fill_(float(self.rows))
         self.indexed = True
 
     def hold(self, stage: Stage, columns: Mapping[str, Tensor], order: Tensor | None) -> bool:
-        """Take a stage's columns [S, N] and its shuffled passes; whether any of it needed new memory."""
+        """Keep a stage's columns [S, N] and its shuffled passes; true if any of it needed new memory."""
         new = False
         for name, values in columns.items():
             if name not in self.columns:
@@ -96,7 +98,10 @@ class Iteration:
         return self.index.gather(1, positions), columns
 
     def state(self) -> dict[str, Any]:
-        """Where it stands; what was prepared too, if a stage has begun. The window follows from the replay."""
+        """What a checkpoint keeps: where the iteration stands and, once it has begun, what was prepared for its stage.
+
+        The window is not kept, as it follows from the replay.
+        """
         out: dict[str, Any] = {"number": self.number, "done": self.done}
         if self.done:
             columns = {name: values[:, : self.rows].clone() for name, values in self.columns.items()}
@@ -111,7 +116,7 @@ class Iteration:
             return
         self.rows = state["rows"]
         stage, begun = self.now()
-        order = state["order"] if begun else None  # that of the stage before is of no more use
+        order = state["order"] if begun else None  # the passes of the stage before are of no more use
         self.hold(stage, state["columns"], None if order is None else order.to(self.device, copy=True))
         self.cursor.copy_(state["cursor"])
 
@@ -127,11 +132,9 @@ def shuffled_passes(
         raise ValueError(f"batches of {batch} rows cannot be cut from {rows}")
     per_pass = rows // batch
     passes = -(-updates // per_pass)
-    orders = [
-        torch.cat([
-            torch.randperm(rows, generator=g, device=device)[: per_pass * batch].view(per_pass, batch)
-            for _ in range(passes)
-        ])[:updates]
-        for g in generators
-    ]  # fmt: skip
-    return torch.stack(orders)
+
+    def order(generator: torch.Generator) -> Tensor:
+        shuffled = [torch.randperm(rows, generator=generator, device=device) for _ in range(passes)]
+        return torch.cat([one[: per_pass * batch].view(per_pass, batch) for one in shuffled])[:updates]
+
+    return torch.stack([order(generator) for generator in generators])

@@ -16,7 +16,7 @@ __all__ = ["Meter"]
 
 
 class Meter:
-    """Sums [S] of one phase, as another one may log other metrics.
+    """Sums [S] of what updates log within one phase; another phase may log other metrics.
 
     They are kept by stage, or by how often what is logged happens in a cycle of `cycle` updates: a delayed policy's
     loss is averaged over the updates that moved the policy.
@@ -26,7 +26,7 @@ class Meter:
         self._cycle = cycle
         self._sums: dict[str | int, Metrics] = {}
         self._count = 0  # updates since the sums were read
-        self._counts: dict[str, int] = {}  # likewise, of each stage
+        self._counts: dict[str, int] = {}  # the same for each stage
 
     def enter(self, stages: Iterable[str]) -> None:
         """Begin a phase with these stages."""
@@ -37,18 +37,18 @@ class Meter:
         """Add to the sums of a stage, or of what happens in every so many updates."""
         sums = self._sums.setdefault(every if stage is None else stage, {})
         known = [name for name in metrics if name in sums]
-        if known:  # in one kernel
+        if known:  # all of them in one kernel
             torch._foreach_add_([sums[name] for name in known], [metrics[name] for name in known])
         sums |= {name: value.detach().clone() for name, value in metrics.items() if name not in sums}
 
     def count(self, updates: int, stage: str | None) -> None:
-        """Say how many more updates have been made."""
+        """Take note of so many more updates, of a stage if there is one."""
         self._count += updates
         if stage is not None:
             self._counts[stage] += updates
 
     def tensors(self) -> list[Tensor]:
-        """Every sum."""
+        """Every sum, as updates add to it in place."""
         return [total for sums in self._sums.values() for total in sums.values()]
 
     def read(self, updates: int) -> dict[str, NDArray[np.float32]]:

@@ -25,7 +25,7 @@ Flags = NDArray[np.bool_]
 
 # What a row may hold beside the transition, by name: whether it is as wide as an action, or one number.
 COLUMNS: dict[str, Literal["action", "number"]] = {
-    "return_to_go": "number",  # discounted sum of rewards from this step on (`algos.learner.replay`)
+    "return_to_go": "number",  # discounted sum of rewards from this step on (`returns_to_go`)
     "next_action": "action",  # the action taken at next_obs; zero where the episode ends here
     "has_next": "number",  # 1 where next_action is one, else 0
     "ends": "number",  # 1 in the last row of an episode, else 0
@@ -44,28 +44,29 @@ class Layout:
 
     @property
     def widths(self) -> list[int]:
-        """Of each part, in order."""
+        """Widths of the parts of a row, in order."""
         extra = [self.action_dim if COLUMNS[name] == "action" else 1 for name in self.columns]
         return [self.obs_dim, self.action_dim, 1, self.obs_dim, 1, *extra]
 
     @property
     def width(self) -> int:
+        """Width of a whole row."""
         return sum(self.widths)
 
     def offset(self, name: str) -> int:
-        """Where a part of the row begins."""
+        """Column at which a part of the row begins."""
         return sum(self.widths[: ["obs", "action", "reward", "next_obs", "terminated", *self.columns].index(name)])
 
     def pack(
         self, obs: Tensor, action: Tensor, reward: Tensor, next_obs: Tensor, terminated: Tensor, **columns: Tensor
     ) -> Tensor:
-        """[..., O], [..., A], [...], [..., O], [...] and the layout's own columns -> [..., width]."""
+        """Join obs [..., O], action [..., A], numbers [...] and the layout's own columns into rows [..., width]."""
         parts = [obs, action, reward, next_obs, terminated, *(columns[name] for name in self.columns)]
         whole = [p if p.ndim == obs.ndim else p[..., None] for p in parts]
         return torch.cat([p.to(obs.dtype) for p in whole], dim=-1)
 
     def batch(self, rows: Tensor, demo: Batch | None = None, initial_obs: Tensor | None = None) -> Batch:
-        """[S, B, width] -> Batch of views."""
+        """Cut rows [S, B, width] into a batch of views on them."""
         obs, action, reward, next_obs, terminated, *more = torch.split(rows, self.widths, dim=-1)
         columns = {
             name: part if COLUMNS[name] == "action" else part.squeeze(-1)
@@ -92,7 +93,7 @@ class InitialStates:
         self.filled.fill_(float(min(self.inserted, self.capacity)))
 
     def draw(self, u: Tensor) -> Tensor:
-        """Uniform over all that is stored, from u in [0, 1): [S, M] -> [S, M, O]."""
+        """Choose among all that is stored, uniformly by u in [0, 1): [S, M] -> [S, M, O]."""
         known = len(self.offline)
         j = (u * (known + self.filled)).long()
         online = self.online[self._seed, (j - known).clamp_min(0)]
@@ -142,7 +143,7 @@ class Replay:
         self.online_filled.fill_(float(min(self.inserted, self.capacity)))
 
     def drop_offline(self) -> None:
-        """From now on sample online rows only."""
+        """Take the offline rows out of use: from now on only online ones are sampled."""
         self.dropped = True
         self.offline_in_use.zero_()
 
@@ -194,14 +195,14 @@ class Replay:
         return torch.where(index < self.offline, index + rows, online)
 
     def gather(self, index: Tensor) -> Tensor:
-        """[S, B] row numbers -> [S, B, width]."""
+        """Rows by their numbers: [S, B] -> [S, B, width]."""
         return self.rows.index_select(0, index.flatten()).view(*index.shape, self.layout.width)
 
 
 def columns(
     names: Sequence[str], action: Array, reward: Array, terminated: Flags, ends: Flags, discount: float
 ) -> dict[str, Array]:
-    """Those of `algos.learner.replay.COLUMNS` that are named, for rows [..., n] laid episode after episode.
+    """Columns of `COLUMNS` by name, computed for rows [..., n] that are laid episode after episode.
 
     `ends` marks the last row of every episode; action is [..., n, A].
     """
