@@ -63,9 +63,10 @@ class Config(Settings):
         within=POSITIVE_OR_INF,
     )
     prior_weight: Literal["step", "exp"] = setting(
-        "step", "weights of the prior's data: 1 where the advantage is positive, or its exponential",
+        "step",
+        "weights of the prior's data: 1 where the advantage is positive, or its exponential",
         "AWAC eq. 21, after ABM; AWAC's code: exp",
-    )  # fmt: skip
+    )
     policy_weight: Literal["exp", "step"] = setting(
         "exp", "weights of the policy's actions, likewise", "AWAC eq. 22; its MuJoCo scripts: step"
     )
@@ -73,9 +74,10 @@ class Config(Settings):
         4, "actions of the prior per state", "ours: to average over them; AWAC's code: 1", within=AT_LEAST_ONE
     )
     normalise: Literal["batch", "state"] = setting(
-        "batch", "whether exp weights of the policy are a softmax over the batch or over each state's samples",
+        "batch",
+        "whether exp weights of the policy are a softmax over the batch or over each state's samples",
         "ours: batch is eq. 22 up to one factor per batch, as in AWAC; state divides by Z(s)",
-    )  # fmt: skip
+    )
     advantage_clip: float | None = setting(
         None, "largest advantage, before the temperature", "AWAC: absent; its hand scripts: 2", within=FINITE
     )

@@ -56,7 +56,8 @@ PRESETS = {
     )
 }
 
-# Of an uncapped weight: Adam squares gradients, and a second moment that leaves float32 stops its parameter for good.
+# Largest exponent of an uncapped weight: Adam squares gradients, and a second moment that leaves float32 stops its
+# parameter for good.
 _SAFE_EXPONENT = 30.0
 
 

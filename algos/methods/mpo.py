@@ -83,7 +83,7 @@ ACME_PRESETS = {
         ("activations", "linear-mean", "n-step", "targets-period", "no-offline-phase", "one critic"),
     )
 }
-_LEAST = 1e-8  # of every dual
+_LEAST = 1e-8  # least value of every dual variable
 _FLOOR = -18.0  # of its value before the softplus
 
 

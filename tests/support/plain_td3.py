@@ -31,9 +31,14 @@ class PlainTD3:
     """One seed of a learner, from that learner's present networks on."""
 
     def __init__(
-        self, learner: ActorCritic, seed: int, delay: int = 2, noise: float = 0.2,
-        policy_loss: PolicyLoss = minus_first, penalty: Penalty = nothing,
-    ) -> None:  # fmt: skip
+        self,
+        learner: ActorCritic,
+        seed: int,
+        delay: int = 2,
+        noise: float = 0.2,
+        policy_loss: PolicyLoss = minus_first,
+        penalty: Penalty = nothing,
+    ) -> None:
         nets: Any = learner.nets
         self.seed, self.delay, self.noise = seed, delay, noise
         self.policy_loss, self.penalty, self.updates = policy_loss, penalty, 0

@@ -259,8 +259,13 @@ def test_batches_are_standardised_by_the_offline_rows(monkeypatch: pytest.Monkey
     same, _ = plain.draw()
     assert batch.demo is not None
     assert same.demo is not None
-    pairs = [(batch.obs, same.obs), (batch.next_obs, same.next_obs), (batch.demo.obs, same.demo.obs),
-             (batch.demo.next_obs, same.demo.next_obs), (batch.initial_obs, same.initial_obs)]  # fmt: skip
+    pairs = [
+        (batch.obs, same.obs),
+        (batch.next_obs, same.next_obs),
+        (batch.demo.obs, same.demo.obs),
+        (batch.demo.next_obs, same.demo.next_obs),
+        (batch.initial_obs, same.initial_obs),
+    ]
     for scaled, before in pairs:
         assert scaled is not None
         assert before is not None

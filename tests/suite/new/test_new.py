@@ -160,11 +160,9 @@ def test_it_is_listed_run_and_reported_like_one_of_ours(installed: Path, bench: 
     with toy_run.registered():
         explained = json.loads(bench("explain", NAME, toy_run.TASK.id, "--set", "q_weight=0.5", "--json").out)
         assert {"setting": "q_weight", "value": 0.5} in [{k: r[k] for k in ("setting", "value")} for r in explained]
-        said = bench(
-            "run", "--algo", f"{NAME},bc", "--env", toy_run.TASK.id, "--seeds", "2", "--device", "cpu",
-            "--threads", "1", "--workers", "0", "--profile", "smoke", "--dataset", toy_run.DATA,
-            *toy_run.options(toy_run.SIZES),
-        )  # fmt: skip
+        task = f"--env {toy_run.TASK.id} --dataset {toy_run.DATA} --seeds 2 --profile smoke"
+        machine = "--device cpu --threads 1 --workers 0"
+        said = bench("run", "--algo", f"{NAME},bc", *task.split(), *machine.split(), *toy_run.options(toy_run.SIZES))
         assert said.code == 0, said.err
         runs = [read_run(tmp_path / line) for line in said.out.splitlines()]
     assert [(r.algo, r.finished) for r in runs] == [(NAME, True), ("bc", True)]
