@@ -8,6 +8,8 @@ import pytest
 import tiny
 import torch
 
+from algos.contract import Phase
+from algos.learner.actor_critic import ActorCritic
 from algos.learner.capture import WARMUP, Rounds
 
 
@@ -193,3 +195,23 @@ def test_replayed_rounds_count_as_updates_and_in_the_means() -> None:
     assert learner.updates == WARMUP + 9
     # the stand-in adds nothing when replayed: had the sums been made anew, nothing would be reported here
     assert set(learner.read_metrics()) == set(logged)
+
+
+def counted(learner: ActorCritic) -> tuple[Any, ...]:
+    """What the host counts of a learner's updates: in all, for its means, and in its iterations."""
+    state = learner.state()
+    return learner.updates, state["count"], state["counts"], learner.iteration.number, learner.iteration.done
+
+
+@pytest.mark.parametrize(("name", "phase"), [("bc", "offline"), ("awr", "online"), ("rlpd", "online")])
+def test_recorded_and_replayed_rounds_are_counted_like_eager_ones(name: str, phase: Phase) -> None:
+    """With stages and delays, too, and wherever a block of updates ends."""
+    eager, replayed = (tiny.learner(name, phase=phase) for _ in range(2))
+    replayed.rounds.capture = True
+    enough = (WARMUP + 2) * (eager.iteration.updates or eager.needs.policy_every)
+    for block in (1, enough, 3, 1):
+        for learner in (eager, replayed):
+            learner.run(block)
+        assert counted(replayed) == counted(eager)
+    assert replayed.rounds.captured
+    assert counted(eager)[:2] == (enough + 5, enough + 5)
