@@ -107,9 +107,12 @@ class Config(Settings):
         1e-3, "Adam step size of the dual variable's logarithm", "BEAR's code", within=POSITIVE
     )
     warm_start: int = setting(
-        20_000, "first offline updates in which the policy only matches the behaviour model",
-        "AWAC's own scripts; BEAR's code: 100,000, rlkit's: 40,000", within=NOT_NEGATIVE, schedule="offline_updates",
-    )  # fmt: skip
+        20_000,
+        "first offline updates in which the policy only matches the behaviour model",
+        "AWAC's own scripts; BEAR's code: 100,000, rlkit's: 40,000",
+        within=NOT_NEGATIVE,
+        schedule="offline_updates",
+    )
     kernel: Literal["laplacian", "gaussian"] = setting(
         "laplacian", "exp(-d / (2 sigma)) of the L1 or the squared L2 distance d", "AWAC's own scripts, BEAR's code"
     )

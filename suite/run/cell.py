@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,7 @@ def _run_json(experiment: Experiment, data: Dataset | None, device: torch.device
 
 def _revision() -> str | None:
     """The source revision, where the package runs from a git checkout; '+' marks uncommitted changes."""
-    here = Path(__file__).resolve().parent.parent
+    here = Path(str(resources.files("suite"))).resolve().parent  # wherever this module stands in it
     if not (here / ".git").exists():
         return None
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import toy_run
+from house import ROOT
 from toy_run import HORIZON, TASK, experiment, train
 from updates import followed_by
 
@@ -521,3 +524,15 @@ def test_an_estimate_says_where_a_dataset_is_not_here_yet(monkeypatch: pytest.Mo
     assert "MB for replay and networks, up to" in estimate(experiment("awac"), toy_run.ONE_THREAD).text
     missing = estimate(experiment("awac", data="toys/not-here-v0"), toy_run.ONE_THREAD).text
     assert "MB for replay and networks, without the dataset's rows, which are not here yet, up to" in missing
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists() or shutil.which("git") is None, reason="not a git checkout")
+def test_the_record_names_the_revision_of_the_checkout(tmp_path: Path) -> None:
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+    cell = experiment("bc")
+    train(cell, tmp_path)
+    revision = read_run(run_folder(cell, tmp_path)).run["revision"]
+    assert revision is not None
+    assert head.stdout.startswith(revision.removesuffix("+").rpartition("-g")[2]), (
+        "of a tagged one, what follows the tag"
+    )
