@@ -78,11 +78,16 @@ def truths(kind: str, tasks: int, tau: float) -> dict[str, float]:
     runs = np.sort(x, axis=None)
     middle = runs[len(runs) // 4 : len(runs) - len(runs) // 4].mean()
     values = {
-        "aggregate median": np.median(x.mean(axis=0)), "aggregate IQM": middle, "aggregate mean": x.mean(),
-        "optimality gap": 1 - np.minimum(x, 1).mean(), "profile": (x > tau).mean(),
-        "P(X > Y)": ((x > y) + 0.5 * (x == y)).mean(), "paired difference": BEHIND, "unpaired difference": BEHIND,
+        "aggregate median": np.median(x.mean(axis=0)),
+        "aggregate IQM": middle,
+        "aggregate mean": x.mean(),
+        "optimality gap": 1 - np.minimum(x, 1).mean(),
+        "profile": (x > tau).mean(),
+        "P(X > Y)": ((x > y) + 0.5 * (x == y)).mean(),
+        "paired difference": BEHIND,
+        "unpaired difference": BEHIND,
         "paired difference by bootstrap": BEHIND,
-    }  # fmt: skip
+    }
     if tasks == 1:
         values |= {"mean of a task": x.mean(), "median of a task": np.median(x), "IQM of a task": middle}
     return {name: float(value) for name, value in values.items()}
@@ -171,9 +176,11 @@ def main() -> None:
     for row in short:
         print(*row.values(), sep=", ")
     content = {
-        "replications": arguments.replications, "reps": REPS, "confidence": CONFIDENCE,
+        "replications": arguments.replications,
+        "reps": REPS,
+        "confidence": CONFIDENCE,
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
-    }  # fmt: skip
+    }
     write(arguments.out, content, {"short": short, "rows": rows})
 
 

@@ -37,10 +37,13 @@ def columns(steps: int, length: int) -> dict[str, Any]:
     obs = rng.standard_normal((steps + 1, TASK.obs_dim), dtype=np.float32)
     timeouts = np.arange(steps) % length == length - 1
     return {
-        "observations": obs[:-1], "next_observations": obs[1:], "timeouts": timeouts,
+        "observations": obs[:-1],
+        "next_observations": obs[1:],
+        "timeouts": timeouts,
         "actions": rng.random((steps, TASK.action_dim), dtype=np.float32) * 2 - 1,
-        "rewards": np.zeros(steps, np.float32), "terminals": np.zeros(steps, np.bool_),
-    }  # fmt: skip
+        "rewards": np.zeros(steps, np.float32),
+        "terminals": np.zeros(steps, np.bool_),
+    }
 
 
 def paths(flat: dict[str, Any], length: int) -> list[dict[str, Any]]:
@@ -80,9 +83,12 @@ def write_pickle(path: Path, flat: dict[str, Any], length: int) -> None:
 
 
 WRITERS: dict[str, Callable[[Path, dict[str, Any], int], None]] = {
-    "d4rl.hdf5": write_hdf5, "d4rl-gzip.hdf5": write_gzip, "flat.npz": write_npz, "awac.npy": write_npy,
+    "d4rl.hdf5": write_hdf5,
+    "d4rl-gzip.hdf5": write_gzip,
+    "flat.npz": write_npz,
+    "awac.npy": write_npy,
     "dapg.pickle": write_pickle,
-}  # fmt: skip
+}
 
 
 def measure(what: str, argument: str) -> dict[str, float]:
@@ -93,8 +99,10 @@ def measure(what: str, argument: str) -> dict[str, float]:
     else:
         datasets.load(TASK, argument)
     return {
-        "wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "peak": memory("VmHWM") - bare,
-    }  # fmt: skip
+        "wall": time.perf_counter() - wall,
+        "cpu": time.process_time() - cpu,
+        "peak": memory("VmHWM") - bare,
+    }
 
 
 def memory(field: str) -> float:

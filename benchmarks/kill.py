@@ -25,10 +25,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SETTINGS = {
-    "hidden": "64,64", "batch_size": 128, "offline_updates": 1000, "eval_every_offline": 250,
-    "steps_per_iteration": 400, "online_steps": 2400, "eval_every_online": 800, "eval_episodes": 4,
-    "updates_per_step": 0.5, "buffer_size": 1000,
-}  # fmt: skip
+    "hidden": "64,64",
+    "batch_size": 128,
+    "offline_updates": 1000,
+    "eval_every_offline": 250,
+    "steps_per_iteration": 400,
+    "online_steps": 2400,
+    "eval_every_online": 800,
+    "eval_episodes": 4,
+    "updates_per_step": 0.5,
+    "buffer_size": 1000,
+}
 CHECKPOINT_SECONDS = 0.5
 NAME_BYTES = 16
 PATIENCE = 60.0  # seconds without the moment that is waited for, after which any moment will do
@@ -36,9 +43,19 @@ STARTING, IDLE = "starting", "between"
 
 # in the order in which a run comes to them; each is a name of `watched`
 MOMENTS = (
-    "update", "evaluate", "write state", "append metrics", "switch", "collect", "write chunk", "update", "evaluate",
-    "write status", "collect", "write policy",
-)  # fmt: skip
+    "update",
+    "evaluate",
+    "write state",
+    "append metrics",
+    "switch",
+    "collect",
+    "write chunk",
+    "update",
+    "evaluate",
+    "write status",
+    "collect",
+    "write policy",
+)
 # seconds into a moment at which it may end; elsewhere as long as a small write takes
 WITHIN = {"update": 0.2, "evaluate": 0.5, "collect": 0.2}
 WRITING = 0.003

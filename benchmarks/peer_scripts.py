@@ -117,9 +117,12 @@ def start(script: Path, options: Sequence[str], data: dict[str, Any], batch: int
     )
     sys.path.insert(0, str(script.parent.parent))  # the checkout, for its own modules
     common = {
-        "env-id": ENV_ID, "batch-size": batch, "buffer-size": len(obs),
-        "learning-starts": LEARNING_STARTS, "total-timesteps": 10**9,
-    }  # fmt: skip
+        "env-id": ENV_ID,
+        "batch-size": batch,
+        "buffer-size": len(obs),
+        "learning-starts": LEARNING_STARTS,
+        "total-timesteps": 10**9,
+    }
     sys.argv = [str(script), "--no-cuda", *options]
     sys.argv += [str(word) for name, value in common.items() for word in (f"--{name}", value)]
 

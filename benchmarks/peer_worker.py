@@ -129,10 +129,15 @@ def corl(job: Job) -> Work:
     rows = transitions(job)
     obs_dim, action_dim = rows["obs"].shape[1], rows["action"].shape[1]
     replay = peer.ReplayBuffer(obs_dim, action_dim, len(rows["obs"]))
-    replay.load_d4rl_dataset({
-        "observations": rows["obs"], "actions": rows["action"], "rewards": rows["reward"],
-        "next_observations": rows["next_obs"], "terminals": np.zeros_like(rows["reward"]),
-    })  # fmt: skip
+    replay.load_d4rl_dataset(
+        {
+            "observations": rows["obs"],
+            "actions": rows["action"],
+            "rewards": rows["reward"],
+            "next_observations": rows["next_obs"],
+            "terminals": np.zeros_like(rows["reward"]),
+        }
+    )
     nets = [net(obs_dim, action_dim, job.hidden[0]) for net in (peer.Actor, peer.Critic, peer.Critic)]
     for net, inputs, outputs in zip(nets, (obs_dim, *2 * [obs_dim + action_dim]), (action_dim, 1, 1), strict=True):
         net._mlp = mlp(inputs, job.hidden, outputs)  # CORL's depth is fixed, at three hidden layers
@@ -173,8 +178,13 @@ def floor(job: Job) -> Work:
 
 
 SIDES: dict[str, Callable[[Job], Work]] = {
-    "ours": ours, "d3rlpy": d3rlpy, "corl": corl, "cleanrl": cleanrl, "leanrl": leanrl, "floor": floor,
-}  # fmt: skip
+    "ours": ours,
+    "d3rlpy": d3rlpy,
+    "corl": corl,
+    "cleanrl": cleanrl,
+    "leanrl": leanrl,
+    "floor": floor,
+}
 D3RLPY = {"awac": "AWACConfig", "sac": "SACConfig", "bc": "BCConfig"}
 CHECKOUTS = {  # peers that are not installed: the file that is used
     "corl": Path("algorithms/offline/awac.py"),
@@ -182,10 +192,13 @@ CHECKOUTS = {  # peers that are not installed: the file that is used
     "leanrl": Path("leanrl/sac_continuous_action_torchcompile.py"),
 }
 PACKAGES = {  # whose versions a side's speed depends on
-    "ours": ("awac-bench", "torch"), "d3rlpy": ("d3rlpy", "torch"), "corl": ("torch",),
+    "ours": ("awac-bench", "torch"),
+    "d3rlpy": ("d3rlpy", "torch"),
+    "corl": ("torch",),
     "cleanrl": ("gymnasium", "tyro", "torch"),
-    "leanrl": ("gymnasium", "tyro", "tqdm", "tensordict", "torchrl", "torch"), "floor": ("torch",),
-}  # fmt: skip
+    "leanrl": ("gymnasium", "tyro", "tqdm", "tensordict", "torchrl", "torch"),
+    "floor": ("torch",),
+}
 
 
 def work_for(work: Callable[[], object], seconds: float) -> dict[str, float]:

@@ -78,9 +78,13 @@ class Worker:
     def __init__(self, side: Side, group: Group, data: Path, threads: int) -> None:
         self.name = side.name
         options = {
-            "hidden": ",".join(map(str, group.hidden)), "batch": group.batch, "threads": threads,
-            "algo": group.algo, "seeds": side.seeds, "checkout": side.checkout or ".",
-        }  # fmt: skip
+            "hidden": ",".join(map(str, group.hidden)),
+            "batch": group.batch,
+            "threads": threads,
+            "algo": group.algo,
+            "seeds": side.seeds,
+            "checkout": side.checkout or ".",
+        }
         command = [side.python, str(HERE / "peer_worker.py"), side.kind, str(data)]
         command += [str(word) for name, value in options.items() for word in (f"--{name}", value)]
         command += ["--act"] if group.act else []
@@ -218,9 +222,11 @@ def summary(group: Group, rounds: Sequence[Round], gflop: Mapping[str, float]) -
 
 # what the table shows of a side, and how; then come the ratios to each peer
 COLUMNS = {
-    "updates/s": ("updates_per_s", ".2f"), "x seeds": ("updates_per_s_per_seed", ".2f"),
-    "GFLOP": ("gflop_per_update", ".2f"), "of floor": ("share_of_floor", ".0%"),
-}  # fmt: skip
+    "updates/s": ("updates_per_s", ".2f"),
+    "x seeds": ("updates_per_s_per_seed", ".2f"),
+    "GFLOP": ("gflop_per_update", ".2f"),
+    "of floor": ("share_of_floor", ".0%"),
+}
 
 
 def table(group: Group, medians: Mapping[str, Mapping[str, float]]) -> str:

@@ -26,9 +26,19 @@ from typing import Any
 import numpy as np
 
 LEARNING = (
-    "critic_loss", "actor_loss", "q_data", "q_policy", "td_target", "advantage", "advantage_std", "weight_ess",
-    "log_prob_data", "policy_std", "mse_data", "entropy",
-)  # fmt: skip
+    "critic_loss",
+    "actor_loss",
+    "q_data",
+    "q_policy",
+    "td_target",
+    "advantage",
+    "advantage_std",
+    "weight_ess",
+    "log_prob_data",
+    "policy_std",
+    "mse_data",
+    "entropy",
+)
 OFFLINE = 25_000
 
 
@@ -45,9 +55,17 @@ def write(root: Path, methods: int, tasks: int, seeds: int, evaluations: int) ->
             settings = {"offline_updates": {"value": OFFLINE, "source": "made up"}}
             settings |= {f"setting_{i}": {"value": i, "source": "made up"} for i in range(40)}
             writer.create(
-                {"algo": f"method-{method:02}", "task": f"task-{task:02}", "seeds": list(range(seeds)), "name": "made",
-                 "hash": "00000000", "profile": "paper", "settings": settings, "success_rule": "made up"}
-            )  # fmt: skip
+                {
+                    "algo": f"method-{method:02}",
+                    "task": f"task-{task:02}",
+                    "seeds": list(range(seeds)),
+                    "name": "made",
+                    "hash": "00000000",
+                    "profile": "paper",
+                    "settings": settings,
+                    "success_rule": "made up",
+                }
+            )
             pace = rng.uniform(0.2, 2, seeds)
             rows = []
             for seed in range(seeds):
@@ -132,8 +150,13 @@ def machine() -> dict[str, Any]:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-    return {"cpu": cpu, "cores": cores, "load_before": os.getloadavg()[0], "python": platform.python_version(),
-            "numpy": np.__version__}  # fmt: skip
+    return {
+        "cpu": cpu,
+        "cores": cores,
+        "load_before": os.getloadavg()[0],
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
 
 
 def main() -> None:

@@ -66,9 +66,15 @@ def builds(task: Task, name: str, count: int, keep: bool) -> dict[str, Any]:
     if info is None:
         return {}
     return {
-        "dataset": name, "episodes": info.episodes, "transitions": info.steps, "build_s": seconds, "build_cpu_s": cpu,
-        "MB": round(size / 1e6, 1), "fingerprints": sorted(found), "return": round(info.return_mean, 1),
-    }  # fmt: skip
+        "dataset": name,
+        "episodes": info.episodes,
+        "transitions": info.steps,
+        "build_s": seconds,
+        "build_cpu_s": cpu,
+        "MB": round(size / 1e6, 1),
+        "fingerprints": sorted(found),
+        "return": round(info.return_mean, 1),
+    }
 
 
 def processor_seconds() -> float:

@@ -241,7 +241,13 @@ def test_words_and_none_are_let_through_beside_a_range() -> None:
 
 def test_what_every_setting_may_be_in_words() -> None:
     assert allowed(Own) == {
-        "size": "at least 1", "share": "in [0, 1] or none", "weight": "auto or at least 0", "aim": "a number or none",
-        "widths": "at least 1 in every entry", "cap": "above 0, up to inf", "switch": "true | false",
-        "choice": "one | two", "parts": "a comma-separated list of words",
-    }  # fmt: skip
+        "size": "at least 1",
+        "share": "in [0, 1] or none",
+        "weight": "auto or at least 0",
+        "aim": "a number or none",
+        "widths": "at least 1 in every entry",
+        "cap": "above 0, up to inf",
+        "switch": "true | false",
+        "choice": "one | two",
+        "parts": "a comma-separated list of words",
+    }

@@ -16,8 +16,14 @@ from suite.experiment.resolve import check_used, resolve_all
 from suite.plans.read import load
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/coming-from.md", "benchmarks/README.md", "benchmarks/scores.md",
-             "envs/experts/README.md"]  # fmt: skip
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/coming-from.md",
+    "benchmarks/README.md",
+    "benchmarks/scores.md",
+    "envs/experts/README.md",
+]
 FOLDED = re.compile(r"\\\n\s*")
 
 
@@ -35,8 +41,9 @@ def commands(text: str) -> list[str]:
 def cases() -> list[Any]:
     return [
         pytest.param(command, id=f"{name}: {command}")
-        for name in DOCUMENTS for command in dict.fromkeys(commands((ROOT / name).read_text()))
-    ]  # fmt: skip
+        for name in DOCUMENTS
+        for command in dict.fromkeys(commands((ROOT / name).read_text()))
+    ]
 
 
 def parsed(words: list[str]) -> tuple[str, dict[str, Any]]:

@@ -13,9 +13,14 @@ HEAVY = ("torch", "mujoco", "pandas", "matplotlib", "seaborn", "gymnasium", "min
 
 @pytest.mark.parametrize(
     ("module", "heavy"),
-    [("suite.cli", HEAVY), ("suite.record.folders", HEAVY), ("algos", HEAVY), ("algos.settings", HEAVY),
-     ("envs.tasks", tuple(name for name in HEAVY if name != "gymnasium"))],
-)  # fmt: skip
+    [
+        ("suite.cli", HEAVY),
+        ("suite.record.folders", HEAVY),
+        ("algos", HEAVY),
+        ("algos.settings", HEAVY),
+        ("envs.tasks", tuple(name for name in HEAVY if name != "gymnasium")),
+    ],
+)
 def test_a_quick_start_loads_nothing_heavy(module: str, heavy: tuple[str, ...]) -> None:
     code = f"import sys, {module}; print(*[m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -25,9 +25,15 @@ torch.set_num_threads(1)  # matrices this small only wait for each other
 LAYOUT = Layout(obs_dim=5, action_dim=3)
 SMALL: dict[str, Any] = {"hidden": (16, 16), "batch_size": 32}
 SMALL_OWN: dict[str, Any] = {  # of the algorithms that have it
-    "vae_hidden": (16, 16), "value_updates": 2, "policy_updates": 2, "updates": 3, "minibatch": 10, "value_batch": 10,
-    "passes": 2, "value_passes": 1,
-}  # fmt: skip
+    "vae_hidden": (16, 16),
+    "value_updates": 2,
+    "policy_updates": 2,
+    "updates": 3,
+    "minibatch": 10,
+    "value_batch": 10,
+    "passes": 2,
+    "value_passes": 1,
+}
 OFFLINE, DEMOS, CAPACITY, ONLINE, EPISODE = 96, 24, 64, 40, 8
 SEEDS = (3, 7, 11)
 
@@ -72,9 +78,10 @@ def cases() -> list[tuple[str, Phase]]:
 
 
 SAME_CODE = {
-    ("marwil", "offline"), ("marwil", "online"),  # AWR asks for td_lambda=1 only where it has no baseline
+    ("marwil", "offline"),
+    ("marwil", "online"),  # AWR asks for td_lambda=1 only where it has no baseline
     ("sac-prior", "online"),  # SAC's start says what happens offline
-}  # fmt: skip
+}
 
 
 def distinct_cases() -> list[tuple[str, Phase]]:

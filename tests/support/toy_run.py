@@ -43,9 +43,16 @@ TASK = Task(
 )
 
 SIZES: dict[str, Any] = {
-    "hidden": "8,8", "batch_size": 8, "offline_updates": 7, "eval_every_offline": 4, "steps_per_iteration": 16,
-    "online_steps": 64, "eval_every_online": 32, "eval_episodes": 3, "updates_per_step": 0.25,
-}  # fmt: skip
+    "hidden": "8,8",
+    "batch_size": 8,
+    "offline_updates": 7,
+    "eval_every_offline": 4,
+    "steps_per_iteration": 16,
+    "online_steps": 64,
+    "eval_every_online": 32,
+    "eval_episodes": 3,
+    "updates_per_step": 0.25,
+}
 
 
 @contextlib.contextmanager

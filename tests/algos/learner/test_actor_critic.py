@@ -36,9 +36,14 @@ def asking(name: str, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> Callable
 
 def test_a_learner_draws_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {
-        "action_samples": 2, "next_action_samples": 3, "critics": 4, "critic_draws": True, "initial_batch": 6,
-        "demo_batch": 7, "columns": tuple(COLUMNS),
-    }  # fmt: skip
+        "action_samples": 2,
+        "next_action_samples": 3,
+        "critics": 4,
+        "critic_draws": True,
+        "initial_batch": 6,
+        "demo_batch": 7,
+        "columns": tuple(COLUMNS),
+    }
     batch, noise = asking("awac", monkeypatch, **asked)(phase="online").draw()
     assert noise.action is not None
     assert noise.action.shape == (S, 2, B, ACT)

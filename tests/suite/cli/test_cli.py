@@ -124,8 +124,10 @@ def test_bad_input_is_one_line_that_says_what_would_be_right(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_cuda_is_not_pretended(bench: Bench) -> None:
-    assert "torch sees no CUDA device; `bench doctor` says more" in bench("run", "--algo", "bc", "--env", "door-binary",
-                                                                          "--device", "cuda").err  # fmt: skip
+    assert (
+        "torch sees no CUDA device; `bench doctor` says more"
+        in bench("run", "--algo", "bc", "--env", "door-binary", "--device", "cuda").err
+    )
 
 
 @pytest.mark.parametrize(
@@ -278,8 +280,23 @@ def test_the_default_dataset_by_its_name_is_the_same_run(bench: Bench) -> None:
 
 @pytest.mark.slow
 def test_an_estimate_for_one_seed_says_so(bench: Bench) -> None:
-    said = bench("run", "--algo", "sac-scratch", "--env", toy_run.TASK.id, "--seeds", "1", "--threads", "1",
-                 "--workers", "0", "--device", "cpu", "--dry-run", *TINY)  # fmt: skip
+    said = bench(
+        "run",
+        "--algo",
+        "sac-scratch",
+        "--env",
+        toy_run.TASK.id,
+        "--seeds",
+        "1",
+        "--threads",
+        "1",
+        "--workers",
+        "0",
+        "--device",
+        "cpu",
+        "--dry-run",
+        *TINY,
+    )
     assert "for 1 seed)" in said.out
 
 
@@ -401,8 +418,18 @@ def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.M
         progress("rollouts 4/4")
 
     monkeypatch.setattr(recipes, "build", build)
-    arguments = run("--jobs", "9", "--set", "bc_weight=2", "--set", "tau=0.1", "--profile", "smoke",
-                    algo="awac,sac-bc,sac-scratch", env="door-binary")  # fmt: skip
+    arguments = run(
+        "--jobs",
+        "9",
+        "--set",
+        "bc_weight=2",
+        "--set",
+        "tau=0.1",
+        "--profile",
+        "smoke",
+        algo="awac,sac-bc,sac-scratch",
+        env="door-binary",
+    )
     said = bench(*arguments)
     assert said.code == 2
     assert re.search(r"door-binary-v0/sac-bc/smoke-\w+: ended with exit code 2", said.err)
@@ -433,8 +460,11 @@ def test_jobs_build_several_datasets_side_by_side(bench: Bench, monkeypatch: pyt
 
     monkeypatch.setattr("suite.launch.side_by_side.run_all", run_all)
     monkeypatch.setattr(recipes, "build", lambda task, *rest: built.append(task.id))
-    said = bench(*run("--jobs", "2", "--profile", "quick", "--set", "dataset_seed=7", algo="awac,bc",
-                      env="door-binary,pen-binary"))  # fmt: skip
+    said = bench(
+        *run(
+            "--jobs", "2", "--profile", "quick", "--set", "dataset_seed=7", algo="awac,bc", env="door-binary,pen-binary"
+        )
+    )
     options = ["data", "build", "--workers", "0", "--env"]
     assert calls[0] == [
         [*options, f"{name}-binary-v0", "--seed", "7", "--dataset", "default"] for name in ("door", "pen")
@@ -494,10 +524,26 @@ def test_a_dead_worker_is_one_line(bench: Bench, monkeypatch: pytest.MonkeyPatch
 def test_the_whole_way_in_processes_of_their_own(tmp_path: Path) -> None:
     """Two cells of a hand task side by side."""
     command = [
-        sys.executable, "-m", "suite.cli", "run", "--algo", "awac,bc", "--env", "door-binary", "--profile", "smoke",
-        "--seeds", "3,5", "--dataset", door_data(), "--jobs", "2", "--device", "cpu",
+        sys.executable,
+        "-m",
+        "suite.cli",
+        "run",
+        "--algo",
+        "awac,bc",
+        "--env",
+        "door-binary",
+        "--profile",
+        "smoke",
+        "--seeds",
+        "3,5",
+        "--dataset",
+        door_data(),
+        "--jobs",
+        "2",
+        "--device",
+        "cpu",
         *toy_run.options({"online_steps": 40, "offline_updates": 10, "eval_episodes": 1}),
-    ]  # fmt: skip
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     runs = [read_run(tmp_path / line) for line in done.stdout.splitlines()]

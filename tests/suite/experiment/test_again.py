@@ -29,10 +29,18 @@ def recorded(experiment: Experiment, folder: Path) -> Path:
     e = experiment
     folder.mkdir(exist_ok=True)
     facts = {
-        "format": FORMAT, "algo": e.algo, "task": e.task.id, "seeds": list(e.seeds), "profile": e.profile,
-        "preset": e.preset, "name": e.name, "hash": e.hash, "settings": e.settings, "dataset": {"asked": e.dataset},
+        "format": FORMAT,
+        "algo": e.algo,
+        "task": e.task.id,
+        "seeds": list(e.seeds),
+        "profile": e.profile,
+        "preset": e.preset,
+        "name": e.name,
+        "hash": e.hash,
+        "settings": e.settings,
+        "dataset": {"asked": e.dataset},
         "device": {"kind": "cpu", "threads": 1},
-    }  # fmt: skip
+    }
     (folder / "run.json").write_text(json.dumps(facts))
     (folder / "status.json").write_text(json.dumps({"state": "stopped"}))
     return folder

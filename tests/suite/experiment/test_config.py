@@ -126,10 +126,21 @@ def test_a_clash_of_names_is_refused() -> None:
 def test_profiles_change_sizes_and_rates_only() -> None:
     """Of the protocol and the learner; and the paper's profile changes nothing at all."""
     sizes = {
-        "hidden", "batch_size", "offline_updates", "online_steps", "steps_per_iteration", "eval_every_offline",
-        "eval_every_online", "eval_episodes", "demonstrations", "rollouts", "tau", "updates_per_step",
-        "warmup_steps", "dataset_steps",
-    }  # fmt: skip
+        "hidden",
+        "batch_size",
+        "offline_updates",
+        "online_steps",
+        "steps_per_iteration",
+        "eval_every_offline",
+        "eval_every_online",
+        "eval_episodes",
+        "demonstrations",
+        "rollouts",
+        "tau",
+        "updates_per_step",
+        "warmup_steps",
+        "dataset_steps",
+    }
     assert PROFILES["paper"] == {}
     for name, profile in PROFILES.items():
         assert profile.keys() <= sizes, name
@@ -313,12 +324,28 @@ def test_the_hash_changes_with_everything_that_changes_results() -> None:
     """Each setting of each algorithm, the task, the seeds and the data: all different, none forgotten."""
     base = resolve("sac-bc", TASK, (0, 1), "quick", ["alpha=auto"])
     other = {
-        "hidden": "8", "reset_at_switch": "targets", "keep_offline_data": "false", "offline_fraction": "0.5",
-        "q_bound": "output", "update_order": "post", "alpha": "0.5", "target_entropy": "-3", "q_filter": "true",
-        "policy_family": "squashed", "bootstrap_through_terminals": "true", "copy_targets": "false", "tf32": "true",
-        "online_steps": "30_000", "eval_every_online": "10_000", "steps_per_iteration": "200", "discount": "0.5",
-        "tau": "0.5", "clone": "data", "log_std_range": "-5,2", "std_start": "0.5",
-    }  # fmt: skip
+        "hidden": "8",
+        "reset_at_switch": "targets",
+        "keep_offline_data": "false",
+        "offline_fraction": "0.5",
+        "q_bound": "output",
+        "update_order": "post",
+        "alpha": "0.5",
+        "target_entropy": "-3",
+        "q_filter": "true",
+        "policy_family": "squashed",
+        "bootstrap_through_terminals": "true",
+        "copy_targets": "false",
+        "tf32": "true",
+        "online_steps": "30_000",
+        "eval_every_online": "10_000",
+        "steps_per_iteration": "200",
+        "discount": "0.5",
+        "tau": "0.5",
+        "clone": "data",
+        "log_std_range": "-5,2",
+        "std_start": "0.5",
+    }
     hashes = {base.hash}
     own = {name: s for name, s in base.settings.items() if name != "prior_data"}  # SAC+BC cannot do without
     for name, s in own.items():
@@ -326,8 +353,12 @@ def test_the_hash_changes_with_everything_that_changes_results() -> None:
         hashes.add(resolve("sac-bc", TASK, (0, 1), "quick", ["alpha=auto", f"{name}={text}"]).hash)
     assert len(hashes) == len(own) + 1
     varied: list[dict[str, Any]] = [
-        {"algo": "awac"}, {"env": "pen-binary"}, {"seeds": (1, 0)}, {"seeds": (0, 2)}, {"dataset": "human"},
-    ]  # fmt: skip
+        {"algo": "awac"},
+        {"env": "pen-binary"},
+        {"seeds": (1, 0)},
+        {"seeds": (0, 2)},
+        {"dataset": "human"},
+    ]
     for change in varied:
         hashes.add(resolve(**{"algo": "sac-bc", "env": TASK, "seeds": (0, 1), "profile": "quick", **change}).hash)
     assert len(hashes) == len(own) + 1 + len(varied)

@@ -258,9 +258,25 @@ def test_what_is_refused(arguments: list[str], message: str, bench: Bench, tmp_p
 def test_a_run_records_whose_settings_it_has(bench: Bench) -> None:
     with toy_run.registered():
         said = bench(
-            "run", "--algo", "iql,bc", "--env", toy_run.TASK.id, "--seeds", "1", "--device", "cpu", "--threads", "1",
-            "--workers", "0", "--preset", "official", "--dataset", toy_run.DATA, *toy_run.options(toy_run.SIZES),
-        )  # fmt: skip
+            "run",
+            "--algo",
+            "iql,bc",
+            "--env",
+            toy_run.TASK.id,
+            "--seeds",
+            "1",
+            "--device",
+            "cpu",
+            "--threads",
+            "1",
+            "--workers",
+            "0",
+            "--preset",
+            "official",
+            "--dataset",
+            toy_run.DATA,
+            *toy_run.options(toy_run.SIZES),
+        )
     assert said.code == 0
     assert "preset official: iql only; bc keeps its defaults" in said.err
     iql, bc = (read_run(Path(line)) for line in said.out.splitlines())

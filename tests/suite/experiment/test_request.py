@@ -85,7 +85,10 @@ def test_names_that_mean_the_same_are_one() -> None:
     one = Request.parse(algo="awac, awac", env="door-binary,door-binary-v0", seeds="2", dataset="default")
     assert (one.algos, one.tasks, one.dataset) == (("awac",), ("door-binary-v0",), None)
     assert [cell.tasks for cell in Request.parse(algo="awac,bc", env="door-binary,pen-binary", seeds="1").cells()] == [
-        ("door-binary-v0",), ("door-binary-v0",), ("pen-binary-v0",), ("pen-binary-v0",),
-    ]  # fmt: skip
+        ("door-binary-v0",),
+        ("door-binary-v0",),
+        ("pen-binary-v0",),
+        ("pen-binary-v0",),
+    ]
     with pytest.raises(SettingError, match="must each name at least one"):
         Request.parse(algo=",", env="door-binary", seeds="1")

@@ -172,8 +172,11 @@ while not (folder / until).exists() and time.monotonic() < end:
     waits = {"a": "d", "b": "c", "c": "d", "d": "d"}  # b is the first to end
     run_all([cell(name, program, tmp_path, name, other) for name, other in waits.items()], 3, ["GPU-x", "GPU-y"])
     assert {name: (tmp_path / name).read_text() for name in waits} == {
-        "a": "GPU-x", "b": "GPU-y", "c": "GPU-x", "d": "GPU-y",
-    }  # fmt: skip
+        "a": "GPU-x",
+        "b": "GPU-y",
+        "c": "GPU-x",
+        "d": "GPU-y",
+    }
 
 
 def test_without_gpus_the_environment_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +210,7 @@ def test_gpus_are_those_that_this_process_may_see(
         (" 1 ", None, 1),
         *((text, None, 7) for text in ("", "0", "-1", "x")),
     ],
-)  # fmt: skip
+)
 def test_threads_are_those_asked_for_or_those_of_openmp_or_all_cores(
     said: str, asked: int | None, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

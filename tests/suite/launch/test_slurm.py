@@ -158,9 +158,13 @@ def test_a_job_whose_time_is_up_makes_a_checkpoint_and_goes_on_when_it_is_queued
     def start() -> subprocess.Popen[str]:
         environment = {**os.environ, "SUBMITIT_EXECUTOR": "slurm", "SLURM_JOB_ID": "12"}
         return subprocess.Popen(
-            [sys.executable, "-m", "submitit.core._submit", "runs/slurm"], env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "submitit.core._submit", "runs/slurm"],
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     with start() as job:
         wait_for(lambda: any("online" in path.read_text() for path in tmp_path.rglob("metrics.csv")))

@@ -66,8 +66,10 @@ def test_printed_numbers_are_of_our_tasks_and_metrics() -> None:
         assert r.what in {"expert", *algos.names()}, r
         assert r.at in ("switch", "final", "best"), r
     assert [(r.what, r.value) for r in printed("AWAC Table 3", "pen-binary-v0")] == [
-        ("expert", 1.0), ("bc-demos", 0.73), ("bc", 0.76),
-    ]  # fmt: skip
+        ("expert", 1.0),
+        ("bc-demos", 0.73),
+        ("bc", 0.76),
+    ]
     assert not printed("AWAC Table 9")
 
 
@@ -76,14 +78,34 @@ def test_the_table_scores_data_between_random_actions_and_the_expert(
 ) -> None:
     short = dataclasses.replace(tasks.get("point-reach"), d4rl_anchors=(-7.0, -5.0))
     monkeypatch.setitem(tasks.TASKS, "point-reach-v0", short)
-    arguments = ("data", "worth", "--env", "point-reach", "--profile", "smoke", "--seeds", "2", "--episodes", "4",
-                 "--workers", "0", "--threads", "1", "--json")  # fmt: skip
+    arguments = (
+        "data",
+        "worth",
+        "--env",
+        "point-reach",
+        "--profile",
+        "smoke",
+        "--seeds",
+        "2",
+        "--episodes",
+        "4",
+        "--workers",
+        "0",
+        "--threads",
+        "1",
+        "--json",
+    )
     said = bench(*arguments)
     assert said.code == 0, said.err
     rows = json.loads(said.out)
     assert [(r["what"], r["seed"]) for r in rows] == [
-        ("random actions", "-"), ("expert", "-"), ("bc-demos", 0), ("bc-demos", 1), ("bc", 0), ("bc", 1),
-    ]  # fmt: skip
+        ("random actions", "-"),
+        ("expert", "-"),
+        ("bc-demos", 0),
+        ("bc-demos", 1),
+        ("bc", 0),
+        ("bc", 1),
+    ]
     random, expert = (row["score"] for row in rows[:2])
     assert random < expert
     assert [row["D4RL"] for row in rows[:3]] == ["-7", "-5", "-"]
@@ -93,8 +115,21 @@ def test_the_table_scores_data_between_random_actions_and_the_expert(
 
 
 def test_without_demonstrations_the_other_rows_are_left(bench: Bench) -> None:
-    arguments = ("data", "worth", "--env", "sawyer-push", "--profile", "smoke", "--episodes", "2", "--workers", "0",
-                 "--threads", "1", "--json")  # fmt: skip
+    arguments = (
+        "data",
+        "worth",
+        "--env",
+        "sawyer-push",
+        "--profile",
+        "smoke",
+        "--episodes",
+        "2",
+        "--workers",
+        "0",
+        "--threads",
+        "1",
+        "--json",
+    )
     said = bench(*arguments)
     assert said.code == 0, said.err
     rows = json.loads(said.out)

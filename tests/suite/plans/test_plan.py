@@ -27,11 +27,23 @@ from suite.record.metrics import METRICS
 from suite.record.papers import printed
 
 FIGURES = {
-    "awac-fig2-data-efficiency", "awac-fig2-bootstrap-error", "awac-fig2-policy-constraint",
-    "awac-fig2-behavior-likelihood", "awac-fig3-dexterous", "awac-fig4-push", "awac-fig5-locomotion",
-    "awac-fig7-cql-algaedice", "awac-fig8-d4rl", "awac-table1-z", "awac-table3-bc", "awr-table1-online",
-    "awr-fig4-ablations", "awr-fig4-buffer", "awr-fig7-static", "modern",
-}  # fmt: skip
+    "awac-fig2-data-efficiency",
+    "awac-fig2-bootstrap-error",
+    "awac-fig2-policy-constraint",
+    "awac-fig2-behavior-likelihood",
+    "awac-fig3-dexterous",
+    "awac-fig4-push",
+    "awac-fig5-locomotion",
+    "awac-fig7-cql-algaedice",
+    "awac-fig8-d4rl",
+    "awac-table1-z",
+    "awac-table3-bc",
+    "awr-table1-online",
+    "awr-fig4-ablations",
+    "awr-fig4-buffer",
+    "awr-fig7-static",
+    "modern",
+}
 TOY = f"""
 title = "A toy"
 metric = "return"
@@ -234,8 +246,20 @@ def test_status_and_dry_run(toy: str, tmp_path: Path, bench: Bench) -> None:
     with toy_run.registered():
         rows = json.loads(bench("suite", "status", toy, "--out", str(tmp_path), "--profile", "smoke", "--json").out)
         assert [row["state"].partition(":")[0] for row in rows] == ["missing", "missing", "missing", "not possible"]
-        said = bench("suite", "run", toy, "--dry-run", "--out", str(tmp_path), "--profile", "smoke", "--device", "cpu",
-                     "--only", "name=warm")  # fmt: skip
+        said = bench(
+            "suite",
+            "run",
+            toy,
+            "--dry-run",
+            "--out",
+            str(tmp_path),
+            "--profile",
+            "smoke",
+            "--device",
+            "cpu",
+            "--only",
+            "name=warm",
+        )
         lines = [shlex.split(line) for line in said.out.splitlines() if line.startswith("bench ")]
         assert len(lines) == 1
         assert "temperature=4 # another" in lines[0]

@@ -252,9 +252,10 @@ def test_falls_back_to_the_older_state(how: str, uninterrupted: Any, tmp_path: P
 def test_leftovers_of_a_killed_writer_are_ignored_and_removed(uninterrupted: Any, tmp_path: Path) -> None:
     folder = die_online("awac", tmp_path / "out")
     leftovers = [
-        folder / "checkpoint" / ".state-00000099.pt.tmp", folder / "checkpoint" / ".online-000099.npy.tmp",
+        folder / "checkpoint" / ".state-00000099.pt.tmp",
+        folder / "checkpoint" / ".online-000099.npy.tmp",
         folder / ".status.json.x1y2",
-    ]  # fmt: skip
+    ]
     for path in leftovers:
         path.write_bytes(b"half")
     with (folder / "metrics.csv").open("a") as f:
