@@ -6,7 +6,6 @@ loaded.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 from collections.abc import Collection, Mapping
@@ -15,7 +14,7 @@ from importlib.metadata import entry_points
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from algos.settings import SettingError, nearest
+from algos.settings import SettingError, closest, nearest
 
 if TYPE_CHECKING:
     from algos.contract import Objective
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ALGOS", "Entry", "get", "load", "names"]
 
 GROUP = "bench.algos"
+_MISSPELT = 0.85  # from this likeness on, one name is another misspelt
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ _AWR_SIZES: dict[str, dict[str, Any]] = {
     "quick": {"steps_per_iteration": 1000, "value_updates": 100, "policy_updates": 400},
     "smoke": {"value_updates": 5, "policy_updates": 15},
 }
-_BEAR_SIZES: dict[str, dict[str, Any]] = {
+_VAE_SIZES: dict[str, dict[str, Any]] = {
     "quick": {"vae_hidden": (256, 256)},
     "smoke": {"vae_hidden": (16, 16)},
 }
@@ -84,20 +84,20 @@ ALGOS: dict[str, Entry] = {
     "bcq": Entry(
         "algos.methods.bcq",
         "BCQ: the best of slightly perturbed samples of a behaviour model",
-        profiles={"quick": {"vae_hidden": (256, 256)}, "smoke": {"vae_hidden": (16, 16)}},
+        profiles=_VAE_SIZES,
         look="violet dotted",
     ),
     "bear": Entry(
         "algos.methods.bear",
         "BEAR: Q maximised within a discrepancy from a behaviour model",
-        profiles=_BEAR_SIZES,
+        profiles=_VAE_SIZES,
         look="violet",
     ),
     "bear-loose": Entry(
         "algos.methods.bear",
         "BEAR whose constraint is loosened online, as in AWAC's Figure 2",
         {"eps_online": 0.25},  # no value is published: the largest that AWAC's own scripts swept
-        profiles=_BEAR_SIZES,
+        profiles=_VAE_SIZES,
         look="violet dashed",
     ),
     "brac": Entry(
@@ -274,8 +274,8 @@ def load(name: str) -> Objective:
     entry = get(name)
     module = importlib.import_module(entry.module)
     if missing := [hook for hook in HOOKS if not hasattr(module, hook)]:
-        near = difflib.get_close_matches(missing[0], vars(module), n=1, cutoff=0.85)
-        hint = f"; is {near[0]!r} meant to be it?" if near else ""
+        near = closest(missing[0], vars(module), _MISSPELT)
+        hint = f"; is {near!r} meant to be it?" if near else ""
         raise SettingError(f"algorithm {name!r}: {entry.module} does not define {', '.join(missing)}{hint}")
     hooks = {hook: getattr(module, hook) for hook in (*HOOKS, *OPTIONAL_HOOKS) if hasattr(module, hook)}
     _check_public(name, module, {*HOOKS, *OPTIONAL_HOOKS})
@@ -299,9 +299,9 @@ def _check_public(name: str, module: ModuleType, hooks: Collection[str]) -> None
             continue
         if not inspect.isfunction(value) or value.__module__ != module.__name__:
             continue
-        meant = difflib.get_close_matches(function, hooks, n=1, cutoff=0.85)
+        meant = closest(function, hooks, _MISSPELT)
         if meant or function not in getattr(module, "__all__", ()):
-            hint = f"did you mean {meant[0]!r}?" if meant else f"hooks are {', '.join(sorted({*hooks} - {'Config'}))}."
+            hint = f"did you mean {meant!r}?" if meant else f"hooks are {', '.join(sorted({*hooks} - {'Config'}))}."
             raise SettingError(
                 f"algorithm {name!r}: {module.__name__}.{function} is not a hook; {hint} The name of a helper begins "
                 "with _, or stands in __all__ where other modules use it"

@@ -29,6 +29,7 @@ __all__ = [
     "Settings",
     "Value",
     "allowed",
+    "closest",
     "describe",
     "nearest",
     "parse",
@@ -169,11 +170,16 @@ def allowed(config: type[Any]) -> dict[str, str]:
     return {f.name: _in_words(declared[f.name], f.metadata.get("within")) for f in dataclasses.fields(config)}
 
 
+def closest(word: str, known: Iterable[str], cutoff: float = 0.55) -> str | None:
+    """The known word that is most similar to `word`, by at least `cutoff` of 1."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Hint 'did you mean X?' with the closest known word, or the whole list where nothing is close."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.55)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+    close = closest(word, names)
+    return f"did you mean {close!r}?" if close else f"known: {', '.join(names)}"
 
 
 def parse(config: type[Any], name: str, text: str) -> Any:

@@ -30,7 +30,6 @@ from reports.numbers.intervals import CONFIDENCE, Interval, counts, limits
 from reports.numbers.shares import improvement, profile
 
 Floats = NDArray[np.float64]
-Limits = tuple[Any, Any]
 
 SEEDS, TASKS = (3, 5, 10), (1, 12)
 REPS = 1000  # bootstrap repetitions: half of a report's

@@ -24,6 +24,7 @@ __all__ = [
     "lanes",
     "memory_bytes",
     "offline_rows",
+    "offline_updates",
     "online_capacity",
     "online_steps",
     "recipe_of",
@@ -109,6 +110,12 @@ def offline_rows(experiment: Experiment) -> int | None:
         return int(minari_store.metadata(found)["total_steps"])
     except DatasetError:
         return None
+
+
+def offline_updates(experiment: Experiment) -> int:
+    """Updates before the switch; none for a method without an offline phase."""
+    needs = experiment.needs
+    return experiment.protocol.offline_updates if needs.offline_data and needs.offline_phase else 0
 
 
 def online_steps(experiment: Experiment) -> int:

@@ -62,11 +62,10 @@ def resolve(cell: Request) -> Experiment:
     preset = PAPER if moved is None else cell.preset
     prefixes = ("", algo, entry.module.rpartition(".")[2])
     values: dict[str, Any] = {}
-    sources = {
-        n: f"default: {source}" if (source := describe(owner)[n][1]) else "default" for n, owner in owners.items()
-    }
-
-    defaults = {f.name: f.default for owner in dict.fromkeys(owners.values()) for f in dataclasses.fields(owner)}
+    classes = dict.fromkeys(owners.values())
+    described = {n: source for owner in classes for n, (_, source) in describe(owner).items()}
+    sources = {n: f"default: {source}" if source else "default" for n, source in described.items()}
+    defaults = {f.name: f.default for owner in classes for f in dataclasses.fields(owner)}
 
     def lay(layer: Mapping[str, Any], source: str) -> None:
         for key, value in layer.items():

@@ -11,14 +11,12 @@ import torch
 from envs import tasks
 from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment
-from suite.experiment.requirements import disk_bytes, lanes, memory_bytes, offline_rows, online_steps
+from suite.experiment.requirements import disk_bytes, lanes, memory_bytes, offline_rows, offline_updates, online_steps
 from suite.measure.probe import BURN_IN, learner_on_made_up_rows, rate, updates_per_second
 from suite.run.hardware import Hardware, prepare
 from suite.run.progress import duration
 
 __all__ = ["Cost", "estimate"]
-
-_BYTES = 4  # per float
 
 
 @dataclass(frozen=True)
@@ -35,8 +33,7 @@ def estimate(experiment: Experiment, hardware: Hardware) -> Cost:
     device = hardware.torch_device()
     prepare(hardware.thread_count(), e.learner.tf32)
     update_rate = _probe_updates(e, device)
-    offline = p.offline_updates if e.needs.offline_data and e.needs.offline_phase else 0
-    online = online_steps(e)
+    offline, online = offline_updates(e), online_steps(e)
     evaluations = (2 + offline // p.eval_every_offline + online // p.eval_every_online) * p.eval_episodes
     env_steps = len(e.seeds) * (online + evaluations * e.task.horizon)
     env_rate = _probe_env(e.task.id, len(e.seeds) * lanes(e), hardware.worker_count())

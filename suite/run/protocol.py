@@ -22,7 +22,7 @@ from algos.learner.replay import Replay
 from envs.data.datasets import Transitions
 from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment
-from suite.experiment.requirements import lanes, online_capacity
+from suite.experiment.requirements import lanes, offline_updates, online_capacity
 from suite.record.folders import RecordError
 from suite.run.checkpoint import CHECKPOINT, Checkpoints, drop_chunks
 from suite.run.evaluate import Act, collect, evaluate, uniform_actions, uniform_choices
@@ -88,7 +88,7 @@ class Runner:
         )
         self.replay = replay
         self.checkpoints = Checkpoints(recorder.writer.path / CHECKPOINT)
-        self.offline_total = protocol.offline_updates if self.needs.offline_data and self.needs.offline_phase else 0
+        self.offline_total = offline_updates(experiment)
         self.at = RunState(np.zeros(len(seeds), bool))
         self.number = 0  # last checkpoint's
         self.pending: list[NDArray[np.float32]] = []  # online rows since then
@@ -247,7 +247,7 @@ class Runner:
         self.recorder.status(state, self.at, self.learner.updates, message)
 
     def _show(self) -> None:
-        self.recorder.show(self.at, self.learner.updates, self.offline_total)
+        self.recorder.show(self.at, self.learner.updates)
 
     # checkpoints
 

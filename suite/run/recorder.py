@@ -13,6 +13,7 @@ from algos.learner.actor_critic import ActorCritic
 from algos.learner.actors import meta_of
 from algos.networks.policy_file import save_policy
 from suite.experiment.experiment import Experiment
+from suite.experiment.requirements import offline_updates, online_steps
 from suite.record.folders import Row, RunWriter, policy_folder, policy_path, write_json
 from suite.record.metrics import digits
 from suite.run.progress import Progress
@@ -21,7 +22,6 @@ from suite.run.state import RunState
 __all__ = ["Recorder"]
 
 FEW_ROWS = 0.01  # of a batch: where weights lie on less, a few rows decide what is imitated
-Scores = Mapping[str, NDArray[np.float64]]  # name -> [S]
 
 
 class Recorder:
@@ -135,18 +135,18 @@ class Recorder:
             }
         )
 
-    def show(self, at: RunState, updates: int, offline_total: int) -> None:
+    def show(self, at: RunState, updates: int) -> None:
         """Show how far the run is, at which rate it goes on, and how long it will take."""
-        p, seconds, offline_only = self.experiment.protocol, at.seconds, self.experiment.needs.offline_only
+        p, seconds = self.experiment.protocol, at.seconds
+        offline, online = offline_updates(self.experiment), online_steps(self.experiment)
         per_update = 1.0 / max(1e-9, at.update_rate(updates))
         per_step = p.updates_per_step * per_update + seconds["collect"] / max(1, at.env_step)
         if at.switched:
-            done, total, unit, spent = at.env_step, p.online_steps, "steps", seconds["update"] + seconds["collect"]
+            done, total, unit, spent = at.env_step, online, "steps", seconds["update"] + seconds["collect"]
         else:
-            done, total, unit, spent = updates, offline_total, "updates", seconds["offline"]
-        updates_left = 0 if at.switched else offline_total - updates
-        steps_left = 0 if offline_only else p.online_steps - at.env_step
-        left = updates_left * per_update + steps_left * per_step
+            done, total, unit, spent = updates, offline, "updates", seconds["offline"]
+        updates_left = 0 if at.switched else offline - updates
+        left = updates_left * per_update + (online - at.env_step) * per_step
         self.progress.show(at.phase, done, total, unit, done / spent if spent else 0.0, left)
 
     def summary(self, at: RunState, updates: int) -> None:
