@@ -112,15 +112,18 @@ def test_a_public_helper_that_is_not_listed_for_others_is_refused_with_the_hooks
 
 
 def test_a_helper_is_private_or_listed_for_others(load: Load) -> None:
-    load(with_function("_smoothed"))
+    found = load(with_function("_smoothed"))
+    assert found.actor_loss is sys.modules["their_module"].actor_loss
 
 
 def test_a_helper_that_is_listed_for_others_is_taken(load: Load) -> None:
-    load(with_function("smoothed", ("smoothed",)))
+    found = load(with_function("smoothed", ("smoothed",)))
+    assert found.actor_loss is sys.modules["their_module"].actor_loss
 
 
 def test_what_a_module_imports_is_not_taken_for_a_hook(load: Load) -> None:
-    load(f"from algos.contract import bellman, effective_sample_size\n{MODULE}")
+    found = load(f"from algos.contract import bellman, effective_sample_size\n{MODULE}")
+    assert found.td_target is Objective.td_target
 
 
 def test_the_hooks_are_the_fields_of_an_objective_that_are_called() -> None:

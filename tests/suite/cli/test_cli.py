@@ -44,22 +44,8 @@ def _toy() -> Iterator[None]:
 
 
 def run(*more: str, algo: str = "awac", env: str = toy_run.TASK.id) -> list[str]:
-    return [
-        "run",
-        "--algo",
-        algo,
-        "--env",
-        env,
-        "--seeds",
-        "2",
-        "--device",
-        "cpu",
-        "--threads",
-        "1",
-        "--workers",
-        "0",
-        *more,
-    ]
+    cell = f"run --algo {algo} --env {env} --seeds 2 --device cpu --threads 1 --workers 0"
+    return [*cell.split(), *more]
 
 
 def door_data() -> str:
@@ -280,23 +266,7 @@ def test_the_default_dataset_by_its_name_is_the_same_run(bench: Bench) -> None:
 
 @pytest.mark.slow
 def test_an_estimate_for_one_seed_says_so(bench: Bench) -> None:
-    said = bench(
-        "run",
-        "--algo",
-        "sac-scratch",
-        "--env",
-        toy_run.TASK.id,
-        "--seeds",
-        "1",
-        "--threads",
-        "1",
-        "--workers",
-        "0",
-        "--device",
-        "cpu",
-        "--dry-run",
-        *TINY,
-    )
+    said = bench(*run("--seeds", "1", "--dry-run", *TINY, algo="sac-scratch"))
     assert "for 1 seed)" in said.out
 
 
@@ -418,18 +388,8 @@ def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.M
         progress("rollouts 4/4")
 
     monkeypatch.setattr(recipes, "build", build)
-    arguments = run(
-        "--jobs",
-        "9",
-        "--set",
-        "bc_weight=2",
-        "--set",
-        "tau=0.1",
-        "--profile",
-        "smoke",
-        algo="awac,sac-bc,sac-scratch",
-        env="door-binary",
-    )
+    changed = ("--set", "bc_weight=2", "--set", "tau=0.1")
+    arguments = run("--jobs", "9", *changed, "--profile", "smoke", algo="awac,sac-bc,sac-scratch", env="door-binary")
     said = bench(*arguments)
     assert said.code == 2
     assert re.search(r"door-binary-v0/sac-bc/smoke-\w+: ended with exit code 2", said.err)
@@ -524,24 +484,9 @@ def test_a_dead_worker_is_one_line(bench: Bench, monkeypatch: pytest.MonkeyPatch
 def test_the_whole_way_in_processes_of_their_own(tmp_path: Path) -> None:
     """Two cells of a hand task side by side."""
     command = [
-        sys.executable,
-        "-m",
-        "suite.cli",
-        "run",
-        "--algo",
-        "awac,bc",
-        "--env",
-        "door-binary",
-        "--profile",
-        "smoke",
-        "--seeds",
-        "3,5",
-        "--dataset",
-        door_data(),
-        "--jobs",
-        "2",
-        "--device",
-        "cpu",
+        *(sys.executable, "-m", "suite.cli"),
+        *("run", "--algo", "awac,bc", "--env", "door-binary", "--profile", "smoke", "--seeds", "3,5"),
+        *("--dataset", door_data(), "--jobs", "2", "--device", "cpu"),
         *toy_run.options({"online_steps": 40, "offline_updates": 10, "eval_episodes": 1}),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)

@@ -258,23 +258,8 @@ def test_what_is_refused(arguments: list[str], message: str, bench: Bench, tmp_p
 def test_a_run_records_whose_settings_it_has(bench: Bench) -> None:
     with toy_run.registered():
         said = bench(
-            "run",
-            "--algo",
-            "iql,bc",
-            "--env",
-            toy_run.TASK.id,
-            "--seeds",
-            "1",
-            "--device",
-            "cpu",
-            "--threads",
-            "1",
-            "--workers",
-            "0",
-            "--preset",
-            "official",
-            "--dataset",
-            toy_run.DATA,
+            *f"run --algo iql,bc --env {toy_run.TASK.id} --dataset {toy_run.DATA} --preset official --seeds 1".split(),
+            *("--device", "cpu", "--threads", "1", "--workers", "0"),
             *toy_run.options(toy_run.SIZES),
         )
     assert said.code == 0

@@ -57,6 +57,10 @@ def test_a_score_is_shown_with_the_interval_of_its_unit() -> None:
     assert shown("return", 7.0, 0.0, 1) == (7.0, "-")
 
 
+def worth(env: str, *more: str) -> list[str]:
+    return [*f"data worth --env {env} --profile smoke --workers 0 --threads 1 --json".split(), *more]
+
+
 def test_printed_numbers_are_of_our_tasks_and_metrics() -> None:
     rows = printed()
     assert {r.task for r in rows} <= set(tasks.TASKS)
@@ -78,23 +82,7 @@ def test_the_table_scores_data_between_random_actions_and_the_expert(
 ) -> None:
     short = dataclasses.replace(tasks.get("point-reach"), d4rl_anchors=(-7.0, -5.0))
     monkeypatch.setitem(tasks.TASKS, "point-reach-v0", short)
-    arguments = (
-        "data",
-        "worth",
-        "--env",
-        "point-reach",
-        "--profile",
-        "smoke",
-        "--seeds",
-        "2",
-        "--episodes",
-        "4",
-        "--workers",
-        "0",
-        "--threads",
-        "1",
-        "--json",
-    )
+    arguments = worth("point-reach", "--seeds", "2", "--episodes", "4")
     said = bench(*arguments)
     assert said.code == 0, said.err
     rows = json.loads(said.out)
@@ -115,22 +103,7 @@ def test_the_table_scores_data_between_random_actions_and_the_expert(
 
 
 def test_without_demonstrations_the_other_rows_are_left(bench: Bench) -> None:
-    arguments = (
-        "data",
-        "worth",
-        "--env",
-        "sawyer-push",
-        "--profile",
-        "smoke",
-        "--episodes",
-        "2",
-        "--workers",
-        "0",
-        "--threads",
-        "1",
-        "--json",
-    )
-    said = bench(*arguments)
+    said = bench(*worth("sawyer-push", "--episodes", "2"))
     assert said.code == 0, said.err
     rows = json.loads(said.out)
     assert [(r["what"], r["seed"]) for r in rows] == [("random actions", "-"), ("bc-demos", "-"), ("bc", 0)]

@@ -247,18 +247,8 @@ def test_status_and_dry_run(toy: str, tmp_path: Path, bench: Bench) -> None:
         rows = json.loads(bench("suite", "status", toy, "--out", str(tmp_path), "--profile", "smoke", "--json").out)
         assert [row["state"].partition(":")[0] for row in rows] == ["missing", "missing", "missing", "not possible"]
         said = bench(
-            "suite",
-            "run",
-            toy,
-            "--dry-run",
-            "--out",
-            str(tmp_path),
-            "--profile",
-            "smoke",
-            "--device",
-            "cpu",
-            "--only",
-            "name=warm",
+            *("suite", "run", toy, "--out", str(tmp_path)),
+            *("--dry-run", "--profile", "smoke", "--device", "cpu", "--only", "name=warm"),
         )
         lines = [shlex.split(line) for line in said.out.splitlines() if line.startswith("bench ")]
         assert len(lines) == 1
