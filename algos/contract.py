@@ -127,8 +127,11 @@ class LearnerConfig(Settings):
     )
     copy_targets: bool = setting(True, "target critics start as copies", "ours: AWAC's code starts them at random")
     tf32: bool = setting(False, "allow TF32 matrix products on CUDA", "ours: exact by default")
-    compile: bool = setting(
-        False, "compile updates (needs a C++ compiler): quicker on small networks, other rounding", "ours: eager"
+    compile: bool | Literal["auto"] = setting(
+        "auto",
+        "compile updates: quicker on small networks, other rounding; auto: on a CPU that has a C++ compiler, in runs "
+        "that are long enough to gain by it",
+        "ours",
     )
 
     def __post_init__(self) -> None:

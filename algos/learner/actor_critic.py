@@ -73,6 +73,7 @@ class ActorCritic:
         capture: bool = True,
         collected: int = 1000,
         hindsight: Hindsight | None = None,
+        compiled: bool | None = None,  # None: as the setting `compile` says, which leaves `auto` to who knows the run
     ) -> None:
         self.objective, self.learner, self.seeds, self.layout = objective, learner, tuple(seeds), layout
         self.replay = replay
@@ -98,7 +99,8 @@ class ActorCritic:
             device=self.device,
         )
         self.stage: Stage | None = None  # of the update that is being made
-        self.compiled = Compiled(self.update, self._moving) if learner.compile else None
+        compiled = learner.compile is True if compiled is None else compiled
+        self.compiled = Compiled(self.update, self._moving) if compiled else None
         self.rounds = Rounds(self._round, self.generators, capture and self.device.type == "cuda", _turns(self.needs))
         self._version = 0  # changes with whatever a recorded round would not see
         self._age = torch.zeros((), dtype=torch.float64, device=self.device)  # updates of this phase

@@ -2,24 +2,32 @@
 
 An update is some hundreds of small operations, and on small networks Python takes longer over each than the processor.
 The compiler sees all of them at once, passes, gradients, optimisers, targets and metrics, and joins what lies between
-the matrix products. Its rounding is its own, so this is a setting (`compile`), off by default.
+the matrix products. Its rounding is its own, so this is a setting (`compile`), and a run keeps to what it began with.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import os
+import shutil
+import sys
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import torch
+import torch._inductor
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
-__all__ = ["Compiled"]
+__all__ = ["Compiled", "compiler"]
 
-BACKEND = "inductor"
 Program = Callable[..., Any]
+
+
+def compiler() -> str | None:
+    """Path of the C++ compiler that updates on a CPU are compiled with; None where there is none."""
+    return shutil.which(os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++"))
 
 
 class Compiled:
@@ -109,7 +117,8 @@ def _traced(update: Callable[[Any, Any], None], batch: Any, noise: Any) -> Progr
             held.append(getattr(traced, node.target).detach())
         node.replace_all_uses_with(named[node.target])
         graph.erase_node(node)
-    compiled = torch.compile(fx.GraphModule({}, graph), fullgraph=True, dynamic=False, backend=BACKEND)
+    # without Dynamo, which would trace once more and check before every call what it is called with
+    compiled = torch._inductor.compile(fx.GraphModule({}, graph), [*held, *_tensors((batch, noise))])
     return lambda *tensors: compiled(*held, *tensors)
 
 

@@ -6,6 +6,8 @@ import itertools
 import shutil
 from pathlib import Path
 
+from algos.contract import Phase
+from algos.learner.compiled import compiler
 from algos.settings import SettingError
 from envs.data import minari_store
 from envs.errors import DatasetError
@@ -14,11 +16,13 @@ from suite.experiment.experiment import Experiment, task_of
 from suite.recipes import build as recipes
 
 __all__ = [
+    "LONG",
     "MOST_LANES",
     "built_here",
     "built_id",
     "check_means",
     "check_space",
+    "compiles",
     "dataset_name",
     "disk_bytes",
     "lanes",
@@ -30,6 +34,7 @@ __all__ = [
     "recipe_of",
 ]
 
+LONG = 5000  # updates, of each kind, from which on compiling them pays: it takes half a minute, anew 5 to 10 seconds
 MOST_LANES = 20  # environments per seed: each takes memory of its own
 _BYTES = 4  # per float
 
@@ -48,6 +53,29 @@ def online_capacity(experiment: Experiment) -> int:
     window = experiment.needs.window
     newest = p.steps_per_iteration if window == "iteration" else window or p.buffer_size
     return min(p.buffer_size, p.online_steps, max(newest, p.steps_per_iteration))
+
+
+def compiles(experiment: Experiment, device: str) -> bool:
+    """Whether updates on this kind of device are compiled, as the setting `compile` says.
+
+    What `auto` means depends on the experiment and on whether there is a compiler, never on time measured, so that the
+    same command gives the same numbers.
+    """
+    asked = experiment.learner.compile
+    if asked != "auto":
+        return asked
+    return device == "cpu" and _fewest_updates(experiment) >= LONG and compiler() is not None
+
+
+def _fewest_updates(experiment: Experiment) -> int:
+    """Updates in the whole run; with stages: of the shortest stage, for each is compiled by itself."""
+    e, p = experiment, experiment.protocol
+    phase: Phase = "offline" if e.needs.offline_only else "online"
+    stages = e.objective.stages(e.objective.on_phase(e.cfg, phase), phase, p.steps_per_iteration, e.learner)
+    iterations = online_steps(e) // p.steps_per_iteration
+    if stages:
+        return min(stage.updates for stage in stages) * iterations
+    return offline_updates(e) + int(online_steps(e) * p.updates_per_step)
 
 
 def check_means(experiment: Experiment) -> None:

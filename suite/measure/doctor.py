@@ -32,6 +32,7 @@ def examine() -> list[Check]:
         _python,
         _torch,
         _cuda,
+        _compiler,
         _pandas,
         _simulator,
         _drawing,
@@ -71,6 +72,15 @@ def _cuda() -> Check:
     free, total = torch.cuda.mem_get_info()
     name = torch.cuda.get_device_name()
     return Check("cuda", "ok", f"{name}, {free / 1e9:.0f} of {total / 1e9:.0f} GB free, CUDA {torch.version.cuda}")
+
+
+def _compiler() -> Check:
+    from algos.learner.compiled import compiler
+
+    found = compiler()
+    if found is None:
+        return Check("compiler", "warn", "no C++ compiler: updates on the CPU take up to twice as long", "install g++")
+    return Check("compiler", "ok", f"{found}, for the updates of long runs on the CPU")
 
 
 def _pandas() -> Check:

@@ -11,12 +11,23 @@ import torch
 from envs import tasks
 from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment
-from suite.experiment.requirements import disk_bytes, lanes, memory_bytes, offline_rows, offline_updates, online_steps
+from suite.experiment.requirements import (
+    compiles,
+    disk_bytes,
+    lanes,
+    memory_bytes,
+    offline_rows,
+    offline_updates,
+    online_steps,
+)
 from suite.measure.probe import BURN_IN, learner_on_made_up_rows, rate, updates_per_second
+from suite.measure.work import floor_of, work_per_update
 from suite.run.hardware import Hardware, prepare
 from suite.run.progress import duration
 
 __all__ = ["Cost", "estimate"]
+
+_COMPILED_SHARE = 0.6  # of the arithmetic floor (benchmarks/README.md)
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,8 @@ def estimate(experiment: Experiment, hardware: Hardware) -> Cost:
     device = hardware.torch_device()
     prepare(hardware.thread_count(), e.learner.tf32)
     update_rate = _probe_updates(e, device)
+    if compiles(e, device.type):
+        update_rate = max(update_rate, _compiled_rate(e, device))
     offline, online = offline_updates(e), online_steps(e)
     evaluations = (2 + offline // p.eval_every_offline + online // p.eval_every_online) * p.eval_episodes
     env_steps = len(e.seeds) * (online + evaluations * e.task.horizon)
@@ -52,6 +65,13 @@ def _probe_updates(experiment: Experiment, device: torch.device) -> float:
     learner = learner_on_made_up_rows(experiment, device)
     learner.run(BURN_IN)
     return updates_per_second(learner, device, 1.5)
+
+
+def _compiled_rate(experiment: Experiment, device: torch.device) -> float:
+    """Updates per second that compiled ones reach, without compiling: by their arithmetic."""
+    floor = floor_of(experiment, device)
+    gflop = work_per_update(learner_on_made_up_rows(experiment, device)).flop / 1e9
+    return _COMPILED_SHARE * rate(floor.work, device, 0.3) * floor.gflop / gflop if gflop else 0.0
 
 
 @lru_cache  # the cells of a grid share their tasks

@@ -22,7 +22,9 @@ _OFFLINE_ROWS, _DEMO_ROWS, _ONLINE_ROWS = 100_000, 5_000, 10_000
 _STAGE_SAMPLE = 20  # updates of a stage by which it is timed
 
 
-def learner_on_made_up_rows(experiment: Experiment, device: torch.device, capture: bool = True) -> ActorCritic:
+def learner_on_made_up_rows(
+    experiment: Experiment, device: torch.device, capture: bool = True, compiled: bool = False
+) -> ActorCritic:
     """Build the experiment's learner with a replay of random rows; in the online phase where it learns online."""
     e = experiment
     layout = e.layout
@@ -51,6 +53,7 @@ def learner_on_made_up_rows(experiment: Experiment, device: torch.device, captur
         capture=capture,
         collected=e.protocol.steps_per_iteration,
         hindsight=e.hindsight,
+        compiled=compiled,
     )
     if not e.needs.offline_only:
         rows = _rows(layout, min(max(_ONLINE_ROWS, e.protocol.steps_per_iteration), replay.capacity))

@@ -22,7 +22,7 @@ from algos.settings import SettingError
 from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment
 from suite.experiment.request import Request, parse_list
-from suite.experiment.requirements import lanes
+from suite.experiment.requirements import compiles, lanes
 from suite.experiment.resolve import check_used, resolve
 from suite.measure.probe import BURN_IN, learner_on_made_up_rows, rate, updates_per_second
 from suite.measure.work import floor_of, kernels, peak_memory, work_per_update
@@ -67,7 +67,7 @@ def measure(experiment: Experiment, hardware: Hardware, rounds: int, seconds: fl
     prepare(hardware.thread_count(), experiment.learner.tf32)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    learner = learner_on_made_up_rows(experiment, device, capture)
+    learner = learner_on_made_up_rows(experiment, device, capture, compiles(experiment, device.type))
     learner.run(BURN_IN)
     floor = floor_of(experiment, device)
     turns = [

@@ -14,17 +14,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from algos.settings import SettingError
 from envs.data.datasets import Dataset
 from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment, task_of
-from suite.experiment.requirements import check_space, lanes
+from suite.experiment.requirements import check_space, compiles, lanes
 from suite.recipes import build as recipes
 from suite.record.folders import LOCK, RecordError, Run, RunWriter, read_run
 from suite.run.checkpoint import CHECKPOINT, drop_chunks
-from suite.run.hardware import Hardware, device_name, prepare, versions
+from suite.run.hardware import Engine, Hardware, prepare, versions
 from suite.run.means import Means
 from suite.run.progress import Progress
 from suite.run.protocol import Runner
@@ -52,21 +50,21 @@ def run_cell(experiment: Experiment, means: Means) -> Path:
             drop_chunks(folder / CHECKPOINT)  # still there where it was killed just after it had finished
             progress.say(f"finished already: {folder}")
             return folder
-        device, threads = _device_and_threads(hardware, known.run if known else None)
-        prepare(threads, experiment.learner.tf32)
+        engine = _engine(experiment, hardware, known.run if known else None)
+        prepare(engine.threads, experiment.learner.tf32)
         if known is None:
             check_space(experiment, means.out)
         data = _data(experiment, hardware, progress)
         writer = RunWriter(folder, experiment.objective.metrics)
         if known is None:
             with _disk_errors(writer):
-                writer.create(_run_json(experiment, data, device, threads))
+                writer.create(_run_json(experiment, data, engine))
         elif known.run["dataset"]["fingerprint"] != (data.info.fingerprint if data else None):
             raise RecordError(
                 f"{folder} was trained on data with fingerprint {known.run['dataset']['fingerprint']}, but the dataset "
                 f"is now {data.info.fingerprint if data else None}; restore it, or delete the folder to start again"
             )
-        _train(experiment, data, means, device, writer, progress)
+        _train(experiment, data, means, engine, writer, progress)
     return folder
 
 
@@ -74,16 +72,16 @@ def _train(
     experiment: Experiment,
     data: Dataset | None,
     means: Means,
-    device: torch.device,
+    engine: Engine,
     writer: RunWriter,
     progress: Progress,
 ) -> None:
     count = len(experiment.seeds) * lanes(experiment)
     with VectorEnv(experiment.task.id, count, means.hardware.worker_count()) as env, _disk_errors(writer):
-        writer.log(f"started with {torch.get_num_threads()} threads on {device}")
+        writer.log(f"started with {engine.threads} threads on {engine.device}")
         recorder = Recorder(experiment, writer, progress, keep_policies=means.keep_policies)
         transitions = data.transitions if data else None
-        Runner(experiment, data=transitions, env=env, recorder=recorder, device=device).run()
+        Runner(experiment, data=transitions, env=env, recorder=recorder, engine=engine).run()
 
 
 @contextmanager
@@ -121,21 +119,20 @@ def _data(experiment: Experiment, hardware: Hardware, progress: Progress) -> Dat
     return data
 
 
-def _device_and_threads(hardware: Hardware, known: Mapping[str, Any] | None) -> tuple[torch.device, int]:
-    """The device and threads to use; a run goes on with those it began with, or its numbers would change."""
+def _engine(experiment: Experiment, hardware: Hardware, known: Mapping[str, Any] | None) -> Engine:
+    """What to compute with: what the run began with, where it did."""
     device = hardware.torch_device()
-    threads = hardware.thread_count()
-    if known is not None:
-        began = known["device"]
-        if began["kind"] != device.type:
-            raise SettingError(
-                f"this run began on {began['kind']} and cannot go on on {device.type}: pass --device {began['kind']}"
-            )
-        threads = began["threads"]
-    return device, threads
+    if known is None:
+        return Engine(device, hardware.thread_count(), compiles(experiment, device.type))
+    began = known["device"]
+    if began["kind"] != device.type:
+        raise SettingError(
+            f"this run began on {began['kind']} and cannot go on on {device.type}: pass --device {began['kind']}"
+        )
+    return Engine(device, began["threads"], began.get("compiled", experiment.learner.compile is True))
 
 
-def _run_json(experiment: Experiment, data: Dataset | None, device: torch.device, threads: int) -> dict[str, Any]:
+def _run_json(experiment: Experiment, data: Dataset | None, engine: Engine) -> dict[str, Any]:
     e = experiment
     needs = e.needs
     info = data.info if data else None
@@ -161,7 +158,7 @@ def _run_json(experiment: Experiment, data: Dataset | None, device: torch.device
             "steps": info.steps if info else 0,
         },
         "versions": versions(),
-        "device": {"kind": device.type, "name": device_name(device), "threads": threads},
+        "device": engine.record(),
         "command": ["bench", *sys.argv[1:]],
         "revision": _revision(),
         "created": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),

@@ -9,15 +9,30 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from algos.settings import SettingError
 from envs.stepping.vector import default_workers
 
-__all__ = ["Hardware", "device_name", "prepare", "versions"]
+__all__ = ["Engine", "Hardware", "device_name", "prepare", "versions"]
 
 _PACKAGES = ("awac-bench", "torch", "numpy", "gymnasium", "gymnasium-robotics", "mujoco", "minari")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a run is computed with. It keeps it to its end, or its numbers would change on the way."""
+
+    device: torch.device
+    threads: int
+    compiled: bool
+
+    def record(self) -> dict[str, Any]:
+        """Entry of run.json."""
+        name = device_name(self.device)
+        return {"kind": self.device.type, "name": name, "threads": self.threads, "compiled": self.compiled}
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,16 @@ def prepare(threads: int, tf32: bool) -> None:
     torch.set_flush_denormal(True)
     torch.backends.cuda.matmul.allow_tf32 = tf32
     _keep_freed_memory()
+    _keep_compiled_code()
+
+
+def _keep_compiled_code() -> None:
+    """Have torch keep what it compiles where it outlives a restart; by itself it keeps it below /tmp."""
+    with suppress(OSError, RuntimeError):  # no home, or none to write to: torch's own place
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "awac-bench" / "compiled"
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
 
 
 def _keep_freed_memory() -> None:

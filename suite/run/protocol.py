@@ -26,6 +26,7 @@ from suite.experiment.requirements import lanes, offline_updates, online_capacit
 from suite.record.folders import RecordError
 from suite.run.checkpoint import CHECKPOINT, Checkpoints, drop_chunks
 from suite.run.evaluate import Act, collect, evaluate, uniform_actions, uniform_choices
+from suite.run.hardware import Engine
 from suite.run.recorder import Recorder
 from suite.run.rows import collected_rows, first_states, offline_rows
 from suite.run.state import RunState
@@ -51,8 +52,9 @@ class Runner:
         data: Transitions | None,
         env: VectorEnv,
         recorder: Recorder,
-        device: torch.device,
+        engine: Engine,
     ) -> None:
+        device = engine.device
         self.experiment, self.env, self.recorder = experiment, env, recorder
         self.needs = experiment.needs
         protocol, task = experiment.protocol, experiment.task
@@ -85,6 +87,7 @@ class Runner:
             device=device,
             collected=protocol.steps_per_iteration,
             hindsight=experiment.hindsight,
+            compiled=engine.compiled,
         )
         self.replay = replay
         self.checkpoints = Checkpoints(recorder.writer.path / CHECKPOINT)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+import torch._inductor
 
 from algos.contract import Phase
 from algos.learner.actor_critic import ActorCritic
@@ -22,7 +23,7 @@ NATURAL = 0.1  # conjugate gradients in float32 amplify rounding
 @pytest.fixture
 def traced(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is traced is run as it is: compiling it takes seconds, and is the compiler's own affair."""
-    monkeypatch.setattr(torch, "compile", lambda module, **options: module)
+    monkeypatch.setattr(torch._inductor, "compile", lambda module, inputs: module)
 
 
 def pair(name: str, seeds: Sequence[int] = tiny.SEEDS, **more: Any) -> tuple[ActorCritic, ActorCritic]:
@@ -139,10 +140,10 @@ class WrappedError(RuntimeError):
 def test_where_compiling_fails_updates_are_eager_and_one_line_says_so(
     monkeypatch: pytest.MonkeyPatch, error: RuntimeError
 ) -> None:
-    def broken(module: Any, **options: Any) -> Any:
+    def broken(module: Any, inputs: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(torch, "compile", broken)
+    monkeypatch.setattr(torch._inductor, "compile", broken)
     eager, compiled = pair("awac")
     for learner in (eager, compiled):
         learner.run(3)

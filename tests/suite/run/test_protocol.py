@@ -421,7 +421,7 @@ def test_the_record_says_how_the_run_was_made(tmp_path: Path) -> None:
     assert run["dataset"]["id"] == toy_run.DATA
     assert len(run["dataset"]["fingerprint"]) == 12
     assert (run["seeds"], run["hash"], run["profile"]) == ([0, 1], cell.hash, "smoke")
-    assert run["device"]["threads"] == 1
+    assert (run["device"]["threads"], run["device"]["compiled"]) == (1, False)
     assert run["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
 
 
@@ -451,7 +451,9 @@ def test_refuses_a_dataset_that_changed_under_a_run(tmp_path: Path) -> None:
         train(cell, tmp_path)
 
 
-def test_a_run_goes_on_with_the_threads_it_began_with_and_on_the_same_device(tmp_path: Path) -> None:
+def test_a_run_goes_on_with_the_means_it_began_with_and_on_the_same_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cell = experiment("awac")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Runner, "_switch", lambda self: 1 / 0)
@@ -463,6 +465,8 @@ def test_a_run_goes_on_with_the_threads_it_began_with_and_on_the_same_device(tmp
     with pytest.raises(SettingError, match="began on cuda and cannot go on on cpu: pass --device cuda"):
         train(cell, tmp_path)
     path.write_text(text)
+    monkeypatch.setattr("suite.run.cell.compiles", lambda experiment, device: True)
+    monkeypatch.setattr("algos.learner.compiled.Compiled.run", lambda *given, **named: 1 / 0)
     train(cell, tmp_path, Hardware("cpu", threads=2, workers=0))
     assert torch.get_num_threads() == 1
     assert "started with 2 threads" not in (path.parent / "log.txt").read_text()
