@@ -173,6 +173,7 @@ class Task:
     extra: str = ""  # extra of this package that installs its simulator, where a plain installation lacks it
     # settings of the papers for this task: "setting" for the protocol and the learner, "algo.setting" for one method
     settings: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)  # where values of `settings` come from, by the same keys
     # preset -> what its source sets on this task alone, keys as in `settings`
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     # profile -> sizes at which this task is learned, where the profile's own are too large or too small for it

@@ -17,6 +17,7 @@ import algos
 from algos.contract import LearnerConfig, Objective
 from algos.settings import Schedule, SettingError, describe, nearest, parse, schedules
 from envs import tasks
+from envs.task import Task
 from suite.experiment.experiment import Experiment, Protocol, without_meaning
 from suite.experiment.presets import PAPER, chosen
 from suite.experiment.profiles import PROFILES
@@ -74,9 +75,11 @@ def resolve(cell: Request) -> Experiment:
                 values[short] = value
                 sources[short] = source
 
-    lay({key: value for key, value in task.settings.items() if "." not in key}, f"task {task.id}")
+    for key in (key for key in task.settings if "." not in key):
+        lay({key: task.settings[key]}, _of_task(task, key))
     lay({**objective.settings, **entry.protocol}, f"registry entry {algo}")
-    lay({key: value for key, value in task.settings.items() if "." in key}, f"task {task.id}")  # of one method alone
+    for key in (key for key in task.settings if "." in key):  # of one method alone
+        lay({key: task.settings[key]}, _of_task(task, key))
     if moved is not None:
         lay(moved.settings, f"preset {preset}: {moved.source}")
         lay(task.presets.get(preset, {}), f"preset {preset} on {task.id}: {moved.source}")
@@ -113,7 +116,7 @@ def resolve(cell: Request) -> Experiment:
         protocol=build(Protocol),
         sources=sources,
     )
-    experiment = _with_own_updates(experiment)
+    experiment = _without_statistics(_with_own_updates(experiment))
     _check(experiment)
     return experiment if experiment.needs.offline_data else dataclasses.replace(experiment, dataset=None)
 
@@ -132,6 +135,21 @@ def _with_own_updates(experiment: Experiment) -> Experiment:
         protocol=dataclasses.replace(protocol, updates_per_step=total / steps),
         sources={**experiment.sources, "updates_per_step": f"stages of {experiment.algo}: {parts}"},
     )
+
+
+def _without_statistics(experiment: Experiment) -> Experiment:
+    """Leave observations as they are where a task standardises them and no offline data say by what."""
+    e, name = experiment, "normalise_obs"
+    if e.needs.offline_data or not e.learner.normalise_obs or e.sources[name] != _of_task(e.task, name):
+        return e
+    learner = dataclasses.replace(e.learner, normalise_obs=False)
+    sources = {**e.sources, name: "no offline data to take the statistics from"}
+    return dataclasses.replace(e, learner=learner, sources=sources)
+
+
+def _of_task(task: Task, key: str) -> str:
+    """Source of a setting that the task sets."""
+    return f"task {task.id}: {task.sources[key]}" if key in task.sources else f"task {task.id}"
 
 
 def _scaled_schedules(

@@ -337,6 +337,7 @@ def test_the_hash_changes_with_everything_that_changes_results() -> None:
         "bootstrap_through_terminals": "true",
         "copy_targets": "false",
         "tf32": "true",
+        "compile": "true",
         "online_steps": "30_000",
         "eval_every_online": "10_000",
         "steps_per_iteration": "200",
@@ -392,6 +393,24 @@ def test_without_prior_data_a_method_starts_from_scratch() -> None:
 def test_what_cannot_start_from_scratch_says_so(algo: str, more: tuple[str, ...], message: str) -> None:
     with pytest.raises(SettingError, match=re.escape(message)):
         resolve(algo, TASK, (0,), "quick", ["prior_data=false", *more])
+
+
+@pytest.mark.parametrize(("algo", "more"), [("sac-scratch", ()), ("awac", ("prior_data=false",))])
+def test_without_prior_data_a_task_that_standardises_observations_does_not(
+    algo: str, more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = dataclasses.replace(
+        TASKS["door-binary-v0"], settings={"normalise_obs": True}, sources={"normalise_obs": "somebody's code"}
+    )
+    monkeypatch.setitem(TASKS, task.id, task)
+    assert resolve("awac", TASK).settings["normalise_obs"] == {
+        "value": True,
+        "source": "task door-binary-v0: somebody's code",
+    }
+    left = resolve(algo, TASK, overrides=more).settings["normalise_obs"]
+    assert left == {"value": False, "source": "no offline data to take the statistics from"}
+    with pytest.raises(SettingError, match="normalise_obs"):
+        resolve(algo, TASK, overrides=(*more, "normalise_obs=true"))
 
 
 def test_a_reason_given_with_set_is_its_source() -> None:
