@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from envs.catalogue import SMALL, hands
+from envs.catalogue import hands
 from envs.rules import adroit_dense
 from envs.task import Task
 
@@ -15,14 +15,16 @@ __all__ = ["TASKS"]
 
 def _dense(binary: Task, highest: float, **facts: Any) -> Task:
     """One dense task: the binary one with rewards of up to `highest` per step, and temperatures that much higher."""
-    temperatures = {name: value * highest for name, value in binary.settings.items() if name.endswith(".temperature")}
+    temperatures = {f"{name}.temperature": 0.3 * highest for name in ("awac", "abm", "mpo")}
+    kept = {name: value for name, value in binary.settings.items() if not name.startswith("awac")}
     return replace(
         binary,
         id=binary.id.replace("binary", "dense"),
         summary=f"{binary.summary}, dense reward",
         reward_range=(-math.inf, highest),
         dense=True,
-        settings={**binary.settings, **temperatures},
+        settings={**kept, **temperatures},
+        sources=dict.fromkeys(temperatures, "AWAC A.3: 0.3 where the largest reward is 1 above the least"),
         **facts,
     )
 
@@ -38,7 +40,6 @@ TASKS = (
         anchors=(-140.59, 3026.30),
         d4rl_anchors=(96.262799, 3076.8331),  # of episodes that end when the pen is dropped
         horizon=100,  # D4RL's, which its score anchors belong to
-        profiles={"quick": SMALL},
     ),
     _dense(
         _door,
@@ -49,7 +50,7 @@ TASKS = (
         anchors=(-56.63, 3004.12),
         d4rl_anchors=(-56.512833, 2880.5693),
         fix_rewards=adroit_dense.fixed_door,
-        profiles={"quick": SMALL | {"online_steps": 10_000}},
+        profiles={"quick": {"rollouts": 100, "online_steps": 10_000}},
     ),
     _dense(
         _relocate,

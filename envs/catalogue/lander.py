@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from envs.catalogue import SMALL
 from envs.task import Recipe, Task
 
 __all__ = ["TASKS"]
@@ -23,7 +22,7 @@ _LANDER: dict[str, Any] = {
     "settings": {"online_steps": 1_000_000, "demonstrations": 15, "rollouts": 100},
     "profiles": {
         # one environment per seed: an evaluation plays its episodes one after the other
-        "quick": SMALL | {"eval_every_online": 10_000, "eval_episodes": 10},
+        "quick": {"eval_every_online": 10_000, "eval_episodes": 10},
         "smoke": {"eval_episodes": 1},
     },
 }

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from envs.catalogue import SMALL
 from envs.task import MixRecipe, Recipe, Task
 
 __all__ = ["TASKS"]
@@ -51,7 +50,7 @@ _LOCOMOTION: dict[str, Any] = {
     "settings": _LOCOMOTION_SETTINGS,
     "profiles": {
         # one environment per seed: an evaluation plays its episodes one after the other
-        "quick": SMALL | {"online_steps": 10_000, "eval_episodes": 5},
+        "quick": {"online_steps": 10_000, "eval_episodes": 5},
         "smoke": {"eval_episodes": 1},
     },
 }

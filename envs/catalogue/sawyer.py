@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.catalogue import SMALL
 from envs.rules.sawyer import SUCCESS_DISTANCE, reward
 from envs.task import Goal, NoiseRecipe, Task
 
@@ -51,8 +50,7 @@ TASKS = (
             "updates_per_step": 4.0,
         },
         profiles={
-            "quick": SMALL
-            | {
+            "quick": {
                 "critic_lr": 1e-3,
                 "tau": 0.02,
                 "offline_updates": 3000,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from suite.cli.options import AsJson, DatasetName, Env, Profile, Threads, Workers, print_rows
+
+if TYPE_CHECKING:
+    from envs.task import Task
 
 __all__ = ["data_app"]
 
@@ -36,16 +39,19 @@ def build(
     ] = "default",
     steps: Annotated[int | None, typer.Option(min=1, help="Transitions of each policy; default: the recipe's.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the dataset.")] = 0,
+    profile: Profile = "quick",
     workers: Workers = None,
 ) -> None:
     """Build datasets of tasks, where they are not there yet."""
     from envs import tasks
     from suite.experiment.request import parse_list
+    from suite.experiment.resolve import sized
     from suite.output import about, show
     from suite.recipes.build import build_several
     from suite.run.hardware import Hardware
 
-    wanted = [(task, name) for task in map(tasks.get, parse_list(env)) for name in parse_list(dataset)]
+    chosen = [sized(tasks.get(name), profile) for name in parse_list(env)]
+    wanted = [(task, name) for task in chosen for name in parse_list(dataset)]
     for info in build_several(wanted, steps, seed, Hardware(workers=workers).worker_count(), about):
         show(f"{info.id}  {info.episodes} episodes, {info.steps} steps, fingerprint {info.fingerprint}")
 
@@ -55,15 +61,24 @@ def info(
     env: Env,
     dataset: DatasetName = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    profile: Profile = "quick",
     as_json: AsJson = False,
 ) -> None:
     """Show what a task's dataset holds: sizes, successes, fingerprint, how it was made."""
     from envs import tasks
     from envs.data import datasets
-    from suite.recipes.build import stored_id
 
     task = tasks.get(env)
-    print_rows([vars(datasets.describe(task, stored_id(task, dataset, seed)))], as_json)
+    print_rows([vars(datasets.describe(task, _stored_id(task, dataset, seed, profile)))], as_json)
+
+
+def _stored_id(task: Task, dataset: str | None, seed: int, profile: str) -> str:
+    """Id of a dataset in the store, of those that this suite builds at the sizes of a profile."""
+    from suite.experiment.profiles import QUICK
+    from suite.experiment.resolve import sized
+    from suite.recipes.build import stored_id
+
+    return stored_id(sized(task, profile), dataset, seed, "" if profile == QUICK else f" --profile {profile}")
 
 
 @data_app.command()
@@ -131,15 +146,15 @@ def verify(
     episodes: Annotated[
         str, typer.Option(help="How many to replay, spread over the dataset, or all; auto: about 10,000 steps.")
     ] = "auto",
+    profile: Profile = "quick",
     as_json: AsJson = False,
 ) -> None:
     """Replay a dataset and report where it and the environment disagree; exit code 1: do not train on it."""
     from envs import tasks, verify
     from suite.output import about
-    from suite.recipes.build import stored_id
 
     task, count = tasks.get(env), _episodes(episodes)
-    report = verify.verify(task, stored_id(task, dataset, seed), count, about(task))
+    report = verify.verify(task, _stored_id(task, dataset, seed, profile), count, about(task))
     checks = [vars(c) for c in report.checks]
     if as_json:
         print_rows([{**vars(report), "checks": checks, "verdict": report.verdict}], True)

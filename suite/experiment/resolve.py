@@ -18,16 +18,21 @@ from algos.contract import LearnerConfig, Objective
 from algos.settings import Schedule, SettingError, describe, nearest, parse, schedules
 from envs import tasks
 from envs.task import Task
-from suite.experiment.experiment import Experiment, Protocol, without_meaning
+from suite.experiment.experiment import Experiment, Protocol, task_of, without_meaning
 from suite.experiment.presets import PAPER, chosen
 from suite.experiment.profiles import PROFILES
 from suite.experiment.request import Override, Request
 
-__all__ = ["SET", "check_used", "resolve", "resolve_all", "setting_owners"]
+__all__ = ["SET", "check_used", "resolve", "resolve_all", "setting_owners", "sized"]
 
 C = TypeVar("C")
 
 SET = "--set"  # the source of what the user set by hand; a reason given with it follows a colon
+
+
+def sized(task: Task, profile: str) -> Task:
+    """The task with its datasets at the sizes of a profile."""
+    return task_of(resolve(Request(("bc",), (task.id,), (0,), profile)))
 
 
 def setting_owners(objective: Objective) -> dict[str, type[Any]]:

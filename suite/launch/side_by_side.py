@@ -12,6 +12,7 @@ from envs.errors import DatasetError
 from envs.stepping.vector import default_workers
 from suite.experiment.experiment import Experiment, task_of
 from suite.experiment.requirements import built_here, built_id, dataset_name, recipe_of
+from suite.experiment.resolve import sized
 from suite.launch import slurm
 from suite.launch.processes import NOT_STARTED, Command, run_all, stopped
 from suite.output import about, say, show
@@ -85,21 +86,25 @@ def _worst(codes: Mapping[str, int | None]) -> int:
     return max((1 if code is NOT_STARTED else abs(code) for code in codes.values()), default=0)
 
 
+def _options(experiment: Experiment) -> list[str]:
+    """Options of `bench data build` that make the experiment's dataset."""
+    e = experiment
+    sizes = ["--profile", e.profile, "--seed", str(e.protocol.dataset_seed)]
+    return ["--env", e.task.id, "--dataset", dataset_name(e), *sizes]
+
+
 def _build_datasets(experiments: Sequence[Experiment], hardware: Hardware, jobs: int, workers: int) -> dict[str, str]:
     """Build what the cells need once, several datasets side by side. Returns id -> why, of those that failed."""
     needed = {built_id(e): e for e in experiments if built_here(e)}
     missing = {name: e for name, e in needed.items() if not datasets.exists(name)}
-    # what `bench data build` makes: those whose sizes are the recipe's own
-    apart = {name: e for name, e in missing.items() if recipe_of(task_of(e), e) == recipe_of(e.task, e)}
+    # what `bench data build` makes: those whose sizes are the profile's own
+    apart = {
+        name: e for name, e in missing.items() if recipe_of(task_of(e), e) == recipe_of(sized(e.task, e.profile), e)
+    }
     failed = {}
     if len(apart) > 1:
         base = [*_BENCH, "data", "build", "--workers", str(workers)]
-        cells = [
-            Command(
-                name, [*base, "--env", e.task.id, "--seed", str(e.protocol.dataset_seed), "--dataset", dataset_name(e)]
-            )
-            for name, e in apart.items()
-        ]
+        cells = [Command(name, [*base, *_options(e)]) for name, e in apart.items()]
         codes = run_all(cells, jobs)
         if any(map(stopped, codes.values())):  # nothing more is begun
             return dict.fromkeys(needed, "stopped")

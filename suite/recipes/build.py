@@ -111,16 +111,16 @@ def _with_steps(task: Task, name: str, steps: int) -> Task:
     return dataclasses.replace(task, recipes={**task.recipes, name: dataclasses.replace(recipe, steps=steps)})
 
 
-def stored_id(task: Task, name: str | None, seed: int = 0) -> str:
+def stored_id(task: Task, name: str | None, seed: int = 0, options: str = "") -> str:
     """The id of a dataset that is named, or of one that this suite builds and has built.
 
-    Raises `SettingError` with the command that builds it, where it has not been built.
+    Raises `SettingError` with the command that builds it, where it has not been built; `options` belong to it.
     """
     if name is not None and name not in (DEFAULT, *task.recipes):
         return name
     dataset_id = built_id(task, seed, name or DEFAULT)
     if not datasets.exists(dataset_id):
-        command = f"bench data build --env {task.short_name}" + (f" --dataset {name}" if name else "")
+        command = f"bench data build --env {task.short_name}" + (f" --dataset {name}" if name else "") + options
         raise SettingError(f"the {name or DEFAULT} dataset of {task.id} is not built yet: `{command}`")
     return dataset_id
 

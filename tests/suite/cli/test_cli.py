@@ -207,7 +207,7 @@ def test_lists(what: str, word: str, bench: Bench) -> None:
 def test_explain_prints_every_setting_with_value_range_meaning_and_source(bench: Bench) -> None:
     said = bench("explain", "awac", "door-binary", "--profile", "paper", "--set", "tau=0.1", "--json")
     found = {row["setting"]: row for row in json.loads(said.out)}
-    assert found["temperature"]["value"] == 0.3
+    assert found["temperature"]["value"] == 0.5
     assert found["temperature"]["source"] == "task door-binary-v0"
     assert (found["tau"]["value"], found["tau"]["source"]) == (0.1, "--set")
     assert found["batch_size"]["value"] == 1024
@@ -427,7 +427,8 @@ def test_jobs_build_several_datasets_side_by_side(bench: Bench, monkeypatch: pyt
     )
     options = ["data", "build", "--workers", "0", "--env"]
     assert calls[0] == [
-        [*options, f"{name}-binary-v0", "--seed", "7", "--dataset", "default"] for name in ("door", "pen")
+        [*options, f"{name}-binary-v0", "--dataset", "default", "--profile", "quick", "--seed", "7"]
+        for name in ("door", "pen")
     ]
     if fails:
         assert (said.code, built) == (1, ["door-binary-v0"])

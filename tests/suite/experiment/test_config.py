@@ -21,7 +21,7 @@ from envs.tasks import TASKS
 from suite.experiment.experiment import Protocol, task_of
 from suite.experiment.profiles import PROFILES
 from suite.experiment.request import parse_list, parse_seeds
-from suite.experiment.resolve import check_used, resolve_all, setting_owners
+from suite.experiment.resolve import check_used, resolve_all, setting_owners, sized
 from suite.run.cell import run_folder
 
 TASK = "door-binary"
@@ -47,8 +47,8 @@ def refusal(*overrides: str, algo: str = "awac", env: str = TASK, **named: Any) 
 
 
 def test_later_layers_win_and_every_value_says_where_it_came_from() -> None:
-    assert value("awac", "temperature", env=TASK) == 0.3, "the task's, over the field's default 1"
-    assert source("awac", "temperature") == "task door-binary-v0"
+    assert value("awac", "temperature", env=TASK) == 0.5, "the task's, over the field's default 1"
+    assert source("awac", "temperature").startswith("task door-binary-v0: rlkit's examples/awac/hand/awac1.py; ")
     assert value("sac-scratch", "start") == "scratch"
     assert source("sac-scratch", "start") == "registry entry sac-scratch"
     assert (value("awac", "batch_size"), source("awac", "batch_size")[:15]) == (1024, "default: AWAC T")
@@ -137,6 +137,8 @@ def test_profiles_change_sizes_and_rates_only() -> None:
         "demonstrations",
         "rollouts",
         "tau",
+        "policy_lr",
+        "critic_lr",
         "updates_per_step",
         "warmup_steps",
         "dataset_steps",
@@ -477,6 +479,8 @@ def test_lists() -> None:
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=lambda t: t.short_name)
 def test_a_run_asks_for_the_dataset_that_bench_data_build_makes(task: Task) -> None:
-    """Else the default data would be built twice, in two sizes."""
+    """Else the data would be built twice, in two sizes."""
     for profile in ("paper", "quick"):
-        assert task_of(resolve("awac", task.id, (0,), profile)).recipe == task.recipe
+        asked, made = task_of(resolve("awac", task.id, (0,), profile)), sized(task, profile)
+        assert (asked.recipe, asked.recipes) == (made.recipe, made.recipes)
+    assert sized(task, "paper").recipe == task.recipe

@@ -57,11 +57,11 @@ def with_preset(monkeypatch: pytest.MonkeyPatch, algo: str, settings: Mapping[st
 def test_a_preset_stands_over_task_and_entry_and_says_its_source() -> None:
     experiment = resolve("awac", "pen-binary", (0,), "paper", preset="official")
     source = "preset official: rlkit's examples/awac/hand/awac1.py"
-    assert setting_of(resolve("awac", "pen-binary", (0,), "paper"), "temperature") == (0.3, "task pen-binary-v0")
+    assert setting_of(resolve("awac", "pen-binary", (0,), "paper"), "temperature")[1].startswith("task pen-binary-v0: ")
     assert setting_of(experiment, "temperature") == (0.5, source)
     assert setting_of(experiment, "warmup_steps") == (1000, source), "of the protocol"
     assert setting_of(experiment, "hidden") == ([256, 256], source), "of the learner"
-    assert setting_of(experiment, "online_steps")[1] == "task pen-binary-v0", "what it leaves alone"
+    assert setting_of(experiment, "online_steps")[1] == "task pen-binary-v0: AWAC Table 1", "what it leaves alone"
     cal_ql = resolve("cal-ql", TASK, (0,), "paper", preset="official")
     assert setting_of(resolve("cal-ql", TASK, (0,), "paper"), "conservative_weight")[1] == "registry entry cal-ql"
     assert setting_of(cal_ql, "conservative_weight")[0] == 0.198
@@ -74,12 +74,12 @@ def test_a_profile_stands_over_a_preset_and_set_over_both(monkeypatch: pytest.Mo
     with_preset(monkeypatch, "bear", settings)
     paper = resolve("bear", "door-binary", (0,), "paper", preset="mine")
     assert {name: getattr(paper.learner, name, getattr(paper.cfg, name, None)) for name in settings} == settings
-    quick = resolve("bear", "door-binary", (0,), "quick", ["tau=0.5"], preset="mine")
+    quick = resolve("bear", "point-reach", (0,), "quick", ["tau=0.5"], preset="mine")
     assert {name: setting_of(quick, name) for name in settings} == {
-        "hidden": ([128, 128], "profile quick of door-binary-v0"),
-        "batch_size": (256, "profile quick"),
-        "policy_lr": (5e-4, "profile quick of door-binary-v0"),
-        "warm_start": (1, "preset mine: my notes, page 3; 7 of 25,000 offline updates, here of 5,000"),
+        "hidden": ([64, 64], "profile quick of point-reach-v0"),
+        "batch_size": (128, "profile quick of point-reach-v0"),
+        "policy_lr": (1e-3, "profile quick of point-reach-v0"),
+        "warm_start": (1, "preset mine: my notes, page 3; 7 of 25,000 offline updates, here of 2,000"),
         "eps_offline": (0.7, "preset mine: my notes, page 3"),
         "tau": (0.5, "--set"),
     }

@@ -38,7 +38,7 @@ def test_an_offline_schedule_keeps_its_share_of_the_phase(algo: str, preset: str
 
 def test_online_schedules_count_updates_or_steps_of_the_phase() -> None:
     quick = resolve("rebrac", TASK, profile="quick")
-    assert quick.cfg.bc_decay_updates == round(1_000_000 * (20_000 * 0.5) / 800_000)
+    assert quick.cfg.bc_decay_updates == round(1_000_000 * 20_000 / 800_000)
     td3 = resolve("td3", "halfcheetah", profile="quick", preset="official")
     assert td3.protocol.warmup_steps == round(25_000 * 10_000 / 500_000)
 
