@@ -10,7 +10,7 @@ from envs.task import DemoRecipe, Task
 
 __all__ = ["TASKS"]
 
-# AWAC A.4: temperature .3 on manipulation; Table 1: environment steps of fine-tuning (hammer is not in it); RLPD's
+# AWAC A.3: temperature .3 on manipulation; Table 1: environment steps of fine-tuning (hammer is not in it); RLPD's
 # README for the same tasks
 _HAND_SETTINGS = {
     "awac.temperature": 0.3,
@@ -18,6 +18,10 @@ _HAND_SETTINGS = {
     "mpo.temperature": 0.3,
     "online_steps": 800_000,
     "rlpd.backup_entropy": False,
+    "bear-loose.eps_online": 0.25,
+}
+_HAND_SOURCES = {
+    "bear-loose.eps_online": "where the sweep of AWAC's own scripts on pen ends; it has no other hand task"
 }
 
 
@@ -34,6 +38,7 @@ def _hand(name: str, **facts: Any) -> Task:
         "expert": name,
         "remote": {kind: f"D4RL/{name}/{kind}-v2" for kind in ("human", "cloned", "expert")},
         "settings": _HAND_SETTINGS,
+        "sources": _HAND_SOURCES,
         "presets": {
             "official": {
                 "iql.inverse_temperature": 0.5,  # configs/kitchen_config.py, which is of the hands too
