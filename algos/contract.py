@@ -85,7 +85,10 @@ class LearnerConfig(Settings):
     """Settings of the shared actor-critic, the same for every algorithm of a comparison."""
 
     hidden: tuple[int, ...] = setting(
-        (256, 256, 256, 256), "hidden layers of policy and critics, ReLU", "AWAC Table 2", within=AT_LEAST_ONE
+        (256, 256, 256, 256), "hidden layers of policy and critics", "AWAC Table 2", within=AT_LEAST_ONE
+    )
+    activation: Literal["relu", "tanh"] = setting(
+        "relu", "what follows each hidden layer, of every network", "AWAC Table 2"
     )
     batch_size: int = setting(1024, "rows per update", "AWAC Table 2; its code pretrains with 128", within=AT_LEAST_ONE)
     discount: float = setting(0.99, "discount per step", "AWAC Table 2", within=Interval(0, 1, "[)"))
@@ -98,7 +101,7 @@ class LearnerConfig(Settings):
     q_bound: Literal["target", "output", "none"] = setting(
         "target",
         "where Q is kept below the largest possible return: in the bootstrap target, at the critics' output, nowhere",
-        "AWAC A.4 clamps Q at 0 without saying where; at the output, rows above it would get no gradient",
+        "AWAC A.3 clamps Q at 0 without saying where; at the output, rows above it would get no gradient",
     )
     update_order: Literal["pre", "post"] = setting(
         "pre",
@@ -268,26 +271,34 @@ class Needs:
     exploration_noise: float = 0.0  # standard deviation of what a deterministic policy adds when it collects
     columns: tuple[str, ...] = ()  # of `algos.learner.replay.COLUMNS`, beside the transition itself
     initial_batch: int = 0  # rows of a batch of initial states
-    demo_batch: int = 0  # rows of a second batch from demonstrations
-    demo_all: bool = False  # every offline row counts as a demonstration
+    demo_batch: int = 0  # rows of a second batch from demonstrations; asked anew for each phase, by its settings
+    # which offline rows are demonstrations: those that the data mark, all, or all where the data mark none
+    demo_rows: Literal["marked", "all", "marked or all"] = "marked"
     source: Literal["all", "demos"] = "all"  # which offline rows the batch comes from
     offline_data: bool = True  # False: never sees prior data and has no offline phase
     offline_phase: bool = True  # False: offline data are only replayed online
     offline_only: bool = False  # True: does not learn online; its score at the switch stands
     bounded_q: bool = True  # False where values hold more than reward (an entropy bonus)
     log_std_range: tuple[float, float] | None = None  # of a Gaussian policy, which starts in its middle
+    std_of_demos: bool = False  # a Gaussian policy starts with the deviation of the demonstrations' actions
     window: int | Literal["iteration"] | None = None  # newest rows that stages learn from; those just collected; all
     max_grad_norm: float | None = None  # of each network and seed
     momentum: Mapping[str, float] = field(default_factory=dict)  # of "policy" and modules stepped by SGD, not Adam
     modules: Mapping[str, Builder | Family] = field(default_factory=dict)  # a family: a network like the policy
     # Adam step sizes of modules, or whose it is; where not the policy's
     module_lr: Mapping[str, float | Literal["critic"]] = field(default_factory=dict)
-    module_decay: tuple[str, ...] = ()  # modules that share the policy's weight decay
+    # L2 on modules' parameters, or whose it is; where not none
+    module_decay: Mapping[str, float | Literal["policy"]] = field(default_factory=dict)
 
     @property
     def demos(self) -> bool:
         """Whether it cannot do without rows that are marked as demonstrations."""
-        return self.source == "demos" or (self.demo_batch > 0 and not self.demo_all)
+        return self.source == "demos" or (self.demo_batch > 0 and self.demo_rows == "marked")
+
+    def demo_count(self, marked: int, offline: int) -> int:
+        """How many of the `offline` rows count as demonstrations, where the data mark the first `marked` ones."""
+        every = self.demo_rows == "all" or (self.demo_rows == "marked or all" and not marked)
+        return offline if every else marked
 
     @property
     def single_rows(self) -> bool:

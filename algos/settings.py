@@ -102,10 +102,12 @@ class Settings:
 # What authors' code does and the skeleton has no setting for, by the names that presets use.
 LIMITS: Mapping[str, str] = {
     "widths": "layers of the policy and of the critics that differ: `hidden` is one",
-    "activations": "activations other than ReLU, normalisation after them, dropout",
+    "activations": "activations other than ReLU and tanh",
+    "norm-after": "hidden layers normalised after their activation",
+    "dropout": "dropout between layers",
     "initialisation": "its initial weights: ours are uniform in +-1/sqrt(inputs), the policy's last layer in +-1e-3",
     "batches": "batches of another size offline than online: `batch_size` is one",
-    "optimiser": "its schedules of step sizes, Adam's epsilon, weight decay of the critics",
+    "optimiser": "its schedules of step sizes, Adam's epsilon",
     "rewards": "rewards scaled, shifted or clipped",
     "observations": "running statistics of observations, or clipped ones: ours are those of the offline data, frozen",
     "linear-mean": "a policy whose mean is not bounded by tanh, with samples clipped to the bounds",

@@ -38,8 +38,8 @@ class Recipe:
 
     demonstrator: ClassVar[str] = "an expert"
 
-    demonstrations: int = 15  # AWAC, section 5, on locomotion
-    rollouts: int = 100  # episodes of the clone, sampled from its Gaussian (AWAC, section 5, on locomotion)
+    demonstrations: int = 15  # AWAC, section 3, on locomotion
+    rollouts: int = 100  # episodes of the clone, sampled from its Gaussian (AWAC, section 3, on locomotion)
     clone_hidden: tuple[int, ...] = (256, 256)  # layers of the clone; half of Table 2's, for speed
     clone_updates: int = 3000
     clone_batch: int = 256
@@ -57,8 +57,8 @@ class DemoRecipe(Recipe):
 
     demonstrator: ClassVar[str] = "a hampered expert"
 
-    demonstrations: int = 25  # successful ones (AWAC, section 5)
-    rollouts: int = 500  # AWAC, section 5
+    demonstrations: int = 25  # successful ones (AWAC, section 6.1)
+    rollouts: int = 500  # AWAC, section 6.1
     noise: float = 0.0  # standard deviation of the demonstrator's Gaussian, times the expert's own
     lag: float = 1.0  # share of the way to the expert's command covered per step; 1: no lag
     hold_probability: float = 0.0  # per step

@@ -42,6 +42,7 @@ from algos.learner.optimisers import apply, clipped, gradients_of, make_optimise
 from algos.learner.replay import Layout, Replay
 from algos.learner.sampling import Sampler
 from algos.networks.nets import Dual, Nets
+from algos.networks.policies import GaussianPolicy
 from algos.settings import SettingError
 
 __all__ = ["PARTS", "ActorCritic"]
@@ -84,7 +85,8 @@ class ActorCritic:
         self.q_max = q_max if self.needs.bounded_q and learner.q_bound != "none" else None
         if layout.discrete and self.needs.actions == "continuous":
             raise SettingError(f"{objective.name} needs continuous actions, not one of {layout.action_dim} choices")
-        if replay is not None and (self.needs.demo_batch or self.needs.source == "demos") and not replay.demos:
+        cloned = replay is not None and replay.offline and self.needs.demo_batch  # else row 0 would be, again and again
+        if replay is not None and (self.needs.demos or cloned) and not replay.demos:
             raise SettingError(f"{objective.name} learns from demonstrations, but the dataset marks none")
         self.generators = [torch.Generator(self.device).manual_seed(stream_seed(s, "learn")) for s in self.seeds]
         self.sampler = Sampler(
@@ -114,7 +116,10 @@ class ActorCritic:
         """Fresh networks; `generation` counts how often they were reset."""
         bound = self.q_max if self.learner.q_bound == "output" else None
         nets = build(self.needs, self.learner, self.seeds, self.layout, output_bound=bound, generation=generation)
-        return nets.to(self.device)
+        nets.to(self.device)
+        if self.needs.std_of_demos and isinstance(nets.policy, GaussianPolicy) and self.replay is not None:
+            nets.policy.start_at(self.replay.demo_std())
+        return nets
 
     def _optimisers(self, nets: Nets) -> dict[str, torch.optim.Optimizer]:
         learner, needs = self.learner, self.needs
@@ -125,8 +130,8 @@ class ActorCritic:
         for name, module in nets.extra.items():
             rate = needs.module_lr.get(name, learner.policy_lr)
             rate = learner.critic_lr if rate == "critic" else rate
-            own_decay = decay if name in needs.module_decay else 0.0
-            out[name] = make_optimiser(module, rate, own_decay, momentum(name))
+            own = needs.module_decay.get(name, 0.0)
+            out[name] = make_optimiser(module, rate, decay if own == "policy" else own, momentum(name))
         return out
 
     def set_phase(self, phase: Phase) -> None:
@@ -134,7 +139,7 @@ class ActorCritic:
         self.phase: Phase = phase
         self.cfg = self.objective.on_phase(self.base_cfg, phase)
         stages = self.objective.stages(self.cfg, phase, self.collected, self.learner)
-        self.sampler.phase = phase
+        self.sampler.phase, self.sampler.demo_batch = phase, self.objective.needs(self.cfg).demo_batch
         seeds, capacity = len(self.seeds), self.sampler.window_capacity
         self.iteration = Iteration(stages, seeds=seeds, capacity=capacity, device=self.device)
         self.meter.enter(stage.name for stage in stages)

@@ -20,9 +20,9 @@ import algos
 from algos.contract import LearnerConfig, Objective
 from algos.learner.build import build
 from algos.learner.replay import Layout
-from algos.networks.nets import Linear, Nets
+from algos.networks.nets import MLP, Linear, Nets
 from algos.networks.policies import GaussianPolicy, SquashedPolicy, family_of
-from algos.networks.policy_file import load_policy, load_stacked, read_policy
+from algos.networks.policy_file import activation_of, load_policy, load_stacked, read_policy
 
 __all__ = ["Chosen", "Networks", "acting", "load_actor", "meta_of"]
 
@@ -93,10 +93,12 @@ def acting(objective: Objective, cfg: Any, nets: Nets, obs_dim: int, scale: Scal
 
 def meta_of(actor: nn.Module) -> dict[str, Any]:
     """What an actor's file must say beside sizes, for `load_actor`."""
+    activation = next((m.activation for m in actor.modules() if isinstance(m, MLP)), MLP.activation)
     if isinstance(actor, Networks):
-        return actor.meta
+        return {**actor.meta, "activation": activation}
     own = isinstance(actor, GaussianPolicy | SquashedPolicy) and (actor.low, actor.high) != actor.LOG_STD_RANGE
-    return {"family": family_of(actor)} | ({"log_std_range": (actor.low, actor.high)} if own else {})
+    spread = {"log_std_range": (actor.low, actor.high)} if own else {}
+    return {"family": family_of(actor), "activation": activation, **spread}
 
 
 def load_actor(paths: Sequence[Path]) -> tuple[nn.Module, dict[str, Any]]:
@@ -106,13 +108,14 @@ def load_actor(paths: Sequence[Path]) -> tuple[nn.Module, dict[str, Any]]:
     """
     if read_policy(paths[0])[0].get("family") != _NETWORKS:
         return load_policy(paths)
-    return load_stacked(paths, _networks, ("family", "algo", "config", "obs_dim", "action_dim", "hidden"))
+    return load_stacked(paths, _networks, ("family", "algo", "config", "obs_dim", "action_dim", "hidden", "activation"))
 
 
 def _networks(meta: dict[str, Any], seeds: int) -> Networks:
     objective = algos.load(meta["algo"])
     # JSON has no tuples
     cfg = objective.Config(**{name: tuple(v) if isinstance(v, list) else v for name, v in meta["config"].items()})
-    layout, learner = Layout(meta["obs_dim"], meta["action_dim"]), LearnerConfig(hidden=tuple(meta["hidden"]))
+    layout = Layout(meta["obs_dim"], meta["action_dim"])
+    learner = LearnerConfig(hidden=tuple(meta["hidden"]), activation=activation_of(meta))
     nets = build(objective.needs(cfg), learner, range(seeds), layout, output_bound=meta["q_max"])
     return Networks(objective, cfg, nets, layout.obs_dim)

@@ -9,7 +9,7 @@ import torch
 
 from algos.contract import LearnerConfig, Needs
 from algos.learner.replay import Layout
-from algos.networks.nets import Nets, TwinQ
+from algos.networks.nets import Nets, TwinQ, activate
 from algos.networks.policies import DeterministicPolicy, GaussianPolicy, SquashedPolicy, builder
 
 __all__ = ["build", "stream_seed"]
@@ -48,6 +48,7 @@ def build(
         for module in spreads:
             module.low, module.high = learner.log_std_range
     nets = Nets(policy, critic, extra, output_bound, needs.target_policy)
+    activate(nets, learner.activation)
     nets.init([torch.Generator().manual_seed(stream_seed(s, "init") + generation) for s in seeds], learner.copy_targets)
     if learner.std_start is not None:
         slow = [m for m in (nets.target_policy,) if isinstance(m, GaussianPolicy | SquashedPolicy)]

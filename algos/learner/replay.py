@@ -185,6 +185,11 @@ class Replay:
         rows = torch.arange(n, device=self.rows.device) * filled // max(1, n)
         return rows.expand(self.seeds, -1) if source == "offline" else self._start + rows
 
+    def demo_std(self) -> Tensor:
+        """Standard deviation of the demonstrations' actions: [A]."""
+        first = self.layout.offset("action")
+        return self.rows[: self.demos, first : first + self.layout.action_dim].std(0, correction=0)
+
     def ahead(self, index: Tensor, rows: Tensor) -> Tensor:
         """Row numbers so many rows on, within the same episode: [S, B], [S, B] -> [S, B].
 

@@ -43,6 +43,7 @@ class Sampler:
         self.offline_fraction, self.generators, self.device = offline_fraction, generators, device
         self.obs_mean, self.obs_std = self._obs_scale() if normalise_obs else (None, None)
         self.phase: Phase = "offline"  # phase that batches are drawn for
+        self.demo_batch = needs.demo_batch  # rows of demonstrations beside them in that phase
 
     @property
     def window_capacity(self) -> int:
@@ -57,7 +58,7 @@ class Sampler:
         rows = self.batch_size if stage is None else stage.batch_size or self.batch_size
         width = self.layout.action_dim
         seeds = len(self.generators)
-        draws = rows + needs.demo_batch + needs.initial_batch
+        draws = rows + self.demo_batch + needs.initial_batch
         u = torch.empty(seeds, draws, dtype=torch.float64, device=self.device)
         ahead = needs.next_action_samples if needs.critics else 0
         noise = torch.empty(seeds, ahead + needs.action_samples, rows, width, device=self.device)
@@ -74,8 +75,8 @@ class Sampler:
                 first[s].normal_(generator=generator)
             if later is not None:
                 later[s].uniform_(generator=generator)
-        u_rows, u_demo, u_initial = torch.split(u, [rows, needs.demo_batch, needs.initial_batch], dim=1)
-        demo = self.batch(self.rows().source_rows(u_demo, "demos")) if needs.demo_batch else None
+        u_rows, u_demo, u_initial = torch.split(u, [rows, self.demo_batch, needs.initial_batch], dim=1)
+        demo = self.batch(self.rows().source_rows(u_demo, "demos")) if self.demo_batch else None
         initial = self.scaled(self._initial().draw(u_initial)) if needs.initial_batch else None
         if stage is None:
             batch = self.batch(self.index(u_rows), demo, initial, later)

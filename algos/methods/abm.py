@@ -19,6 +19,7 @@ from torch import Tensor
 
 from algos.contract import BATCH, ENSEMBLE, Metrics, Needs, Step, effective_sample_size, row_mean
 from algos.networks.nets import Nets
+from algos.parts.behaviour import advantage_over
 from algos.parts.candidates import SAMPLE
 from algos.settings import AT_LEAST_ONE, FINITE, POSITIVE_OR_INF, Preset, SettingError, Settings, setting
 
@@ -48,7 +49,29 @@ PRESETS = {
             "warmup_steps": 1000,
         },
         ("widths", "initialisation", "batches", "data"),
-    )
+    ),
+    "official-mujoco": Preset(
+        "AWAC's authors' scripts (railrl_evalsawyer): icml2020/mujoco/brac/abm1.py and hc1.py, middle of their sweep",
+        {
+            "prior_weight": "exp",
+            "policy_weight": "step",
+            "prior_samples": 1,
+            "prior_baseline": "prior",
+            "temperature": 1.0,
+            "q_bound": "none",
+            "copy_targets": False,
+            "offline_updates": 25_000,
+            "warmup_steps": 1000,
+        },
+        (
+            "widths",
+            "initialisation",
+            "batches",
+            "data",
+            "deviations that depend on the state, of a policy with a bounded mean",
+            "weights of 0 and 1 times the batch's size, beside which its weight decay counts for less",
+        ),
+    ),
 }
 
 
@@ -59,7 +82,7 @@ class Config(Settings):
     temperature: float = setting(
         1.0,
         "lambda: small trusts only the best actions, large clones",
-        "AWAC A.4: 0.3 manipulation, 1 MuJoCo",
+        "AWAC A.3: 0.3 manipulation, 1 MuJoCo",
         within=POSITIVE_OR_INF,
     )
     prior_weight: Literal["step", "exp"] = setting(
@@ -104,7 +127,7 @@ def needs(cfg: Config) -> Needs:
         actions="any",
         action_samples=cfg.prior_samples + (cfg.v_estimator == "sample"),
         modules={"prior": "gaussian"},
-        module_decay=("prior",),
+        module_decay={"prior": "policy"},
     )
 
 
@@ -151,8 +174,8 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
             counted = _clipped(cfg, advantage)
         else:
             assert step.noise.action is not None
-            own, _ = nets.extra["prior"](step.batch.obs).sample(step.noise.action[:, 0])
-            advantage = counted = step.q_data.amin(ENSEMBLE) - nets.q(step.batch.obs, own).amin(ENSEMBLE)
+            prior = nets.extra["prior"](step.batch.obs)
+            advantage = counted = advantage_over(nets, step, prior, step.noise.action[:, 0])
         w = weights(cfg.prior_weight, counted[:, None], cfg.temperature, 2)[:, 0]
     log_prob = nets.extra["prior"](step.batch.obs).log_prob(step.batch.action)  # [S, B]
     loss = row_mean(-w * log_prob)

@@ -18,6 +18,7 @@ from torch import Tensor
 from algos.contract import BATCH, ENSEMBLE, Metrics, Needs, Step, effective_sample_size, row_mean
 from algos.networks.nets import Nets
 from algos.networks.policies import Family
+from algos.parts.behaviour import behaviour_loss, softmax_weights
 from algos.settings import AT_LEAST_ONE, FINITE, POSITIVE_OR_INF, Preset, SettingError, Settings, setting
 
 __all__ = [
@@ -91,10 +92,13 @@ Z_PRESETS = {  # a clipped advantage is not what Z(s) normalises
     "official": Preset(
         "AWAC's authors' scripts (railrl_evalsawyer): icml2020/hand/adaptive/z2.py, middle of its sweep",
         {
-            **{name: v for name, v in PRESETS["official"].settings.items() if name != "advantage_clip"},
+            # its critics are of widths that it does not say
+            **{n: v for n, v in PRESETS["official"].settings.items() if n not in ("advantage_clip", "hidden")},
             "temperature": 0.3,
+            "behaviour_weights": "advantage",
         },
         (
+            "widths",
             "initialisation",
             "batches",
             "data",
@@ -111,7 +115,7 @@ class Config(Settings):
     temperature: float = setting(
         1.0,
         "lambda: small trusts only the best actions, large is cloning",
-        "AWAC A.4: 0.3 manipulation, 1 MuJoCo",
+        "AWAC A.3: 0.3 manipulation, 1 MuJoCo",
         within=POSITIVE_OR_INF,
     )
     weight_norm: Literal["softmax", "exp"] = setting(
@@ -143,19 +147,31 @@ class Config(Settings):
         "AWAC Table 1; text: policy, derivation: behaviour",
     )
     z_samples: int = setting(10, "actions per state of the Z(s) estimate", "AWAC: K = 10", within=AT_LEAST_ONE)
+    behaviour_weights: Literal["none", "advantage"] = setting(
+        "none",
+        "whether the model of z_estimator=behaviour clones all rows alike, or better ones more, by Q and temperature",
+        "AWAC eq. 15: the behaviour policy; its trainer's default: advantage",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.advantage_clip is not None and self.z_estimator != "none":
             raise SettingError("advantage_clip contradicts z_estimator: Z(s) normalises unclipped advantages")
+        if self.behaviour_weights != "none" and self.z_estimator != "behaviour":
+            raise SettingError("behaviour_weights is of the model that only z_estimator=behaviour has")
 
 
 def needs(cfg: Config) -> Needs:
     """Noise for V and Z actions, and a behaviour model where Z(s) is taken under it."""
-    v = {"sample": 1, "mean_action": 0, "k_mean": cfg.v_samples}[cfg.v_estimator]
     z = cfg.z_samples if cfg.z_estimator != "none" else 0
+    own = 1 if cfg.behaviour_weights == "advantage" else 0
     modules: dict[str, Family] = {"behaviour": "gaussian"} if cfg.z_estimator == "behaviour" else {}
-    return Needs(actions="any", action_samples=v + z, modules=modules)
+    return Needs(
+        actions="any",
+        action_samples=_v_samples(cfg) + z + own,
+        modules=modules,
+        module_decay={"behaviour": "policy"},  # AWAC's own scripts
+    )
 
 
 def weights(cfg: Config, log_weight: Tensor) -> Tensor:
@@ -164,7 +180,7 @@ def weights(cfg: Config, log_weight: Tensor) -> Tensor:
     The softmax has mean one, so the batch size does not scale the loss, and never overflows.
     """
     if cfg.weight_norm == "softmax":
-        return torch.softmax(log_weight, dim=BATCH) * log_weight.shape[BATCH]
+        return softmax_weights(log_weight)
     return log_weight.clamp_max(math.log(cfg.exp_cap)).exp()
 
 
@@ -191,10 +207,10 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
-    """Loss of the behaviour model of z_estimator=behaviour: maximum likelihood of the batch's actions."""
+    """Loss of the behaviour model of z_estimator=behaviour: likelihood of the batch's actions, or weighted."""
     if cfg.z_estimator != "behaviour":
         return {}, {}
-    loss = row_mean(-nets.extra["behaviour"](step.batch.obs).log_prob(step.batch.action))
+    loss, _ = behaviour_loss(nets, step, cfg.temperature if cfg.behaviour_weights == "advantage" else None)
     return {"behaviour": loss}, {"behaviour_loss": loss.detach()}
 
 
@@ -204,6 +220,11 @@ def behaviour_log_prob(cfg: Config, nets: Nets, obs: Tensor, action: Tensor) -> 
         return None
     log_prob: Tensor = nets.extra["behaviour"](obs).log_prob(action)
     return log_prob
+
+
+def _v_samples(cfg: Config) -> int:
+    """Draws for V(s): the first ones of an update's noise; those for Z(s) follow."""
+    return {"sample": 1, "mean_action": 0, "k_mean": cfg.v_samples}[cfg.v_estimator]
 
 
 def _rate(cfg: Config, q: Tensor) -> Tensor:
@@ -219,8 +240,7 @@ def _value(cfg: Config, nets: Nets, step: Step) -> Tensor:
     if cfg.v_estimator == "mean_action":
         return _rate(cfg, nets.q(obs, dist.mode))
     assert step.noise.action is not None
-    samples = 1 if cfg.v_estimator == "sample" else cfg.v_samples
-    values = [_rate(cfg, nets.q(obs, dist.sample(step.noise.action[:, k])[0])) for k in range(samples)]
+    values = [_rate(cfg, nets.q(obs, dist.sample(step.noise.action[:, k])[0])) for k in range(_v_samples(cfg))]
     return torch.stack(values).mean(0)  # over samples, not seeds
 
 
@@ -231,7 +251,7 @@ def _normalised(cfg: Config, nets: Nets, step: Step, log_weight: Tensor, v: Tens
     assert step.noise.action is not None
     obs = step.batch.obs
     dist = step.dist if cfg.z_estimator == "policy" else nets.extra["behaviour"](obs)
-    noise = step.noise.action[:, -cfg.z_samples :]
+    noise = step.noise.action[:, _v_samples(cfg) :]
     logits = [
         (_rate(cfg, nets.q(obs, dist.sample(noise[:, k])[0])) - v) / cfg.temperature for k in range(cfg.z_samples)
     ]

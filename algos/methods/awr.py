@@ -1,7 +1,7 @@
 """AWR (Peng et al. 2019): V by regression on the buffer's returns, then the policy by advantage-weighted regression.
 
-    V:      minimise E[(R - V(s))^2],  R = TD(lambda) returns with V as it was before              (Algorithm 1, line 7)
-    policy: maximise E[min(exp((R - V(s)) / temperature), cap) log pi(a|s)],  R from the new V     (line 8)
+    V:      minimise E[(R - V(s))^2],  R = TD(lambda) returns with V as it was before              (Algorithm 1, line 5)
+    policy: maximise E[min(exp((R - V(s)) / temperature), cap) log pi(a|s)],  R from the new V     (line 6)
 
 An iteration is `value_updates` of the first and then `policy_updates` of the second, on whole trajectories. Its
 ablations are settings: `on_policy`, `baseline`, `td_lambda`, `replay_size`. MARWIL as AWAC compares it is AWR with

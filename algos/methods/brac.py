@@ -7,7 +7,11 @@
 
 KL(pi || pib) is a mean over policy actions. pib maximises the likelihood of the batch's actions in the same updates, so
 it follows the growing buffer; BRAC's code fits it before, with an entropy bonus of its own, and then leaves it alone.
-Without KL or bonus nothing keeps the policy's spread: `logprob_policy` is the paper's literal text.
+AWAC's trainer weights that likelihood by advantage: `behaviour_weights`. Without KL or bonus nothing keeps the policy's
+spread: `logprob_policy` is the paper's literal text.
+
+Between squashed policies the KL is biased near the bounds, as in BRAC's code: log pi is that of the sampled action, log
+pib that of the action moved to 1e-3 inside the bounds, where its density is finite.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from algos.methods import awac
 from algos.networks.dists import Dist
 from algos.networks.nets import Dual, Nets
 from algos.networks.policies import POLICIES
+from algos.parts.behaviour import behaviour_loss
 from algos.parts.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.settings import (
     AT_LEAST_ONE,
@@ -78,8 +83,29 @@ _OFFICIAL = Preset(
     ("widths", "initialisation", "a behaviour model cloned for 300,000 updates at its own rate before the policy"),
 )
 BRAC_V_PRESETS = {"official": _OFFICIAL}
-# BRAC-p
-PRESETS = {"official": Preset(_OFFICIAL.source, {**_OFFICIAL.settings, "mode": "kl_policy"}, _OFFICIAL.cannot)}
+PRESETS = {
+    # BRAC-p
+    "official": Preset(_OFFICIAL.source, {**_OFFICIAL.settings, "mode": "kl_policy"}, _OFFICIAL.cannot),
+    "awac-scripts": Preset(
+        "AWAC's authors' scripts (railrl_evalsawyer): icml2020/hand/brac/brac1.py, middle of its sweep",
+        {
+            "mode": "reward_awac",
+            "temperature": 0.1,
+            "behaviour_weights": "advantage",
+            "bootstrap_through_terminals": True,
+            "copy_targets": False,
+            "offline_updates": 25_000,
+            "warmup_steps": 1000,
+        },
+        (
+            "widths",
+            "initialisation",
+            "batches",
+            "data",
+            "Q clamped at 0, though its rewards hold log pib, which it adds to those of all rows of a batch",
+        ),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -117,6 +143,11 @@ class Config(Settings):
         "pib is fitted in both phases, offline only, or not (which offline becomes at the switch)",
         "AWAC A.5: on the replay buffer; BRAC: offline",
     )
+    behaviour_weights: Literal["none", "advantage"] = setting(
+        "none",
+        "whether pib clones all rows alike, or better ones more, by Q over its own action and `temperature`",
+        "AWAC A.5 and BRAC: alike; AWAC's trainer by default: advantage",
+    )
     alpha: Literal["auto"] | float = setting(
         0.0, "entropy temperature: tuned, or fixed", "BRAC's code", within=NOT_NEGATIVE
     )
@@ -129,7 +160,10 @@ class Config(Settings):
         "AWAC's own scripts; BRAC: squashed",
     )
     temperature: float = setting(
-        0.3, "of AWAC's loss in mode=reward_awac", "AWAC's own scripts: 0.01, 0.1 or 0.3", within=POSITIVE_OR_INF
+        0.3,
+        "of AWAC's loss in mode=reward_awac, and of behaviour_weights=advantage",
+        "AWAC's own scripts: 0.01, 0.1 or 0.3",
+        within=POSITIVE_OR_INF,
     )
     advantage_clip: float | None = setting(
         2.0, "of AWAC's loss in mode=reward_awac", "AWAC's own scripts", within=FINITE
@@ -153,14 +187,15 @@ def needs(cfg: Config) -> Needs:
     dual = (
         {"penalty_weight": lambda seeds, *sizes: Dual(seeds, 1.0, 0.0, 500.0)} if cfg.penalty_weight == "auto" else {}
     )
+    own = 1 if cfg.behaviour_weights == "advantage" else 0
     return Needs(
         policy=cfg.policy_family,
-        action_samples=0 if cfg.mode == "reward_awac" else cfg.divergence_samples,
+        action_samples=own + (0 if cfg.mode == "reward_awac" else cfg.divergence_samples),
         next_action_samples=cfg.divergence_samples if cfg.mode == "kl_value" else 1,
         bounded_q=cfg.alpha == 0 and cfg.mode in ("logprob_policy", "kl_policy"),
         modules={"behaviour": POLICIES[cfg.policy_family], **alpha_modules(cfg.alpha), **dual},
         module_lr={"penalty_weight": 1e-3} if dual else {},  # start, range and step size: BRAC's code
-        module_decay=("behaviour",),  # AWAC's own scripts
+        module_decay={"behaviour": "policy"},  # AWAC's own scripts
     )
 
 
@@ -210,10 +245,10 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
     """Losses of the behaviour model, fitted by its likelihood, and of what is tuned."""
     losses, metrics = alpha_loss(cfg.alpha, cfg.target_entropy, nets, step)
-    log_prob = row_mean(nets.extra["behaviour"](step.batch.obs).log_prob(step.batch.action))
-    metrics["behaviour_log_prob"] = log_prob.detach()
+    weighted = cfg.behaviour_weights == "advantage"
+    loss, metrics["behaviour_log_prob"] = behaviour_loss(nets, step, cfg.temperature if weighted else None)
     if cfg.behaviour_fit != "frozen":
-        losses["behaviour"] = -log_prob
+        losses["behaviour"] = loss
     if cfg.penalty_weight == "auto":
         weight = nets.extra["penalty_weight"]()[:, 0]  # [S], rises while the divergence exceeds its target
         losses["penalty_weight"] = weight * (cfg.target_divergence - row_mean(_penalty_here(cfg, nets, step).detach()))
@@ -238,8 +273,8 @@ def divergence(cfg: Config, nets: Nets, obs: Tensor, dist: Dist, noise: Tensor) 
 
 def _penalty_here(cfg: Config, nets: Nets, step: Step) -> Tensor:
     """The divergence at the batch's states: [S, B]."""
-    noise = step.noise.action
-    assert noise is not None
+    assert step.noise.action is not None
+    noise = step.noise.action[:, : cfg.divergence_samples]
     return step.once("divergence", lambda: divergence(cfg, nets, step.batch.obs, step.dist, noise))
 
 

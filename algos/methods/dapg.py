@@ -4,10 +4,11 @@
     w_k = demo_weight demo_decay^k [max A],  k iterations
     theta += sqrt(step_size / (g' F^-1 g)) F^-1 g,  F from the on-policy data
 
-The policy is cloned from the demonstrations first, and prior data other than those are never seen (AWAC section 5 gives
+The policy is cloned from the demonstrations first, and prior data other than those are never seen (AWAC A.5 gives
 it only them). Advantages are standardised, so `max A` is in deviations; the authors' code leaves it out. Theirs differs
 in more: cloning is 5 epochs of squared error on standardised inputs and outputs, V sees the time besides, has layers of
-128 and learns plain returns with nothing behind a time limit, and an iteration has 200 trajectories.
+128 and learns plain returns with nothing behind a time limit, and an iteration has 200 trajectories. Squared error
+leaves the deviation at that of the demonstrations' actions: `clone_std`.
 """
 
 from __future__ import annotations
@@ -48,13 +49,20 @@ METRICS = {
 PRESETS = {
     "official": Preset(
         "hand_dapg's dapg/examples/dapg.txt: sizes of its policy, discount, and step of its cloning",
-        {"hidden": (32, 32), "discount": 0.995, "policy_lr": 1e-3, "policy_weight_decay": 0.0},
+        {
+            "hidden": (32, 32),
+            "activation": "tanh",
+            "discount": 0.995,
+            "policy_lr": 1e-3,
+            "policy_weight_decay": 0.0,
+            "log_std_range": (-3.0, 2.0),  # without a largest one
+            "clone_std": "demos",
+            "value_weight_decay": 1e-3,
+        },
         (
-            "widths",
-            "activations",
             "linear-mean",
-            "optimiser",
-            "a deviation that starts at that of the demonstrations' actions",
+            "V in ReLU layers of 128, which sees the time besides and learns plain returns",
+            "observations and actions standardised by the demonstrations'; 5 epochs of cloning",
         ),
     )
 }
@@ -78,6 +86,13 @@ class Config(Settings):
     value_passes: int = setting(2, "passes of V over each iteration's data", "DAPG's code", within=AT_LEAST_ONE)
     value_batch: int = setting(64, "rows per update of V", "DAPG's code", within=AT_LEAST_ONE)
     value_lr: float = setting(1e-3, "step size of V", "DAPG's code", within=POSITIVE)
+    value_weight_decay: float = setting(0.0, "L2 on V's parameters", "ours; DAPG's code: 1e-3", within=NOT_NEGATIVE)
+    clone_std: Literal["learned", "demos"] = setting(
+        "learned",
+        "deviation of the cloned policy: learned with its mean, or that of the demonstrations' actions, which nothing "
+        "but policy_weight_decay then moves",
+        "ours, as of all clones; DAPG's code: demos",
+    )
 
 
 def needs(cfg: Config) -> Needs:
@@ -90,6 +105,8 @@ def needs(cfg: Config) -> Needs:
         window="iteration",
         modules={"value": value_net},
         module_lr={"value": cfg.value_lr},
+        module_decay={"value": cfg.value_weight_decay},
+        std_of_demos=cfg.clone_std == "demos",
     )
 
 
@@ -115,7 +132,7 @@ def prepare(cfg: Config, nets: Nets, stage: str, paths: Trajectories, learner: L
 def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
     """-A log pi(a|s) beside -w log pi(a|s) of the demonstrations, per on-policy row; the clone's likelihood offline."""
     if step.stage is None:
-        return cloning_loss(step)
+        return cloning_loss(step, fixed_spread=cfg.clone_std == "demos")
     log_prob = step.dist.log_prob(step.batch.action)  # [S, B]
     columns, demo = step.batch.columns, step.batch.demo
     assert demo is not None

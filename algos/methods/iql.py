@@ -43,7 +43,7 @@ PRESETS = {
             "std_start": 1.0,
             "offline_updates": 1_000_000,
         },
-        ("initialisation", "optimiser", "activations", "rewards", "Q stepped after V and the policy, by the new V"),
+        ("initialisation", "optimiser", "dropout", "rewards", "Q stepped after V and the policy, by the new V"),
     )
 }
 

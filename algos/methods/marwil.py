@@ -44,6 +44,7 @@ PRESETS = {
         "RLlib's MARWILConfig and its default model",
         {
             "hidden": (256, 256),
+            "activation": "tanh",
             "batch_size": 2000,
             "policy_lr": 1e-4,
             "policy_weight_decay": 0.0,
@@ -52,7 +53,7 @@ PRESETS = {
             "log_std_range": (-20.0, 2.0),
             "std_start": 1.0,
         },
-        ("activations", "linear-mean", "a scale that moves by the batch's advantages before it divides them"),
+        ("linear-mean", "a scale that moves by the batch's advantages before it divides them"),
     )
 }
 

@@ -80,7 +80,15 @@ ACME_PRESETS = {
             "updates_per_step": 0.25,
             "warmup_steps": 1000,
         },
-        ("activations", "linear-mean", "n-step", "targets-period", "no-offline-phase", "one critic"),
+        (
+            "activations",
+            "a normalised first layer",
+            "linear-mean",
+            "n-step",
+            "targets-period",
+            "no-offline-phase",
+            "one critic",
+        ),
     )
 }
 _LEAST = 1e-8  # least value of every dual variable
@@ -99,7 +107,7 @@ class Config(Settings):
         "q", "softmax of Q over a state's samples, or of Q(s,u) - Q(s,mode) over the batch", "AWAC eq. 20; its code"
     )
     temperature: float = setting(
-        1.0, "of mode=eq20; mode=acme tunes its own", "AWAC A.4: 0.3 manipulation, 1 MuJoCo", within=POSITIVE_OR_INF
+        1.0, "of mode=eq20; mode=acme tunes its own", "AWAC A.3: 0.3 manipulation, 1 MuJoCo", within=POSITIVE_OR_INF
     )
     eps: float = setting(0.1, "largest divergence of the weighted samples", "acme; MPO: 0.1", within=POSITIVE)
     eps_mean: float = setting(2.5e-3, "largest KL of the mean per dimension", "acme", within=POSITIVE)

@@ -36,13 +36,13 @@ PRESETS = {
         "CleanRL's cleanrl/ppo_continuous_action.py",
         {
             "hidden": (64, 64),
+            "activation": "tanh",
             "policy_weight_decay": 0.0,
             "log_std_range": (-5.0, 2.0),
             "std_start": 1.0,
             "start": "scratch",
         },
         (
-            "activations",
             "initialisation",
             "linear-mean",
             "optimiser",

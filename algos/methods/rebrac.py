@@ -37,7 +37,7 @@ PRESETS = {
             "bc_decay_floor": 0.0,
             "offline_updates": 1_000_000,
         },
-        ("activations", "initialisation", "rewards"),
+        ("norm-after", "initialisation", "rewards"),
     )
 }
 

@@ -3,8 +3,9 @@
     y = r + gamma (1 - terminated) [min_i target Q_i(s',a') - alpha log pi(a'|s')]
     minimise E[alpha log pi(a|s) - min_i Q_i(s,a)], a ~ pi reparameterised
 
-`start=pretrain` clones the offline data while the critics learn the clone's value without entropy bonus; at the switch
-the policy's loss becomes SAC's. The tuned alpha is left alone until then: a clone's entropy says nothing about it.
+`start=pretrain` clones the demonstrations while the critics learn the clone's value, without entropy bonus, on all
+offline data; at the switch the policy's loss becomes SAC's. Data that mark no demonstrations are cloned as a whole. The
+tuned alpha is left alone until then: a clone's entropy says nothing about it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from algos.contract import ENSEMBLE, Metrics, Needs, Phase, Step, bellman, row_m
 from algos.networks.dists import Dist
 from algos.networks.nets import Nets
 from algos.parts.entropy import alpha, alpha_loss, alpha_modules, check_alpha
-from algos.settings import FINITE, NOT_NEGATIVE, Preset, Settings, setting
+from algos.settings import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, Preset, Settings, setting
 
 __all__ = [
     "PRESETS",
@@ -61,6 +62,14 @@ class Config(Settings):
         "cloned policy and prior data, prior data, neither",
         "AWAC section 3.2, Figure 2; A.5: pretrain",
     )
+    clone: Literal["demos", "data"] = setting(
+        "demos",
+        "what start=pretrain clones: the demonstrations, or all offline rows; all where none are demonstrations",
+        "AWAC A.5 and its code: demonstrations",
+    )
+    demo_batch: int = setting(
+        128, "rows per update of clone=demos, beside the critics' batch", "AWAC's code", within=AT_LEAST_ONE
+    )
     alpha: Literal["auto"] | float = setting(
         "auto", "entropy temperature: tuned, or fixed", "SAC; AWAC's own scripts: 0", within=NOT_NEGATIVE
     )
@@ -80,10 +89,12 @@ class Config(Settings):
 
 
 def needs(cfg: Config) -> Needs:
-    """One policy sample per state, and the dual variable where alpha is tuned."""
+    """One policy sample per state, the demonstrations to clone, and the dual variable where alpha is tuned."""
     return Needs(
         policy=cfg.policy_family,
         action_samples=1,
+        demo_batch=cfg.demo_batch if cfg.start == "pretrain" and cfg.clone == "demos" else 0,
+        demo_rows="marked or all",
         offline_data=cfg.start != "scratch",
         bounded_q=cfg.alpha == 0,
         modules=alpha_modules(cfg.alpha),
@@ -91,9 +102,10 @@ def needs(cfg: Config) -> Needs:
 
 
 def on_phase(cfg: Config, phase: Phase) -> Config:
-    """A pretrained start clones offline; online the policy's loss is SAC's."""
-    clone = phase == "offline" and cfg.start == "pretrain"
-    return dataclasses.replace(cfg, policy_loss="bc") if clone else cfg
+    """A pretrained start clones offline; online it is what a start from prior data is."""
+    if cfg.start != "pretrain":
+        return cfg
+    return dataclasses.replace(cfg, policy_loss="bc") if phase == "offline" else dataclasses.replace(cfg, start="prior")
 
 
 def td_target(cfg: Config, nets: Nets, step: Step, next_dist: Dist) -> Tensor:
@@ -106,9 +118,11 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
     if cfg.policy_loss == "sac":
         return soft_actor_loss(cfg.alpha, nets, step)
     log_prob = row_mean(step.dist.log_prob(step.batch.action))
+    demo = step.batch.demo
+    cloned = log_prob if demo is None else row_mean(nets.policy(demo.obs).log_prob(demo.action))
     with torch.no_grad():
         q = nets.q(step.batch.obs, step.sampled[0]).amin(ENSEMBLE)
-    return -log_prob, {"log_prob_data": log_prob, "q_policy": row_mean(q)}
+    return -cloned, {"log_prob_data": log_prob, "q_policy": row_mean(q)}
 
 
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:

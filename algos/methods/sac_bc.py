@@ -83,7 +83,7 @@ def needs(cfg: Config) -> Needs:
         policy=cfg.policy_family,
         action_samples=1,
         demo_batch=cfg.demo_batch,
-        demo_all=cfg.clone == "data",
+        demo_rows="all" if cfg.clone == "data" else "marked",
         bounded_q=cfg.alpha == 0,
         modules=alpha_modules(cfg.alpha),
     )

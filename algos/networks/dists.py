@@ -153,7 +153,11 @@ def _one_hot(scores: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class SquashedGaussian:
-    """tanh of a normal: a = tanh(u), log pi(a) = log N(u) - sum log(1 - a^2)."""
+    """tanh of a normal: a = tanh(u), log pi(a) = log N(u) - sum log(1 - a^2).
+
+    `sample` gives the exact log-density, `log_prob` that of the action moved inside the bounds: a difference of the
+    two, as a KL estimated from samples, is biased where actions are near the bounds.
+    """
 
     mean: Tensor  # [S, B, A], before squashing
     log_std: Tensor  # [S, B, A]

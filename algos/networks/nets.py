@@ -9,13 +9,18 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-__all__ = ["MLP", "Dual", "Linear", "Nets", "TwinQ", "ValueNet", "value_net"]
+__all__ = ["ACTIVATIONS", "MLP", "Activation", "Dual", "Linear", "Nets", "TwinQ", "ValueNet", "activate", "value_net"]
+
+Activation = Literal["relu", "tanh"]
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+_IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {"relu": torch.relu_, "tanh": Tensor.tanh_}
 
 
 class Linear(nn.Module):
@@ -49,10 +54,12 @@ class LayerNorm(nn.Module):
 
 
 class MLP(nn.Module):
-    """ReLU network per member of `lead` (seeds, or seeds x critics): [*lead, B, sizes[0]] -> [*lead, B, sizes[-1]].
+    """Network per member of `lead` (seeds, or seeds x critics): [*lead, B, sizes[0]] -> [*lead, B, sizes[-1]].
 
-    With `layer_norm`, hidden layers are normalised before their ReLU.
+    `activation` follows each hidden layer, which `layer_norm` normalises before it.
     """
+
+    activation: Activation = "relu"
 
     def __init__(
         self, lead: tuple[int, ...], sizes: Sequence[int], last_scale: float | None = None, layer_norm: bool = False
@@ -71,7 +78,7 @@ class MLP(nn.Module):
             assert isinstance(layer, Linear)
             x = _products(x, layer.weight.flatten(0, -3)).add_(layer.bias.flatten(0, -3))
             if n < len(self.layers) - 1:
-                x = (x if self.norms is None else self.norms[n](x)).relu_()
+                x = _IN_PLACE[self.activation](x if self.norms is None else self.norms[n](x))
         return x.view(*lead, *x.shape[1:])
 
 
@@ -83,6 +90,13 @@ def _products(x: Tensor, weight: Tensor) -> Tensor:
     if weight.shape[-1] == 1 and len(weight) > 1:
         return (x * weight.mT).sum(-1, keepdim=True)
     return torch.bmm(x, weight)
+
+
+def activate(network: nn.Module, activation: Activation) -> None:
+    """Give every hidden layer of a network this activation."""
+    for part in network.modules():
+        if isinstance(part, MLP):
+            part.activation = activation
 
 
 class TwinQ(nn.Module):

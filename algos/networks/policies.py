@@ -47,10 +47,10 @@ class GaussianPolicy(nn.Module):
         self.low, self.high = log_std_range
 
     @torch.no_grad()
-    def start_at(self, std: float) -> None:
-        """Begin with this standard deviation in every dimension; it must lie inside the range."""
-        share = (math.log(std) - self.low) / (self.high - self.low)
-        self.log_std_logits.fill_(math.log(share / (1.0 - share)))
+    def start_at(self, std: float | Tensor) -> None:
+        """Begin with this standard deviation in every dimension, or these [A], as near as the range comes to them."""
+        share = (torch.as_tensor(std, dtype=torch.float64).log() - self.low) / (self.high - self.low)
+        self.log_std_logits.copy_(share.clamp(1e-3, 1.0 - 1e-3).logit())
 
     def forward(self, obs: Tensor) -> Gaussian:
         log_std = self.low + (self.high - self.low) * self.log_std_logits.sigmoid()

@@ -1,8 +1,8 @@
 """Policies on disk: one npz per policy, plain arrays and one JSON text, readable without pickle and without torch.
 
-Holds `meta` (JSON: family, obs_dim, action_dim, hidden, log_std_range where it is not the family's own, and
-whatever the writer adds, such as task and score) and the policy's parameters under their own names, without the seed
-axis. float16 is enough for a shipped expert.
+Holds `meta` (JSON: family, obs_dim, action_dim, hidden, activation, which is relu where it is not said, log_std_range
+where it is not the family's own, and whatever the writer adds, such as task and score) and the policy's parameters
+under their own names, without the seed axis. float16 is enough for a shipped expert.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from algos.networks.nets import ACTIVATIONS, Activation, activate
 from algos.networks.policies import POLICIES, GaussianPolicy, SquashedPolicy
 from algos.settings import SettingError
 
-__all__ = ["load_policy", "load_stacked", "read_policy", "save_policy"]
+__all__ = ["activation_of", "load_policy", "load_stacked", "read_policy", "save_policy"]
 
 
 def save_policy(path: Path, policy: nn.Module, seed_index: int, meta: Mapping[str, Any], half: bool = False) -> None:
@@ -43,14 +44,21 @@ def load_policy(paths: Sequence[Path]) -> tuple[nn.Module, dict[str, Any]]:
 
     Raises `SettingError` when a file is missing, damaged, or not a policy.
     """
-    return load_stacked(paths, _policy, ("family", "obs_dim", "action_dim", "hidden", "log_std_range"))
+    return load_stacked(paths, _policy, ("family", "obs_dim", "action_dim", "hidden", "activation", "log_std_range"))
 
 
 def _policy(meta: dict[str, Any], seeds: int) -> nn.Module:
     policy = POLICIES[meta["family"]](seeds, meta["obs_dim"], meta["action_dim"], tuple(meta["hidden"]))
     if isinstance(policy, GaussianPolicy | SquashedPolicy) and meta.get("log_std_range"):
         policy.low, policy.high = meta["log_std_range"]
+    activate(policy, activation_of(meta))
     return policy
+
+
+def activation_of(meta: Mapping[str, Any]) -> Activation:
+    """What follows hidden layers, by a file's meta; raises `KeyError` for what is not known."""
+    found = {name: name for name in ACTIVATIONS}
+    return found[meta.get("activation", "relu")]
 
 
 def load_stacked(

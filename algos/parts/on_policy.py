@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from algos.contract import LearnerConfig, Metrics, Stage, Step, Trajectories, row_mean
+from algos.networks.dists import Comparable
 from algos.networks.nets import Nets
 from algos.parts.returns import advantages
 
@@ -13,9 +14,16 @@ __all__ = ["METRICS", "cloning_loss", "estimates", "one_step_then_value", "value
 METRICS = {"value": "V of the batch's states", "value_loss": "half the squared error of V"}
 
 
-def cloning_loss(step: Step) -> tuple[Tensor, Metrics]:
-    """Cloning loss of the policy's start, -log pi(a|s) of prior data; [S]."""
-    log_prob = row_mean(step.dist.log_prob(step.batch.action))
+def cloning_loss(step: Step, fixed_spread: bool = False) -> tuple[Tensor, Metrics]:
+    """Cloning loss of the policy's start, -log pi(a|s) of prior data; [S].
+
+    A `fixed_spread` keeps its gradient from a normal's deviation: its mean then learns by squared errors.
+    """
+    dist = step.dist
+    if fixed_spread:
+        assert isinstance(dist, Comparable)
+        dist = dist.fixed_spread()
+    log_prob = row_mean(dist.log_prob(step.batch.action))
     return -log_prob, {"log_prob_data": log_prob}
 
 

@@ -10,7 +10,7 @@ from envs.task import MixRecipe, Recipe, Task
 
 __all__ = ["TASKS"]
 
-# AWAC A.4: temperature 1 on MuJoCo; section 5: 15 demonstrations, 100 rollouts. The paper's text does not say how long
+# AWAC A.3: temperature 1 on MuJoCo; section 3: 15 demonstrations, 100 rollouts. The paper's text does not say how long
 # Figure 5's runs are: AWAC's MuJoCo script trains 500 epochs of 1000 steps.
 _LOCOMOTION_SETTINGS = {
     "awac.temperature": 1.0,

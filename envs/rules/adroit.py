@@ -1,6 +1,6 @@
 """Success on the Adroit hand tasks from a recorded observation alone: what gives datasets their rewards.
 
-The rules are those printed in the AWAC paper (section 5), evaluated on the observation arrived in; a task's
+The rules are those printed in the AWAC paper (section 6.1), evaluated on the observation arrived in; a task's
 reward is success - 1. `envs.simulators.hands` evaluates the same rules on the simulator's own state. Where the rule of
 gymnasium-robotics differs, the paper's is used: `info["success"]` there is true for a door from 1.35 rad on.
 Imports no simulator.

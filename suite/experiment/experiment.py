@@ -30,7 +30,7 @@ class Protocol(Settings):
         25_000, "updates before the first environment step", "AWAC Table 2", within=NOT_NEGATIVE
     )
     online_steps: int = setting(
-        1_000_000, "environment steps per seed after the switch", "AWAC Figure 4: 0.8 to 4 million", within=NOT_NEGATIVE
+        1_000_000, "environment steps per seed after the switch", "AWAC Table 1: 0.8 to 4 million", within=NOT_NEGATIVE
     )
     steps_per_iteration: int = setting(
         1000, "environment steps per seed between blocks of updates", "AWAC's code", within=AT_LEAST_ONE
@@ -88,10 +88,10 @@ class Protocol(Settings):
         within=AT_LEAST_ONE,
     )
     demonstrations: int = setting(
-        25, "demonstrations of the task's default dataset", "AWAC section 5", within=NOT_NEGATIVE
+        25, "demonstrations of the task's default dataset", "AWAC section 6.1", within=NOT_NEGATIVE
     )
     rollouts: int = setting(
-        500, "rollouts of the clone in the task's default dataset", "AWAC section 5", within=NOT_NEGATIVE
+        500, "rollouts of the clone in the task's default dataset", "AWAC section 6.1", within=NOT_NEGATIVE
     )
     dataset_steps: int = setting(
         1_000_000,

@@ -1,8 +1,8 @@
 """Datasets built here, without a download.
 
-Default ones are the AWAC paper's (section 5): demonstrations by an expert, a policy cloned from them, rollouts of the
-clone, with a hampered expert in place of the human one on the hand. Others mix policies as D4RL does. A dataset is
-built on first use and then lies in the Minari store under an id that holds a hash of all it was made from.
+Default ones are the AWAC paper's (sections 3 and 6.1): demonstrations by an expert, a policy cloned from them, rollouts
+of the clone, with a hampered expert in place of the human one on the hand. Others mix policies as D4RL does. A dataset
+is built on first use and then lies in the Minari store under an id that holds a hash of all it was made from.
 `suite.recipes.experts` makes the experts in `envs/experts`.
 """
 

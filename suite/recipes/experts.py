@@ -104,7 +104,7 @@ def adopt(
             f"{source}: takes {meta['obs_dim']} observations and gives {meta['action_dim']} actions; {task.id} has "
             f"{task.obs_dim} and {task.action_dim}"
         )
-    names = ("family", "obs_dim", "action_dim", "hidden", "log_std_range", "algo")
+    names = ("family", "obs_dim", "action_dim", "hidden", "activation", "log_std_range", "algo")
     kept: dict[str, Any] = {name: meta[name] for name in names if name in meta}
     kept |= {"task": task.id, "source": f"{source.parent.name}/{source.name}", "episodes": episodes}
     save_policy(out, policy, 0, kept, half=True)
@@ -128,7 +128,8 @@ def _imitations(
     if noise_std is None:
         return cloned(task, obs, wish, "nll", learner, seeds, updates, progress)
     policies = cloned(task, obs, wish, "mse", learner, seeds, updates, progress)
-    _set_std(policies, noise_std)
+    assert isinstance(policies, GaussianPolicy)
+    policies.start_at(torch.from_numpy(noise_std))
     return policies
 
 
@@ -204,11 +205,3 @@ def _noise_std(mean: Array, sent: Array) -> Array:
     spread = np.zeros(mean.shape[1])
     spread[noisy] = np.nanmedian(np.where(inward, np.abs(noise), np.nan)[:, noisy], axis=0)
     return np.asarray(spread / _NORMAL_MEDIAN, np.float32)
-
-
-@torch.no_grad()
-def _set_std(policy: nn.Module, std: Array) -> None:
-    """Give a Gaussian policy these standard deviations [A], as near as its range comes to them."""
-    assert isinstance(policy, GaussianPolicy)
-    share = (torch.from_numpy(std).log() - policy.low) / (policy.high - policy.low)
-    policy.log_std_logits[:] = share.clamp(1e-3, 1 - 1e-3).logit()

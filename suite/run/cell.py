@@ -116,6 +116,8 @@ def _data(experiment: Experiment, hardware: Hardware, progress: Progress) -> Dat
     data = recipes.dataset(task_of(experiment), experiment.dataset, seed, hardware.worker_count(), progress.say)
     if needs.demos and not data.info.demos:
         raise SettingError(f"{experiment.algo} learns from demonstrations, but dataset {data.info.id} marks none")
+    if needs.demo_batch and needs.demo_rows == "marked or all" and not data.info.demos:
+        progress.say(f"dataset {data.info.id} marks no demonstrations: all of its rows count as such")
     return data
 
 

@@ -62,7 +62,7 @@ class Runner:
         self.layout = experiment.layout
         data = data if self.needs.offline_data else None
         rows, demos = offline_rows(self.layout, data, experiment.learner.discount)
-        demos = len(rows) if self.needs.demo_all else demos
+        demos = self.needs.demo_count(demos, len(rows))
         seeds = experiment.seeds
         initial = first_states(data, task.obs_dim, len(seeds), device) if self.needs.initial_batch else None
         replay = Replay(

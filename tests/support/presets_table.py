@@ -13,6 +13,10 @@ run does and a setting can express, with the lengths of its phases. `bench expla
 values, also those that a source has for one task alone. Profiles shorten the phases, and schedules such as warm starts
 keep their share of them. What a source does and no setting expresses stands in the last column.
 
+Of AWAC's authors' scripts, those of AWAC and of ABM have a variant for MuJoCo (`official-mujoco`); those of MPO, BRAC
+and Z(s) have none. Theirs of SAC, SAC+BC and BEAR are not presets: what they do is the default here, or a value that
+the source of a setting names.
+
 | method | preset | source | cannot |
 |---|---|---|---|
 """

@@ -237,7 +237,7 @@ def plain(mlp: MLP, *member: int) -> nn.Sequential:
         if norm is not None:
             layers.append(nn.LayerNorm(weight.shape[1], dtype=weight.dtype))
             layers[-1].load_state_dict({"weight": norm.scale[member][0], "bias": norm.shift[member][0]})
-        layers.append(nn.ReLU())
+        layers.append(nn.Tanh() if mlp.activation == "tanh" else nn.ReLU())
     return nn.Sequential(*layers[:-1])
 
 

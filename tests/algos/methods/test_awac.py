@@ -201,6 +201,33 @@ def test_the_behaviour_model_gives_z_and_learns_by_likelihood() -> None:
         tiny.gradient(losses["behaviour"], nets.extra["behaviour"]), tiny.gradient(clone, policy)
     )
     assert not tiny.gradient(losses["behaviour"], policy).any()
+    learner = tiny.learner("awac-z")
+    decays = {name: o.param_groups[0]["weight_decay"] for name, o in learner.optimisers.items()}
+    assert decays == {"policy": 1e-4, "critic": 0.0, "behaviour": 1e-4}, "it shares the policy's, as in AWAC's code"
+
+
+def test_the_behaviour_model_may_prefer_what_q_does() -> None:
+    """Data actions 0.2 and 0.5 against the model's own 0.1 and 0.4, by Q(a) = B a - K a^2 / 2.
+
+    V's draw comes first, then those for Z(s), then the model's own.
+    """
+    policy = tiny.constant_policy(0.3, 0.6)
+    nets = tiny.stub_nets(policy, tiny.QuadraticQ(B, K), behaviour=tiny.constant_policy(0.0, 1.0 - 1e-9))
+    noise = torch.tensor([[0.7, 0.7], [-0.2, 0.3], [0.1, 0.4]]).double()
+    step = tiny.bandit_step(policy, nets, torch.tensor([0.2, 0.5]).double(), noise)
+    plain, weighted = (
+        awac.Config(temperature=LAM, z_estimator="behaviour", z_samples=1, behaviour_weights=kind)  # type: ignore[arg-type]
+        for kind in ("none", "advantage")
+    )
+    assert [awac.needs(cfg).action_samples for cfg in (plain, weighted)] == [2, 3]
+    q = {a: B * a - K * a**2 / 2 for a in (0.2, 0.5, 0.1, 0.4)}
+    w = [math.exp((q[0.2] - q[0.1]) / LAM), math.exp((q[0.5] - q[0.4]) / LAM)]
+    log_prob = [-0.5 * a**2 - 0.5 * math.log(2 * math.pi) for a in (0.2, 0.5)]
+    expected = -sum(x * y for x, y in zip(w, log_prob, strict=True)) / sum(w)
+    loss = awac.auxiliary_losses(weighted, nets, step)[0]["behaviour"]
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
+    two = tiny.bandit_step(policy, nets, torch.tensor([0.2, 0.5]).double(), noise[:2])
+    assert torch.equal(awac.actor_loss(weighted, nets, step)[0], awac.actor_loss(plain, nets, two)[0])
 
 
 # the skeleton's critic update, which is AWAC's
@@ -310,6 +337,7 @@ def test_the_critics_values_of_the_batch_are_those_the_policy_sees(order: str) -
         ({"exp_cap": -1.0}, "exp_cap=-1.0: must be above 0"),
         ({"z_samples": 0}, "z_samples=0: must be at least 1"),
         ({"advantage_clip": 0.5, "z_estimator": "policy"}, "advantage_clip contradicts z_estimator"),
+        ({"behaviour_weights": "advantage", "z_estimator": "policy"}, "behaviour_weights is of the model that only"),
     ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:

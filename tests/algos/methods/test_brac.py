@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -262,6 +263,35 @@ def test_the_behaviour_model_shares_the_policys_weight_decay() -> None:
         if name.startswith("extra.behaviour."):
             step = after[large] - before[name][large]
             torch.testing.assert_close(step, -3e-4 * before[name][large].sign(), rtol=1e-2, atol=0)
+
+
+def test_the_behaviour_model_may_prefer_what_q_does() -> None:
+    """N times the batch's softmax of [min Q(s, a) - min Q(s, own action)] / temperature, as in AWAC's trainer."""
+    nets = tiny.random_nets(GaussianPolicy, behaviour=GaussianPolicy(2, 5, 3, (16, 16)))
+    step = tiny.random_step(nets.policy, nets, samples=5)
+    assert step.noise.action is not None
+    cfg = brac.Config(behaviour_weights="advantage", temperature=0.4)
+    loss = brac.auxiliary_losses(cfg, nets, step)[0]["behaviour"]
+    batch, model = step.batch, nets.extra["behaviour"](step.batch.obs)
+    own = model.mean + model.log_std.exp() * step.noise.action[:, 4]
+    for s in range(2):
+        q, q_own = (nets.q(batch.obs, a)[s].min(0).values.detach().numpy() for a in (batch.action, own))
+        w = np.exp((q - q_own) / 0.4)
+        log_prob = model.log_prob(batch.action)[s].detach().numpy()
+        assert float(loss[s].detach()) == pytest.approx(-float((w / w.sum() * log_prob).sum()), rel=1e-9)
+    plain = brac.auxiliary_losses(brac.Config(), nets, step)
+    same = brac.auxiliary_losses(dataclasses.replace(cfg, temperature=math.inf), nets, step)
+    torch.testing.assert_close(same[0]["behaviour"], plain[0]["behaviour"])
+    assert torch.equal(same[1]["behaviour_log_prob"], plain[1]["behaviour_log_prob"])
+    assert not tiny.gradient(loss, nets.policy).any()
+    assert not tiny.gradient(loss, nets.critic).any()
+    without = dataclasses.replace(step, noise=dataclasses.replace(step.noise, action=step.noise.action[:, :4]))
+    divergences = [brac.actor_loss(brac.Config(), nets, s)[1]["divergence"] for s in (step, without)]
+    assert torch.equal(*divergences), "its draw is one more"
+    modes = ("logprob_policy", "kl_policy", "kl_value", "reward_awac")
+    asked = [brac.needs(brac.Config(mode=m, behaviour_weights="advantage")).action_samples for m in modes]  # type: ignore[arg-type]
+    assert asked == [5, 5, 5, 1]
+    assert tiny.alone_against_packed("brac", "offline", settings={"behaviour_weights": "advantage"}) < 5e-6
 
 
 def test_the_entries_of_the_registry() -> None:

@@ -175,6 +175,30 @@ def test_demonstrations_are_all_that_is_cloned() -> None:
     assert set(drawn.flatten().tolist()) == set(range(tiny.DEMOS))
 
 
+def test_a_clone_may_keep_the_deviation_of_the_demonstrations() -> None:
+    """Squared error leaves it where it starts; a learned one moves with the mean's."""
+    spread = {"log_std_range": (-3.0, 2.0), "policy_weight_decay": 0.0}
+    for kind, stays in (("demos", True), ("learned", False)):
+        learner = tiny.learner("dapg", settings={"clone_std": kind}, common=spread)
+        replay, policy = learner.replay, learner.nets.policy
+        assert replay is not None
+        start = replay.layout.offset("action")
+        actions = replay.rows[: tiny.DEMOS, start : start + 3].numpy()
+        learner.run(5)
+        std = policy(learner.draw()[0].obs).std.detach().expand(S, 1, 3)
+        assert torch.allclose(std, torch.from_numpy(actions.std(axis=0)).expand(S, 1, 3), rtol=1e-4) == stays
+        tiny.switch(learner)
+        learner.run(1)
+        assert (policy(learner.draw()[0].obs).std != std).all(), "the policy gradient moves it"
+
+
+def test_v_has_a_weight_decay_of_its_own() -> None:
+    for decay in (0.0, 0.3):
+        learner = tiny.learner("dapg", settings={"value_weight_decay": decay}, common={"policy_weight_decay": 0.1})
+        assert learner.optimisers["value"].param_groups[0]["weight_decay"] == decay
+        assert learner.optimisers["policy"].param_groups[0]["weight_decay"] == 0.1
+
+
 def test_the_step_sees_all_fresh_rows_and_all_demonstrations_once() -> None:
     learner = marked(tiny.learner("dapg", phase="online"))
     found = {stage.name: batch for stage, batch, _ in tiny.draws(learner) if stage is not None}

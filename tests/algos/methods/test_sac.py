@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 import algos
+from algos.contract import Needs, Step
 from algos.methods import awac, bc, sac, sac_bc
 from algos.networks.policies import GaussianPolicy, SquashedPolicy
 from algos.parts.entropy import LogAlpha, alpha_loss
@@ -119,8 +120,13 @@ def test_a_pretrained_start_clones_offline_and_is_sac_online(family: Any) -> Non
     step = tiny.random_step(nets.policy, nets)
     cfg = sac.Config(start="pretrain")
     offline, online = sac.on_phase(cfg, "offline"), sac.on_phase(cfg, "online")
-    clone = tiny.gradient(bc.actor_loss(bc.Config(), nets, step)[0], nets.policy)
-    assert torch.equal(policy_gradient(sac, offline, nets, step), clone)
+    demo = step.batch.demo
+    assert demo is not None
+    on_demos = Step(demo, step.noise, step.learner, step.policy)
+    without = dataclasses.replace(step, batch=dataclasses.replace(step.batch, demo=None))
+    for given, cloned in [(step, on_demos), (without, without)]:
+        clone = tiny.gradient(bc.actor_loss(bc.Config(), nets, cloned)[0], nets.policy)
+        assert torch.equal(policy_gradient(sac, offline, nets, given), clone)
     assert torch.equal(
         policy_gradient(sac, online, nets, step), policy_gradient(sac, sac.Config(start="prior"), nets, step)
     )
@@ -180,7 +186,30 @@ def test_prior_data_that_is_empty_is_scratch() -> None:
 def test_what_each_start_asks_for() -> None:
     asked = {start: sac.needs(sac.Config(start=start)) for start in ("pretrain", "prior", "scratch")}  # type: ignore[arg-type]
     assert [asked[s].offline_data for s in asked] == [True, True, False]
+    assert [asked[s].demo_batch for s in asked] == [128, 0, 0]
+    assert not any(a.demos for a in asked.values()), "it does without marked ones"
+    assert sac.needs(sac.Config(clone="data")).demo_batch == 0
     assert sac_bc.needs(sac_bc.Config(demo_batch=7)).demo_batch == 7
+
+
+def test_demonstrations_are_drawn_only_while_they_are_cloned() -> None:
+    learner = tiny.learner("sac")
+    replay, demo = learner.replay, learner.draw()[0].demo
+    assert replay is not None
+    assert demo is not None
+    assert demo.obs.shape[1] == 128
+    marked = replay.rows[: replay.demos, : tiny.LAYOUT.obs_dim]
+    assert all((marked == obs).all(1).any() for obs in demo.obs.flatten(0, 1))
+    tiny.switch(learner)
+    assert learner.draw()[0].demo is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "marked", "counted"), [("marked", 3, 3), ("marked", 0, 0), ("all", 3, 10), ("marked or all", 3, 3),
+                                    ("marked or all", 0, 10)],
+)  # fmt: skip
+def test_which_rows_count_as_demonstrations(rows: Any, marked: int, counted: int) -> None:
+    assert Needs(demo_rows=rows).demo_count(marked, 10) == counted
 
 
 @pytest.mark.parametrize("name", ["sac", "sac-bc"])

@@ -13,7 +13,7 @@ from torch.distributions import Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
 from algos.networks.dists import Deterministic, Gaussian, SquashedGaussian
-from algos.networks.nets import MLP, LayerNorm, Nets, TwinQ
+from algos.networks.nets import ACTIVATIONS, MLP, Activation, LayerNorm, Nets, TwinQ, activate
 from algos.networks.policies import DeterministicPolicy, GaussianPolicy, SquashedPolicy
 
 S, ROWS, A = 2, 64, 3
@@ -113,8 +113,10 @@ def init(module: nn.Module, *seeds: int) -> None:
 
 
 @pytest.mark.parametrize("lead", [(3,), (3, 2)])
-def test_a_stack_equals_separate_networks(lead: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_stack_equals_separate_networks(lead: tuple[int, ...], activation: Activation) -> None:
     mlp = MLP(lead, (5, 16, 16, 4))
+    activate(mlp, activation)
     init(mlp, 1, 2, 3)
     x = torch.randn(*lead, 8, 5, generator=torch.Generator().manual_seed(0))
     out = mlp(x)
@@ -143,6 +145,21 @@ def test_normalised_stacks_equal_separate_networks() -> None:
     far.load_state_dict(mlp.state_dict())
     far.layers[0].bias.zero_()
     torch.testing.assert_close(far(1000 * x), far(2000 * x), rtol=1e-3, atol=1e-3)  # values far out stay bounded
+
+
+@pytest.mark.parametrize(("algo", "networks"), [("awac", 1), ("iql", 2), ("dapg", 2), ("bear", 3)])
+def test_every_network_has_the_activation_asked_for(algo: str, networks: int) -> None:
+    for activation in ACTIVATIONS:
+        learner = tiny.learner(algo, common={"activation": activation})
+        parts = [m for m in learner.nets.modules() if isinstance(m, MLP)]
+        assert len(parts) >= networks
+        assert {m.activation for m in parts} == {activation}
+        learner.run(2 * learner.needs.policy_every)
+        assert learner.finite().all()
+        batch, _ = learner.draw()
+        if learner.nets.critic is not None:
+            q, expected = learner.nets.q(batch.obs, batch.action), tiny.plain(learner.nets.critic.body, 1, 0)
+            torch.testing.assert_close(q[1, 0], expected(torch.cat((batch.obs, batch.action), -1)[1])[:, 0])
 
 
 def test_twin_critics_see_observation_and_action_and_differ() -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from house import ROOT
 
+from algos.learner.actors import meta_of
 from algos.networks.dists import Categorical
+from algos.networks.nets import ACTIVATIONS, Activation, activate
 from algos.networks.policies import POLICIES, builder, family_of
 from algos.networks.policy_file import load_policy, save_policy
 from algos.settings import SettingError
@@ -83,19 +87,37 @@ def test_half_precision_is_enough_to_act(family: str, tmp_path: Path) -> None:
     assert 0 < float((exact - rounded).detach().abs().max()) < 5e-3
 
 
-def test_numpy_alone_reads_a_policy(tmp_path: Path) -> None:
-    """The two layers and the mean by hand, as somebody without this package would."""
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_readmes_lines_read_a_policy_by_numpy_alone(
+    activation: Activation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = policy("gaussian")
-    path = saved(tmp_path, "gaussian", made, 1)
-    with np.load(path, allow_pickle=False) as file:
-        assert json.loads(str(file["meta"]))["hidden"] == [16, 8]
-        arrays = {name: file[name] for name in file.files}
-    x = obs = np.random.default_rng(0).standard_normal((4, 5)).astype(np.float32)
-    for n in range(3):
-        x = x @ arrays[f"mean.layers.{n}.weight"] + arrays[f"mean.layers.{n}.bias"]
-        x = np.maximum(x, 0) if n < 2 else np.tanh(x)
+    activate(made, activation)
+    save_policy(tmp_path / "seed-0.npz", made, 1, {**meta_of(made), **SHAPE})
+    obs = np.random.default_rng(0).standard_normal((4, 5)).astype(np.float32)
+    lines = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (code,) = [code for code in lines if "seed-0.npz" in code]
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {"observation": obs}
+    exec(code, found)
     expected = made(torch.from_numpy(obs).expand(2, -1, -1)).mode[1]
-    np.testing.assert_allclose(x, expected.detach().numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found["action"], expected.detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+@families
+def test_the_activation_is_read_back_and_relu_where_a_file_does_not_say(family: str, tmp_path: Path) -> None:
+    made, obs = policy(family), torch.randn(2, 4, 5)
+    silent = saved(tmp_path, family, made, 0)
+    before = shown(made(obs))
+    assert torch.equal(shown(load_policy([silent])[0](obs[:1])), before[:1])
+    activate(made, "tanh")
+    assert meta_of(made)["activation"] == "tanh"
+    tanh = saved(tmp_path, family, made, 1, activation="tanh")
+    again = shown(load_policy([tanh])[0](obs[1:]))
+    assert torch.equal(again, shown(made(obs))[1:])
+    assert not torch.equal(again, before[1:])
+    assert "policies of different shapes cannot be stacked" in refused(silent, tanh)
+    assert "not a policy file of this suite" in refused(saved(tmp_path, family, made, 1, activation="sine"))
 
 
 class Trap:

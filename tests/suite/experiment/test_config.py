@@ -346,6 +346,7 @@ def test_the_hash_changes_with_everything_that_changes_results() -> None:
         "discount": "0.5",
         "tau": "0.5",
         "clone": "data",
+        "activation": "tanh",
         "log_std_range": "-5,2",
         "std_start": "0.5",
     }

@@ -208,7 +208,9 @@ def test_an_unknown_preset_gets_the_nearest_name() -> None:
     for algo in ("awac", "bc"):
         with pytest.raises(SettingError, match=r"unknown preset 'offical'; did you mean 'official'\?"):
             resolve(algo, TASK, (0,), preset="offical")
-    with pytest.raises(SettingError, match="known: awr-paper, corl, d3rlpy, official, official-mujoco, paper"):
+    with pytest.raises(
+        SettingError, match="known: awac-scripts, awr-paper, corl, d3rlpy, official, official-mujoco, paper"
+    ):
         resolve("awac", TASK, (0,), preset="zzz")
 
 
@@ -335,8 +337,37 @@ def test_the_table_of_presets_is_that_of_the_code() -> None:
         ("mpo-acme", "door-binary", "paper", {"std_start": 0.5}),
         ("ppo", "halfcheetah", "official", {"std_start": 1.0, "clip_value": False}),
         ("sac-bc", "door-binary", "official", {"tau": 1.28e-3, "batch_size": 1024}),
+        ("abm", "halfcheetah", "official-mujoco", {
+            "hidden": [256] * 4, "temperature": 1.0, "prior_weight": "exp", "policy_weight": "step",
+            "prior_samples": 1, "prior_baseline": "prior", "v_estimator": "sample", "advantage_clip": None,
+            "offline_updates": 25_000, "warmup_steps": 1000, "q_bound": "none", "copy_targets": False,
+            "bootstrap_through_terminals": False, "policy_weight_decay": 1e-4,
+        }),
+        ("awac-z", "pen-binary", "official", {
+            "hidden": [256] * 4, "temperature": 0.3, "behaviour_weights": "advantage", "advantage_clip": None,
+            "z_samples": 10, "v_estimator": "mean_action", "bootstrap_through_terminals": True,
+        }),
+        ("brac", "pen-binary", "awac-scripts", {
+            "hidden": [256] * 4, "mode": "reward_awac", "temperature": 0.1, "advantage_clip": 2.0,
+            "behaviour_weights": "advantage", "behaviour_fit": "always", "policy_family": "gaussian",
+            "penalty_weight": 1.0, "bootstrap_through_terminals": True, "offline_updates": 25_000,
+        }),
+        ("brac", "pen-binary", "official", {"behaviour_weights": "none"}),
+        ("bear-loose", "halfcheetah", "paper", {"eps_offline": 0.05, "eps_online": 0.15}),
+        ("bear-loose", "ant", "paper", {"eps_online": 0.15}),
+        ("bear-loose", "walker2d", "official", {"eps_online": 0.15}),
+        ("bear-loose", "pen-binary", "paper", {"eps_online": 0.25}),
+        ("bear", "pen-binary", "paper", {"eps_online": 0.05}),
+        ("ppo", "halfcheetah", "official", {"activation": "tanh", "hidden": [64, 64]}),
+        ("marwil-rllib", "halfcheetah", "official", {"activation": "tanh", "hidden": [256, 256]}),
+        ("dapg", "door-binary", "official", {
+            "activation": "tanh", "hidden": [32, 32], "value_weight_decay": 1e-3, "clone_std": "demos",
+            "log_std_range": [-3.0, 2.0],
+        }),
+        ("sac", "door-binary", "paper", {"clone": "demos", "demo_batch": 128}),
+        ("iql", "halfcheetah", "official", {"activation": "relu"}),
     ],
-)
+)  # fmt: skip
 def test_values_that_were_written_down_from_the_sources(
     algo: str, env: str, preset: str, values: dict[str, object]
 ) -> None:

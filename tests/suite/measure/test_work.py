@@ -22,8 +22,11 @@ def _toy_task() -> Iterator[None]:
 
 
 def multiply_adds(inputs: int, hidden: tuple[int, ...], outputs: int) -> tuple[int, int]:
-    """Multiply-adds of one row through a network, and those of its first layer alone."""
-    products = [a * b for a, b in itertools.pairwise((inputs, *hidden, outputs))]
+    """Multiply-adds of one row in the matrix products of a network, and those of its first layer alone.
+
+    A single output is none: it is summed.
+    """
+    products = [a * b for a, b in itertools.pairwise((inputs, *hidden, outputs)) if b > 1]
     return sum(products), products[0]
 
 

@@ -65,12 +65,13 @@ def test_a_policy_read_back_repeats_the_last_evaluation_of_its_run(algo: str, tm
             assert again.scores[name][k].mean() == pytest.approx(recorded[seed, name], rel=1e-6), (name, seed)
 
 
-@pytest.mark.parametrize("algo", ["bear", "bcq"])
-def test_networks_act_as_the_objective_does_alone_and_stacked(algo: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("algo", "activation"), [("bear", "relu"), ("bcq", "tanh")])
+def test_networks_act_as_the_objective_does_alone_and_stacked(algo: str, activation: Any, tmp_path: Path) -> None:
     """Modes and samples, with observations standardised; the slow copies are not in the file."""
     objective = algos.load(algo)
     cfg = objective.Config(vae_hidden=(8, 8), act_candidates=7)
-    learner = ActorCritic(objective, cfg, learner=LearnerConfig(hidden=(8,)), seeds=(3, 4), layout=Layout(3, 2))
+    config = LearnerConfig(hidden=(8,), activation=activation)
+    learner = ActorCritic(objective, cfg, learner=config, seeds=(3, 4), layout=Layout(3, 2))
     scale = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([2.0, 0.5, 1.5])
     actor = acting(objective, learner.cfg, learner.nets, 3, scale)
     sizes = {"obs_dim": 3, "action_dim": 2, "hidden": [8], "algo": algo}

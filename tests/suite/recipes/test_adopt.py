@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from algos.networks.nets import activate
 from algos.networks.policies import SquashedPolicy
 from algos.networks.policy_file import load_policy, save_policy
 from envs import tasks
@@ -22,9 +23,11 @@ def kept(path: Path, obs_dim: int = 6) -> Path:
     """A policy as runs keep them."""
     torch.manual_seed(0)
     policy = SquashedPolicy(2, obs_dim, 2, (8, 8))
+    activate(policy, "tanh")
     for p in policy.parameters():
         torch.nn.init.normal_(p, std=0.3)
-    meta = {"family": "squashed", "obs_dim": obs_dim, "action_dim": 2, "hidden": [8, 8], "algo": "sac", "return": 3.0}
+    sizes = {"obs_dim": obs_dim, "action_dim": 2, "hidden": [8, 8], "activation": "tanh"}
+    meta = {"family": "squashed", **sizes, "algo": "sac", "return": 3.0}
     path.parent.mkdir()
     save_policy(path, policy, 1, meta)
     return path

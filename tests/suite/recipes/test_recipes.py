@@ -40,7 +40,7 @@ def constant(action: list[float], obs_dim: int, std: float = 0.05) -> GaussianPo
         for p in policy.mean.parameters():
             p.zero_()
         list(policy.mean.parameters())[-1][:] = torch.tensor(action).atanh()
-    distill._set_std(policy, np.full(len(action), std, np.float32))
+    policy.start_at(std)
     return policy
 
 
@@ -226,7 +226,7 @@ def test_an_action_without_noise_gets_the_least_that_a_policy_has() -> None:
     std = distill._noise_std(mean, sent)
     assert std[0] == 0
     policy = constant([0.0, 0.0], 3)
-    distill._set_std(policy, std)
+    policy.start_at(torch.from_numpy(std))
     found = policy(torch.zeros(1, 1, 3)).std.flatten().tolist()
     assert found == [pytest.approx(np.exp(policy.low), rel=0.02), pytest.approx(0.1, rel=0.1)]
 

@@ -489,8 +489,27 @@ def test_demonstrations_are_asked_for_where_there_are_none(tmp_path: Path) -> No
     assert any(name.endswith("metrics.csv") for name in path)
 
 
-def test_every_row_is_cloned_where_the_data_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The first `demos` rows of the replay: two demonstrations of six episodes, or all six."""
+def test_sac_clones_all_rows_where_none_are_demonstrations_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from toy_data import episode
+
+    from envs.data import datasets
+
+    datasets.store(TASK, "toys/no-marks-v0", [episode(np.random.default_rng(0), HORIZON)], {})
+    seen = counted_demonstrations(monkeypatch)
+    said = "dataset toys/no-marks-v0 marks no demonstrations: all of its rows count as such"
+    train(experiment("sac", seeds=(0,), data="toys/no-marks-v0"), tmp_path)
+    assert said in capsys.readouterr().err
+    train(experiment("sac", seeds=(0,)), tmp_path / "marked")
+    train(experiment("sac", seeds=(0,), data="toys/no-marks-v0", clone="data"), tmp_path / "data")
+    assert "marks no demonstrations" not in capsys.readouterr().err
+    assert seen[:2] == [(HORIZON, HORIZON), (2 * HORIZON, 6 * HORIZON)]
+    assert experiment("sac", data=None, prior_data="false").needs.offline_data is False, "it does without data too"
+
+
+def counted_demonstrations(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """A list that every replay made from now on is entered in: its demonstrations and its offline rows."""
     seen: list[tuple[int, int]] = []
     made = Replay.__init__
 
@@ -499,6 +518,12 @@ def test_every_row_is_cloned_where_the_data_are(monkeypatch: pytest.MonkeyPatch,
         made(self, layout, offline, demos=demos, **rest)
 
     monkeypatch.setattr(Replay, "__init__", init)
+    return seen
+
+
+def test_every_row_is_cloned_where_the_data_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The first `demos` rows of the replay: two demonstrations of six episodes, or all six."""
+    seen = counted_demonstrations(monkeypatch)
     for clone in ("demos", "data"):
         train(experiment("sac-bc", seeds=(0,), clone=clone), tmp_path / clone)
     assert seen == [(2 * HORIZON, 6 * HORIZON), (6 * HORIZON, 6 * HORIZON)]
