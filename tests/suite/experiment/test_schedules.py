@@ -40,7 +40,7 @@ def test_online_schedules_count_updates_or_steps_of_the_phase() -> None:
     quick = resolve("rebrac", TASK, profile="quick")
     assert quick.cfg.bc_decay_updates == round(1_000_000 * 20_000 / 800_000)
     td3 = resolve("td3", "halfcheetah", profile="quick", preset="official")
-    assert td3.protocol.warmup_steps == round(25_000 * 10_000 / 500_000)
+    assert td3.protocol.warmup_steps == round(25_000 * 20_000 / 500_000)
 
 
 def test_a_factor_per_iteration_ends_where_it_would_have_ended() -> None:

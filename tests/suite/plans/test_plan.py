@@ -116,7 +116,7 @@ def test_sizes_of_the_profile_stand_over_the_plans_unless_it_says_always() -> No
     )
     key = ("awac", "halfcheetah")
     assert paper[key].experiment.protocol.online_steps == 500_000
-    assert quick[key].experiment.protocol.online_steps == 10_000
+    assert quick[key].experiment.protocol.online_steps == 20_000
     offline = ("bear", "halfcheetah")
     assert paper[offline].experiment.protocol.online_steps == quick[offline].experiment.protocol.online_steps == 0
     assert "dataset_steps" not in {override.name for override in quick[key].experiment.overrides}
