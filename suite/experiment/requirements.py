@@ -34,7 +34,7 @@ __all__ = [
     "recipe_of",
 ]
 
-LONG = 5000  # updates, of each kind, from which on compiling them pays: it takes half a minute, anew 5 to 10 seconds
+LONG = 10_000  # updates of each kind from which on compiling them pays: it takes up to half a minute per kind and phase
 MOST_LANES = 20  # environments per seed: each takes memory of its own
 _BYTES = 4  # per float
 

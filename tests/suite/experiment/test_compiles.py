@@ -32,8 +32,8 @@ def test_long_runs_are_compiled_and_short_ones_are_not() -> None:
 
 def test_of_methods_with_stages_every_stage_has_to_be_long_enough() -> None:
     many = ("online_steps=100000", "steps_per_iteration=1000")
-    assert says("awr", *many, "value_updates=50", "policy_updates=50")
-    assert not says("awr", *many, "value_updates=49", "policy_updates=5000")
+    assert says("awr", *many, "value_updates=100", "policy_updates=100")
+    assert not says("awr", *many, "value_updates=99", "policy_updates=5000")
 
 
 def test_the_setting_says_so_or_not() -> None:
