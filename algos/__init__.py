@@ -6,6 +6,7 @@
     contract    what a method is given and what it may define; opens with one update, in order
     networks    seed-stacked networks, policies, distributions, policy files
     learner     the one update of all methods
+    space       which values of settings are tried when a method is tuned
     settings    what a setting is: meaning, source, allowed values
 
 Importing this package imports no torch.

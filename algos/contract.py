@@ -47,6 +47,7 @@ from algos.settings import (
     setting,
     with_values,
 )
+from algos.space import Space
 
 __all__ = [
     "BATCH",
@@ -401,8 +402,8 @@ class Objective:
     """A method as the registry loads it: its settings, what it needs, and pure losses, from a module that defines them.
 
     The fields that are called are the hooks, and functions of the module by the same name: those without a default must
-    be there. Beside them a module may hold `METRICS`, names that it logs beyond the common ones with their meaning, and
-    `PRESETS`, settings from other sources by name.
+    be there. Beside them a module may hold `METRICS`, names that it logs beyond the common ones with their meaning,
+    `PRESETS`, settings from other sources by name, and `SPACE`, what `bench tune` tries of its settings.
 
     A method that alternates defines `stages`: what an iteration, which collects so many rows per seed, consists of in a
     phase; empty where all updates of the phase are alike. Iterations follow each other offline as well. `prepare`
@@ -430,6 +431,7 @@ class Objective:
     behaviour_log_prob: Callable[[Any, Nets, Tensor, Tensor], Tensor | None] = _no_behaviour
     metrics: Mapping[str, str] = field(default_factory=dict)
     presets: Mapping[str, Preset] = field(default_factory=dict)
+    space: Space = field(default_factory=dict)
 
     @property
     def acts_by_policy(self) -> bool:

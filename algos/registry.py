@@ -34,6 +34,7 @@ class Entry:
     settings: Mapping[str, Any] = field(default_factory=dict)  # departures from the module's Config
     protocol: Mapping[str, Any] = field(default_factory=dict)  # of experiment and learner, where the method has its own
     presets: str = "PRESETS"  # the module's table of this entry's presets, by name
+    space: str = "SPACE"  # and of what `bench tune` tries, likewise
     # profile -> what it sets for this entry alone, of either kind: sizes and rates that its own for all do not suit
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     # in every figure: one of the twelve colours of reports, and dashes where others have it ("blue", "blue dashed")
@@ -65,6 +66,7 @@ ALGOS: dict[str, Entry] = {
         "AWAC with an estimate of the normaliser Z(s), its Table 1",
         {"z_estimator": "behaviour"},
         presets="Z_PRESETS",
+        space="Z_SPACE",
         look="blue dashed",
     ),
     "awr": Entry(
@@ -146,6 +148,7 @@ ALGOS: dict[str, Entry] = {
         "algos.methods.td3",
         "DDPG: TD3 with one critic, no delay and no target noise",
         {"critics": 1, "target_noise": 0.0, "policy_every": 1},
+        space="DDPG_SPACE",
         look="pink dotted",
     ),
     "iql": Entry(
@@ -158,6 +161,7 @@ ALGOS: dict[str, Entry] = {
         "MARWIL as AWAC compares it: AWR with Monte-Carlo returns",
         {"td_lambda": 1.0},
         protocol={"steps_per_iteration": 2000},
+        space="MONTE_CARLO_SPACE",
         profiles=_AWR_SIZES,
         look="olive",
     ),
@@ -178,6 +182,7 @@ ALGOS: dict[str, Entry] = {
         {"mode": "acme"},
         protocol={"std_start": 0.5},  # acme: 0.3 to 0.7; from 0.05 its bound of 1e-6 on the KL leads nowhere
         presets="ACME_PRESETS",
+        space="ACME_SPACE",
         look="cyan dotted",
     ),
     "ppo": Entry(
@@ -214,6 +219,7 @@ ALGOS: dict[str, Entry] = {
         {"on_policy": True, "baseline": False, "td_lambda": 1.0},
         protocol={"steps_per_iteration": 2000},
         presets="RWR_PRESETS",
+        space="MONTE_CARLO_SPACE",
         profiles=_AWR_SIZES,
         look="maroon dashed",
     ),
@@ -287,6 +293,7 @@ def load(name: str) -> Objective:
         settings=entry.settings,
         metrics=getattr(module, "METRICS", {}),
         presets=getattr(module, entry.presets, {}),
+        space=getattr(module, entry.space, {}),
         **hooks,
     )
 

@@ -29,6 +29,7 @@ __all__ = [
     "Settings",
     "Value",
     "allowed",
+    "check_range",
     "closest",
     "describe",
     "nearest",
@@ -91,12 +92,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            within, value = field.metadata.get("within"), getattr(self, field.name)
-            if within is None or value is None or isinstance(value, str):
-                continue
-            for number in value if isinstance(value, Iterable) else (value,):
-                if number not in within:
-                    raise SettingError(_refusal(type(self), field.name, value, number, within))
+            check_range(type(self), field.name, getattr(self, field.name))
 
 
 # What authors' code does and the skeleton has no setting for, by the names that presets use.
@@ -203,6 +199,16 @@ def spell(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ",".join(map(spell, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def check_range(config: type[Any], name: str, value: Any) -> None:
+    """Raise `SettingError` for a value of a field with a number outside the field's interval."""
+    within = next(f for f in dataclasses.fields(config) if f.name == name).metadata.get("within")
+    if within is None or value is None or isinstance(value, str):
+        return
+    for number in value if isinstance(value, Iterable) else (value,):
+        if number not in within:
+            raise SettingError(_refusal(config, name, value, number, within))
 
 
 def with_values(config: C, values: Mapping[str, Any]) -> C:

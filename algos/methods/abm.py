@@ -22,8 +22,19 @@ from algos.networks.nets import Nets
 from algos.parts.behaviour import advantage_over
 from algos.parts.candidates import SAMPLE
 from algos.settings import AT_LEAST_ONE, FINITE, POSITIVE_OR_INF, Preset, SettingError, Settings, setting
+from algos.space import Choice, Space, Span
 
-__all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "behaviour_log_prob", "needs", "weights"]
+__all__ = [
+    "METRICS",
+    "PRESETS",
+    "SPACE",
+    "Config",
+    "actor_loss",
+    "auxiliary_losses",
+    "behaviour_log_prob",
+    "needs",
+    "weights",
+]
 
 METRICS = {
     "behaviour_log_prob": "log-likelihood of the batch's actions under the behaviour model",
@@ -73,6 +84,7 @@ PRESETS = {
         ),
     ),
 }
+SPACE: Space = {"temperature": Span(0.1, 10, log=True), "prior_weight": Choice(("step", "exp"))}
 
 
 @dataclass(frozen=True)

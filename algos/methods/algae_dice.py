@@ -25,10 +25,12 @@ from algos.networks.dists import Dist
 from algos.networks.nets import Linear, Nets
 from algos.parts.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.settings import AT_LEAST_ONE, FINITE, FRACTION, NOT_NEGATIVE, Interval, Preset, Settings, setting
+from algos.space import Choice, Space, Span
 
 __all__ = [
     "METRICS",
     "PRESETS",
+    "SPACE",
     "Config",
     "actor_loss",
     "auxiliary_losses",
@@ -65,6 +67,7 @@ PRESETS = {
 }
 
 _LARGEST_RESIDUAL = 1e6  # in the policy's weights, as in the authors' code
+SPACE: Space = {"dice_alpha": Span(1e-3, 1, log=True), "exponent": Choice((1.5, 2.0))}
 
 
 @dataclass(frozen=True)

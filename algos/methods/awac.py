@@ -20,10 +20,13 @@ from algos.networks.nets import Nets
 from algos.networks.policies import Family
 from algos.parts.behaviour import behaviour_loss, softmax_weights
 from algos.settings import AT_LEAST_ONE, FINITE, POSITIVE_OR_INF, Preset, SettingError, Settings, setting
+from algos.space import Choice, Space, Span
 
 __all__ = [
     "PRESETS",
+    "SPACE",
     "Z_PRESETS",
+    "Z_SPACE",
     "Config",
     "actor_loss",
     "auxiliary_losses",
@@ -106,6 +109,8 @@ Z_PRESETS = {  # a clipped advantage is not what Z(s) normalises
         ),
     )
 }
+SPACE: Space = {"temperature": Span(0.1, 10, log=True), "advantage_clip": Choice((None, 0.5, 2.0))}
+Z_SPACE: Space = {"temperature": Span(0.1, 10, log=True)}
 
 
 @dataclass(frozen=True)

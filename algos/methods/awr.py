@@ -48,11 +48,14 @@ from algos.settings import (
     Value,
     setting,
 )
+from algos.space import Choice, Space, Span
 
 __all__ = [
     "METRICS",
+    "MONTE_CARLO_SPACE",
     "PRESETS",
     "RWR_PRESETS",
+    "SPACE",
     "Config",
     "actor_loss",
     "auxiliary_losses",
@@ -80,6 +83,12 @@ PRESETS = {
     }),
 }  # fmt: skip
 RWR_PRESETS: dict[str, Preset] = {}  # its authors published no code for these tasks
+SPACE: Space = {
+    "temperature": Span(0.05, 5, log=True),
+    "td_lambda": Span(0.8, 1),
+    "weight_cap": Choice((5.0, 20.0, 100.0)),
+}
+MONTE_CARLO_SPACE: Space = {name: domain for name, domain in SPACE.items() if name != "td_lambda"}
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,11 @@ from torch import Tensor
 from algos.contract import Metrics, Needs, Step, row_mean
 from algos.networks.nets import Nets
 from algos.settings import Settings, setting
+from algos.space import Space, Span
 
-__all__ = ["Config", "actor_loss", "needs"]
+__all__ = ["SPACE", "Config", "actor_loss", "needs"]
+
+SPACE: Space = {"policy_weight_decay": Span(1e-6, 1e-2, log=True)}
 
 
 @dataclass(frozen=True)

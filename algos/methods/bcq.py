@@ -23,10 +23,12 @@ from algos.networks.nets import MLP, Nets
 from algos.parts import vae
 from algos.parts.candidates import best, normal_points, soft_clipped_max
 from algos.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, Preset, Settings, setting
+from algos.space import Space, Span
 
 __all__ = [
     "METRICS",
     "PRESETS",
+    "SPACE",
     "Config",
     "Perturbation",
     "act",
@@ -54,6 +56,11 @@ PRESETS = {
         },
         ("initialisation",),
     )
+}
+SPACE: Space = {
+    "phi": Span(0.01, 0.2, log=True),
+    "target_min_weight": Span(0.5, 1),
+    "vae_lr": Span(1e-4, 2e-3, log=True),
 }
 
 

@@ -38,10 +38,12 @@ from algos.settings import (
     Settings,
     setting,
 )
+from algos.space import Space, Span
 
 __all__ = [
     "METRICS",
     "PRESETS",
+    "SPACE",
     "Config",
     "act",
     "actor_loss",
@@ -84,6 +86,11 @@ PRESETS = {
 }
 _LOG_MULTIPLIER = (-5.0, 10.0)
 _MEASURABLE = Interval(SMALLEST, math.inf, "()", "an MMD as measured is never less")
+SPACE: Space = {
+    "eps_offline": Span(0.01, 0.3, log=True),
+    "eps_online": Span(0.01, 0.3, log=True),
+    "mmd_sigma": Span(5, 100, log=True),
+}
 
 
 @dataclass(frozen=True)

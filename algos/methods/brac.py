@@ -41,11 +41,13 @@ from algos.settings import (
     Settings,
     setting,
 )
+from algos.space import Choice, Space, Span
 
 __all__ = [
     "BRAC_V_PRESETS",
     "METRICS",
     "PRESETS",
+    "SPACE",
     "Config",
     "actor_loss",
     "auxiliary_losses",
@@ -106,6 +108,7 @@ PRESETS = {
         ),
     ),
 }
+SPACE: Space = {"penalty_weight": Span(0.03, 3, log=True), "behaviour_fit": Choice(("always", "offline"))}
 
 
 @dataclass(frozen=True)

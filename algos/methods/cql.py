@@ -31,11 +31,13 @@ from algos.networks.nets import Dual, Nets
 from algos.parts.candidates import SAMPLE
 from algos.parts.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.settings import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, POSITIVE, Preset, SettingError, Settings, setting
+from algos.space import Space, Span
 
 __all__ = [
     "CAL_QL_PRESETS",
     "METRICS",
     "PRESETS",
+    "SPACE",
     "Config",
     "actor_loss",
     "auxiliary_losses",
@@ -85,6 +87,7 @@ CAL_QL_PRESETS = {
 }
 
 _LOG_MULTIPLIER_MAX = math.log(1e6)  # CQL's code
+SPACE: Space = {"conservative_weight": Span(0.05, 10, log=True), "conservative_temperature": Span(0.1, 1, log=True)}
 
 
 @dataclass(frozen=True)

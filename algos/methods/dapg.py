@@ -28,10 +28,12 @@ from algos.parts.natural import as_vector, at, conjugate_gradient, fisher, kl, s
 from algos.parts.on_policy import cloning_loss, estimates, one_step_then_value, value_losses
 from algos.parts.returns import standardised
 from algos.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, Preset, Settings, setting
+from algos.space import Space, Span
 
 __all__ = [
     "METRICS",
     "PRESETS",
+    "SPACE",
     "Config",
     "actor_loss",
     "auxiliary_losses",
@@ -65,6 +67,11 @@ PRESETS = {
             "observations and actions standardised by the demonstrations'; 5 epochs of cloning",
         ),
     )
+}
+SPACE: Space = {
+    "step_size": Span(0.01, 0.2, log=True),
+    "demo_weight": Span(1e-3, 1, log=True),
+    "gae_lambda": Span(0.9, 1),
 }
 
 

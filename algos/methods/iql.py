@@ -22,8 +22,19 @@ from algos.contract import BATCH, ENSEMBLE, Metrics, Needs, Step, bellman, effec
 from algos.networks.dists import Dist
 from algos.networks.nets import Nets, value_net
 from algos.settings import NOT_NEGATIVE, POSITIVE_OR_INF, Interval, Preset, Settings, setting
+from algos.space import Space, Span
 
-__all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "expectile_loss", "needs", "td_target"]
+__all__ = [
+    "METRICS",
+    "PRESETS",
+    "SPACE",
+    "Config",
+    "actor_loss",
+    "auxiliary_losses",
+    "expectile_loss",
+    "needs",
+    "td_target",
+]
 
 METRICS = {
     "value": "V of the batch's states",
@@ -46,6 +57,7 @@ PRESETS = {
         ("initialisation", "optimiser", "dropout", "rewards", "Q stepped after V and the policy, by the new V"),
     )
 }
+SPACE: Space = {"expectile": Span(0.5, 0.95), "inverse_temperature": Span(0.3, 10, log=True)}
 
 
 @dataclass(frozen=True)

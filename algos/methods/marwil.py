@@ -31,8 +31,20 @@ from algos.contract import (
 from algos.networks.nets import Nets, value_net
 from algos.parts.returns import td_lambda
 from algos.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, Preset, Settings, setting
+from algos.space import Choice, Space, Span
 
-__all__ = ["METRICS", "PRESETS", "Config", "Scale", "actor_loss", "auxiliary_losses", "needs", "prepare", "stages"]
+__all__ = [
+    "METRICS",
+    "PRESETS",
+    "SPACE",
+    "Config",
+    "Scale",
+    "actor_loss",
+    "auxiliary_losses",
+    "needs",
+    "prepare",
+    "stages",
+]
 
 METRICS = {
     "value": "V of the batch's states",
@@ -60,6 +72,7 @@ PRESETS = {
 # Largest exponent of an uncapped weight: Adam squares gradients, and a second moment that leaves float32 stops its
 # parameter for good.
 _SAFE_EXPONENT = 30.0
+SPACE: Space = {"beta": Span(0.1, 10, log=True), "weight_cap": Choice((5.0, 20.0, 100.0))}
 
 
 @dataclass(frozen=True)

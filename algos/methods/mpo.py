@@ -32,8 +32,20 @@ from algos.networks.dists import Dist, Gaussian
 from algos.networks.nets import Dual, Nets
 from algos.parts.candidates import SAMPLE
 from algos.settings import AT_LEAST_ONE, POSITIVE, POSITIVE_OR_INF, Preset, SettingError, Settings, setting
+from algos.space import Choice, Space, Span
 
-__all__ = ["ACME_PRESETS", "METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "td_target"]
+__all__ = [
+    "ACME_PRESETS",
+    "ACME_SPACE",
+    "METRICS",
+    "PRESETS",
+    "SPACE",
+    "Config",
+    "actor_loss",
+    "auxiliary_losses",
+    "needs",
+    "td_target",
+]
 
 METRICS = {
     "mpo_temperature": "temperature of the weights (eta)",
@@ -93,6 +105,12 @@ ACME_PRESETS = {
 }
 _LEAST = 1e-8  # least value of every dual variable
 _FLOOR = -18.0  # of its value before the softplus
+SPACE: Space = {"temperature": Span(0.1, 10, log=True), "weight": Choice(("q", "advantage"))}
+ACME_SPACE: Space = {
+    "eps": Span(0.01, 1, log=True),
+    "eps_mean": Span(5e-4, 2e-2, log=True),
+    "eps_std": Span(1e-7, 1e-4, log=True),
+}
 
 
 @dataclass(frozen=True)

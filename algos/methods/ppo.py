@@ -23,8 +23,9 @@ from algos.parts import on_policy
 from algos.parts.on_policy import cloning_loss, estimates
 from algos.parts.returns import standardised
 from algos.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE_OR_INF, Preset, Settings, setting
+from algos.space import Choice, Space, Span
 
-__all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "prepare", "stages"]
+__all__ = ["METRICS", "PRESETS", "SPACE", "Config", "actor_loss", "auxiliary_losses", "needs", "prepare", "stages"]
 
 METRICS = {
     **on_policy.METRICS,
@@ -51,6 +52,12 @@ PRESETS = {
             "a clip of V's step, which is in units of its scaled rewards; gradients of both networks clipped together",
         ),
     )
+}
+SPACE: Space = {
+    "clip": Span(0.1, 0.4),
+    "gae_lambda": Span(0.9, 1),
+    "entropy_weight": Choice((0.0, 0.001, 0.01)),
+    "passes": Choice((5, 10, 20)),
 }
 
 

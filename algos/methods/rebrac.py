@@ -22,8 +22,9 @@ from algos.methods.td3_bc import DECAY_FLOOR, DECAY_UPDATES, METRICS, bc_decay, 
 from algos.networks.dists import Dist
 from algos.networks.nets import Nets
 from algos.settings import AT_LEAST_ONE, NOT_NEGATIVE, Preset, Settings, setting
+from algos.space import Choice, Space, Span
 
-__all__ = ["METRICS", "PRESETS", "Config", "actor_loss", "needs", "on_phase", "td_target"]
+__all__ = ["METRICS", "PRESETS", "SPACE", "Config", "actor_loss", "needs", "on_phase", "td_target"]
 
 PRESETS = {
     "official": Preset(
@@ -39,6 +40,11 @@ PRESETS = {
         },
         ("norm-after", "initialisation", "rewards"),
     )
+}
+SPACE: Space = {
+    "actor_bc_weight": Span(1e-3, 0.3, log=True),
+    "critic_bc_weight": Choice((0.0, 0.01, 0.1, 0.5)),
+    "bc_decay_floor": Span(0, 1),
 }
 
 

@@ -21,8 +21,9 @@ from algos.networks.dists import Dist
 from algos.networks.nets import Nets
 from algos.parts.entropy import alpha_loss, alpha_modules, check_alpha
 from algos.settings import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, Preset, SettingError, Settings, setting
+from algos.space import Choice, Space
 
-__all__ = ["PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "subset_min", "td_target"]
+__all__ = ["PRESETS", "SPACE", "Config", "actor_loss", "auxiliary_losses", "needs", "subset_min", "td_target"]
 
 PRESETS = {
     "official": Preset(
@@ -40,6 +41,7 @@ PRESETS = {
         ("initialisation", "alpha", "data"),
     )
 }
+SPACE: Space = {"subset": Choice((1, 2)), "backup_entropy": Choice((True, False)), "layer_norm": Choice((True, False))}
 
 
 @dataclass(frozen=True)

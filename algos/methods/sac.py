@@ -23,9 +23,11 @@ from algos.networks.dists import Dist
 from algos.networks.nets import Nets
 from algos.parts.entropy import alpha, alpha_loss, alpha_modules, check_alpha
 from algos.settings import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, Preset, Settings, setting
+from algos.space import Choice, Space
 
 __all__ = [
     "PRESETS",
+    "SPACE",
     "Config",
     "actor_loss",
     "auxiliary_losses",
@@ -51,6 +53,7 @@ PRESETS = {
         ("no-offline-phase", "initialisation"),
     )
 }
+SPACE: Space = {"alpha": Choice(("auto", 0.0, 0.01, 0.1))}
 
 
 @dataclass(frozen=True)

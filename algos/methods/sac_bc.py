@@ -19,8 +19,9 @@ from algos.networks.dists import Dist
 from algos.networks.nets import Nets
 from algos.parts.entropy import alpha_loss, alpha_modules, check_alpha
 from algos.settings import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, Preset, Settings, setting
+from algos.space import Choice, Space, Span
 
-__all__ = ["PRESETS", "Config", "actor_loss", "auxiliary_losses", "needs", "td_target"]
+__all__ = ["PRESETS", "SPACE", "Config", "actor_loss", "auxiliary_losses", "needs", "td_target"]
 
 PRESETS = {
     "official": Preset(
@@ -43,6 +44,7 @@ PRESETS = {
         ),
     )
 }
+SPACE: Space = {"bc_weight": Span(0.03, 10, log=True), "q_filter": Choice((False, True))}
 
 
 @dataclass(frozen=True)

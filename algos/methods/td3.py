@@ -18,10 +18,13 @@ from algos.contract import ENSEMBLE, Metrics, Needs, Step, bellman, row_mean
 from algos.networks.dists import Dist
 from algos.networks.nets import Nets
 from algos.settings import AT_LEAST_ONE, NOT_NEGATIVE, Interval, Preset, Settings, setting
+from algos.space import Choice, Space, Span
 
 __all__ = [
+    "DDPG_SPACE",
     "NOISE_CLIP",
     "PRESETS",
+    "SPACE",
     "Config",
     "actor_loss",
     "needs",
@@ -46,6 +49,12 @@ PRESETS = {  # the original DDPG: hidden 400 and 300, policy_lr 1e-4, critic_lr 
     )
 }
 NOISE_CLIP = Interval(0, math.inf, "(]", "target_noise=0 is no noise")
+SPACE: Space = {
+    "exploration_noise": Span(0.03, 0.3, log=True),
+    "target_noise": Span(0.05, 0.4),
+    "policy_every": Choice((1, 2, 4)),
+}
+DDPG_SPACE: Space = {"exploration_noise": Span(0.03, 0.3, log=True)}
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,14 @@ from algos.methods.td3 import NOISE_CLIP, smoothed_target
 from algos.networks.dists import Dist
 from algos.networks.nets import Nets
 from algos.settings import AT_LEAST_ONE, NOT_NEGATIVE, Interval, Preset, Settings, setting
+from algos.space import Space, Span
 
 __all__ = [
     "DECAY_FLOOR",
     "DECAY_UPDATES",
     "METRICS",
     "PRESETS",
+    "SPACE",
     "Config",
     "actor_loss",
     "bc_decay",
@@ -57,6 +59,7 @@ PRESETS = {
 }
 DECAY_FLOOR = Interval(0, 1, "[]", "1 is no decay")
 DECAY_UPDATES = Interval(1, note="bc_decay_floor=1 is no decay")
+SPACE: Space = {"q_weight": Span(0.3, 10, log=True), "bc_decay_floor": Span(0, 1)}
 
 
 @dataclass(frozen=True)

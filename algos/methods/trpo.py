@@ -25,14 +25,17 @@ from algos.parts.natural import as_vector, at, conjugate_gradient, fisher, kl, s
 from algos.parts.on_policy import cloning_loss, estimates, one_step_then_value, value_losses
 from algos.parts.returns import standardised
 from algos.settings import AT_LEAST_ONE, FRACTION, POSITIVE, Settings, setting
+from algos.space import Space, Span
 
-__all__ = ["METRICS", "Config", "actor_loss", "auxiliary_losses", "needs", "policy_step", "prepare", "stages"]
+__all__ = ["METRICS", "SPACE", "Config", "actor_loss", "auxiliary_losses", "needs", "policy_step", "prepare", "stages"]
 
 METRICS = {
     **on_policy.METRICS,
     "kl_step": "KL(old || new) of the policy's step",
     "step_share": "share of the longest allowed step that was taken; 0: none",
 }
+
+SPACE: Space = {"max_kl": Span(0.003, 0.1, log=True), "gae_lambda": Span(0.9, 1)}
 
 
 @dataclass(frozen=True)

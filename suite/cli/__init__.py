@@ -21,6 +21,7 @@ from suite.cli.policies import policies_app
 from suite.cli.report import report
 from suite.cli.run import run
 from suite.cli.speed import speed
+from suite.cli.tune import tune
 
 app = typer.Typer(
     help="Which algorithm makes best use of prior data and then keeps improving online?",
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, report, mirror, explain, speed, doctor):
+for command in (run, tune, report, mirror, explain, speed, doctor):
     app.command()(command)
 app.command("list")(list_)
 app.add_typer(policies_app)  # nameless: its commands are ours

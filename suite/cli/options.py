@@ -28,12 +28,13 @@ __all__ = [
     "Slurm",
     "Threads",
     "Workers",
+    "at_least",
     "given",
     "print_rows",
 ]
 
 
-def _at_least(least: int) -> Callable[[typer.CallbackParam, int | None], int | None]:
+def at_least(least: int) -> Callable[[typer.CallbackParam, int | None], int | None]:
     """Make a check whose error is one line, as others are; that of typer's `min` comes with the command's usage."""
 
     def check(option: typer.CallbackParam, value: int | None) -> int | None:
@@ -51,7 +52,10 @@ Seeds = Annotated[
 ]
 Profile = Annotated[str, typer.Option(help="Sizes: paper, quick (minutes on a CPU) or smoke (seconds).")]
 Preset = Annotated[
-    str, typer.Option(help="Whose settings: paper (AWAC's comparison) or official; `bench list presets` names them.")
+    str,
+    typer.Option(
+        help="Whose settings: paper (AWAC's comparison), one of `bench list presets`, or a file of `bench tune`."
+    ),
 ]
 Set = Annotated[
     list[str],
@@ -65,16 +69,16 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Threads = Annotated[
     int | None,
     typer.Option(
-        callback=_at_least(1), help="Threads of torch; default: OMP_NUM_THREADS, or all cores, shared by the jobs."
+        callback=at_least(1), help="Threads of torch; default: OMP_NUM_THREADS, or all cores, shared by the jobs."
     ),
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(callback=_at_least(0), help="Environment processes; default: one per core. 0: none."),
+    typer.Option(callback=at_least(0), help="Environment processes; default: one per core. 0: none."),
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option(callback=_at_least(1), help="Cells trained side by side; default: 1, on a cluster all."),
+    typer.Option(callback=at_least(1), help="Cells trained side by side; default: 1, on a cluster all."),
 ]
 Slurm = Annotated[
     list[str],

@@ -21,6 +21,9 @@ Only = Annotated[
     list[str],
     typer.Option(help="Some cells: algo=awac,sac,env=pen-binary; keys are algo, env, data, name. Repeatable."),
 ]
+PresetFile = Annotated[
+    str | None, typer.Option("--preset", help="A preset file of `bench tune`, in place of the suite's own settings.")
+]
 
 
 @suite_app.command("list")
@@ -45,6 +48,7 @@ def run(
     profile: Profile = "quick",
     seeds: SuiteSeeds = None,
     only: Only = [],  # noqa: B006 - typer's way
+    preset: PresetFile = None,
     out: Out = Path("runs"),
     device: Device = "auto",
     threads: Threads = None,
@@ -59,7 +63,8 @@ def run(
     from suite.run.means import Means
 
     means = Means(out, Hardware(device, threads, workers))
-    raise typer.Exit(plans.run(name, profile, seeds, only, means, jobs=jobs, slurm_options=slurm, dry_run=dry_run))
+    more = {"jobs": jobs, "slurm_options": slurm, "dry_run": dry_run, "preset": preset}
+    raise typer.Exit(plans.run(name, profile, seeds, only, means, **more))
 
 
 @suite_app.command()
@@ -68,10 +73,11 @@ def status(
     profile: Profile = "quick",
     seeds: SuiteSeeds = None,
     only: Only = [],  # noqa: B006
+    preset: PresetFile = None,
     out: Out = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
     """Show how far each cell of a suite is."""
     from suite.plans import run as plans
 
-    print_rows(plans.status(name, profile, seeds, only, out), as_json)
+    print_rows(plans.status(name, profile, seeds, only, out, preset), as_json)

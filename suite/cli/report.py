@@ -19,6 +19,9 @@ def report(
     profile: Annotated[
         str | None, typer.Option(help="With --suite: the profile it was run with; default: quick.")
     ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="With --suite: the preset file it was run with; default: none.")
+    ] = None,
     compare: Annotated[
         tuple[Path, Path] | None,
         typer.Option(help="Two folders of runs, before and after a change: the difference of each cell."),
@@ -42,14 +45,14 @@ def report(
     from suite.cli.report_inputs import looks, suite_of
     from suite.output import say
 
-    if profile is not None and suite is None:
-        raise SettingError("--profile says at which sizes a --suite was run: name one, or leave it out")
+    if (profile is not None or preset is not None) and suite is None:
+        raise SettingError("--profile and --preset say how a --suite was run: name one, or leave them out")
     if compare is not None:
         if runs or suite or input_ or dip_window is not None or threshold is not None:
             raise SettingError("--compare takes two folders of runs, --metric and --out, nothing else")
         typer.echo(build_comparison(*compare, out, metric, say=say))
         return
-    chosen = None if suite is None else suite_of(suite, profile or "quick")
+    chosen = None if suite is None else suite_of(suite, profile or "quick", preset)
     page = build(
         runs or [Path("runs")],
         out,

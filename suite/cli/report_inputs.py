@@ -20,14 +20,19 @@ def looks() -> dict[str, str]:
     return {name: entry.look for name, entry in algos.names().items() if entry.look}
 
 
-def suite_of(name: str, profile: str) -> Suite:
-    """The cells of a named suite at the sizes of a profile, for a report to look for; seeds do not matter."""
+def suite_of(name: str, profile: str, preset: str | None = None) -> Suite:
+    """The cells of a named suite at the sizes of a profile, for a report to look for; seeds do not matter.
+
+    `preset` is the preset file with which they were run, if any.
+    """
+    from suite.experiment.preset_file import PresetFile
     from suite.plans import read as plans  # late: a report without a suite needs neither plans nor torch
     from suite.plans.cells import planned
 
     plan = plans.load(name)
+    file = None if preset is None else PresetFile.read(preset)
     notes = [*plan.why, f"Planned with {plan.seeds} seeds; source of that: {plan.seeds_source}."]
-    cells = [_wanted(cell) for cell in planned(plan, profile, (0,))]
+    cells = [_wanted(cell) for cell in planned(plan, profile, (0,), file=file)]
     return Suite(plan.name, plan.title, plan.place, plan.about.strip(), plan.metric, notes, cells)
 
 

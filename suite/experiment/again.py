@@ -10,6 +10,7 @@ from typing import Any
 import algos
 from algos.settings import SettingError, spell
 from suite.experiment.experiment import Experiment
+from suite.experiment.preset_file import PresetFile
 from suite.experiment.request import Override, Request, parse_seeds
 from suite.experiment.resolve import SET, resolve, setting_owners
 from suite.record.folders import read_facts
@@ -40,6 +41,7 @@ def repeat(
             raise SettingError(
                 f"--like {folder}: was run with {key}={spell(setting['value'])}, a setting that is no more"
             )
+    file = facts.get("preset_file")
     by_hand = {key: _override(key, setting) for key, setting in recorded.items() if _set_by_hand(setting)}
     request = Request(
         algos=(run.algo,),
@@ -50,6 +52,7 @@ def repeat(
         name=facts["name"],
         dataset=facts["dataset"]["asked"],
         overrides=tuple(by_hand.values()),
+        preset_file=file and PresetFile.of(file["path"], file["content"]),
     )
     others = {key: setting for key, setting in recorded.items() if key not in by_hand}
     moved = _moved(resolve(request), others, folder.name)

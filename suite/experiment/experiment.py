@@ -15,6 +15,7 @@ from algos.learner.hindsight import Hindsight
 from algos.learner.replay import Layout
 from algos.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, SettingError, Settings, setting
 from envs.task import AnyRecipe, Task
+from suite.experiment.preset_file import PresetFile
 from suite.experiment.request import Override, Request
 
 __all__ = ["Experiment", "Protocol", "task_of", "without_meaning"]
@@ -143,6 +144,7 @@ class Experiment:
     learner: LearnerConfig
     protocol: Protocol
     sources: Mapping[str, str]  # setting -> where its value came from
+    preset_file: PresetFile | None = None  # with what it holds of this algorithm; None: no file, or it holds nothing
 
     @property
     def needs(self) -> Needs:
@@ -205,6 +207,7 @@ class Experiment:
             name=self.name,
             dataset=self.dataset,
             overrides=self.overrides,
+            preset_file=self.preset_file,
         )
 
     @property

@@ -15,7 +15,7 @@ __all__ = ["explained", "limits"]
 def limits(request: Request) -> list[str]:
     """What the source of the request's preset does and the preset cannot, a line each."""
     (algo,) = request.algos
-    preset = algos.load(algo).presets.get(request.preset)
+    preset = None if request.preset_file else algos.load(algo).presets.get(request.preset)
     return [] if preset is None else list(preset.limits)
 
 

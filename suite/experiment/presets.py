@@ -1,4 +1,4 @@
-"""Presets, whose settings a run has: those of AWAC's comparison, or a preset of the algorithm's module."""
+"""Presets, whose settings a run has: those of AWAC's comparison, a preset of the algorithm's module, or of a file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import algos
 from algos import Entry
 from algos.settings import Preset, SettingError, nearest
+from suite.experiment.preset_file import PresetFile
 
 if TYPE_CHECKING:
     from algos.contract import Objective
@@ -18,11 +19,17 @@ __all__ = ["PAPER", "chosen", "departures"]
 PAPER = "paper"  # AWAC's comparison: no departures
 
 
-def chosen(objective: Objective, name: str, owners: Mapping[str, type[Any]]) -> Preset | None:
-    """The objective's preset of this name; None for the paper's, and where only other algorithms have one.
+def chosen(
+    objective: Objective, name: str, owners: Mapping[str, type[Any]], file: PresetFile | None = None
+) -> Preset | None:
+    """The objective's preset of this name, or in a file; None for the paper's, and where only others have one.
 
     Raises `SettingError` for a name that none has, and for a preset that sets what is not there.
     """
+    if file is not None:
+        if name == PAPER:
+            raise SettingError(f"--preset {file.path}: {PAPER!r} is AWAC's comparison; give the file another name")
+        return file.preset(objective.name, owners)
     if name == PAPER:
         return None
     preset = objective.presets.get(name)

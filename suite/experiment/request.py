@@ -13,6 +13,7 @@ import algos
 from algos.settings import SettingError
 from envs import tasks
 from envs.task import DEFAULT
+from suite.experiment.preset_file import PresetFile, is_file
 from suite.experiment.presets import PAPER
 from suite.experiment.profiles import QUICK
 
@@ -64,6 +65,7 @@ class Request:
     name: str | None = None  # of the run folders; None: the profile's, and the preset's where it is not the paper's
     dataset: str | None = None  # None: each task's own
     overrides: tuple[Override, ...] = ()
+    preset_file: PresetFile | None = None  # where `preset` is not one by name
 
     @classmethod
     def parse(
@@ -83,7 +85,10 @@ class Request:
         if not all(named):
             raise SettingError("--algo and --env must each name at least one")
         dataset = None if dataset == DEFAULT else dataset  # named or left out, it is the same run
-        return cls(*named, parse_seeds(seeds), profile, preset, name, dataset, tuple(map(Override.parse, set_)))
+        file = PresetFile.read(preset) if is_file(preset) else None
+        overrides = tuple(map(Override.parse, set_))
+        preset = preset if file is None else file.name
+        return cls(*named, parse_seeds(seeds), profile, preset, name, dataset, overrides, file)
 
     def cells(self) -> Iterator[Request]:
         """Requests of one cell each, task after task."""
@@ -95,7 +100,8 @@ class Request:
         """Words after `bench` that ask for the same again, as `parse` reads them."""
         short = [tasks.get(task).short_name for task in self.tasks]
         words = ["run", "--algo", ",".join(self.algos), "--env", ",".join(short), "--seeds", spell_seeds(self.seeds)]
-        words += ["--profile", self.profile, "--preset", self.preset]
+        preset = self.preset if self.preset_file is None else self.preset_file.path
+        words += ["--profile", self.profile, "--preset", preset]
         words += ["--name", self.name] if self.name else []
         words += ["--dataset", self.dataset] if self.dataset else []
         for override in self.overrides:

@@ -1,9 +1,9 @@
 """Requests resolved into experiments: every setting's value, and where it came from.
 
 Layers, later ones win: the field's default, the task's facts, the registry entry, what the task sets for this method
-alone, the preset, the profile, what the profile sets for this task alone and for this entry alone, `--set`. A preset
-says what a method does, a profile how large a run is: so sizes of the profile override those of the preset. Schedules
-keep their share of a phase that became shorter.
+alone, the preset, the profile, what the profile sets for this task alone and for this entry alone, a preset file,
+`--set`. A preset says what a method does, a profile how large a run is: so sizes of the profile override those of the
+preset; a file's values were chosen at a profile's sizes. Schedules keep their share of a phase that became shorter.
 """
 
 from __future__ import annotations
@@ -64,8 +64,9 @@ def resolve(cell: Request) -> Experiment:
         raise SettingError(f"unknown profile {profile!r}; {nearest(profile, PROFILES)}")
     owners = setting_owners(objective)
     entry = algos.get(algo)
-    moved = chosen(objective, cell.preset, owners)
+    moved = chosen(objective, cell.preset, owners, cell.preset_file)
     preset = PAPER if moved is None else cell.preset
+    file = None if moved is None or cell.preset_file is None else cell.preset_file.only(algo)
     prefixes = ("", algo, entry.module.rpartition(".")[2])
     values: dict[str, Any] = {}
     classes = dict.fromkeys(owners.values())
@@ -85,13 +86,15 @@ def resolve(cell: Request) -> Experiment:
     lay({**objective.settings, **entry.protocol}, f"registry entry {algo}")
     for key in (key for key in task.settings if "." in key):  # of one method alone
         lay({key: task.settings[key]}, _of_task(task, key))
-    if moved is not None:
+    if moved is not None and file is None:
         lay(moved.settings, f"preset {preset}: {moved.source}")
         lay(task.presets.get(preset, {}), f"preset {preset} on {task.id}: {moved.source}")
     unscaled, as_published = {**defaults, **values}, dict(sources)
     lay(PROFILES[profile], f"profile {profile}")
     lay(task.profiles.get(profile, {}), f"profile {profile} of {task.id}")
     lay(entry.profiles.get(profile, {}), f"profile {profile} of {algo}")
+    if moved is not None and file is not None:
+        lay(moved.settings, f"preset {preset}: {moved.source}")
     own = _own(cell.overrides, algo, prefixes, owners)
     for override in own:
         value = parse(owners[override.name], override.name, override.value)
@@ -112,6 +115,7 @@ def resolve(cell: Request) -> Experiment:
         seeds=cell.seeds,
         profile=profile,
         preset=preset,
+        preset_file=file,
         name=name or (profile if preset == PAPER else f"{profile}-{preset}"),
         dataset=cell.dataset,
         overrides=own,
@@ -230,15 +234,20 @@ def check_used(request: Request, experiments: Sequence[Experiment]) -> list[str]
         if not using:
             raise SettingError(f"--dataset {request.dataset}: {experiments[0].algo} never sees offline data")
         messages += _applies_to("--dataset", using, experiments)
-    return messages + _without_preset(experiments, request.preset)
+    messages += _without_preset(experiments, request)
+    file = request.preset_file
+    return messages if file is None else [*messages, *file.cautions(request.profile, request.tasks, request.seeds)]
 
 
-def _without_preset(experiments: Sequence[Experiment], preset: str) -> list[str]:
+def _without_preset(experiments: Sequence[Experiment], request: Request) -> list[str]:
+    preset, file = request.preset, request.preset_file
     having = list(dict.fromkeys(e.algo for e in experiments if e.preset == preset))
     lacking = list(dict.fromkeys(e.algo for e in experiments if e.preset != preset))
     several = len(lacking) > 1
     if lacking and not having:
         names = f"{', '.join(lacking)} {'have' if several else 'has'} none"
+        if file is not None:
+            raise SettingError(f"--preset {file.path}: {names}; in it are {', '.join(file.methods)}")
         raise SettingError(f"preset {preset}: {names}; `bench list presets` shows who does")
     keep = "keep their defaults" if several else "keeps its defaults"
     return [f"preset {preset}: {', '.join(having)} only; {', '.join(lacking)} {keep}"] if lacking else []

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from envs.stepping.worker import STOP_SIGNALS
@@ -32,17 +32,24 @@ def stopped(code: int | None) -> bool:
     return code is NOT_STARTED or -code in STOP_SIGNALS or code - 128 in STOP_SIGNALS
 
 
-def run_all(cells: Sequence[Command], jobs: int, gpus: Sequence[str] = ()) -> dict[str, int | None]:
+def run_all(
+    cells: Sequence[Command],
+    jobs: int,
+    gpus: Sequence[str] = (),
+    unwanted: Callable[[str], bool] = lambda name: False,
+) -> dict[str, int | None]:
     """Run every cell, `jobs` at a time; returns exit codes by name. A stop signal stops all of them cleanly.
 
     A cell that fails does not keep the others from running. One that a stop left out has NOT_STARTED. With `gpus`, as
-    CUDA_VISIBLE_DEVICES names them, every process sees one of them, and they are shared out evenly.
+    CUDA_VISIBLE_DEVICES names them, every process sees one of them, and they are shared out evenly. A cell that becomes
+    `unwanted` is asked to stop, or not begun, and keeps the others from nothing.
     """
     codes: dict[str, int | None] = {cell.name: NOT_STARTED for cell in cells}
     waiting = list(cells)
     running: dict[str, subprocess.Popen[str]] = {}
     places: dict[str, int] = {}  # of each running cell, below `jobs`; a place that is free again goes to the next
     passing: list[threading.Thread] = []
+    asked: set[str] = set()  # to stop, as they are unwanted
     stopping = False
 
     def stop(number: int, frame: object) -> None:
@@ -54,6 +61,8 @@ def run_all(cells: Sequence[Command], jobs: int, gpus: Sequence[str] = ()) -> di
         while running or (waiting and not stopping):
             while waiting and len(running) < jobs and not stopping:
                 cell = waiting.pop(0)
+                if unwanted(cell.name):
+                    continue
                 place = places[cell.name] = min({*range(jobs)} - {*places.values()})
                 running[cell.name] = process = _start(cell, gpus[place % len(gpus)] if gpus else None)
                 passing.append(threading.Thread(target=_pass_on, args=(process,), daemon=True))
@@ -64,6 +73,9 @@ def run_all(cells: Sequence[Command], jobs: int, gpus: Sequence[str] = ()) -> di
                 if process.poll() is not None:
                     codes[name] = process.returncode
                     del running[name], places[name]
+                elif name not in asked and unwanted(name):
+                    asked.add(name)
+                    process.terminate()
             time.sleep(0.1)
     finally:
         for s, handler in before.items():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from envs.data import datasets
 from envs.errors import DatasetError
 from envs.stepping.vector import default_workers
 from suite.experiment.experiment import Experiment, task_of
+from suite.experiment.request import Request
 from suite.experiment.requirements import built_here, built_id, dataset_name, recipe_of
 from suite.experiment.resolve import sized
 from suite.launch import slurm
@@ -22,7 +23,7 @@ from suite.run.cell import run_folder
 from suite.run.hardware import Hardware
 from suite.run.means import Means
 
-__all__ = ["run_side_by_side"]
+__all__ = ["run_processes", "run_side_by_side"]
 
 _BENCH = (sys.executable, "-m", "suite.cli")
 
@@ -37,16 +38,54 @@ def run_side_by_side(
     With sbatch's options for `cluster`, cells become SLURM jobs instead, and the command ends when it has submitted
     them. What is in the queue already is left there. Datasets are built here, before.
     """
-    waiting: Mapping[str, str] = {}
-    if cluster:
-        slurm.check()
-        waiting = slurm.queued(means.out)
-    hardware, side_by_side = means.hardware, min(jobs or 1, len(experiments))
-    share = max(1, default_workers() // side_by_side)  # of this machine's cores
-    failed = _build_datasets(experiments, hardware, side_by_side, hardware.worker_count(share))
-    cores = hardware.threads or (slurm.cores(cluster) if cluster else share)
-    threads = cores if cluster else hardware.thread_count(share)  # OMP_NUM_THREADS holds for this machine only
-    each = dataclasses.replace(means, hardware=Hardware(hardware.device, threads, hardware.worker_count(cores)))
+    codes = _submitted(experiments, means, jobs, cluster) if cluster else run_processes(experiments, means, jobs or 1)
+    for folder, code in codes.items():
+        if code == 0:
+            show(folder)
+    return _worst(codes)
+
+
+def run_processes(
+    experiments: Sequence[Experiment], means: Means, jobs: int, unwanted: Callable[[str], bool] = lambda folder: False
+) -> dict[str, int | None]:
+    """Run one process per cell, `jobs` at a time, until it is done or `unwanted`; returns exit codes by run folder."""
+    jobs = min(jobs, len(experiments))
+    share = max(1, default_workers() // jobs)  # of this machine's cores
+    hardware = means.hardware
+    workers = hardware.worker_count(hardware.threads or share)
+    each = Hardware(hardware.device, hardware.thread_count(share), workers)
+    cells, codes = _commands(experiments, means, each, jobs)
+    return codes | run_all(cells, jobs, hardware.gpus(), unwanted)
+
+
+def _submitted(
+    experiments: Sequence[Experiment], means: Means, jobs: int | None, cluster: Mapping[str, str]
+) -> dict[str, int | None]:
+    """Submit the cells that are neither finished nor in the queue; returns the codes of those that cannot be run."""
+    slurm.check()
+    waiting, hardware = slurm.queued(means.out), means.hardware
+    cores = hardware.threads or slurm.cores(cluster)  # OMP_NUM_THREADS holds for this machine only
+    each = Hardware(hardware.device, cores, hardware.worker_count(cores))
+    commands, codes = _commands(experiments, means, each, min(jobs or 1, len(experiments)))
+    cells = []
+    for cell in commands:
+        if read_status(Path(cell.name)).get("state") == "finished":
+            say(f"{cell.name}: finished already")
+        elif cell.name in waiting:
+            say(f"{cell.name}: in the queue already, job {waiting[cell.name]}")
+        else:
+            cells.append(cell)
+    _submit(cells, cluster, jobs, means.out)
+    return codes
+
+
+def _commands(
+    experiments: Sequence[Experiment], means: Means, hardware: Hardware, jobs: int
+) -> tuple[list[Command], dict[str, int | None]]:
+    """A `bench run` for every cell whose dataset is there or could be built, and the codes of the others."""
+    share = max(1, default_workers() // jobs)
+    failed = _build_datasets(experiments, means.hardware, jobs, means.hardware.worker_count(share))
+    each = dataclasses.replace(means, hardware=hardware)
     cells: list[Command] = []
     codes: dict[str, int | None] = {}
     for e in experiments:
@@ -54,20 +93,17 @@ def run_side_by_side(
         if built_here(e) and (why := failed.get(built_id(e))):
             say(f"{folder}: no dataset: {why}")
             codes[folder] = NOT_STARTED
-        elif cluster and read_status(Path(folder)).get("state") == "finished":
-            say(f"{folder}: finished already")
-        elif folder in waiting:
-            say(f"{folder}: in the queue already, job {waiting[folder]}")
         else:
-            cells.append(Command(folder, [*_BENCH, *e.request.words(), *each.words()]))
-    if cluster:
-        _submit(cells, cluster, jobs, means.out)
-    else:
-        codes |= run_all(cells, side_by_side, hardware.gpus())
-    for folder, code in codes.items():
-        if code == 0:
-            show(folder)
-    return _worst(codes)
+            cells.append(Command(folder, [*_BENCH, *_request(e, means.out).words(), *each.words()]))
+    return cells, codes
+
+
+def _request(experiment: Experiment, out: Path) -> Request:
+    """The request for one cell, which reads a preset file that nobody changes before the process starts."""
+    request = experiment.request
+    if request.preset_file is None:
+        return request
+    return dataclasses.replace(request, preset_file=request.preset_file.kept(out))
 
 
 def _submit(cells: Sequence[Command], cluster: Mapping[str, str], jobs: int | None, out: Path) -> None:

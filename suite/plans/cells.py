@@ -10,6 +10,7 @@ from algos.settings import SettingError, nearest
 from envs import tasks
 from envs.errors import EnvsError
 from suite.experiment.experiment import Experiment
+from suite.experiment.preset_file import PresetFile
 from suite.experiment.profiles import PROFILES
 from suite.experiment.request import Request
 from suite.experiment.requirements import check_means
@@ -30,17 +31,21 @@ class Planned:
     why_not: str = ""
 
 
-def planned(plan: Plan, profile: str, seeds: Sequence[int], only: Sequence[str] = ()) -> list[Planned]:
+def planned(
+    plan: Plan, profile: str, seeds: Sequence[int], only: Sequence[str] = (), file: PresetFile | None = None
+) -> list[Planned]:
     """Resolve every cell of the plan that `only` ("algo=awac,sac,env=pen-binary") selects.
 
-    Raises `SettingError` for a profile or an `only` that names nothing here.
+    Methods in a preset file take their settings from it, whatever preset the plan gives them. Raises `SettingError` for
+    a profile or an `only` that names nothing here.
     """
     if profile not in PROFILES:
         raise SettingError(f"unknown profile {profile!r}; {nearest(profile, PROFILES)}")
-    return [_resolved(entry, profile, seeds) for entry in _chosen(plan, only)]
+    return [_resolved(entry, profile, seeds, file) for entry in _chosen(plan, only)]
 
 
-def _resolved(entry: Entry, profile: str, seeds: Sequence[int]) -> Planned:
+def _resolved(entry: Entry, profile: str, seeds: Sequence[int], file: PresetFile | None) -> Planned:
+    file = None if file is None or entry.algo not in file.methods else file
     try:
         sizes = _sizes(entry, profile)
         experiment = resolve(
@@ -49,7 +54,8 @@ def _resolved(entry: Entry, profile: str, seeds: Sequence[int]) -> Planned:
                 tasks=(entry.env,),
                 seeds=tuple(seeds),
                 profile=profile,
-                preset=entry.preset,
+                preset=entry.preset if file is None else file.name,
+                preset_file=file,
                 name=entry.name,
                 dataset=entry.dataset,
                 overrides=tuple(d.override for d in entry.departures if d.always or d.override.name not in sizes),

@@ -11,6 +11,7 @@ from typing import Any
 
 from algos.settings import SettingError
 from suite.experiment.experiment import Experiment
+from suite.experiment.preset_file import PresetFile
 from suite.experiment.request import parse_seeds
 from suite.launch import slurm
 from suite.launch.side_by_side import run_side_by_side
@@ -61,12 +62,14 @@ def run(
     jobs: int | None = None,
     slurm_options: Sequence[str] = (),
     dry_run: bool = False,
+    preset: str | None = None,
 ) -> int:
     """Run what is not finished yet, a process per cell; returns the worst exit code.
 
-    `dry_run` prints the commands, each with its estimated time, and runs nothing.
+    `dry_run` prints the commands, each with its estimated time, and runs nothing. Methods in the file `preset` take
+    their settings from it.
     """
-    plan, cells = _cells(name, profile, seeds, only)
+    plan, cells = _cells(name, profile, seeds, only, preset)
     cluster = slurm.parse_options(slurm_options)
     if not cluster:  # a cluster has other devices than this machine
         means.hardware.torch_device()
@@ -96,9 +99,11 @@ def _dry_run(left: Sequence[Experiment], means: Means, jobs: int) -> None:
         say(f"together about {duration(total)}, datasets not counted{beside}")
 
 
-def status(name: str, profile: str, seeds: str | None, only: Sequence[str], out: Path) -> list[dict[str, Any]]:
+def status(
+    name: str, profile: str, seeds: str | None, only: Sequence[str], out: Path, preset: str | None = None
+) -> list[dict[str, Any]]:
     """One row per cell with its state; says how many cells are in each."""
-    plan, cells = _cells(name, profile, seeds, only)
+    plan, cells = _cells(name, profile, seeds, only, preset)
     waiting = slurm.queued(out)
     rows = [_state(cell, out, waiting) for cell in cells]
     counts = Counter(row["state"].partition(":")[0] for row in rows)
@@ -123,6 +128,26 @@ def _state(cell: Planned, out: Path, waiting: Mapping[str, str]) -> dict[str, An
     return {**row, "state": state, "step": step, "folder": str(folder)}
 
 
-def _cells(name: str, profile: str, seeds: str | None, only: Sequence[str]) -> tuple[Plan, list[Planned]]:
+def _cells(
+    name: str, profile: str, seeds: str | None, only: Sequence[str], preset: str | None
+) -> tuple[Plan, list[Planned]]:
     plan = plans.load(name)
-    return plan, planned(plan, profile, parse_seeds(seeds or str(plan.seeds)), only)
+    file = None if preset is None else PresetFile.read(preset)
+    numbers = parse_seeds(seeds or str(plan.seeds))
+    cells = planned(plan, profile, numbers, only, file)
+    if file is not None:
+        for line in _about(file, [cell.experiment for cell in cells if cell.experiment], profile, numbers):
+            say(line)
+    return plan, cells
+
+
+def _about(file: PresetFile, cells: Sequence[Experiment], profile: str, seeds: Sequence[int]) -> list[str]:
+    """Lines on which cells a preset file is for; raises `SettingError` where it is for none."""
+    having = [e for e in cells if e.preset_file is not None]
+    if not having:
+        raise SettingError(
+            f"--preset {file.path}: none of the suite's methods is in it; in it are {', '.join(file.methods)}"
+        )
+    others = ", ".join(dict.fromkeys(e.algo for e in cells if e.preset_file is None))
+    only = [f"preset {file.name}: not for {others}, which stay as the suite has them"] if others else []
+    return only + file.cautions(profile, [e.task.id for e in having], seeds)

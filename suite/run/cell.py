@@ -138,12 +138,14 @@ def _run_json(experiment: Experiment, data: Dataset | None, engine: Engine) -> d
     e = experiment
     needs = e.needs
     info = data.info if data else None
+    file = {"preset_file": {"path": e.preset_file.path, "content": e.preset_file.content}} if e.preset_file else {}
     return {
         "algo": e.algo,
         "task": e.task.id,
         "seeds": list(e.seeds),
         "profile": e.profile,
         "preset": e.preset,
+        **file,
         "name": e.name,
         "hash": e.hash,
         "settings": e.settings,

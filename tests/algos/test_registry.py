@@ -128,7 +128,7 @@ def test_what_a_module_imports_is_not_taken_for_a_hook(load: Load) -> None:
 
 def test_the_hooks_are_the_fields_of_an_objective_that_are_called() -> None:
     assert HOOKS == ("Config", "needs", "actor_loss")
-    assert {*HOOKS, *OPTIONAL_HOOKS} | {"name", "summary", "settings", "metrics", "presets"} == set(
+    assert {*HOOKS, *OPTIONAL_HOOKS} | {"name", "summary", "settings", "metrics", "presets", "space"} == set(
         Objective.__dataclass_fields__
     )
     assert all(callable(getattr(Objective, hook)) for hook in OPTIONAL_HOOKS)

@@ -12,6 +12,7 @@ import pytest
 FORBIDDEN = {
     "algos": ("envs", "suite", "reports"),
     "algos/settings": ("torch", "numpy"),
+    "algos/space": ("torch", "numpy"),
     "algos/registry": ("torch", "numpy"),
     "envs": ("torch", "algos", "suite", "reports"),
     "envs/rules": ("gymnasium", "gymnasium_robotics", "mujoco", "minari"),
@@ -32,11 +33,12 @@ FORBIDDEN = {
 ROOMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "algos": {
         "settings": (),
+        "space": ("settings",),
         "networks": ("settings",),
-        "contract": ("settings", "networks"),
+        "contract": ("settings", "space", "networks"),
         "registry": ("settings", "contract"),
         "parts": ("settings", "networks", "contract"),
-        "methods": ("settings", "networks", "contract", "parts"),
+        "methods": ("settings", "space", "networks", "contract", "parts"),
         "learner": ("settings", "networks", "contract", "registry", "parts"),
     },
     "envs": {
@@ -62,9 +64,10 @@ ROOMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "measure": ("output", "record", "recipes", "experiment", "run", "policies"),
         "launch": ("output", "record", "recipes", "experiment", "run", "measure"),
         "plans": ("output", "record", "experiment", "run", "measure", "launch"),
+        "tune": ("output", "record", "experiment", "run", "measure", "launch"),
         "new": (),
         "cli": (
-            "output", "record", "recipes", "experiment", "run", "policies", "measure", "launch", "plans", "new",
+            "output", "record", "recipes", "experiment", "run", "policies", "measure", "launch", "plans", "tune", "new",
         ),
     },
     "reports": {

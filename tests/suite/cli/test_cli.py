@@ -376,7 +376,9 @@ def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.M
     commands: dict[str, list[str]] = {}
     built: list[tuple[str, int]] = []
 
-    def run_all(cells: list[suite.launch.processes.Command], jobs: int, gpus: object = ()) -> dict[str, int]:
+    def run_all(
+        cells: list[suite.launch.processes.Command], jobs: int, gpus: object = (), *_: object
+    ) -> dict[str, int]:
         assert jobs == 3
         commands.update({cell.name: list(cell.command) for cell in cells})
         return {name: 2 if "sac-bc" in name else 0 for name in commands}
@@ -412,7 +414,9 @@ def test_jobs_build_several_datasets_side_by_side(bench: Bench, monkeypatch: pyt
     calls: list[list[list[str]]] = []
     built: list[str] = []
 
-    def run_all(cells: list[suite.launch.processes.Command], jobs: int, gpus: object = ()) -> dict[str, int]:
+    def run_all(
+        cells: list[suite.launch.processes.Command], jobs: int, gpus: object = (), *_: object
+    ) -> dict[str, int]:
         assert jobs == 2
         calls.append([list(cell.command)[3:] for cell in cells])
         builds = cells[0].command[3] == "data"

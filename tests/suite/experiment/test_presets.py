@@ -277,7 +277,7 @@ def test_a_run_records_whose_settings_it_has(bench: Bench) -> None:
 def test_jobs_hand_on_the_preset(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
 
-    def run_all(cells: Any, jobs: int, gpus: object = ()) -> dict[str, int]:
+    def run_all(cells: Any, jobs: int, gpus: object = (), *_: object) -> dict[str, int]:
         commands.extend(list(cell.command) for cell in cells)
         return {cell.name: 1 for cell in cells}
 

@@ -228,7 +228,7 @@ def test_cells_side_by_side_share_the_cores_unless_openmp_says_less(
 ) -> None:
     commands: list[Sequence[str]] = []
 
-    def run_all(cells: Sequence[Command], jobs: int, gpus: object) -> dict[str, int]:
+    def run_all(cells: Sequence[Command], jobs: int, gpus: object, *_: object) -> dict[str, int]:
         commands.extend(one.command for one in cells)
         return {}
 
