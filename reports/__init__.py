@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reports.runs.wanted import Suite
 
-__all__ = ["build", "build_comparison"]
+__all__ = ["build", "build_comparison", "build_tuning"]
 
 
 def build(
@@ -70,3 +70,13 @@ def build_comparison(
     from reports.page.change import build as build_page
 
     return build_page(Path(before), Path(after), Path(out), headline, seed, say)
+
+
+def build_tuning(root: Path, out: Path, looks: Mapping[str, str] = MappingProxyType({})) -> Path:
+    """Write a page on a folder of `bench tune` into `out`: score against number of trials, and every trial.
+
+    Raises `RecordError` as `build` does, and if no trial is complete.
+    """
+    from reports.page.tuning import build as build_page
+
+    return build_page(Path(root), Path(out), looks)

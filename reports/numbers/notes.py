@@ -10,6 +10,7 @@ from reports.numbers import stats
 from reports.numbers.before_after import BeforeAfter
 from reports.numbers.grid import SCALES
 from reports.numbers.intervals import by_student
+from reports.numbers.tuned import tuned_notes
 from reports.runs.cells import Cell, dataset_name
 
 __all__ = ["MEASURED", "coverage_note", "spread_note", "warnings"]
@@ -125,6 +126,7 @@ def warnings(cells: Sequence[Cell], rows: Sequence[BeforeAfter]) -> list[str]:
     if "external" in profiles:
         names = ", ".join(sorted(profiles["external"]))
         out.append(f"Imported from elsewhere, settings unknown: {names}.")
+    out += tuned_notes(cells)
     out += _few(rows)
     for task in sorted({cell.task for cell in cells}):
         out += _unequal(task, [c for c in cells if c.task == task], [r for r in rows if r.cell.task == task])

@@ -93,6 +93,7 @@ def _view(source: Source, usual: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "settings": other,
         "facts": {
             "command": " ".join(map(str, run.get("command") or ())),
+            "preset": _preset(run),
             "created": run.get("created"),
             "revision": run.get("revision"),
             "success rule": run.get("success_rule"),
@@ -103,6 +104,12 @@ def _view(source: Source, usual: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             "updates per second": status.get("updates_per_second"),
         },
     }
+
+
+def _preset(run: Mapping[str, Any]) -> str:
+    """The preset of a run, and what a preset file says of its source."""
+    file = run.get("preset_file")
+    return f"{run['preset']}: {file['content']['source']}" if file else str(run.get("preset") or "")
 
 
 def _duration(seconds: float) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from reports.runs.parallel import spreading
 from reports.runs.pool import external_cells, own_cells
 from suite.record.folders import Columns, RecordError, Run, find_runs, read_columns, read_facts
 from suite.record.tidy import read_tidy
+from suite.record.trials import search_of
 
 __all__ = ["Collection", "Quarantined", "collect"]
 
@@ -57,8 +59,10 @@ def collect(
     Raises `RecordError` if nothing was found or nothing could be read, or if an input is not what it should be.
     """
     folders = {path.resolve(): (path, root) for root in roots for path in _runs_below(root, inputs)}
-    with spreading(partial(_read, apart=len(roots) > 1), list(folders.values())) as results:
-        found = list(results)
+    trials = _trials(folders.values())
+    own = [pair for path, pair in folders.items() if search_of(path) is None]
+    with spreading(partial(_read, apart=len(roots) > 1), own) as results:
+        found = [*trials, *results]
     quarantined = [one for one in found if isinstance(one, Quarantined)]
     sources = pick([one for one in found if isinstance(one, Source)])
     imported = [source for path in inputs for source in _tidy_sources(path)]
@@ -73,7 +77,16 @@ def collect(
         )
     cells = [*own_cells(sources), *external_cells(imported)]
     cells.sort(key=lambda c: (c.task, c.label, not c.finished, c.first.where))
-    return Collection(cells, quarantined, len(found))
+    return Collection(cells, quarantined, len(folders))
+
+
+def _trials(folders: Iterable[tuple[Path, Path]]) -> list[Quarantined]:
+    """Trials of `bench tune`, counted by search: their seeds chose settings, and they are no results."""
+    searches = Counter(search for path, _ in folders if (search := search_of(path)))
+    return [
+        Quarantined(search.name, f"{search}: {count} trials of `bench tune`, which a report on that folder alone shows")
+        for search, count in searches.items()
+    ]
 
 
 def _runs_below(root: Path, inputs: Sequence[Path]) -> list[Path]:

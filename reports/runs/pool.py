@@ -51,7 +51,9 @@ def _tags(groups: Sequence[Sequence[Source]], mixed: bool) -> list[str]:
     """The shortest kind of tag that tells an algorithm's groups apart on every task."""
 
     def with_profile(source: Source, text: str) -> str:
-        return text if not mixed or source.profile in text else f"{source.profile} {text}".strip()
+        words = [source.profile] if mixed and source.profile not in text else []
+        preset = str(source.run["preset"]) if source.run.get("preset_file") else ""
+        return " ".join([*words, *([preset] if preset not in text else []), *([text] if text else [])])
 
     firsts = [group[0] for group in groups]
     for kind in ("", "{name}", "{name}-{hash}"):

@@ -53,9 +53,7 @@ Seeds = Annotated[
 Profile = Annotated[str, typer.Option(help="Sizes: paper, quick (minutes on a CPU) or smoke (seconds).")]
 Preset = Annotated[
     str,
-    typer.Option(
-        help="Whose settings: paper (AWAC's comparison), one of `bench list presets`, or a file of `bench tune`."
-    ),
+    typer.Option(help="Whose settings: paper, one of `bench list presets`, or a file that `bench tune` wrote."),
 ]
 Set = Annotated[
     list[str],

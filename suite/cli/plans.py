@@ -63,8 +63,8 @@ def run(
     from suite.run.means import Means
 
     means = Means(out, Hardware(device, threads, workers))
-    more = {"jobs": jobs, "slurm_options": slurm, "dry_run": dry_run, "preset": preset}
-    raise typer.Exit(plans.run(name, profile, seeds, only, means, **more))
+    code = plans.run(name, profile, seeds, only, means, jobs=jobs, slurm_options=slurm, dry_run=dry_run, preset=preset)
+    raise typer.Exit(code)
 
 
 @suite_app.command()

@@ -39,18 +39,25 @@ def report(
         float | None, typer.Option(help="Score whose first reaching is timed; default: half of solved.")
     ] = None,
 ) -> None:
-    """Draw curves, tables and one page from run folders."""
+    """Draw curves, tables and one page from run folders, or score against trials from a folder of `bench tune`."""
     from algos.settings import SettingError
-    from reports import build, build_comparison
+    from reports import build, build_comparison, build_tuning
     from suite.cli.report_inputs import looks, suite_of
     from suite.output import say
+    from suite.record.trials import SEARCH
 
     if (profile is not None or preset is not None) and suite is None:
-        raise SettingError("--profile and --preset say how a --suite was run: name one, or leave them out")
+        raise SettingError("--profile says at which sizes a --suite was run, --preset by which file: name a suite")
     if compare is not None:
         if runs or suite or input_ or dip_window is not None or threshold is not None:
             raise SettingError("--compare takes two folders of runs, --metric and --out, nothing else")
         typer.echo(build_comparison(*compare, out, metric, say=say))
+        return
+    searches = [root for root in runs or [] if (root / SEARCH).is_file()]
+    if searches:
+        if len(runs or []) > 1 or suite or input_ or metric or dip_window is not None or threshold is not None:
+            raise SettingError(f"{searches[0]} is a search of `bench tune`: give it alone, with --out")
+        typer.echo(build_tuning(searches[0], out, looks()))
         return
     chosen = None if suite is None else suite_of(suite, profile or "quick", preset)
     page = build(

@@ -21,7 +21,19 @@ from typing import Any, Literal
 from suite.record.folders import RecordError, Run, read_run
 from suite.record.metrics import SCORE_UNITS
 
-__all__ = ["LAST", "SEARCH", "Judged", "Search", "Trial", "given_up_at", "judged", "search_of", "trial_name"]
+__all__ = [
+    "FORMAT",
+    "LAST",
+    "SEARCH",
+    "Judged",
+    "Search",
+    "Trial",
+    "best",
+    "given_up_at",
+    "judged",
+    "search_of",
+    "trial_name",
+]
 
 SEARCH = "tune.json"
 FORMAT = 1
@@ -140,6 +152,12 @@ class Search:
         if not self.facts["prune"]:
             return None
         return given_up_at(rungs, [trial.rungs for trial in earlier if trial.state == "complete"], self.facts["round"])
+
+
+def best(trials: Sequence[Trial]) -> Trial | None:
+    """The complete trial with the highest score, the earliest of equals; None where none is complete."""
+    complete = [(trial.score, -trial.number, trial) for trial in trials if trial.score is not None]
+    return max(complete, key=lambda found: found[:2])[2] if complete else None
 
 
 def given_up_at(rungs: Sequence[float], complete: Sequence[Sequence[float]], least: int) -> int | None:

@@ -10,25 +10,20 @@ from suite.experiment.experiment import Experiment, Protocol
 from suite.experiment.preset_file import PresetFile
 from suite.experiment.resolve import SET, setting_owners
 from suite.record.folders import RecordError, read_facts
-from suite.record.trials import Search, Trial
+from suite.record.trials import Search, Trial, best
 from suite.tune.plan import Plan
 
-__all__ = ["PRESET", "best", "preset_of", "words"]
+__all__ = ["PRESET", "preset_of", "words"]
 
 PRESET = "preset.toml"
-
-
-def best(trials: list[Trial]) -> Trial | None:
-    """The complete trial with the highest score, the earliest of equals; None where none is complete."""
-    complete = [trial for trial in trials if trial.score is not None]
-    return max(complete, key=lambda trial: (trial.score, -trial.number), default=None)
 
 
 def preset_of(plan: Plan, search: Search, trials: Mapping[str, list[Trial]]) -> PresetFile:
     """The preset file of a search that is through: each method's best trial, and how it was found.
 
-    A method is not in it where no trial is complete. Raises `RecordError` where trials ran on different data. What `--set` fixed of a method and its learner was part of every
-    trial and is part of the preset; what it fixed of the protocol, such as lengths of phases, is not.
+    A method is not in it where no trial is complete. What `--set` fixed of a method and its learner was part of every
+    trial and is part of the preset; what it fixed of the protocol, such as lengths of phases, is not. Raises
+    `RecordError` where trials ran on different data.
     """
     chosen = {algo: found for algo, own in trials.items() if (found := best(own)) is not None}
     methods = {}

@@ -16,12 +16,12 @@ from suite.launch.side_by_side import run_processes
 from suite.measure.estimate import estimate
 from suite.output import say, show
 from suite.record.folders import RecordError, read_run
-from suite.record.trials import Search, Trial
+from suite.record.trials import Search, Trial, best
 from suite.run.cell import run_folder
 from suite.run.means import Means
 from suite.run.progress import duration
 from suite.tune import sampler
-from suite.tune.choice import PRESET, best, preset_of, words
+from suite.tune.choice import PRESET, preset_of, words
 from suite.tune.plan import Plan
 
 __all__ = ["tune"]

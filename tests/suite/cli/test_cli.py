@@ -447,7 +447,7 @@ def test_jobs_build_several_datasets_side_by_side(bench: Bench, monkeypatch: pyt
 def test_a_stop_while_datasets_are_built_begins_nothing_more(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, code: int | None
 ) -> None:
-    def run_all(cells: list[suite.launch.processes.Command], jobs: int, gpus: object = ()) -> dict[str, int | None]:
+    def run_all(cells: list[suite.launch.processes.Command], jobs: int, *_: object) -> dict[str, int | None]:
         return {cell.name: code for cell in cells}
 
     monkeypatch.setattr("suite.launch.side_by_side.run_all", run_all)
