@@ -11,7 +11,7 @@ from typing import Any
 
 from algos.settings import SettingError, Value, spell
 
-__all__ = ["SHARED", "Choice", "Domain", "Space", "Span", "domain_of"]
+__all__ = ["SHARED", "Choice", "Domain", "Space", "Span"]
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,3 @@ SHARED: Space = {
     "tau": Span(2e-3, 2e-2, log=True),
     "batch_size": Choice((128, 256, 512)),
 }
-
-
-def domain_of(content: Mapping[str, Any]) -> Domain:
-    """The domain that JSON holds as `content`."""
-    return Choice(tuple(content["values"])) if "values" in content else Span(**content)

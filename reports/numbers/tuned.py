@@ -27,9 +27,10 @@ def tuned_notes(cells: Sequence[Cell]) -> list[str]:
         notes.append(f"Tuned with unequal budgets: {', '.join(sorted(budgets))}.")
     for cell, source in tuned:
         if shared := sorted({*source.seeds} & {*_tune(source).get("seeds", ())}):
+            seeds = ", ".join(map(str, shared))
             notes.append(
-                f"{cell.label} on {cell.task}: seed {', '.join(map(str, shared))} chose its settings, so that its scores "
-                "are too good; report other seeds."
+                f"{cell.label} on {cell.task}: seed {seeds} chose its settings, so its scores are too good: report "
+                "others."
             )
     return notes
 

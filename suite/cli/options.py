@@ -39,7 +39,7 @@ def at_least(least: int) -> Callable[[typer.CallbackParam, int | None], int | No
 
     def check(option: typer.CallbackParam, value: int | None) -> int | None:
         if value is not None and value < least:
-            raise SettingError(f"--{option.name} {value}: give {least} or more")
+            raise SettingError(f"{option.opts[0]} {value}: give {least} or more")
         return value
 
     return check

@@ -27,6 +27,7 @@ __all__ = [
     "SEARCH",
     "Judged",
     "Search",
+    "State",
     "Trial",
     "best",
     "given_up_at",

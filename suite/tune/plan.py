@@ -26,7 +26,7 @@ from suite.record.files import check_writable
 from suite.record.folders import write_json
 from suite.record.metrics import SCORE_UNITS
 from suite.record.trials import FORMAT, SEARCH, Search, trial_name
-from suite.tune.space import Searched, space_of
+from suite.tune.space import Searched, check_known, space_of
 
 __all__ = ["FIRST_SEED", "Plan", "tuning_seeds"]
 
@@ -89,11 +89,12 @@ class Plan:
             if at == "switch" and not offline_updates(experiment):
                 raise SettingError(f"--at switch: {experiment.algo} learns nothing before the switch")
         searched = [Searched.parse(text) for text in search]
+        check_known(searched, [e.objective for e in experiments])
         own = {algo: [e for e in experiments if e.algo == algo] for algo in request.algos}
         spaces = {algo: space_of(cells, searched) for algo, cells in own.items()}
         for one in searched:
             if not any(one.name in space and one.owner in ("", algo) for algo, space in spaces.items()):
-                raise SettingError(f"--search {one}: none of the methods has it to search, or --set fixes it")
+                raise SettingError(f"--search {one}: --set fixes it, or it means nothing here")
         return cls(request, spaces, trials, _metrics(request, metric), at, prune, round_, sampler, sampler_seed)
 
     @property

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import algos
+from algos.contract import Objective
 from algos.settings import SettingError, check_range, nearest, parse
 from algos.space import SHARED, Choice, Domain, Space, Span
 from suite.experiment.experiment import Experiment
 from suite.experiment.resolve import SET, setting_owners
 
-__all__ = ["Searched", "space_of"]
+__all__ = ["Searched", "check_known", "space_of"]
 
 _LOG = "log"  # ends a span that is drawn evenly in its logarithm
 _OF_CRITICS = {"critic_lr", "tau"}  # without meaning for a method that has none
@@ -65,6 +66,20 @@ class Searched:
         return Span(least, most, log=bool(colon))
 
 
+def check_known(searched: Sequence[Searched], objectives: Sequence[Objective]) -> None:
+    """Raise `SettingError` for a `--search` of what none of the methods has to search."""
+    for one in searched:
+        own = [objective for objective in objectives if one.owner in ("", objective.name)]
+        known = {name for objective in own for name in _known(objective, one)}
+        if one.name not in known:
+            raise SettingError(f"--search {one}: {nearest(one.name, known) if known else f'{one.owner} is not tuned'}")
+
+
+def _known(objective: Objective, one: Searched) -> Iterable[str]:
+    """Settings that may be searched: the declared ones, and all where what is tried of them is said."""
+    return setting_owners(objective) if one.domain else {**SHARED, **objective.space}
+
+
 def space_of(experiments: Sequence[Experiment], searched: Sequence[Searched]) -> Space:
     """What is tried of a method, given its cells without any trial's settings, one per task.
 
@@ -96,8 +111,6 @@ def _chosen(algo: str, declared: Space, searched: Sequence[Searched], owners: di
             continue
         if one.domain and one.name in owners:
             space[one.name] = one.read(owners[one.name])
-        elif one.name in declared:
+        elif not one.domain and one.name in declared:
             space[one.name] = declared[one.name]
-        elif one.owner:
-            raise SettingError(f"--search {one}: not in the space of {algo}; {nearest(one.name, declared)}")
     return space
