@@ -14,12 +14,14 @@ from suite.cli import app
 from suite.experiment.request import Request
 from suite.experiment.resolve import check_used, resolve_all
 from suite.plans.read import load
+from suite.tune.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/coming-from.md",
+    "docs/tuning.md",
     "benchmarks/README.md",
     "benchmarks/scores.md",
     "envs/experts/README.md",
@@ -66,10 +68,15 @@ def parsed(words: list[str]) -> tuple[str, dict[str, Any]]:
 def understood(command: str) -> str:
     """The path of a command whose options, names and settings exist; raises what is said of one that does not work."""
     path, given = parsed(shlex.split(command))
-    if path == "run" and given and not given["like"]:
+    if path == "run" and given and not given["like"] and not given["preset"].endswith(".toml"):  # which nobody wrote
         asked = ("algo", "env", "seeds", "profile", "preset", "name", "dataset", "set_")
         request = Request.parse(**{option: given[option] for option in asked})
         check_used(request, resolve_all(request))
+    if path == "tune" and given:
+        asked = ("algo", "env", "profile", "dataset", "set_")
+        Plan.of(
+            Request.parse(seeds="3", **{option: given[option] for option in asked}), trials=1, search=given["search"]
+        )
     if path.startswith("suite") and "name" in given and not given["name"].endswith(".toml"):
         load(given["name"])
     return path
@@ -91,6 +98,7 @@ def test_a_command_in_the_documents_is_understood(command: str) -> None:
         ("run --algo awac --env door-binary --set temperatur=1", "did you mean 'temperature'"),
         ("suite show awac-fig33", "unknown suite"),
         ("explain awac", "Missing"),
+        ("tune --algo awac --env door-binary --search temprature", "did you mean 'temperature'"),
     ],
 )
 def test_a_command_that_does_not_work_would_be_found(command: str, why: str) -> None:

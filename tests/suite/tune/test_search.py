@@ -285,7 +285,7 @@ def wait_for(what: Any, seconds: float = 300) -> None:
         time.sleep(0.05)
 
 
-REAL = ("tune", "--algo", "sac-scratch", "--env", "point-reach", "--profile", "smoke", "--trials", "3", "--seeds", "1",
+REAL = ("tune", "--algo", "sac-scratch", "--env", "point-reach", "--profile", "smoke", "--trials", "2", "--seeds", "1",
         "--round", "1", "--workers", "0", "--threads", "1", "--device", "cpu", "--name", "s")  # fmt: skip
 
 
