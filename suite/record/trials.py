@@ -40,6 +40,7 @@ SEARCH = "tune.json"
 FORMAT = 1
 LAST = 3  # evaluations whose mean is the score at the end
 _UNITS = {"share": 1.0, "percent": 100.0}  # of scores that may be averaged over tasks
+_NEEDED = {"spaces", "metrics", "at", "trials", "seeds", "profile", "prune", "round", "sampler"}
 _NAME = re.compile(r"trial-(\d+)-[0-9a-f]+")
 At = Literal["end", "switch"]
 State = Literal["complete", "given up", "diverged", "open"]
@@ -87,7 +88,7 @@ class Search:
             facts = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RecordError(f"{path} cannot be read ({error}); `bench tune --out` writes it") from None
-        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        if not isinstance(facts, dict) or facts.get("format") != FORMAT or not facts.keys() >= _NEEDED:
             raise RecordError(f"{path}: not a search of this version of `bench tune`")
         return cls(folder, facts)
 

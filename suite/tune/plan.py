@@ -52,7 +52,7 @@ class Plan:
     metrics: Mapping[str, str]  # task -> metric
     at: str
     prune: bool
-    round: int  # trials of an algorithm that are begun together
+    round: int  # trials of an algorithm that are chosen together
     sampler: str
     sampler_seed: int
 
@@ -88,6 +88,8 @@ class Plan:
             check_means(experiment)
             if at == "switch" and not offline_updates(experiment):
                 raise SettingError(f"--at switch: {experiment.algo} learns nothing before the switch")
+        if low := [seed for seed in request.seeds if seed < FIRST_SEED]:
+            say(f"not to be reported, as settings are chosen on them: seeds {', '.join(map(str, low))}")
         searched = [Searched.parse(text) for text in search]
         check_known(searched, [e.objective for e in experiments])
         own = {algo: [e for e in experiments if e.algo == algo] for algo in request.algos}

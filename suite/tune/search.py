@@ -145,7 +145,10 @@ class _Watch:
     def _end(self, algo: str, number: int) -> str:
         """Why a trial need not go on; empty where it is to."""
         own = {cell.task.id: Path(f) for f, (cell, n) in self.cells.items() if (cell.algo, n) == (algo, number)}
-        runs = {task: read_run(path) for task, path in own.items() if (path / "run.json").exists()}
+        try:
+            runs = {task: read_run(path) for task, path in own.items() if (path / "run.json").exists()}
+        except RecordError:  # its process, which is writing it, knows better
+            return ""
         first = number - number % self.search.facts["round"]
         earlier = [trial for trial in self._before[algo] if trial.number < first]
         found = self.search.judged(runs)

@@ -20,8 +20,9 @@ SPACE = {"temperature": {"low": 0.1, "high": 10, "log": True}}
 
 def search(folder: Path, **more: Any) -> Search:
     facts = {"format": FORMAT, "spaces": {"awac": SPACE}, "metrics": {"door-binary-v0": "success"}, "trials": 9}
+    facts |= {"seeds": [1000, 1001], "profile": "smoke", "sampler": "tpe", "at": "end", "prune": True, "round": 2}
     folder.mkdir(exist_ok=True)
-    (folder / SEARCH).write_text(json.dumps({**facts, "at": "end", "prune": True, "round": 2, **more}))
+    (folder / SEARCH).write_text(json.dumps({**facts, **more}))
     return Search.read(folder)
 
 
@@ -177,7 +178,7 @@ def test_whose_trial_a_run_folder_is(tmp_path: Path) -> None:
     assert search_of(found.folder / "door-binary-v0" / "awac" / "quick-1a2b3c4d") is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 99}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 99}', f'{{"format": {FORMAT}}}'])
 def test_a_folder_that_is_no_search(tmp_path: Path, text: str) -> None:
     (tmp_path / SEARCH).write_text(text)
     with pytest.raises(RecordError, match=SEARCH):

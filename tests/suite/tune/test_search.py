@@ -221,6 +221,13 @@ def test_what_cannot_be_searched_is_refused_in_a_line(bench: Bench, more: tuple[
     assert not Path("tune").exists()
 
 
+def test_seeds_that_reports_begin_with_are_cautioned_against(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = Runner().put_in(monkeypatch)
+    said = tune(bench, "--seeds", "1-2", algo="awac", trials=1)
+    assert "not to be reported, as settings are chosen on them: seeds 1, 2\n" in said.err
+    assert [e.seeds for e in runner.ran] == [(1, 2)]
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [
@@ -286,7 +293,7 @@ def wait_for(what: Any, seconds: float = 300) -> None:
 
 
 REAL = ("tune", "--algo", "sac-scratch", "--env", "point-reach", "--profile", "smoke", "--trials", "2", "--seeds", "1",
-        "--round", "1", "--workers", "0", "--threads", "1", "--device", "cpu", "--name", "s")  # fmt: skip
+        "--round", "1", "--no-prune", "--workers", "0", "--threads", "1", "--device", "cpu", "--name", "s")  # fmt: skip
 
 
 def begin(out: Path) -> subprocess.Popen[str]:
