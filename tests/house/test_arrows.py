@@ -26,6 +26,7 @@ FORBIDDEN = {
     "suite/record/metrics": ("torch", "algos"),
     "suite/record/papers": ("torch", "algos"),
     "suite/record/tidy": ("torch", "numpy", "algos"),
+    "suite/record/trials": ("torch", "numpy", "algos"),
     "reports": ("torch", "pandas", "algos", "envs"),
 }
 

@@ -173,6 +173,21 @@ def test_at_the_switch_nothing_runs_online(bench: Bench, monkeypatch: pytest.Mon
     assert chosen().tune["criterion"] == "mean success at the switch"
 
 
+def test_a_trial_runs_on_every_task_and_is_judged_by_their_mean(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = Runner(lambda values, seed: seed / 1001).put_in(monkeypatch)
+    more = ("--env", "door-binary,pen-binary", "--seeds", "1001,1003")
+    assert tune(bench, *more, algo="awac", trials=3).code == 0
+    assert Counter(e.task.short_name for e in runner.ran) == {"door-binary": 3, "pen-binary": 3}
+    by_trial: dict[str, set[float]] = {}
+    for e in runner.ran:
+        by_trial.setdefault(e.name, set()).add(e.learner.policy_lr)
+    assert [len(values) for values in by_trial.values()] == [1, 1, 1], "the same settings on both"
+    file = chosen(Path("tune/door-binary+pen-binary-smoke"))
+    assert file.tune["criterion"] == "mean success over the last evaluations, over 2 tasks"
+    assert file.tune["best"]["awac"]["score"] == pytest.approx(2 / 3 * (1001 + 1003) / 2 / 1001)
+    assert file.tune["data"] == {"door-binary-v0": "f", "pen-binary-v0": "f"}
+
+
 def test_the_preset_is_taken_by_a_run_on_other_seeds(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     Runner().put_in(monkeypatch)
     tune(bench, "--search", "temperature", trials=6, algo="awac")
