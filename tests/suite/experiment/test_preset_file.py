@@ -27,6 +27,7 @@ else:
 
 TUNE = {"tasks": ["door-binary-v0"], "profile": "quick", "seeds": [1000, 1001], "trials": 20}
 AWAC = {"temperature": 0.52, "tau": 0.004, "advantage_clip": None}
+BY_HAND = ("temperature=0.52", "tau=0.004", "advantage_clip=none")
 
 
 def file(path: Path, methods: dict[str, dict[str, Any]] | None = None, tune: dict[str, Any] | None = TUNE) -> str:
@@ -58,7 +59,7 @@ def test_the_hash_follows_the_values_and_nothing_else(tmp_path: Path) -> None:
     (first,) = asked(file(path))
     (same,) = asked(file(tmp_path / "other.toml", tune={}))
     (changed,) = asked(file(path, {"awac": {**AWAC, "tau": 0.005}}))
-    by_hand = resolve("awac", "door-binary", (0, 1, 2), overrides=["temperature=0.52", "tau=0.004"])
+    by_hand = resolve("awac", "door-binary", (0, 1, 2), overrides=BY_HAND)
     assert first.hash == same.hash == by_hand.hash != changed.hash
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asked import resolve
 from command import Bench, Said
 from house import ROOT
 from searched import Runner, peak
@@ -74,7 +75,8 @@ def test_it_finds_a_known_best_value(bench: Bench, monkeypatch: pytest.MonkeyPat
 
 
 def test_defaults_that_are_best_are_chosen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    Runner(lambda values, seed: float(values["temperature"] == 0.3)).put_in(monkeypatch)
+    default = resolve("awac", "door-binary", profile="smoke").cfg.temperature
+    Runner(lambda values, seed: float(values["temperature"] == default)).put_in(monkeypatch)
     said = tune(bench, algo="awac", trials=4)
     assert chosen().methods == {"awac": {}}
     assert chosen().tune["best"]["awac"] == {"trial": 0, "score": pytest.approx(2 / 3)}
