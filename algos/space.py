@@ -64,6 +64,6 @@ Space = Mapping[str, Domain]  # setting -> what is tried of it
 SHARED: Space = {
     "policy_lr": Span(1e-4, 1e-3, log=True),
     "critic_lr": Span(1e-4, 1e-3, log=True),
-    "tau": Span(2e-3, 2e-2, log=True),
+    "tau": Span(2e-3, 0.1, log=True),
     "batch_size": Choice((128, 256, 512)),
 }

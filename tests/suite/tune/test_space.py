@@ -69,6 +69,14 @@ def test_what_the_registry_makes_a_method_of_is_not_searched(algo: str) -> None:
     assert fixed <= {"conservative_weight", "conservative_temperature", "eps_online"}
 
 
+@EVERY
+def test_defaults_of_the_quick_profile_are_inside(algo: str) -> None:
+    """Else the sampler would not see the first trial, which is the method as it stands."""
+    for env in ("door-binary", "walker2d"):
+        (cell,) = resolve_all(request(algo, env))
+        assert all(cell.settings[name]["value"] in domain for name, domain in space(algo, env).items())
+
+
 def test_a_method_without_critics_is_not_asked_for_their_step_size() -> None:
     assert not {"critic_lr", "tau"} & space("bc").keys()
     assert {"critic_lr", "tau"} <= space("awac").keys()
