@@ -82,7 +82,7 @@ def write(root: Path, methods: int, tasks: int, seeds: int, evaluations: int) ->
 
 def statistics(cells: Any, metric: str = "success", seed: int = 0) -> dict[str, float]:
     """CPU seconds of every part of what is computed from the cells."""
-    from reports.numbers import stats
+    from reports.numbers.aggregates import aggregates
     from reports.numbers.before_after import before_after
     from reports.numbers.grid import common, efficiency, improvements
     from reports.numbers.lines import lines_of
@@ -99,9 +99,9 @@ def statistics(cells: Any, metric: str = "success", seed: int = 0) -> dict[str, 
         "curves": lambda: lines_of(cells, metric, seed),
         "before and after": lambda: before_after(cells, metric, seed),
         "online phase": lambda: online(cells, metric, seed),
-        "aggregates": lambda: [stats.aggregates(scores, seed) for scores in grid.scores.values()],
-        "profiles": lambda: [profile(scores, taus, seed) for scores in grid.scores.values()],
-        "improvements": lambda: improvements(grid, seed),
+        "aggregates": lambda: [aggregates(scores, seed) for scores in grid.scores.values()],
+        "profiles": lambda: [profile(scores, taus) for scores in grid.scores.values()],
+        "improvements": lambda: improvements(grid),
         "efficiency": lambda: efficiency(grid, cells, metric, seed),
         "differences per task": lambda: per_task(cells, metric),
         "differences over tasks": lambda: over_tasks(grid, cells, metric),

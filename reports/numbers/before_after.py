@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reports.numbers.bounds import bounds_of
 from reports.numbers.grid import Gap, finished_curves
 from reports.numbers.stats import Score, score
 from reports.runs.cells import Cell
@@ -43,19 +44,20 @@ class BeforeAfter:
 def before_after(cells: Sequence[Cell], metric: str, seed: int) -> tuple[list[BeforeAfter], list[Gap]]:
     """Scores at the switch and afterwards of all finished cells; and the seeds and cells left out."""
     finished, gaps = finished_curves(cells, metric)
-    return [_row(cell, curve, seed) for cell, curve in finished], gaps
+    return [_row(cell, curve, metric, seed) for cell, curve in finished], gaps
 
 
-def _row(cell: Cell, curve: Curve, seed: int) -> BeforeAfter:
+def _row(cell: Cell, curve: Curve, metric: str, seed: int) -> BeforeAfter:
     steps, values = curve.steps, curve.values  # [T], [n, T]
     since, online = values[:, steps >= 0], bool((steps > 0).any())
+    bounds = bounds_of(cell, metric)
     return BeforeAfter(
         cell=cell,
         seeds=len(curve.seeds),
         final_step=int(steps[-1]),
         calendar=tuple(steps[steps >= 0].tolist()),
-        switch=score(values[:, steps == 0][:, 0], seed) if 0 in steps else None,
-        final=score(values[:, -1], seed),
-        best=score(since.max(axis=1), seed) if online else None,
-        last=score(since[:, -LAST:].mean(axis=1), seed) if online else None,
+        switch=score(values[:, steps == 0][:, 0], seed, bounds) if 0 in steps else None,
+        final=score(values[:, -1], seed, bounds),
+        best=score(since.max(axis=1), seed, bounds) if online else None,
+        last=score(since[:, -LAST:].mean(axis=1), seed, bounds) if online else None,
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from reports.numbers.bounds import bounds_of
 from reports.numbers.differences import Sides
 from reports.numbers.grid import SCALES, Gap, usable
 from reports.numbers.pairs import Pair, corrected, pair_of, side_by_side
@@ -55,15 +56,19 @@ def compare(before: Sequence[Cell], after: Sequence[Cell], metric: str, seed: in
     if not both:
         reasons = "; ".join(f"{gap.label} on {gap.task}: {gap.reason}" for gap in gaps[:MOST])
         raise RecordError(f"the two sets have no finished cell with {metric!r} in common ({reasons or 'no cells'})")
-    found = [side_by_side(new[key], old[key]) for key in both]
-    pairs = corrected([pair_of(task, algo, algo, [one]) for (task, algo), one in zip(both, found, strict=True)])
+    found = [side_by_side(new[key], old[key], shared=True) for key in both]
+    pairs = corrected([pair_of(task, algo, algo, [one], metric) for (task, algo), one in zip(both, found, strict=True)])
     changes = tuple(
-        Change(*key, score(old[key][1].values[:, -1], seed), score(new[key][1].values[:, -1], seed), pair)
+        Change(*key, _final(*old[key], metric, seed), _final(*new[key], metric, seed), pair)
         for key, pair in zip(both, pairs, strict=True)
     )
-    overall = _over_tasks(both, found) if metric in SCALES else []
+    overall = _over_tasks(both, found, metric) if metric in SCALES else []
     notes = [note for key in both for note in _unequal(*key, old[key], new[key])]
     return Compared(changes, tuple(overall), tuple(sorted(gaps, key=lambda g: (g.task, g.label))), tuple(notes))
+
+
+def _final(cell: Cell, curve: Curve, metric: str, seed: int) -> Score:
+    return score(curve.values[:, -1], seed, bounds_of(cell, metric))
 
 
 def _finished(
@@ -87,12 +92,12 @@ def _finished(
     return out, gaps
 
 
-def _over_tasks(keys: Sequence[tuple[str, str]], found: Sequence[tuple[Sides, str]]) -> list[Pair]:
+def _over_tasks(keys: Sequence[tuple[str, str]], found: Sequence[tuple[Sides, str]], metric: str) -> list[Pair]:
     """Each algorithm over the tasks that both sets have; Holm's correction over the algorithms."""
     out = []
     for algo in sorted({algo for _, algo in keys}):
         own = [one for key, one in zip(keys, found, strict=True) if key[1] == algo]
-        pair = pair_of("", algo, algo, own)
+        pair = pair_of("", algo, algo, own, metric)
         out.append(replace(pair, seeds=f"{len(own)} task(s): {pair.seeds}"))
     return corrected(out)
 

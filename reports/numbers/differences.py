@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.numbers.intervals import Floats, Interval, student
+from reports.numbers.intervals import Floats, Interval, effective_df, student
 
 __all__ = ["Difference", "Sides", "difference", "holm"]
 
@@ -32,6 +32,8 @@ class Difference:
 
     interval: Interval
     p: float
+    error: float = np.nan  # standard error, to `df` degrees of freedom
+    df: float = np.nan
 
 
 def difference(by_task: Sequence[Sides]) -> Difference:
@@ -47,14 +49,14 @@ def difference(by_task: Sequence[Sides]) -> Difference:
     if any(np.isnan(variance) for variance, _ in parts):
         return Difference(Interval(point, np.nan, np.nan), np.nan)
     variances = np.array([variance for variance, _ in parts]) / len(by_task) ** 2
-    total = variances.sum()
-    if np.sqrt(total) <= 1e-12 * max(1.0, abs(point)):
+    df = effective_df(variances, np.array([df for _, df in parts]))
+    error = float(np.sqrt(variances.sum()))
+    if error <= 1e-12 * max(1.0, abs(point)):
         pairs = sum(min(len(sides.ahead), len(sides.behind)) for sides in by_task)
-        return Difference(Interval(point, point, point), 1.0 if abs(point) < 1e-12 else 2.0 ** (1 - pairs))
-    df = float(total**2 / (variances**2 / np.array([df for _, df in parts])).sum())
-    half = student(df) * np.sqrt(total)
-    p = float(2 * special.stdtr(df, -abs(point) / np.sqrt(total)))
-    return Difference(Interval(point, point - float(half), point + float(half)), p)
+        return Difference(Interval(point, point, point), 1.0 if abs(point) < 1e-12 else 2.0 ** (1 - pairs), 0.0, df)
+    half = student(df) * error
+    p = float(2 * special.stdtr(df, -abs(point) / error))
+    return Difference(Interval(point, point - half, point + half), p, error, df)
 
 
 def _variances(sides: Sides) -> list[tuple[float, int]]:

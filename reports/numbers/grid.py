@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from reports.numbers import stats
+from reports.numbers.aggregates import Runs, iqm_over_tasks
+from reports.numbers.bounds import Bounds, bounds_of
 from reports.numbers.intervals import Floats, Interval
 from reports.numbers.shares import improvement
 from reports.runs.cells import Cell
@@ -36,13 +36,19 @@ class Gap:
 
 @dataclass(frozen=True)
 class Common:
-    """The complete grid of entries and tasks: `scores[label]` is [seeds, tasks], 1 is solved."""
+    """The complete grid of entries and tasks: `scores[label]` has an array of seeds for each task, 1 is solved."""
 
     labels: tuple[str, ...]
     tasks: tuple[str, ...]
-    seeds: int
-    scores: dict[str, NDArray[np.float64]] = field(repr=False)
+    scores: Mapping[str, Runs] = field(repr=False)
+    bounds: Mapping[str, Sequence[Bounds]] = field(repr=False)  # of the scores of each task
     left_out: tuple[Gap, ...]
+
+    def seeds(self, label: str | None = None) -> str:
+        """Seeds per task of one entry or of all, in words: `10`, or `3 to 10`."""
+        runs = self.scores.values() if label is None else [self.scores[label]]
+        counts = sorted({len(x) for own in runs for x in own})
+        return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
 def usable(cell: Cell, metric: str) -> tuple[Curve | None, list[str]]:
@@ -100,16 +106,10 @@ def common(cells: Sequence[Cell], metric: str) -> Common:
             for task in sorted(set(by_task) - set(tasks)):
                 lacking = ", ".join(other for other in labels if task not in done[other])
                 gaps.append(Gap(task, label, f"the task is left out: not completed by {lacking}"))
-    seeds = min((len(done[label][task].seeds) for label in labels for task in tasks), default=0)
-    scores = {}
-    for label in labels:
-        scores[label] = np.stack([done[label][t].values[:seeds, -1] for t in tasks], axis=1) / SCALES[metric]
-        for task in tasks:
-            spare = done[label][task].seeds[seeds:]
-            if spare:
-                names = ", ".join(map(str, spare))
-                gaps.append(Gap(task, label, f"seed(s) {names} not used: the common number of seeds is {seeds}"))
-    return Common(labels, tasks, seeds, scores, tuple(sorted(gaps, key=lambda g: (g.task, g.label, g.reason))))
+    scores = {label: [done[label][task].values[:, -1] / SCALES[metric] for task in tasks] for label in labels}
+    by_key = {(cell.label, cell.task): cell for cell, _ in finished}
+    bounds = {label: [bounds_of(by_key[label, task], metric) for task in tasks] for label in labels}
+    return Common(labels, tasks, scores, bounds, tuple(sorted(gaps, key=lambda g: (g.task, g.label, g.reason))))
 
 
 def _largest_grid(done: dict[str, set[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -124,10 +124,9 @@ def _largest_grid(done: dict[str, set[str]]) -> tuple[tuple[str, ...], tuple[str
     return best
 
 
-def improvements(grid: Common, seed: int) -> dict[tuple[str, str], Interval]:
+def improvements(grid: Common) -> dict[tuple[str, str], Interval]:
     """P(X > Y) of each pair of compared entries."""
-    pairs = combinations(grid.labels, 2)
-    return {(x, y): improvement(grid.scores[x], grid.scores[y], seed) for x, y in pairs}
+    return {(x, y): improvement(grid.scores[x], grid.scores[y]) for x, y in combinations(grid.labels, 2)}
 
 
 def efficiency(grid: Common, cells: Sequence[Cell], metric: str, seed: int) -> tuple[Mapping[str, Efficiency], str]:
@@ -151,16 +150,17 @@ def efficiency(grid: Common, cells: Sequence[Cell], metric: str, seed: int) -> t
     out: dict[str, Efficiency] = {}
     for label in grid.labels:
         at = {t: x * ends[t] if len(calendars) > 1 else x for t in grid.tasks}
-        runs = np.stack([_so_far(curves[label, t], at[t]) for t in grid.tasks], axis=-1)  # [seeds, points, tasks]
-        known = ~np.isnan(runs).any(axis=(0, 2))
-        found = [stats.iqm_over_tasks(runs[:, i], seed) for i in np.flatnonzero(known)]
-        limits = np.array([(one.point, one.low, one.high) for one in found]).reshape(-1, 3).T
+        runs = [_so_far(curves[label, t], at[t]) for t in grid.tasks]  # of each task [seeds, points]
+        known = ~np.array([np.isnan(one).any(axis=0) for one in runs]).any(axis=0)
+        scaled = [(one[:, known] / SCALES[metric]).T for one in runs]
+        found = [iqm_over_tasks(point, seed, grid.bounds[label]) for point in zip(*scaled, strict=True)]
+        limits = SCALES[metric] * np.array([(one.point, one.low, one.high) for one in found]).reshape(-1, 3).T
         out[label] = (x[known], *limits)
     return out, name
 
 
 def _online_curves(grid: Common, cells: Sequence[Cell], metric: str) -> dict[tuple[str, str], Curve]:
-    """Scores from the switch on, of the seeds that the grid uses, by (label, task)."""
+    """Scores from the switch on by (label, task)."""
     out = {}
     for cell in cells:
         if not cell.finished or cell.label not in grid.labels or cell.task not in grid.tasks:
@@ -168,9 +168,7 @@ def _online_curves(grid: Common, cells: Sequence[Cell], metric: str) -> dict[tup
         curve, _ = usable(cell, metric)
         if curve is not None:
             since = curve.steps >= min(0, int(curve.steps[-1]))  # what stops before the switch counts with its last
-            out[cell.label, cell.task] = Curve(
-                curve.seeds[: grid.seeds], curve.steps[since], curve.values[: grid.seeds, since]
-            )
+            out[cell.label, cell.task] = Curve(curve.seeds, curve.steps[since], curve.values[:, since])
     return out
 
 

@@ -1,12 +1,13 @@
 """Intervals over seeds that contain the truth as often as they say; every statistic of a report rests on them.
 
 rliable's plain percentile interval is too narrow for few seeds: a resample of n scores spreads sqrt((n - 1) / n)
-times as much as it should, and normal quantiles are used where the spread is unknown. So
-- from 5 seeds on, percentiles further out (Hesterberg 2014, arXiv:1411.5279): the level whose normal
-  quantile, narrowed by sqrt((n - 1) / n), is Student's with tasks x (n - 1) degrees of freedom;
-- with fewer seeds, or five scores in all, where the outermost resample is hardly more than the outermost score,
-  Student's interval with the bootstrap's standard error: for a mean that is Student's interval of the mean.
+times as much as it should, and normal quantiles are used where the spread is unknown. So IQM and median of a task
+- from 6 seeds on have percentiles further out (Hesterberg 2014, arXiv:1411.5279): the level whose normal
+  quantile, narrowed by sqrt((n - 1) / n), is Student's with n - 1 degrees of freedom;
+- with fewer seeds, where the outermost resample is hardly more than the outermost score, have Student's interval
+  with the bootstrap's standard error: for a mean that is Student's interval of the mean.
 How often each contains the truth is measured by benchmarks/coverage.py. `plain=True` gives rliable's interval.
+Intervals over tasks are in reports/numbers/aggregates.py.
 """
 
 from __future__ import annotations
@@ -25,18 +26,19 @@ __all__ = [
     "Floats",
     "Interval",
     "by_student",
-    "counts",
+    "effective_df",
     "limits",
     "normal",
     "student",
     "student_limits",
+    "tail_of",
 ]
 
 Floats = NDArray[np.float64]
 
 REPS = 2000  # bootstrap repetitions: a limit is then uncertain by about 2 % of the interval's width
 CONFIDENCE = 0.95
-FEW = 5  # scores of a task up to which Student's interval takes the place of percentiles; see `by_student`
+FEW = 5  # seeds up to which Student's interval takes the place of percentiles
 
 
 @dataclass(frozen=True)
@@ -62,41 +64,39 @@ def normal() -> float:
     return float(special.ndtri((1 + CONFIDENCE) / 2))
 
 
-@lru_cache(maxsize=16)
-def counts(n: int, tasks: int, reps: int, seed: int, side: int = 0) -> Floats:
-    """How often a stratified resample holds each seed: [tasks, reps, n]; `side` makes independent draws."""
-    drawn = np.random.default_rng([seed, side]).integers(n, size=(tasks, reps, n))
-    rows = drawn + n * np.arange(tasks * reps).reshape(tasks, reps, 1)
-    return np.bincount(rows.ravel(), minlength=tasks * reps * n).reshape(tasks, reps, n).astype(np.float64)
+def effective_df(variances: Floats, df: Any) -> float:
+    """Degrees of freedom of a sum of variances that are each known to `df` degrees, after Welch and Satterthwaite."""
+    squares = float((variances**2 / df).sum())
+    return float(variances.sum()) ** 2 / squares if squares > 0 else float(np.min(df))
 
 
-def by_student(n: int, tasks: int = 1) -> bool:
-    """Whether n seeds on each task are too few for percentiles: on several tasks, one fewer than on one."""
-    return n < FEW or n * tasks <= FEW
+def by_student(n: int) -> bool:
+    """Whether n seeds are too few for percentiles."""
+    return n <= FEW
 
 
-def limits(point: Any, resampled: Floats, n: int, tasks: int, plain: bool) -> tuple[Any, Any]:
+def limits(point: Any, resampled: Floats, n: int, plain: bool) -> tuple[Any, Any]:
     """The two limits, each [T] or a scalar, from bootstrap estimates [resamples, T] or [resamples]."""
     if n < 2:
         return np.nan, np.nan
-    if by_student(n, tasks) and not plain:
-        return student_limits(point, resampled.std(axis=0), n, tasks)
-    tail = (1 - CONFIDENCE) / 2 if plain else _tail(n, tasks)
+    if by_student(n) and not plain:
+        return student_limits(point, resampled.std(axis=0), n)
+    tail = (1 - CONFIDENCE) / 2 if plain else tail_of(n - 1, np.sqrt(n / (n - 1)))
     # without interpolation: all resamples of few seeds are few values
     out = max(0, int(np.ceil(tail * len(resampled))) - 1)  # how many lie outside, at each end
     ordered = np.sort(np.ascontiguousarray(resampled.T), axis=-1)  # several times as fast as along the first axis
     return ordered[..., out], ordered[..., len(resampled) - 1 - out]
 
 
-def student_limits(point: Any, spread: Any, n: int, tasks: int) -> tuple[Any, Any]:
+def student_limits(point: Any, spread: Any, n: int) -> tuple[Any, Any]:
     """Student's limits around `point`, given the standard deviation of its resamples."""
-    half = student(tasks * (n - 1)) * spread * np.sqrt(n / (n - 1))
+    half = student(n - 1) * spread * np.sqrt(n / (n - 1))
     return point - half, point + half
 
 
-@lru_cache(maxsize=64)
-def _tail(n: int, tasks: int) -> float:
-    """Hesterberg's expanded level, one side."""
+@lru_cache(maxsize=256)
+def tail_of(df: float, wider: float = 1.0) -> float:
+    """Level, one side, of the normal quantile that is `wider` times Student's; Hesterberg's undoes narrowing."""
     from scipy import special
 
-    return float(special.ndtr(-student(tasks * (n - 1)) * np.sqrt(n / (n - 1))))
+    return float(special.ndtr(-student(df) * wider))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.numbers import stats
+from reports.numbers.bounds import bounds_of
 from reports.numbers.grid import usable
 from reports.runs.cells import Cell
 from reports.runs.curves import Curve
@@ -39,7 +40,7 @@ def lines_of(cells: Sequence[Cell], metric: str, seed: int) -> list[Line]:
         everything, (curve, _) = cell.curve(metric), usable(cell, metric)
         if everything is None or curve is None:
             continue
-        low, high = stats.iqm_interval(curve.values, seed)
+        low, high = stats.iqm_interval(curve.values, seed, bounds_of(cell, metric))
         out.append(
             Line(
                 label=cell.label,

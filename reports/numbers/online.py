@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from reports.numbers.bounds import bounds_of, of_falls
 from reports.numbers.grid import SCALES, Gap, usable
 from reports.numbers.intervals import Floats
 from reports.numbers.stats import Score, score
@@ -106,17 +107,18 @@ def _row(cell: Cell, curve: Curve, metric: str, seed: int, window: int | None, t
         window = max(int(WINDOW * steps[-1]), int(steps[1]))
     depth, regained = dip(steps, values, window)
     areas = area(steps, values)
+    bounds = replace(bounds_of(cell, metric), episodes=None)  # means over evaluations, not of one
     return Online(
         cell=cell,
         seeds=len(curve.seeds),
         final_step=int(steps[-1]),
         window=window,
         threshold=threshold,
-        dip=score(depth, seed),
+        dip=score(depth, seed, of_falls(bounds)),
         fell=int((depth < 0).sum()),
         regained=Times(tuple(regained[depth < 0].tolist())),
-        area=score(areas, seed),
-        regret=score(SCALES[metric] - areas, seed) if metric in SCALES else None,
+        area=score(areas, seed, bounds),
+        regret=score(SCALES[metric] - areas, seed, bounds) if metric in SCALES else None,
         reached=None if threshold is None else Times(tuple(first_time(steps, values >= threshold).tolist())),
     )
 

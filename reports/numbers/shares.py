@@ -2,7 +2,8 @@
 
 A bootstrap of shares has no width where all runs agree, which few seeds often do, however little that proves. A score
 interval (Wilson 1927) asks instead which true shares would make the observed one surprising, and has no such hole.
-Estimates are rliable's; `plain=True` gives its percentile interval too. Scores [n, M]: one column per task.
+Estimates are rliable's. Runs are one array of seeds [n] per task; tasks may have different numbers of seeds and count
+equally.
 """
 
 from __future__ import annotations
@@ -11,60 +12,63 @@ from collections.abc import Callable
 
 import numpy as np
 
-from reports.numbers.intervals import CONFIDENCE, REPS, Floats, Interval, counts, normal
+from reports.numbers.aggregates import Runs
+from reports.numbers.intervals import Floats, Interval, normal
 
 __all__ = ["improvement", "profile"]
 
 GRID = 4001  # true shares that are tried: limits to 0.00025
 
 
-def profile(scores: Floats, taus: Floats, seed: int, reps: int = REPS, plain: bool = False) -> tuple[Floats, ...]:
-    """Performance profile of scores [n, M]: share of runs above each tau, and its lower and upper limits, each [taus].
+def profile(runs: Runs, taus: Floats) -> tuple[Floats, Floats, Floats]:
+    """Performance profile: share of runs above each tau, and its lower and upper limits, each [taus].
 
-    Wilson's interval, for as many runs as would, on a single task, leave the share as uncertain as n runs of each task
-    do: tasks that every run or none passes add no uncertainty.
+    Wilson's interval, for as many runs as would, on a single task, leave the share as uncertain as the seeds of each
+    task do: tasks that every run or none passes add no uncertainty.
     """
-    n, tasks = scores.shape
-    by_task = (scores.T[:, :, None] > taus).astype(np.float64)  # [M, n, taus]
-    share = by_task.mean(axis=(0, 1))
-    if n < 2:
+    passed = np.array([(x[:, None] > taus).mean(axis=0) for x in runs])  # [M, taus]
+    seeds, share = np.array([[len(x)] for x in runs]), passed.mean(axis=0)
+    if seeds.min() < 2:
         none = np.full(len(taus), np.nan)
         return share, none, none
-    if plain:
-        resampled = np.matmul(counts(n, tasks, reps, seed), by_task).sum(axis=0) / scores.size  # [reps, taus]
-        return share, *_percentiles(resampled)
-    likely = (by_task.sum(axis=1) + 0.5) / (n + 1)  # [M, taus], away from 0 and 1
+    likely = (passed * seeds + 0.5) / (seeds + 1)  # [M, taus], away from 0 and 1
     middle = likely.mean(axis=0)
-    runs = scores.size * middle * (1 - middle) / (likely * (1 - likely)).mean(axis=0)
-    return share, *_wilson(share, runs)
+    worth = len(runs) ** 2 * middle * (1 - middle) / (likely * (1 - likely) / seeds).sum(axis=0)
+    return share, *_wilson(share, worth)
 
 
-def improvement(x: Floats, y: Floats, seed: int, reps: int = REPS, plain: bool = False) -> Interval:
-    """Probability that a run of x [n, M] scores above one of y [k, M] on the same task, ties counting half.
+def improvement(x: Runs, y: Runs) -> Interval:
+    """Probability that a run of x scores above one of y on the same task, ties counting half.
 
     rliable's own estimate is the same number from one Mann-Whitney test per task. The interval is Newcombe's (2006,
     Statistics in Medicine 25, method 5), with the variance summed over tasks, and widened where the wins of single runs
     scatter more than its model allows, as they do if one side is all or nothing.
     """
-    ahead, behind = x.T[:, :, None], y.T[:, None, :]
-    wins = (ahead > behind) + 0.5 * (ahead == behind)  # [M, n, k]
-    point = float(wins.mean())
-    (tasks, n, k) = wins.shape
-    if min(n, k) < 2:
+    tasks = [_wins(one, other) for one, other in zip(x, y, strict=True)]
+    point = float(np.mean([wins.mean() for wins in tasks]))
+    if min(min(wins.shape) for wins in tasks) < 2:
         return Interval(point, np.nan, np.nan)
-    if plain:  # the two sides are resampled independently, as in rliable
-        drawn_x, drawn_y = counts(n, tasks, reps, seed), counts(k, tasks, reps, seed, 1)
-        low, high = _percentiles(((drawn_x @ wins) * drawn_y).sum(axis=(0, 2)) / wins.size)
-        return Interval(point, float(low), float(high))
-    few = min(n, k)
-    likely = (wins.mean(axis=(1, 2)) * few + 0.5) / (few + 1)  # [M], away from 0 and 1
-    model = newcombe_variance(likely, n, k).sum()
-    seen = wins.mean(axis=2).var(axis=1, ddof=1).sum() / n + wins.mean(axis=1).var(axis=1, ddof=1).sum() / k
-    scale = max(float(model), float(seen)) / float(newcombe_variance(likely.mean(), n, k)) / tasks**2
+    likely, model, seen = np.array([_spreads(wins) for wins in tasks]).T
+    n, k = (len(tasks) / sum(1 / wins.shape[side] for wins in tasks) for side in (0, 1))  # harmonic means
+    scale = max(model.sum(), seen.sum()) / float(newcombe_variance(likely.mean(), n, k)) / len(tasks) ** 2
     return _score_interval(point, lambda share: scale * newcombe_variance(share, n, k))
 
 
-def newcombe_variance(share: Floats, n: int, k: int) -> Floats:
+def _wins(x: Floats, y: Floats) -> Floats:
+    """Who wins each pair of runs, [n, k]: 1 for x, 0.5 for a tie."""
+    return np.asarray((x[:, None] > y) + 0.5 * (x[:, None] == y))
+
+
+def _spreads(wins: Floats) -> tuple[float, float, float]:
+    """Of one task: the share of wins, away from 0 and 1, and its variance by Newcombe's model and as seen."""
+    n, k = wins.shape
+    few = min(n, k)
+    likely = (wins.mean() * few + 0.5) / (few + 1)
+    seen = wins.mean(axis=1).var(ddof=1) / n + wins.mean(axis=0).var(ddof=1) / k
+    return float(likely), float(newcombe_variance(likely, n, k)), float(seen)
+
+
+def newcombe_variance(share: Floats, n: float, k: float) -> Floats:
     """Variance of the share of wins among n x k pairs if both sides are exponentially distributed (method 5)."""
     between = (1 - share) / (2 - share) + share / (1 + share)
     return np.asarray(share * (1 - share) * (1 + ((n + k) / 2 - 1) * between) / (n * k))
@@ -84,9 +88,3 @@ def _wilson(share: Floats, runs: Floats) -> tuple[Floats, Floats]:
     half = z * np.sqrt(share * (1 - share) / runs + z**2 / (4 * runs**2)) / (1 + z**2 / runs)
     # rounding must not put a limit on the wrong side of the share
     return np.minimum(centre - half, share), np.maximum(centre + half, share)
-
-
-def _percentiles(resampled: Floats) -> tuple[Floats, Floats]:
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
-    return low, high

@@ -12,14 +12,17 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from reports.numbers import stats
+from reports.numbers.aggregates import aggregates
 from reports.numbers.before_after import BeforeAfter, before_after
-from reports.numbers.grid import SCALES, Gap, common, efficiency, improvements
+from reports.numbers.coverage import coverage_note
+from reports.numbers.grid import SCALES, Common, Gap, common, efficiency, improvements
 from reports.numbers.intervals import REPS
 from reports.numbers.lines import Line, lines_of
-from reports.numbers.notes import coverage_note, spread_note, warnings
+from reports.numbers.notes import warnings
 from reports.numbers.online import Online
-from reports.numbers.pairs import over_tasks, per_task
+from reports.numbers.pairs import finals
+from reports.numbers.power import seeds_note
+from reports.numbers.verdict import Verdict, verdict_over_tasks, verdicts_per_task
 from reports.page import summary
 from reports.page.runs import settings_table, shown_runs
 from reports.pictures import curves, diagnostics, look, plots
@@ -32,6 +35,7 @@ from reports.runs.wanted import Suite
 from reports.tables.beside import beside, beside_table
 from reports.tables.cells import cells_table, gaps_table
 from reports.tables.differences import improvement_table, pairs_table
+from reports.tables.ranking import leaders_table, ranking_table
 from reports.tables.scores import aggregate_table, before_after_table, finals_table, online_table
 from reports.tables.table import Table
 from suite.record.metrics import METRICS
@@ -79,14 +83,16 @@ def content_of(report: Report) -> dict[str, Any]:
     """Collect everything the template shows; writes figures and tables on the way."""
     cells, metric, seed, suite = report.cells, report.metric, report.seed, report.suite
     rows, gaps = before_after(cells, metric, seed)
+    by_key, grid = finals(cells, metric), common(cells, metric) if metric in SCALES else None
+    verdicts = verdicts_per_task(by_key, metric, seed)
+    overall = None if grid is None else verdict_over_tasks(grid, by_key, metric, seed)
     lines = lines_of(cells, metric, seed)
     styles = look.styles([cell.label for cell in cells], report.looks)
     tasks = sorted({line.task for line in lines})
     settings_table(cells).write(report.folder / "tables")
     draw = partial(_task, folder=report.folder, metric=metric, styles=styles)
     with spreading(draw, _task_shares(cells, lines)) as drawn:
-        over_tasks = _over_tasks(report, styles)
-        grid = over_tasks.get("grid")
+        over_tasks = _over_tasks(report, grid, overall, styles)
         return {
             "suite": suite,
             "metric": metric,
@@ -94,15 +100,17 @@ def content_of(report: Report) -> dict[str, Any]:
             "seed": seed,
             "reps": REPS,
             "facts": summary.facts(cells, metric),
-            "leaders": report.some(summary.leaders_table(rows, metric)),
+            **_verdicts(report, overall, verdicts),
             "warnings": warnings(cells, rows),
             "notices": report.some(summary.notices_table(cells, report.missing, report.quarantined)),
-            "spread": spread_note(rows, metric),
+            "episodes": summary.episodes(cells),
+            "imported_only": all(cell.first.external for cell in cells),
+            "spread": seeds_note(verdicts, rows, metric),
             "coverage": coverage_note([row.seeds for row in rows], len(grid.tasks) if grid else 0),
             "cells": report.table(cells_table(cells, report.missing)),
             "heat_map": _heat_map(report, rows),
             "gaps": report.gaps("left_out", "Left out of the final scores.", gaps),
-            **_scores(report, rows),
+            **_scores(report, rows, verdicts),
             "beside": _beside(report),
             "curves": _curves(report, lines, tasks, styles) if tasks else None,
             "over_tasks": over_tasks,
@@ -113,10 +121,23 @@ def content_of(report: Report) -> dict[str, Any]:
         }
 
 
-def _scores(report: Report, rows: Sequence[BeforeAfter]) -> dict[str, Table | None]:
+def _verdicts(report: Report, overall: Verdict | None, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """The first screen: the ranking over tasks, or of the only task, and who is first on each of several."""
+    metric = report.metric
+    main = overall or (verdicts[0] if len(verdicts) == 1 else None)
+    return {
+        "sentences": summary.verdict_sentences(main, metric) if main else [],
+        "ranking": report.table(ranking_table(main, metric)) if main else None,
+        "leaders": report.table(leaders_table(verdicts, metric))
+        if len(verdicts) > 1 or (verdicts and not main)
+        else None,
+    }
+
+
+def _scores(report: Report, rows: Sequence[BeforeAfter], verdicts: Sequence[Verdict]) -> dict[str, Table | None]:
     """The tables of each task, each only if it has rows."""
     phases, without = report.phases
-    pairs = per_task(report.cells, report.metric)
+    pairs = [pair for verdict in verdicts for pair in verdict.pairs]
     return {
         "before_after": report.some(before_after_table(rows, report.metric)),
         "finals": report.some(finals_table(rows, report.metric)),
@@ -156,27 +177,28 @@ def _heat_map(report: Report, rows: Sequence[BeforeAfter]) -> Shown | None:
     return report.figure("finals", title, says, heat_map(scores, tasks, report.metric))
 
 
-def _over_tasks(report: Report, styles: dict[str, Style]) -> dict[str, Any]:
+def _over_tasks(
+    report: Report, grid: Common | None, overall: Verdict | None, styles: dict[str, Style]
+) -> dict[str, Any]:
     """Statistics over the complete grid; only `why_not` if there is none."""
     metric, seed = report.metric, report.seed
-    if metric not in SCALES:
+    if grid is None:
         scales = ", ".join(SCALES)
         return {"why_not": f"{metric!r} is not on one scale across tasks; statistics need one of {scales}."}
-    grid = common(report.cells, metric)
     left_out = report.gaps("left_out_over_tasks", "Left out of the statistics over tasks.", grid.left_out)
     if not grid.labels:
         return {
             "why_not": "No task was completed by two or more of the compared algorithms.",
             "left_out": left_out,
         }
-    by_label = {label: stats.aggregates(grid.scores[label], seed) for label in grid.labels}
-    table = report.table(aggregate_table(by_label, len(grid.tasks), grid.seeds))
+    by_label = {label: aggregates(grid.scores[label], seed, grid.bounds[label]) for label in grid.labels}
+    seeds = {label: grid.seeds(label) for label in grid.labels}
+    table = report.table(aggregate_table(by_label, len(grid.tasks), seeds))
     says = "{} of " + ", ".join(grid.labels) + "."
     shares, x_name = efficiency(grid, report.cells, metric, seed)
     out: dict[str, Any] = {
         "grid": grid,
         "left_out": left_out,
-        "leader": summary.leader_over_tasks(by_label, len(grid.tasks), grid.seeds),
         "table": table,
         "figures": [
             report.figure(
@@ -189,7 +211,7 @@ def _over_tasks(report: Report, styles: dict[str, Style]) -> dict[str, Any]:
                 "profile",
                 "Performance profile: higher is better at every threshold",
                 says.format("Performance profiles"),
-                plots.profiles(grid, metric, styles, seed),
+                plots.profiles(grid, metric, styles),
             ),
         ],
     }
@@ -197,10 +219,9 @@ def _over_tasks(report: Report, styles: dict[str, Style]) -> dict[str, Any]:
         figure = plots.efficiency(shares, x_name, metric, styles)
         title = "Sample efficiency: IQM over all runs of the grid"
         out["figures"].append(report.figure("efficiency", title, says.format("Sample-efficiency curves"), figure))
-    out["differences"] = report.some(
-        pairs_table(over_tasks(grid, report.cells, metric), metric, "differences_over_tasks")
-    )
-    pairs = improvements(grid, seed)
+    if overall is not None:
+        out["differences"] = report.table(pairs_table(overall.pairs, metric, "differences_over_tasks"))
+    pairs = improvements(grid)
     if pairs:
         out["improvement"] = report.table(improvement_table(pairs))
         many = len(grid.labels) > BARS

@@ -1,20 +1,18 @@
-"""What a reader must see first: who leads on what, and what is missing, failed, diverged or not of one version."""
+"""What a reader must see first: who is best and how sure that is, what is missing, failed or diverged."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from reports.numbers.before_after import BeforeAfter
 from reports.numbers.grid import Gap
-from reports.numbers.intervals import Interval
+from reports.numbers.verdict import Verdict
 from reports.runs.cells import Cell, Source
 from reports.tables.table import Table, decimals, text
 
-__all__ = ["facts", "leader_over_tasks", "leaders_table", "notices_table"]
+__all__ = ["episodes", "facts", "notices_table", "verdict_sentences"]
 
 KINDS = ("missing", "quarantined", "failed", "unfinished", "diverged", "other version")  # in the order of the page
 
@@ -31,73 +29,57 @@ def facts(cells: Sequence[Cell], metric: str) -> str:
     )
 
 
+def episodes(cells: Sequence[Cell]) -> str:
+    """How many episodes an evaluation has, in words; empty where no settings say it."""
+    settings = (source.run.get("settings", {}) for cell in cells for source in cell.sources)
+    counts = sorted({own["eval_episodes"]["value"] for own in settings if "eval_episodes" in own})
+    return f"{' or '.join(map(str, counts))} episodes" if counts else ""
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def leaders_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
-    """Leaders per task: the entry with the highest final IQM, the next one, and whether their intervals overlap."""
-    shown: list[list[str]] = []
-    records: list[list[str | int | float | None]] = []
-    for task in sorted({row.cell.task for row in rows}):
-        finals = {row.cell.label: row.final.iqm for row in rows if row.cell.task == task}
-        order = sorted(finals, key=lambda label: (-finals[label].point, label))
-        if len(order) < 2:
-            continue
-        (first, second), apart = order[:2], _apart(finals[order[0]], finals[order[1]])
-        digits = decimals(metric, [finals[label].point for label in (first, second)])
-        texts = [text(finals[label], digits) for label in (first, second)]
-        shown.append([task, first, texts[0], second, texts[1], apart, str(len(order))])
-        numbers = [(i.point, i.low, i.high) for i in (finals[first], finals[second])]
-        records.append([task, first, *numbers[0], second, *numbers[1], apart, len(order)])
-    return Table(
-        "leaders",
-        f"Highest final {metric} on each task: IQM over seeds with its interval.",
-        ["task", "highest", "its score", "next", "its score", "their intervals", "compared"],
-        shown,
-        [
-            "task",
-            "highest",
-            "highest_iqm",
-            "highest_low",
-            "highest_high",
-            "next",
-            "next_iqm",
-            "next_low",
-            "next_high",
-            "intervals",
-            "compared",
-        ],
-        records,
+def verdict_sentences(verdict: Verdict, metric: str) -> list[str]:
+    """Who is best, who cannot be told apart from it, and where the estimates disagree."""
+    return [_group(verdict, metric), _agreement(verdict)]
+
+
+def _group(verdict: Verdict, metric: str) -> str:
+    """The best entry and what the tests say of every other one."""
+    best, others = verdict.best, list(verdict.against_best)
+    where = f"On {verdict.tasks[0]}" if len(verdict.tasks) == 1 else f"Over {len(verdict.tasks)} tasks"
+    digits = decimals(metric, [one.mean.point for one in verdict.standings])
+    score = f"{where}, {best.label} has the highest mean final {metric}, {text(best.mean, digits)}"
+    parts = []
+    if verdict.together:
+        parts.append(f"{_names(verdict.together)} cannot be told apart from it")
+    if verdict.lower:
+        all_of = "all " if len(verdict.lower) == len(others) > 1 else ""
+        parts.append(f"{all_of}{_names(verdict.lower)} {'is' if len(verdict.lower) == 1 else 'are'} lower")
+    if verdict.untested:
+        parts.append(f"nothing is known of {_names(verdict.untested)} beside it, as a side has a single seed")
+    kinds = {pair.paired for pair in verdict.pairs}
+    kind = (
+        {True: "paired by seed", False: "unpaired"}[kinds.pop()]
+        if len(kinds) == 1
+        else "paired by seed where it can be"
     )
+    tests = f"{_count(len(verdict.pairs), 'test')} {kind}"
+    return f"{score}: {'; '.join(parts)} ({tests}, 5 % level after Holm's correction)."
 
 
-def _apart(high: Interval, low: Interval) -> str:
-    if high.point == low.point:
-        return "equal scores"
-    if math.isnan(high.low) or math.isnan(low.high):
-        return "unknown: one seed"
-    return "apart" if high.low > low.high else "overlap"
+def _agreement(verdict: Verdict) -> str:
+    """Whether mean, median, IQM and P(X > Y) put the same entry first."""
+    first = verdict.first_by
+    if verdict.first_by_all:
+        return f"Mean, median, IQM and P(X > Y) all put {_names(verdict.first_by_all)} first."
+    parts = (f"by {name} {_names(labels) if labels else 'nobody beats every other'}" for name, labels in first.items())
+    return f"The estimates disagree on who is first: {', '.join(parts)}."
 
 
-def leader_over_tasks(aggregates: Mapping[str, Mapping[str, Interval]], tasks: int, seeds: int) -> str:
-    """The highest IQM over tasks in one sentence; empty for a single entry."""
-    iqm = {label: by_name["IQM"] for label, by_name in aggregates.items()}
-    order = sorted(iqm, key=lambda label: (-iqm[label].point, label))
-    if len(order) < 2:
-        return ""
-    first, second = order[:2]
-    scores = [text(iqm[label], 2) for label in (first, second)]  # on a scale where 1 is solved
-    verdict = {
-        "apart": "their intervals are apart",
-        "overlap": "their intervals overlap",
-        "equal scores": "a tie",
-    }.get(_apart(iqm[first], iqm[second]), "one seed says nothing of the spread")
-    return (
-        f"Over the {_count(tasks, 'task')} that {_count(len(order), 'algorithm')} completed, {seeds} seed(s) each, "
-        f"{first} has the highest interquartile mean, {scores[0]}; next is {second}, {scores[1]}: {verdict}. "
-        "1 is solved."
-    )
+def _names(labels: Sequence[str]) -> str:
+    return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}"
 
 
 def notices_table(cells: Sequence[Cell], missing: Sequence[Gap], quarantined: Sequence[Gap]) -> Table:

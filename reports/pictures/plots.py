@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from reports.numbers import stats
+from reports.numbers.aggregates import AGGREGATES
 from reports.numbers.grid import SCALES, Common
 from reports.numbers.intervals import Interval
 from reports.numbers.shares import profile
@@ -35,8 +35,8 @@ def aggregate_bars(table: Mapping[str, Mapping[str, Interval]], metric: str, loo
         left = 0.3 + 0.085 * max(map(len, labels))
         figure = Figure(figsize=(left + 4 * 2.3, 1.15 + 0.34 * len(labels)))
         FigureCanvasAgg(figure)
-        axes = figure.subplots(1, len(stats.AGGREGATES), sharey=True)
-        for ax, name in zip(axes, stats.AGGREGATES, strict=True):
+        axes = figure.subplots(1, len(AGGREGATES), sharey=True)
+        for ax, name in zip(axes, AGGREGATES, strict=True):
             _bars(ax, labels, [table[label][name] for label in labels], [look[label].color for label in labels])
             ax.xaxis.set_major_locator(MaxNLocator(3))  # panels are narrow, and small scores have long numbers
             ax.set_title(name + (" (less is better)" if name == "optimality gap" else ""), fontsize=10)
@@ -98,13 +98,13 @@ def _fit(figure: Figure, left: float, under: float = 0.4) -> None:
     )
 
 
-def profiles(grid: Common, metric: str, look: Mapping[str, Style], seed: int) -> Figure:
+def profiles(grid: Common, metric: str, look: Mapping[str, Style]) -> Figure:
     """Performance profiles: share of runs whose final score is above each threshold."""
     taus = np.linspace(0, 1, 101)
     with mpl.rc_context(RC):
         figure, ax = _one_panel(grid.labels)
         for label in grid.labels:
-            share, low, high = profile(grid.scores[label], taus, seed)
+            share, low, high = profile(grid.scores[label], taus)
             style = look[label]
             x = taus * SCALES[metric]
             ax.step(x, share, where="post", color=style.color, linestyle=style.dashes, linewidth=2)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.numbers import stats
+from reports.numbers.bounds import bounds_of
 from reports.numbers.intervals import Interval
 from reports.runs.cells import Cell, task_name
 from reports.runs.curves import Curve
@@ -52,7 +53,7 @@ def _beside(cell: Cell, one: Printed) -> Beside | None:
     values = None if curve is None else _values(curve, one.at, cell.offline_only)
     if curve is None or values is None:
         return None
-    ours = stats.t_interval(values)
+    ours = stats.t_interval(values, bounds_of(cell, one.metric))
     return Beside(one, cell.label, len(values), ours, _verdict(one, ours, _differences(cell, curve, one)))
 
 

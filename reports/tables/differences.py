@@ -10,7 +10,7 @@ from reports.numbers.compare import Change, Compared
 from reports.numbers.intervals import CONFIDENCE, Interval
 from reports.numbers.pairs import Pair
 from reports.tables.cells import gaps_table
-from reports.tables.table import ENDS, Table, decimals, numbers, text
+from reports.tables.table import ENDS, Table, decimals, numbers, p_text, text
 
 __all__ = ["compare_tables", "improvement_table", "pairs_table"]
 
@@ -22,23 +22,20 @@ def pairs_table(pairs: Sequence[Pair], metric: str, name: str = "differences") -
     for pair in pairs:
         value, where = pair.difference.interval, [pair.task] if pair.task else []
         verdict = _verdict(pair, f"{pair.ahead} higher", f"{pair.behind} higher")
-        shown.append([*where, pair.ahead, pair.behind, text(value, digits), _p(pair), verdict, pair.seeds])
+        shown.append([*where, pair.ahead, pair.behind, text(value, digits), p_text(pair.adjusted), verdict, pair.seeds])
         found = [*numbers(value), pair.difference.p, pair.adjusted, int(pair.paired), pair.seeds]
         records.append([*where, pair.ahead, pair.behind, *found])
     tasks, family = (["task"], "pairs of a task") if any(pair.task for pair in pairs) else ([], f"{len(pairs)} pair(s)")
     return Table(
         name,
         f"Final {metric}, mean of X minus mean of Y, with {CONFIDENCE:.0%} interval: paired by seed where both "
-        f"ran the same seeds, else Welch's. p after Holm's correction for the {family}; intervals are uncorrected.",
+        "ran the same seeds on the same data and initial states, else Welch's. p "
+        f"after Holm's correction for the {family}; intervals are uncorrected.",
         [*tasks, "X", "Y", "X − Y", "p (Holm)", "verdict", "seeds"],
         shown,
         [*tasks, "x", "y", "difference", "low", "high", "p", "p_holm", "paired", "seeds"],
         records,
     )
-
-
-def _p(pair: Pair) -> str:
-    return "–" if np.isnan(pair.adjusted) else f"{pair.adjusted:.3f}"
 
 
 def _verdict(pair: Pair, above: str, below: str) -> str:
@@ -87,7 +84,9 @@ def _changes_table(changes: Sequence[Change], metric: str) -> Table:
     for one in changes:
         pair = one.pair
         values = (one.before.mean, one.after.mean, pair.difference.interval)
-        shown.append([one.task, one.algo, *(text(v, digits) for v in values), _p(pair), _changed(pair), pair.seeds])
+        shown.append(
+            [one.task, one.algo, *(text(v, digits) for v in values), p_text(pair.adjusted), _changed(pair), pair.seeds]
+        )
         found = [x for value in values for x in numbers(value)]
         records.append(
             [one.task, one.algo, *found, pair.difference.p, pair.adjusted, _changed(pair), int(pair.paired), pair.seeds]
@@ -117,7 +116,7 @@ def _overall_table(pairs: Sequence[Pair], metric: str) -> Table:
     shown, records = [], []
     for pair in pairs:
         value = pair.difference.interval
-        shown.append([pair.ahead, text(value, digits), _p(pair), _changed(pair), pair.seeds])
+        shown.append([pair.ahead, text(value, digits), p_text(pair.adjusted), _changed(pair), pair.seeds])
         records.append([pair.ahead, *numbers(value), pair.difference.p, pair.adjusted, _changed(pair), pair.seeds])
     return Table(
         "changes_over_tasks",

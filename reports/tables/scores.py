@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reports.numbers import stats
+from reports.numbers.aggregates import AGGREGATES
 from reports.numbers.before_after import LAST, SCORE_COLUMNS, BeforeAfter
 from reports.numbers.intervals import CONFIDENCE, FEW, Interval
 from reports.numbers.online import Online, Times
@@ -83,7 +83,8 @@ def finals_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
     return Table(
         "finals",
         f"Final {metric} with {CONFIDENCE:.0%} intervals: of the mean Student's, of median and IQM from the "
-        f"bootstrap (Student's with its standard error up to {FEW} seeds).",
+        f"bootstrap (Student's with its standard error up to {FEW} seeds). No interval leaves the scale, and that of a "
+        "success rate is no narrower than its episodes allow.",
         ["task", "algorithm", "seeds", "mean", "median", "IQM", "standard deviation between seeds"],
         shown,
         ["task", "algorithm", "seeds", *(f"{kind}{end}" for kind in kinds for end in ENDS), "spread"],
@@ -179,19 +180,21 @@ def _times(times: Times, what: str) -> str:
     return share if not times.happened else f"{share}, median {median}"
 
 
-def aggregate_table(table: Mapping[str, Mapping[str, Interval]], tasks: int, seeds: int) -> Table:
+def aggregate_table(table: Mapping[str, Mapping[str, Interval]], tasks: int, seeds: Mapping[str, str]) -> Table:
     """Aggregates of final scores over tasks, which are rliable's four."""
-    shown = [[label, *(text(by_name[name], 2) for name in stats.AGGREGATES)] for label, by_name in table.items()]
+    shown = [
+        [label, seeds[label], *(text(by_name[name], 2) for name in AGGREGATES)] for label, by_name in table.items()
+    ]
     records = [
-        [label, tasks, seeds, *(v for name in stats.AGGREGATES for v in numbers(by_name[name]))]
+        [label, tasks, seeds[label], *(v for name in AGGREGATES for v in numbers(by_name[name]))]
         for label, by_name in table.items()
     ]
-    columns = [f"{n.lower().replace(' ', '_')}{end}" for n in stats.AGGREGATES for end in ENDS]
-    title = f"Aggregates of the final score over {tasks} task(s), {seeds} seed(s) each; 1 is solved."
+    columns = [f"{n.lower().replace(' ', '_')}{end}" for n in AGGREGATES for end in ENDS]
+    title = f"Aggregates of the final score over {tasks} task(s), which count equally; 1 is solved."
     return Table(
         "aggregates",
         title,
-        ["algorithm", *stats.AGGREGATES],
+        ["algorithm", "seeds", *AGGREGATES],
         shown,
         ["algorithm", "tasks", "seeds", *columns],
         records,

@@ -14,7 +14,7 @@ import numpy as np
 from reports.numbers.grid import SCALES
 from reports.numbers.intervals import Interval
 
-__all__ = ["ENDS", "Table", "Value", "decimals", "number", "numbers", "text"]
+__all__ = ["ENDS", "Table", "Value", "decimals", "number", "numbers", "p_text", "text"]
 
 Value = str | int | float | None
 ENDS = ("", "_low", "_high")  # of the columns of an estimate and its limits, in the order of `numbers`
@@ -96,6 +96,13 @@ def text(value: Interval | None, digits: int) -> str:
     if np.isnan(value.low):
         return number(value.point, digits)
     return f"{number(value.point, digits)} [{number(value.low, digits)}, {number(value.high, digits)}]"
+
+
+def p_text(p: float) -> str:
+    """A p-value as it is printed: never 0, and a dash where there is no test."""
+    if np.isnan(p):
+        return "–"
+    return "< 0.001" if p < 0.0005 else f"{p:.3f}"
 
 
 def numbers(value: Interval | None) -> list[Value]:

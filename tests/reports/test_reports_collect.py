@@ -180,9 +180,7 @@ def test_a_suite_reports_its_own_runs_what_is_missing_and_the_papers_numbers(tmp
     }
     beside = {(r["task"], r["algorithm"]): r for r in records(tmp_path / "out/tables/beside_the_papers.csv")}
     assert beside["pen-binary-v0", "awac"]["printed"] == "0.98"
-    assert beside["pen-binary-v0", "awac"]["verdict"].startswith(
-        "inside our interval; different protocol: profile quick"
-    )
+    assert beside["pen-binary-v0", "awac"]["verdict"].startswith("ours is below; different protocol: profile quick")
     assert beside["door-binary-v0", "awac"]["verdict"] == "not run"
     assert ("pen-binary-v0", "sac") not in {
         (r["task"], r["algorithm"]) for r in records(tmp_path / "out/tables/cells.csv")

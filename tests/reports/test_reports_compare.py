@@ -42,7 +42,7 @@ def test_other_seeds_are_compared_unpaired():
     other = {seed + 10: values for seed, values in NEW.items()}
     (change,) = compare([cell("pen", "awac", OLD)], [cell("pen", "awac", other)], "success", 0).changes
     assert change.pair.difference.p == pytest.approx(ttest_ind(last(NEW), last(OLD), equal_var=False).pvalue)
-    assert change.pair.seeds == "4 and 4 seeds, unpaired"
+    assert change.pair.seeds == "4 and 4 seeds, unpaired: not the same seeds"
 
 
 def test_the_overall_difference_is_the_mean_over_tasks_and_many_are_corrected():

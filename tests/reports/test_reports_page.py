@@ -316,11 +316,12 @@ def test_damaged_folders_are_named_and_nothing_wrong_is_said_so(tmp_path):
     assert "sac" not in {r["algorithm"] for r in records(folder / "tables/cells.csv")}
 
 
-def test_the_leader_of_each_task_is_named_with_the_next(report):
+def test_the_leader_of_each_task_is_named_with_what_is_told_apart_from_it(report):
+    """On door every seed of sac is 0.2 lower, which three pairs do not prove, and bc, judged at the switch, 0.5, 0.2 and 0.7."""
     rows = {r["task"]: r for r in records(report / "tables/leaders.csv")}
-    assert (rows["door"]["highest"], rows["door"]["next"], rows["door"]["intervals"]) == ("awac", "sac", "overlap")
-    assert float(rows["door"]["highest_iqm"]) == pytest.approx(0.8)  # of 0.8, 0.6, 1.0
-    assert float(rows["door"]["next_iqm"]) == pytest.approx(0.6)  # of 0.6, 0.4, 0.8
+    door = rows["door"]
+    assert (door["highest"], door["lower"], door["not_told_apart"]) == ("awac", "", "sac; bc")
+    assert float(door["highest_mean"]) == pytest.approx(0.8)  # of 0.8, 0.6, 1.0
 
 
 def test_a_run_shows_the_settings_in_which_it_differs_and_all_are_in_the_csv(runs, report):

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from algos import ALGOS
-from reports.numbers import stats
+from reports.numbers.aggregates import AGGREGATES
 from reports.numbers.grid import Common
 from reports.numbers.intervals import Interval
 from reports.numbers.lines import Line
@@ -119,7 +119,7 @@ def test_tagged_and_unknown_variants_keep_the_colour_of_their_method():
 def test_a_figure_is_saved_three_times_with_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        table = {x: {k: Interval(0.5, 0.4, 0.6) for k in stats.AGGREGATES} for x in ("awac", "sac")}
+        table = {x: {k: Interval(0.5, 0.4, 0.6) for k in AGGREGATES} for x in ("awac", "sac")}
         look.save(plots.aggregate_bars(table, "success", look.styles(list(table), LOOKS)), tmp_path / name, "figure")
     for kind, start in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
         one, other = ((tmp_path / name / f"figure.{kind}").read_bytes() for name in ("a", "b"))
@@ -236,7 +236,7 @@ def test_long_pairs_of_names_are_shortened_not_cut():
 
 
 def halves(labels):
-    return {x: dict.fromkeys(stats.AGGREGATES, Interval(0.5, 0.4, 0.6)) for x in labels}
+    return {x: dict.fromkeys(AGGREGATES, Interval(0.5, 0.4, 0.6)) for x in labels}
 
 
 @pytest.mark.parametrize(
@@ -271,11 +271,12 @@ def test_nothing_is_drawn_outside_of_a_figure(count):
     labels = [f"a long name of method {i}" for i in range(count)]
     styles, tasks = look.styles(labels, LOOKS), ["pen", "D4RL/antmaze/large-diverse-v1", "halfcheetah-medium-replay-v2"]
     scores = {x: np.random.default_rng(0).random((3, 3)) for x in labels}
+    by_task = {x: list(found.T) for x, found in scores.items()}
     pairs = {pair: Interval(0.5, 0.4, 0.6) for pair in itertools.combinations(labels, 2)}
     drawn = [
         heat_map({x: dict(zip(tasks, scores[x][0], strict=True)) for x in labels}, tasks, "success"),
         plots.aggregate_bars(halves(labels), "normalized_score", styles),
-        plots.profiles(Common(tuple(labels), tuple(tasks), 3, scores, ()), "success", styles, 0),
+        plots.profiles(Common(tuple(labels), tuple(tasks), by_task, {}, ()), "success", styles),
         improvement_matrix(pairs, labels),
         curves.curve_panels([line(x, [-100, 0, 100]) for x in labels], ["pen"], "success", styles),
     ]

@@ -1,0 +1,135 @@
+"""Who is best and how sure that is: one object, from which the first screen and the tables of differences both follow.
+
+Entries are ordered by their mean final score, as the test is one of means. Whether two can be told apart is said by
+one test alone, paired or not as `side_by_side` finds, with Holm's correction over all pairs; never by whether intervals
+overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from reports.numbers import pairs as tests
+from reports.numbers.aggregates import Runs, aggregates
+from reports.numbers.bounds import bounds_of
+from reports.numbers.grid import SCALES, Common
+from reports.numbers.intervals import Interval
+from reports.numbers.pairs import Finals, Pair
+from reports.numbers.shares import improvement
+from reports.numbers.stats import score
+
+__all__ = ["Standing", "Verdict", "verdict_over_tasks", "verdicts_per_task"]
+
+CLOSE = 1e-9  # scores that differ by less are equal
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One entry's place: its final scores three ways, in units of the metric."""
+
+    label: str
+    seeds: str  # how many, in words: "10", or "3 to 10" where tasks differ
+    mean: Interval
+    median: Interval
+    iqm: Interval
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The entries of one task, or of the common grid, in the order of their means; two or more of them."""
+
+    task: str  # empty: over the tasks of the grid
+    tasks: tuple[str, ...]
+    standings: tuple[Standing, ...]
+    pairs: tuple[Pair, ...]  # every two of them
+    wins: Mapping[tuple[str, str], float]  # (x, y) -> P(X > Y), for every pair
+
+    @property
+    def best(self) -> Standing:
+        """The entry with the highest mean."""
+        return self.standings[0]
+
+    @cached_property
+    def against_best(self) -> dict[str, Pair]:
+        """Every other entry -> its pair with the best, which is ahead; in the order of the standings."""
+        own = {frozenset((p.ahead, p.behind)): p for p in self.pairs}
+        best = self.best.label
+        return {one.label: own[frozenset((best, one.label))].seen_from(best) for one in self.standings[1:]}
+
+    @property
+    def lower(self) -> list[str]:
+        """The entries that are told apart from the best."""
+        return [label for label, pair in self.against_best.items() if pair.told_apart]
+
+    @property
+    def together(self) -> list[str]:
+        """The entries that were tested against the best and cannot be told apart from it."""
+        return [label for label, p in self.against_best.items() if not p.told_apart and not np.isnan(p.adjusted)]
+
+    @property
+    def untested(self) -> list[str]:
+        """The entries that no test can set against the best: one of the two has a single seed."""
+        return [label for label, pair in self.against_best.items() if np.isnan(pair.adjusted)]
+
+    @cached_property
+    def first_by(self) -> dict[str, list[str]]:
+        """Estimate -> who is first by it: several where they are equal, nobody where none beats every other."""
+        out = {}
+        for name in ("mean", "median", "IQM"):
+            points = {one.label: getattr(one, name.lower()).point for one in self.standings}
+            out[name] = [label for label, point in points.items() if point >= max(points.values()) - CLOSE]
+        labels = [one.label for one in self.standings]
+        out["P(X > Y)"] = [x for x in labels if all(self._beats(x, y) >= 0.5 - CLOSE for y in labels if y != x)]
+        return out
+
+    def _beats(self, x: str, y: str) -> float:
+        return self.wins[x, y] if (x, y) in self.wins else 1 - self.wins[y, x]
+
+    @property
+    def first_by_all(self) -> list[str]:
+        """The entries that are first by every estimate; empty where the estimates disagree."""
+        return sorted(set.intersection(*map(set, self.first_by.values())))
+
+
+def _verdict(
+    task: str, tasks: Sequence[str], found: Sequence[Standing], pairs: Sequence[Pair], runs: Mapping[str, Runs]
+) -> Verdict:
+    order = sorted(found, key=lambda one: (-round(one.mean.point, 9), one.label))
+    wins = {(p.ahead, p.behind): improvement(runs[p.ahead], runs[p.behind]).point for p in pairs}
+    return Verdict(task, tuple(tasks), tuple(order), tuple(pairs), wins)
+
+
+def verdicts_per_task(by_key: Finals, metric: str, seed: int) -> list[Verdict]:
+    """The verdict on every task that two entries or more have finished."""
+    out = []
+    for task, pairs in tests.per_task(by_key, metric).items():
+        own = {label: one for (where, label), one in by_key.items() if where == task}
+        runs = {label: curve.values[:, -1] for label, (_, curve) in own.items()}
+        standings = []
+        for label, (cell, _) in own.items():
+            final = score(runs[label], seed, bounds_of(cell, metric))
+            standings.append(Standing(label, str(len(runs[label])), final.mean, final.median, final.iqm))
+        if pairs:
+            out.append(_verdict(task, [task], standings, pairs, {label: [x] for label, x in runs.items()}))
+    return out
+
+
+def verdict_over_tasks(grid: Common, by_key: Finals, metric: str, seed: int) -> Verdict | None:
+    """The verdict over the tasks of the grid; None without two entries or without a scale that tasks share."""
+    pairs = tests.over_tasks(grid, by_key, metric)
+    if not pairs:
+        return None
+    standings = []
+    for label in grid.labels:
+        found = aggregates(grid.scores[label], seed, grid.bounds[label])
+        median, iqm, mean = (_scaled(found[name], SCALES[metric]) for name in ("median", "IQM", "mean"))
+        standings.append(Standing(label, grid.seeds(label), mean, median, iqm))
+    return _verdict("", grid.tasks, standings, pairs, grid.scores)
+
+
+def _scaled(value: Interval, by: float) -> Interval:
+    return Interval(by * value.point, by * value.low, by * value.high)

@@ -1,0 +1,109 @@
+"""The tables of the first screen: the ranking, and who is first on each task. Both show verdicts and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from reports.numbers.intervals import CONFIDENCE
+from reports.numbers.verdict import Standing, Verdict
+from reports.tables.table import ENDS, Table, Value, decimals, numbers, p_text, text
+
+__all__ = ["leaders_table", "ranking_table"]
+
+BEST, LOWER, TOGETHER, UNTESTED = "highest mean", "lower", "not told apart", "one seed, no test"
+
+
+def ranking_table(verdict: Verdict, metric: str) -> Table:
+    """Every entry in the order of its mean, and what the test against the best one says."""
+    digits = decimals(metric, [one.mean.point for one in verdict.standings])
+    shown: list[list[str]] = []
+    records: list[list[Value]] = []
+    for place, one in enumerate(verdict.standings, start=1):
+        pair = verdict.against_best.get(one.label)
+        behind = None if pair is None else pair.difference.interval
+        p = np.nan if pair is None else pair.adjusted
+        word = _word(verdict, one)
+        estimates = [one.mean, one.median, one.iqm]
+        shown.append(
+            [str(place), one.label, one.seeds, *(text(x, digits) for x in (*estimates, behind)), p_text(p), word]
+        )
+        found = [x for value in (*estimates, behind) for x in numbers(value)]
+        records.append([place, one.label, len(verdict.tasks), one.seeds, *found, p, word])
+    where = verdict.task or f"mean over {len(verdict.tasks)} task(s)"
+    return Table(
+        "ranking",
+        f"Final {metric}, {where}, with {CONFIDENCE:.0%} intervals, in the order of means. The verdict is the test of "
+        "the difference from the highest mean, paired by seed where both ran the same seeds on the same data and "
+        f"initial states, else Welch's; p after Holm's correction for {len(verdict.pairs)} pair(s).",
+        ["place", "algorithm", "seeds", "mean", "median", "IQM", "highest mean − this", "p (Holm)", "verdict"],
+        shown,
+        [
+            "place",
+            "algorithm",
+            "tasks",
+            "seeds",
+            *(f"{kind}{end}" for kind in ("mean", "median", "iqm", "behind") for end in ENDS),
+            "p_holm",
+            "verdict",
+        ],
+        records,
+    )
+
+
+def _word(verdict: Verdict, one: Standing) -> str:
+    if one is verdict.best:
+        return BEST
+    if one.label in verdict.lower:
+        return LOWER
+    return UNTESTED if one.label in verdict.untested else TOGETHER
+
+
+def leaders_table(verdicts: Sequence[Verdict], metric: str) -> Table:
+    """Who has the highest mean on each task, and whom the tests of that task tell apart from it."""
+    shown: list[list[str]] = []
+    records: list[list[Value]] = []
+    digits = decimals(metric, [one.mean.point for verdict in verdicts for one in verdict.standings])
+    for verdict in verdicts:
+        best = verdict.best
+        groups = ["; ".join(group) for group in (verdict.together, verdict.lower, verdict.untested)]
+        other = _other_firsts(verdict)
+        shown.append(
+            [verdict.task, best.label, text(best.mean, digits), *(group or "–" for group in groups), other or "–"]
+        )
+        records.append([verdict.task, best.label, *numbers(best.mean), *groups, other])
+    return Table(
+        "leaders",
+        f"Highest mean final {metric} on each task. Told apart or not: the tests below, with Holm's correction for the "
+        "pairs of a task, so that each task has a chance of 5 % of any false verdict.",
+        [
+            "task",
+            "highest",
+            "its mean",
+            "not told apart from it",
+            "lower",
+            "one seed, no test",
+            "first by other estimates",
+        ],
+        shown,
+        [
+            "task",
+            "highest",
+            *(f"highest_mean{end}" for end in ENDS),
+            "not_told_apart",
+            "lower",
+            "untested",
+            "other_firsts",
+        ],
+        records,
+    )
+
+
+def _other_firsts(verdict: Verdict) -> str:
+    """Estimates that do not put the highest mean first, and whom they do; empty where all agree."""
+    if verdict.first_by_all:
+        return ""
+    best = verdict.best.label
+    parts = [f"{name}: {', '.join(own) or 'nobody'}" for name, own in verdict.first_by.items() if best not in own]
+    return "; ".join(parts)
