@@ -32,6 +32,7 @@ def build(
     window: int | None = None,
     threshold: float | None = None,
     looks: Mapping[str, str] = MappingProxyType({}),
+    interpolate: bool = False,
     say: Callable[[str], object] = lambda line: None,
 ) -> Path:
     """Write the report on all runs below `roots` and the tidy CSVs `inputs` into `out`.
@@ -41,7 +42,9 @@ def build(
     is missing of it is named, and the paper's printed numbers stand beside ours. A dip is looked for within `window`
     environment steps after the switch (None: the first quarter of the online phase); `threshold` is a score whose
     first reaching is timed (None: half of solved). `looks` names the colour and dashes that a method has in every
-    report ("blue dashed"); those not in it get what is free. `say` is given lines on the run folders that are left out.
+    report ("blue dashed"); those not in it get what is free. Seeds and entries
+    that were evaluated at different steps are compared at those they share; with `interpolate` they are brought to the
+    same steps by straight lines. `say` is given lines on the run folders that are left out.
 
     The same runs give the same bytes. An earlier report at `out` is replaced as a whole and only once the new one is
     complete. Returns the path of its index.html. Raises `RecordError` if nothing is found, nothing can be read, or
@@ -51,7 +54,7 @@ def build(
 
     folders = [Path(roots)] if isinstance(roots, str | Path) else [Path(root) for root in roots]
     files = [Path(file) for file in inputs]
-    return build_page(folders, Path(out), files, headline, seed, suite, window, threshold, looks, say)
+    return build_page(folders, Path(out), files, headline, seed, suite, window, threshold, looks, interpolate, say)
 
 
 def build_comparison(

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from reports.numbers.bounds import bounds_of
+from reports.numbers.calendars import Steps, online_calendars
 from reports.numbers.grid import Gap, finished_curves
 from reports.numbers.stats import Score, score
 from reports.runs.cells import Cell
@@ -24,7 +27,8 @@ class BeforeAfter:
     cell: Cell
     seeds: int
     final_step: int
-    calendar: tuple[int, ...]  # steps of the evaluations from the switch on
+    calendar: tuple[int, ...]  # steps of its own evaluations from the switch on
+    shared: int  # of them, those that all entries of the task have, on which `best` and `last` rest
     switch: Score | None
     final: Score
     best: Score | None
@@ -35,27 +39,25 @@ class BeforeAfter:
         """All four scores by name."""
         return {name: getattr(self, name) for name in SCORE_COLUMNS}
 
-    @property
-    def evaluations(self) -> int:
-        """Number of evaluations from the switch on."""
-        return len(self.calendar)
-
 
 def before_after(cells: Sequence[Cell], metric: str, seed: int) -> tuple[list[BeforeAfter], list[Gap]]:
-    """Scores at the switch and afterwards of all finished cells; and the seeds and cells left out."""
+    """Scores at the switch and afterwards of all finished cells; and the seeds, evaluations and cells left out."""
     finished, gaps = finished_curves(cells, metric)
-    return [_row(cell, curve, metric, seed) for cell, curve in finished], gaps
+    calendars, apart = online_calendars(finished)
+    return [_row(*one, metric, seed, calendars.get(one[0].task)) for one in finished], [*gaps, *apart]
 
 
-def _row(cell: Cell, curve: Curve, metric: str, seed: int) -> BeforeAfter:
+def _row(cell: Cell, curve: Curve, metric: str, seed: int, calendar: Steps | None) -> BeforeAfter:
     steps, values = curve.steps, curve.values  # [T], [n, T]
-    since, online = values[:, steps >= 0], bool((steps > 0).any())
     bounds = bounds_of(cell, metric)
+    online = calendar is not None and bool((steps > 0).any())
+    since = values[:, np.flatnonzero(np.isin(steps, calendar if calendar is not None else []))]
     return BeforeAfter(
         cell=cell,
         seeds=len(curve.seeds),
         final_step=int(steps[-1]),
         calendar=tuple(steps[steps >= 0].tolist()),
+        shared=since.shape[1] if online else 0,
         switch=score(values[:, steps == 0][:, 0], seed, bounds) if 0 in steps else None,
         final=score(values[:, -1], seed, bounds),
         best=score(since.max(axis=1), seed, bounds) if online else None,

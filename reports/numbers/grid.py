@@ -16,7 +16,7 @@ from reports.runs.cells import Cell
 from reports.runs.curves import Curve
 from suite.record.metrics import SCORE_UNITS
 
-__all__ = ["SCALES", "Common", "Gap", "common", "efficiency", "finished_curves", "improvements", "usable"]
+__all__ = ["SCALES", "Common", "Gap", "common", "efficiency", "finished_curves", "improvements", "unused", "usable"]
 
 _SOLVED = {"share": 1.0, "percent": 100.0}  # by the unit of a score
 # metrics that mean the same on every task, and the value that counts as solved
@@ -52,25 +52,23 @@ class Common:
 
 
 def usable(cell: Cell, metric: str) -> tuple[Curve | None, list[str]]:
-    """The scores of a cell that count, as `Cell.usable` gives them, without seeds that hold infinite values.
-
-    The reasons name evaluations that not all seeds have, too.
-    """
+    """The scores of a cell that count, as `Cell.usable` gives them, without seeds that hold infinite values."""
     curve, why = cell.usable(metric)
-    whole = cell.curve(metric)
-    if curve is None or whole is None:
+    if curve is None:
         return curve, why
     finite = np.asarray(np.isfinite(curve.values).all(axis=1))
     infinite = [seed for seed, good in zip(curve.seeds, finite.tolist(), strict=True) if not good]
     why += [f"seed {seed} has an infinite {metric!r}" for seed in infinite]
-    skipped = sorted({int(step) for step in whole.steps} - {int(step) for step in curve.steps})
-    if skipped:
-        steps = ", ".join(f"{step:,}" for step in skipped[:3]) + (", ..." if len(skipped) > 3 else "")
-        why.append(f"{len(skipped)} of {len(whole.steps)} evaluations not used (step {steps}): not every seed has them")
     if not finite.any():
         return None, why
     seeds = tuple(seed for seed in curve.seeds if seed not in infinite)
     return Curve(seeds, curve.steps, curve.values[finite]), why
+
+
+def unused(cell: Cell, metric: str) -> list[str]:
+    """What of a cell does not count besides seeds that diverged, and why."""
+    why = usable(cell, metric)[1]
+    return why if cell.curve(metric) is None else why[len(cell.diverged) :]
 
 
 def finished_curves(cells: Sequence[Cell], metric: str) -> tuple[list[tuple[Cell, Curve]], list[Gap]]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reports.numbers.bounds import bounds_of, of_falls
-from reports.numbers.grid import SCALES, Gap, usable
+from reports.numbers.calendars import Steps, online_calendars
+from reports.numbers.grid import SCALES, Gap, finished_curves
 from reports.numbers.intervals import Floats
 from reports.numbers.stats import Score, score
 from reports.runs.cells import Cell
@@ -63,9 +64,10 @@ def online(
 ) -> tuple[list[Online], list[Gap]]:
     """The online phases of all finished cells, and by name those that cannot have a row.
 
-    `window` is in environment steps (None: the first quarter of the online phase, or up to the first evaluation in
-    it), `threshold` in units of the metric (None: half of solved, where that is known). Cells that train offline only
-    are passed over. Raises `RecordError` if `window` is not positive or `threshold` is NaN.
+    Dip, recovery and first reaching are looked for at the evaluations that all entries of a task share, the area is of
+    a cell's own. `window` is in environment steps (None: the first quarter of the online phase, or up to the first
+    evaluation in it), `threshold` in units of the metric (None: half of solved, where that is known). Cells that train
+    offline only are passed over. Raises `RecordError` if `window` is not positive or `threshold` is NaN.
     """
     if window is not None and window < 1:
         raise RecordError(f"dip window {window}: give a number of environment steps, 1 or more")
@@ -74,44 +76,52 @@ def online(
     if threshold is None and metric in SCALES:
         threshold = THRESHOLD * SCALES[metric]
     rows, gaps = [], []
-    for cell in cells:
-        if not cell.finished or cell.offline_only:
-            continue
-        curve, _ = usable(cell, metric)
-        why = _unfit(curve, window)
-        if curve is None or why:
-            gaps += [Gap(cell.task, cell.label, why)] if why else []
+    found = finished_curves([cell for cell in cells if not cell.offline_only], metric)[0]
+    calendars, apart = online_calendars(found)
+    unshared = {(gap.task, gap.label): gap.reason for gap in apart}
+    for cell, curve in found:
+        why = unshared.get((cell.task, cell.label)) or _unfit(curve.steps, window)
+        shared = calendars.get(cell.task)
+        why = why or ("" if shared is None else _unfit(shared, window))
+        if why or shared is None:
+            gaps.append(Gap(cell.task, cell.label, why))
         else:
-            rows.append(_row(cell, curve, metric, seed, window, threshold))
+            rows.append(_row(cell, curve, shared, metric, seed, window, threshold))
     return rows, gaps
 
 
-def _unfit(curve: Curve | None, window: int | None) -> str:
-    """Why a cell has no row; empty if it has one, and without any curve, as the final scores then say why."""
-    if curve is None:
-        return ""
-    later = curve.steps[curve.steps > 0]
+def _unfit(steps: Steps, window: int | None) -> str:
+    """Why evaluations at these steps make no row; empty if they do."""
+    later = steps[steps > 0]
     if not len(later):
         return "no evaluation after the switch"
-    if 0 not in curve.steps:
+    if 0 not in steps:
         return "no evaluation at the switch: dip and area need it"
     if window is not None and later[0] > window:
         return f"no evaluation within {window:,} steps of the switch: the first is at {int(later[0]):,}"
     return ""
 
 
-def _row(cell: Cell, curve: Curve, metric: str, seed: int, window: int | None, threshold: float | None) -> Online:
-    since = curve.steps >= 0
-    steps, values = curve.steps[since].astype(np.float64), curve.values[:, since]
+def _row(
+    cell: Cell,
+    curve: Curve,
+    shared: Steps,
+    metric: str,
+    seed: int,
+    window: int | None,
+    threshold: float | None,
+) -> Online:
+    since, common = curve.steps >= 0, np.isin(curve.steps, shared)
+    steps, values = shared.astype(np.float64), curve.values[:, common]
     if window is None:
         window = max(int(WINDOW * steps[-1]), int(steps[1]))
     depth, regained = dip(steps, values, window)
-    areas = area(steps, values)
+    areas = area(curve.steps[since].astype(np.float64), curve.values[:, since])
     bounds = replace(bounds_of(cell, metric), episodes=None)  # means over evaluations, not of one
     return Online(
         cell=cell,
         seeds=len(curve.seeds),
-        final_step=int(steps[-1]),
+        final_step=int(curve.steps[-1]),
         window=window,
         threshold=threshold,
         dip=score(depth, seed, of_falls(bounds)),

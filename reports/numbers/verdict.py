@@ -21,6 +21,8 @@ from reports.numbers.intervals import Interval
 from reports.numbers.pairs import Finals, Pair
 from reports.numbers.shares import improvement
 from reports.numbers.stats import score
+from reports.runs.cells import Cell
+from reports.runs.curves import Curve
 
 __all__ = ["Standing", "Verdict", "verdict_over_tasks", "verdicts_per_task"]
 
@@ -33,6 +35,7 @@ class Standing:
 
     label: str
     seeds: str  # how many, in words: "10", or "3 to 10" where tasks differ
+    lost: str  # the seeds that were run and do not count, in words; empty if all count
     mean: Interval
     median: Interval
     iqm: Interval
@@ -112,7 +115,9 @@ def verdicts_per_task(by_key: Finals, metric: str, seed: int) -> list[Verdict]:
         standings = []
         for label, (cell, _) in own.items():
             final = score(runs[label], seed, bounds_of(cell, metric))
-            standings.append(Standing(label, str(len(runs[label])), final.mean, final.median, final.iqm))
+            standings.append(
+                Standing(label, str(len(runs[label])), _lost([own[label]]), final.mean, final.median, final.iqm)
+            )
         if pairs:
             out.append(_verdict(task, [task], standings, pairs, {label: [x] for label, x in runs.items()}))
     return out
@@ -127,8 +132,18 @@ def verdict_over_tasks(grid: Common, by_key: Finals, metric: str, seed: int) -> 
     for label in grid.labels:
         found = aggregates(grid.scores[label], seed, grid.bounds[label])
         median, iqm, mean = (_scaled(found[name], SCALES[metric]) for name in ("median", "IQM", "mean"))
-        standings.append(Standing(label, grid.seeds(label), mean, median, iqm))
+        lost = _lost([by_key[task, label] for task in grid.tasks])
+        standings.append(Standing(label, grid.seeds(label), lost, mean, median, iqm))
     return _verdict("", grid.tasks, standings, pairs, grid.scores)
+
+
+def _lost(found: Sequence[tuple[Cell, Curve]]) -> str:
+    """Words such as `3 of 5 seeds diverged`."""
+    run = sum(len(cell.seeds) for cell, _ in found)
+    diverged = sum(len(cell.diverged) for cell, _ in found)
+    other = run - diverged - sum(len(curve.seeds) for _, curve in found)
+    parts = [f"{diverged} of {run} seeds diverged"] * bool(diverged)
+    return "; ".join(parts + [f"{other} of {run} seeds not used"] * bool(other))
 
 
 def _scaled(value: Interval, by: float) -> Interval:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from reports.page.content import Report, content_of
 from reports.page.folder import KIND, MARK, refuse_foreign, swapped_into, write_results
 from reports.page.runs import Runs
 from reports.runs.collect import Collection, Quarantined, collect
+from reports.runs.interpolate import interpolated
 from reports.runs.wanted import Suite
 from reports.tables.table import Table
 
@@ -36,6 +38,7 @@ def build(
     window: int | None,
     threshold: float | None,
     looks: Mapping[str, str],
+    interpolate: bool,
     say: Callable[[str], object],
 ) -> Path:
     """Write the report; the arguments are those of `reports.build`."""
@@ -44,13 +47,20 @@ def build(
     found = collect(roots, inputs) if suite is None else collect(roots, inputs, suite.pick)
     for line in found.left_out():
         say(line)
+    if interpolate:
+        found = replace(found, cells=interpolated(found.cells))
     metric = headline_of(found.cells, headline or (suite.metric if suite else None))
     phases = online(found.cells, metric, seed, window, threshold)  # refuses what it cannot use, so it is first
     with swapped_into(out) as folder:
-        report = Report(folder, found.cells, metric, seed, phases, _missing(found, suite), _unread(found), suite, looks)
+        report = Report(
+            folder, found.cells, metric, seed, phases, _missing(found, suite), _unread(found), suite, looks, interpolate
+        )
         write_results(folder, found.cells)
         (folder / "index.html").write_text(render("page.html", content_of(report)), encoding="utf-8")
-        mark(folder, {"headline": metric, "seed": seed, "suite": suite.name if suite else None})
+        mark(
+            folder,
+            {"headline": metric, "seed": seed, "suite": suite.name if suite else None, "interpolated": interpolate},
+        )
     return out / "index.html"
 
 

@@ -60,6 +60,7 @@ class Report:
     quarantined: Sequence[Gap]  # run folders that could not be read
     suite: Suite | None
     looks: Mapping[str, str]  # method -> its colour and dashes in words, as `look.styles` takes them
+    interpolated: bool  # whether scores were brought to the same steps by straight lines
 
     def figure(self, name: str, title: str, says: str, figure: Figure) -> Shown:
         """Write a figure; returns what the page needs of it."""
@@ -99,10 +100,13 @@ def content_of(report: Report) -> dict[str, Any]:
             "meaning": METRICS.get(metric, "a metric of an outside package"),
             "seed": seed,
             "reps": REPS,
-            "facts": summary.facts(cells, metric),
+            "facts": " ".join(filter(None, [summary.facts(cells, metric), summary.counted(cells, metric)])),
             **_verdicts(report, overall, verdicts),
             "warnings": warnings(cells, rows),
-            "notices": report.some(summary.notices_table(cells, report.missing, report.quarantined)),
+            "notices": report.some(
+                summary.notices_table(cells, metric, report.missing, report.quarantined, report.phases[1])
+            ),
+            "interpolate": report.interpolated,
             "episodes": summary.episodes(cells),
             "imported_only": all(cell.first.external for cell in cells),
             "spread": seeds_note(verdicts, rows, metric),

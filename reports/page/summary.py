@@ -7,14 +7,24 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from reports.numbers.grid import Gap
+import numpy as np
+
+from reports.numbers.grid import Gap, unused, usable
 from reports.numbers.verdict import Verdict
 from reports.runs.cells import Cell, Source
 from reports.tables.table import Table, decimals, text
 
-__all__ = ["episodes", "facts", "notices_table", "verdict_sentences"]
+__all__ = ["counted", "episodes", "facts", "notices_table", "verdict_sentences"]
 
-KINDS = ("missing", "quarantined", "failed", "unfinished", "diverged", "other version")  # in the order of the page
+KINDS = (
+    "missing",
+    "quarantined",
+    "failed",
+    "unfinished",
+    "diverged",
+    "not used",
+    "other version",
+)  # in the order of the page
 
 
 def facts(cells: Sequence[Cell], metric: str) -> str:
@@ -26,6 +36,23 @@ def facts(cells: Sequence[Cell], metric: str) -> str:
     return (
         f"{_count(len(labels), 'algorithm')} on {_count(len(tasks), 'task')}, {seeds} seed(s) per cell; "
         f"profile: {profiles}; compared by {metric}."
+    )
+
+
+def counted(cells: Sequence[Cell], metric: str) -> str:
+    """How much of what finished cells recorded counts, in one sentence."""
+    finished = [cell for cell in cells if cell.finished]
+    curves = [usable(cell, metric)[0] for cell in finished]
+    whole = [cell.curve(metric) for cell in finished]
+    seeds = sum(len(curve.seeds) for curve in curves if curve is not None)
+    values = sum(curve.values.size for curve in curves if curve is not None)
+    of_seeds = sum(len(cell.seeds) for cell in finished)
+    of_values = sum(int((~np.isnan(curve.values)).sum()) for curve in whole if curve is not None)
+    if not finished or (seeds, values) == (of_seeds, of_values):
+        return ""
+    return (
+        f"Not everything counts: {of_seeds - seeds:,} of {of_seeds:,} seeds and {of_values - values:,} of "
+        f"{of_values:,} evaluations of finished cells are left out, as listed below with the reasons."
     )
 
 
@@ -50,7 +77,8 @@ def _group(verdict: Verdict, metric: str) -> str:
     best, others = verdict.best, list(verdict.against_best)
     where = f"On {verdict.tasks[0]}" if len(verdict.tasks) == 1 else f"Over {len(verdict.tasks)} tasks"
     digits = decimals(metric, [one.mean.point for one in verdict.standings])
-    score = f"{where}, {best.label} has the highest mean final {metric}, {text(best.mean, digits)}"
+    own = f" ({best.lost})" if best.lost else ""
+    score = f"{where}, {best.label}{own} has the highest mean final {metric}, {text(best.mean, digits)}"
     parts = []
     if verdict.together:
         parts.append(f"{_names(verdict.together)} cannot be told apart from it")
@@ -66,7 +94,9 @@ def _group(verdict: Verdict, metric: str) -> str:
         else "paired by seed where it can be"
     )
     tests = f"{_count(len(verdict.pairs), 'test')} {kind}"
-    return f"{score}: {'; '.join(parts)} ({tests}, 5 % level after Holm's correction)."
+    lost = [f"{one.label}: {one.lost}" for one in verdict.standings[1:] if one.lost]
+    besides = f" Not counted: {'; '.join(lost)}." if lost else ""
+    return f"{score}: {'; '.join(parts)} ({tests}, 5 % level after Holm's correction).{besides}"
 
 
 def _agreement(verdict: Verdict) -> str:
@@ -82,8 +112,13 @@ def _names(labels: Sequence[str]) -> str:
     return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}"
 
 
-def notices_table(cells: Sequence[Cell], missing: Sequence[Gap], quarantined: Sequence[Gap]) -> Table:
-    """Every cell that is missing, quarantined, failed, unfinished, diverged, or made by another version than most."""
+def notices_table(
+    cells: Sequence[Cell], metric: str, missing: Sequence[Gap], quarantined: Sequence[Gap], apart: Sequence[Gap]
+) -> Table:
+    """Every cell that is missing, quarantined, failed, unfinished, diverged, or made by another version than most.
+
+    And all that finished cells recorded and no comparison uses; `apart` is what of the online phases is not compared.
+    """
     found = [("quarantined", gap.task, gap.label, gap.reason) for gap in quarantined]
     found += [("missing", gap.task, gap.label, gap.reason) for gap in missing]
     own = [cell for cell in cells if not cell.first.external]
@@ -97,6 +132,8 @@ def notices_table(cells: Sequence[Cell], missing: Sequence[Gap], quarantined: Se
         gone = ", ".join(f"seed {seed} at step {step:,}" for seed, step in cell.diverged.items())
         if gone:
             found.append(("diverged", cell.task, cell.label, f"{gone}: counted nowhere"))
+    found += [("not used", c.task, c.label, why) for c in cells if c.finished for why in unused(c, metric)]
+    found += [("not used", gap.task, gap.label, gap.reason) for gap in apart]
     found += [("other version", cell.task, cell.label, text) for cell, text in _versions(own)]
     rows = sorted(found, key=lambda row: (KINDS.index(row[0]), row[1:]))
     header = ["what", "task", "algorithm", "detail"]

@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reports.runs.curves import Curve
 
-__all__ = ["Cell", "Source", "dataset_name", "merge", "task_name"]
+__all__ = ["ENOUGH", "Cell", "Source", "counted", "dataset_name", "merge", "task_name"]
+
+ENOUGH = 0.5  # share of the shortest calendar that has to be shared for a comparison at shared steps
+EARLY = 0.9  # of the way to the usual end: a seed that stops before has not been trained as the others
+NAMED = 3  # steps of unused evaluations that are named one by one
 
 
 @dataclass(frozen=True)
@@ -78,27 +83,53 @@ class Cell:
         return merge([s.curves[metric] for s in self.sources if metric in s.curves])
 
     def usable(self, metric: str) -> tuple[Curve | None, list[str]]:
-        """The curve of a metric over the seeds that count, at the steps they share; and who was left out and why.
+        """The curve of a metric over the seeds that count, at the steps they share; and what was left out and why.
 
-        A seed counts if it did not diverge and was evaluated at the cell's last step.
+        There is none if the seeds share fewer than half of the evaluations of the seed with the fewest.
         """
         curve = self.curve(metric)
         if curve is None:
             return None, [f"no {metric!r} recorded"]
-        why = [f"seed {s} diverged at step {step:,}" for s, step in self.diverged.items()]
-        keep = np.array([s not in self.diverged for s in curve.seeds])
-        absent = sorted(set(self.seeds) - set(curve.seeds))
-        short = np.isnan(curve.values[:, -1]) & keep
-        last = int(curve.steps[-1])
-        for s in [*absent, *np.array(curve.seeds)[short].tolist()]:
-            why.append(f"seed {s} has no {metric!r} at the last step, {last:,}")
-        keep &= ~short
+        keep, why = counted(curve, self.diverged)
+        absent = sorted(set(self.seeds) - set(curve.seeds) - set(self.diverged))
+        why += [f"seed {seed} has no {metric!r}" for seed in absent]
         if not keep.any():
             return None, why
         values = curve.values[keep]
-        shared = ~np.isnan(values).any(axis=0)
+        there = ~np.isnan(values)
+        shared = there.all(axis=0)
+        fewest = int(there.sum(axis=1).min())
+        if shared.sum() < ENOUGH * fewest:
+            few = f"its {len(values)} seeds share {int(shared.sum())} of {fewest} evaluations or more"
+            return None, [*why, f"{few}: not compared unless `--interpolate` brings them to the same steps"]
+        unused = curve.steps[there.any(axis=0) & ~shared]
+        if len(unused):
+            steps = ", ".join(f"{step:,}" for step in unused[:NAMED]) + (", ..." if len(unused) > NAMED else "")
+            of = f"{len(unused)} of {len(unused) + int(shared.sum())} evaluations not used"
+            why.append(f"{of} (step {steps}): not every seed has them")
         seeds = tuple(s for s, kept in zip(curve.seeds, keep, strict=True) if kept)
         return Curve(seeds, curve.steps[shared], values[:, shared]), why
+
+
+def counted(curve: Curve, diverged: Mapping[int, int]) -> tuple[NDArray[np.bool_], list[str]]:
+    """Which seeds of a curve count, and why others do not: those that diverged, and those that ended early.
+
+    Early is before nine tenths of the way from the first evaluation to where the middle one of the seeds ends.
+    """
+    why = [f"seed {s} diverged at step {step:,}" for s, step in diverged.items()]
+    there = ~np.isnan(curve.values)
+    keep = np.array([s not in diverged for s in curve.seeds]) & there.any(axis=1)
+    if not keep.any():
+        return keep, why
+    ends = np.array([curve.steps[row][-1] if row.any() else curve.steps[0] for row in there])
+    middle, first = int(np.sort(ends[keep])[keep.sum() // 2]), int(curve.steps[0])
+    early = keep & (ends < first + EARLY * (middle - first))
+    why += [
+        f"seed {s} ends at step {end:,}, others at {middle:,}"
+        for s, end, short in zip(curve.seeds, ends.tolist(), early, strict=True)
+        if short
+    ]
+    return keep & ~early, why
 
 
 def merge(curves: Sequence[Curve]) -> Curve | None:

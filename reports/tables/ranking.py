@@ -22,15 +22,14 @@ def ranking_table(verdict: Verdict, metric: str) -> Table:
     records: list[list[Value]] = []
     for place, one in enumerate(verdict.standings, start=1):
         pair = verdict.against_best.get(one.label)
+        seeds = f"{one.seeds} ({one.lost})" if one.lost else one.seeds
         behind = None if pair is None else pair.difference.interval
         p = np.nan if pair is None else pair.adjusted
         word = _word(verdict, one)
         estimates = [one.mean, one.median, one.iqm]
-        shown.append(
-            [str(place), one.label, one.seeds, *(text(x, digits) for x in (*estimates, behind)), p_text(p), word]
-        )
+        shown.append([str(place), one.label, seeds, *(text(x, digits) for x in (*estimates, behind)), p_text(p), word])
         found = [x for value in (*estimates, behind) for x in numbers(value)]
-        records.append([place, one.label, len(verdict.tasks), one.seeds, *found, p, word])
+        records.append([place, one.label, len(verdict.tasks), one.seeds, one.lost, *found, p, word])
     where = verdict.task or f"mean over {len(verdict.tasks)} task(s)"
     return Table(
         "ranking",
@@ -44,6 +43,7 @@ def ranking_table(verdict: Verdict, metric: str) -> Table:
             "algorithm",
             "tasks",
             "seeds",
+            "not_counted",
             *(f"{kind}{end}" for kind in ("mean", "median", "iqm", "behind") for end in ENDS),
             "p_holm",
             "verdict",

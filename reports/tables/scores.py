@@ -28,11 +28,23 @@ def before_after_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
             found += [*numbers(iqm), *numbers(mean)]
         final = f"{row.final_step:,}" + (" (offline only)" if cell.offline_only else "")
         shown.append([cell.task, cell.label, str(row.seeds), *texts[:2], final, *_after(texts, row)])
-        records.append([cell.task, cell.label, cell.first.profile, row.seeds, row.final_step, row.evaluations, *found])
+        records.append(
+            [
+                cell.task,
+                cell.label,
+                cell.first.profile,
+                row.seeds,
+                row.final_step,
+                len(row.calendar),
+                row.shared,
+                *found,
+            ]
+        )
     stat = ("iqm", "iqm_low", "iqm_high", "mean", "t_low", "t_high")
     return Table(
         "before_after",
-        f"{metric}: IQM over seeds with {CONFIDENCE:.0%} interval.",
+        f"{metric}: IQM over seeds with {CONFIDENCE:.0%} interval. Best and last are of the evaluations from the "
+        "switch on that all entries of the task have.",
         [
             "task",
             "algorithm",
@@ -51,6 +63,7 @@ def before_after_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
             "seeds",
             "final_step",
             "evaluations",
+            "shared_evaluations",
             *(f"{name}_{s}" for name in SCORE_COLUMNS for s in stat),
         ],
         records,
@@ -65,9 +78,9 @@ def _after(texts: Sequence[str], row: BeforeAfter) -> list[str]:
     best, last = texts[2:]
     if best == "–":
         return [best, last]
-    if row.evaluations < LAST:
-        last = f"{last} (of {row.evaluations})"
-    return [f"{best} (k = {row.evaluations})", last]
+    if row.shared < LAST:
+        last = f"{last} (of {row.shared})"
+    return [f"{best} (k = {row.shared})", last]
 
 
 def finals_table(rows: Sequence[BeforeAfter], metric: str) -> Table:

@@ -38,6 +38,10 @@ def report(
     threshold: Annotated[
         float | None, typer.Option(help="Score whose first reaching is timed; default: half of solved.")
     ] = None,
+    interpolate: Annotated[
+        bool,
+        typer.Option("--interpolate", help="Compare unequal calendars between evaluations, not at shared ones only."),
+    ] = False,
 ) -> None:
     """Draw curves, tables and one page from run folders, or score against trials from a folder of `bench tune`."""
     from algos.settings import SettingError
@@ -49,7 +53,7 @@ def report(
     if (profile is not None or preset is not None) and suite is None:
         raise SettingError("--profile says at which sizes a --suite was run, --preset by which file: name a suite")
     if compare is not None:
-        if runs or suite or input_ or dip_window is not None or threshold is not None:
+        if runs or suite or input_ or dip_window is not None or threshold is not None or interpolate:
             raise SettingError("--compare takes two folders of runs, --metric and --out, nothing else")
         typer.echo(build_comparison(*compare, out, metric, say=say))
         return
@@ -69,6 +73,7 @@ def report(
         window=dip_window,
         threshold=threshold,
         looks=looks(),
+        interpolate=interpolate,
         say=say,
     )
     typer.echo(page)

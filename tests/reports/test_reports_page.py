@@ -317,7 +317,7 @@ def test_damaged_folders_are_named_and_nothing_wrong_is_said_so(tmp_path):
 
 
 def test_the_leader_of_each_task_is_named_with_what_is_told_apart_from_it(report):
-    """On door every seed of sac is 0.2 lower, which three pairs do not prove, and bc, judged at the switch, 0.5, 0.2 and 0.7."""
+    """On door every seed of sac is 0.2 lower, which three pairs do not prove."""
     rows = {r["task"]: r for r in records(report / "tables/leaders.csv")}
     door = rows["door"]
     assert (door["highest"], door["lower"], door["not_told_apart"]) == ("awac", "", "sac; bc")
