@@ -16,7 +16,18 @@ from reports.runs.cells import Cell
 from reports.runs.curves import Curve
 from suite.record.metrics import SCORE_UNITS
 
-__all__ = ["SCALES", "Common", "Gap", "common", "efficiency", "finished_curves", "improvements", "unused", "usable"]
+__all__ = [
+    "SCALES",
+    "Common",
+    "Efficiency",
+    "Gap",
+    "common",
+    "efficiency",
+    "finished_curves",
+    "improvements",
+    "unused",
+    "usable",
+]
 
 _SOLVED = {"share": 1.0, "percent": 100.0}  # by the unit of a score
 # metrics that mean the same on every task, and the value that counts as solved

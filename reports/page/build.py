@@ -14,9 +14,10 @@ import jinja2
 from reports.numbers.grid import Gap
 from reports.numbers.headline import headline_of
 from reports.numbers.intervals import CONFIDENCE, REPS
-from reports.numbers.online import online
-from reports.page.content import Report, content_of
+from reports.numbers.results import Results
+from reports.page.content import content_of
 from reports.page.folder import KIND, MARK, refuse_foreign, swapped_into, write_results
+from reports.page.report import Report
 from reports.page.runs import Runs
 from reports.runs.collect import Collection, Quarantined, collect
 from reports.runs.interpolate import interpolated
@@ -50,11 +51,10 @@ def build(
     if interpolate:
         found = replace(found, cells=interpolated(found.cells))
     metric = headline_of(found.cells, headline or (suite.metric if suite else None))
-    phases = online(found.cells, metric, seed, window, threshold)  # refuses what it cannot use, so it is first
+    results = Results(found.cells, metric, seed, window, threshold)
+    _ = results.online  # refuses what it cannot use, so it is first
     with swapped_into(out) as folder:
-        report = Report(
-            folder, found.cells, metric, seed, phases, _missing(found, suite), _unread(found), suite, looks, interpolate
-        )
+        report = Report(folder, results, _missing(found, suite), _unread(found), suite, looks, interpolate)
         write_results(folder, found.cells)
         (folder / "index.html").write_text(render("page.html", content_of(report)), encoding="utf-8")
         mark(
@@ -100,14 +100,15 @@ def _shown(table: Table, runs: Runs) -> dict[str, Any]:
     task, label = (keys.index(name) if name in keys else None for name in ("task", "algorithm"))
     where = table.header.index("where") if "where" in table.header else None
     rows = []
-    for row in table.rows:
+    for r, row in enumerate(table.rows):
         here = None if task is None or label is None else runs.links.get((row[task], row[label]))
         cells = []
         for i, text in enumerate(row):
             parts = [(text, here if i == label else None)]
             if i == where:
                 parts = [(name, runs.folders.get(name)) for name in text.split(", ") if name]
-            cells.append({"parts": parts, "look": "key" if keys[i] else "num" if "[" in text and i != where else ""})
+            look = "key" if keys[i] else "num" if ("[" in text or "±" in text) and i != where else ""
+            cells.append({"parts": parts, "look": look, "bold": (r, i) in table.bold})
         rows.append(cells)
     columns = [{"text": text, "key": key} for text, key in zip(table.header, keys, strict=True)]
     return {"name": table.name, "title": table.title, "columns": columns, "rows": rows}

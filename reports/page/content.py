@@ -3,121 +3,76 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from reports.numbers.aggregates import aggregates
-from reports.numbers.before_after import BeforeAfter, before_after
 from reports.numbers.coverage import coverage_note
-from reports.numbers.grid import SCALES, Common, Gap, common, efficiency, improvements
+from reports.numbers.grid import SCALES
 from reports.numbers.intervals import REPS
-from reports.numbers.lines import Line, lines_of
+from reports.numbers.lines import Line
 from reports.numbers.notes import warnings
-from reports.numbers.online import Online
-from reports.numbers.pairs import finals
 from reports.numbers.power import seeds_note
-from reports.numbers.verdict import Verdict, verdict_over_tasks, verdicts_per_task
 from reports.page import summary
+from reports.page.over_tasks import over_tasks
+from reports.page.report import Report
 from reports.page.runs import settings_table, shown_runs
-from reports.pictures import curves, diagnostics, look, plots
+from reports.pictures import curves, diagnostics, look
 from reports.pictures.embed import Shown, shown
 from reports.pictures.look import Style
-from reports.pictures.matrices import heat_map, improvement_matrix
+from reports.pictures.matrices import heat_map
 from reports.runs.cells import Cell
 from reports.runs.parallel import spreading
-from reports.runs.wanted import Suite
 from reports.tables.beside import beside, beside_table
-from reports.tables.cells import cells_table, gaps_table
-from reports.tables.differences import improvement_table, pairs_table
+from reports.tables.cells import cells_table
+from reports.tables.differences import pairs_table
+from reports.tables.paper import paper_tables
 from reports.tables.ranking import leaders_table, ranking_table
-from reports.tables.scores import aggregate_table, before_after_table, finals_table, online_table
+from reports.tables.scores import before_after_table, finals_table, online_table
 from reports.tables.table import Table
 from suite.record.metrics import METRICS
 from suite.record.papers import printed
 
-__all__ = ["Report", "content_of"]
+__all__ = ["content_of"]
 
 EXPLAINED = ("rliable", "numpy", "matplotlib")
-BARS = 3  # entries up to which pairs are bars; more of them are squares
-
-
-@dataclass(frozen=True)
-class Report:
-    """A report that is being built: its folder, its cells, and what was asked for."""
-
-    folder: Path
-    cells: Sequence[Cell]
-    metric: str
-    seed: int
-    phases: tuple[Sequence[Online], Sequence[Gap]]  # the online phases, and who has none
-    missing: Sequence[Gap]  # cells that were never run
-    quarantined: Sequence[Gap]  # run folders that could not be read
-    suite: Suite | None
-    looks: Mapping[str, str]  # method -> its colour and dashes in words, as `look.styles` takes them
-    interpolated: bool  # whether scores were brought to the same steps by straight lines
-
-    def figure(self, name: str, title: str, says: str, figure: Figure) -> Shown:
-        """Write a figure; returns what the page needs of it."""
-        return shown(self.folder, name, title, says, figure)
-
-    def table(self, table: Table) -> Table:
-        """Write a table and return it."""
-        table.write(self.folder / "tables")
-        return table
-
-    def some(self, table: Table) -> Table | None:
-        """Write a table and return it, if there is a row in it."""
-        return self.table(table) if table.rows else None
-
-    def gaps(self, name: str, title: str, gaps: Sequence[Gap]) -> Table | None:
-        """Write the table of what was left out, if something was."""
-        return self.some(gaps_table(name, title, gaps))
 
 
 def content_of(report: Report) -> dict[str, Any]:
     """Collect everything the template shows; writes figures and tables on the way."""
-    cells, metric, seed, suite = report.cells, report.metric, report.seed, report.suite
-    rows, gaps = before_after(cells, metric, seed)
-    by_key, grid = finals(cells, metric), common(cells, metric) if metric in SCALES else None
-    verdicts = verdicts_per_task(by_key, metric, seed)
-    overall = None if grid is None else verdict_over_tasks(grid, by_key, metric, seed)
-    lines = lines_of(cells, metric, seed)
+    results, suite = report.results, report.suite
+    cells, metric, lines, (rows, gaps) = results.cells, results.metric, results.lines, results.before_after
     styles = look.styles([cell.label for cell in cells], report.looks)
     tasks = sorted({line.task for line in lines})
     settings_table(cells).write(report.folder / "tables")
     draw = partial(_task, folder=report.folder, metric=metric, styles=styles)
+    notices = summary.notices_table(cells, metric, report.missing, report.quarantined, results.online[1])
     with spreading(draw, _task_shares(cells, lines)) as drawn:
-        over_tasks = _over_tasks(report, grid, overall, styles)
         return {
             "suite": suite,
             "metric": metric,
             "meaning": METRICS.get(metric, "a metric of an outside package"),
-            "seed": seed,
+            "seed": results.seed,
             "reps": REPS,
             "facts": " ".join(filter(None, [summary.facts(cells, metric), summary.counted(cells, metric)])),
-            **_verdicts(report, overall, verdicts),
+            **_verdicts(report),
             "warnings": warnings(cells, rows),
-            "notices": report.some(
-                summary.notices_table(cells, metric, report.missing, report.quarantined, report.phases[1])
-            ),
+            "notices": report.some(notices),
             "interpolate": report.interpolated,
             "episodes": summary.episodes(cells),
             "imported_only": all(cell.first.external for cell in cells),
-            "spread": seeds_note(verdicts, rows, metric),
-            "coverage": coverage_note([row.seeds for row in rows], len(grid.tasks) if grid else 0),
+            "spread": seeds_note(results.per_task, rows, metric),
+            "coverage": coverage_note([row.seeds for row in rows], len(results.grid.tasks) if results.grid else 0),
             "cells": report.table(cells_table(cells, report.missing)),
-            "heat_map": _heat_map(report, rows),
+            "heat_map": _heat_map(report),
             "gaps": report.gaps("left_out", "Left out of the final scores.", gaps),
-            **_scores(report, rows, verdicts),
+            **_scores(report),
             "beside": _beside(report),
             "curves": _curves(report, lines, tasks, styles) if tasks else None,
-            "over_tasks": over_tasks,
+            "over_tasks": over_tasks(report, styles),
             "tasks": list(drawn),
             "runs": shown_runs(cells),
             "unfinished_csv": any(not cell.finished for cell in cells),
@@ -125,29 +80,29 @@ def content_of(report: Report) -> dict[str, Any]:
         }
 
 
-def _verdicts(report: Report, overall: Verdict | None, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def _verdicts(report: Report) -> dict[str, Any]:
     """The first screen: the ranking over tasks, or of the only task, and who is first on each of several."""
-    metric = report.metric
-    main = overall or (verdicts[0] if len(verdicts) == 1 else None)
+    results, metric = report.results, report.results.metric
+    main, verdicts = results.main, results.per_task
     return {
         "sentences": summary.verdict_sentences(main, metric) if main else [],
         "ranking": report.table(ranking_table(main, metric)) if main else None,
-        "leaders": report.table(leaders_table(verdicts, metric))
-        if len(verdicts) > 1 or (verdicts and not main)
-        else None,
+        "leaders": report.table(leaders_table(verdicts, metric)) if len(verdicts) > 1 else None,
     }
 
 
-def _scores(report: Report, rows: Sequence[BeforeAfter], verdicts: Sequence[Verdict]) -> dict[str, Table | None]:
+def _scores(report: Report) -> dict[str, Any]:
     """The tables of each task, each only if it has rows."""
-    phases, without = report.phases
-    pairs = [pair for verdict in verdicts for pair in verdict.pairs]
+    results, metric = report.results, report.results.metric
+    rows, (phases, without) = results.before_after[0], results.online
+    pairs = [pair for verdict in results.per_task for pair in verdict.pairs]
     return {
-        "before_after": report.some(before_after_table(rows, report.metric)),
-        "finals": report.some(finals_table(rows, report.metric)),
-        "online": report.some(online_table(phases, report.metric)),
+        "paper": [report.table(one) for one in paper_tables(rows, results.per_task, results.averages, metric)],
+        "before_after": report.some(before_after_table(rows, metric)),
+        "finals": report.some(finals_table(rows, metric)),
+        "online": report.some(online_table(phases, metric)),
         "without_online": report.gaps("left_out_online", "Left out of the online phases.", without),
-        "differences": report.some(pairs_table(pairs, report.metric)),
+        "differences": report.some(pairs_table(pairs, metric)),
     }
 
 
@@ -155,86 +110,31 @@ def _beside(report: Report) -> Table | None:
     """The papers' numbers, all those of the suite's place or, without one, those that something here answers."""
     if report.suite is not None:
         numbers = printed(report.suite.place) if report.suite.place else []
-        return report.some(beside_table(beside(report.cells, numbers)))
-    found = [row for row in beside(report.cells, printed()) if row.ours is not None]
+        return report.some(beside_table(beside(report.results.cells, numbers)))
+    found = [row for row in beside(report.results.cells, printed()) if row.ours is not None]
     return report.some(beside_table(found))
 
 
 def _curves(report: Report, lines: Sequence[Line], tasks: Sequence[str], styles: dict[str, Style]) -> Shown:
-    figure = curves.curve_panels(lines, tasks, report.metric, styles)
+    figure = curves.curve_panels(lines, tasks, report.results.metric, styles)
     labels = ", ".join(sorted({line.label for line in lines}))
     says = f"Learning curves of {labels} on {', '.join(tasks)}; the numbers are in the table of final scores."
-    return report.figure("learning_curves", f"{report.metric} across the switch", says, figure)
+    return report.figure("learning_curves", f"{report.results.metric} across the switch", says, figure)
 
 
-def _heat_map(report: Report, rows: Sequence[BeforeAfter]) -> Shown | None:
+def _heat_map(report: Report) -> Shown | None:
     """Final IQMs in squares, where there are at least two entries and two tasks to compare."""
-    tasks = sorted({cell.task for cell in report.cells})
+    results, metric = report.results, report.results.metric
+    tasks = sorted({cell.task for cell in results.cells})
     scores: dict[str, dict[str, float]] = {}
-    for row in rows:
+    for row in results.before_after[0]:
         scores.setdefault(row.cell.label, {})[row.cell.task] = row.final.iqm.point
     if len(scores) < 2 or len(tasks) < 2:
         return None
-    own = "" if report.metric in SCALES else "; each task has its own colour scale, from its worst to its best"
-    title = f"Final {report.metric}, IQM over seeds, in the order of mean ranks; hatched: no score{own}"
+    own = "" if metric in SCALES else "; each task has its own colour scale, from its worst to its best"
+    title = f"Final {metric}, IQM over seeds, in the order of mean ranks; hatched: no score{own}"
     says = f"The final scores of {len(scores)} algorithms on {len(tasks)} tasks, as in the table."
-    return report.figure("finals", title, says, heat_map(scores, tasks, report.metric))
-
-
-def _over_tasks(
-    report: Report, grid: Common | None, overall: Verdict | None, styles: dict[str, Style]
-) -> dict[str, Any]:
-    """Statistics over the complete grid; only `why_not` if there is none."""
-    metric, seed = report.metric, report.seed
-    if grid is None:
-        scales = ", ".join(SCALES)
-        return {"why_not": f"{metric!r} is not on one scale across tasks; statistics need one of {scales}."}
-    left_out = report.gaps("left_out_over_tasks", "Left out of the statistics over tasks.", grid.left_out)
-    if not grid.labels:
-        return {
-            "why_not": "No task was completed by two or more of the compared algorithms.",
-            "left_out": left_out,
-        }
-    by_label = {label: aggregates(grid.scores[label], seed, grid.bounds[label]) for label in grid.labels}
-    seeds = {label: grid.seeds(label) for label in grid.labels}
-    table = report.table(aggregate_table(by_label, len(grid.tasks), seeds))
-    says = "{} of " + ", ".join(grid.labels) + "."
-    shares, x_name = efficiency(grid, report.cells, metric, seed)
-    out: dict[str, Any] = {
-        "grid": grid,
-        "left_out": left_out,
-        "table": table,
-        "figures": [
-            report.figure(
-                "aggregates",
-                "Aggregates over tasks; bar: interval, line: estimate",
-                says.format("Aggregates, as in the table,"),
-                plots.aggregate_bars(by_label, metric, styles),
-            ),
-            report.figure(
-                "profile",
-                "Performance profile: higher is better at every threshold",
-                says.format("Performance profiles"),
-                plots.profiles(grid, metric, styles),
-            ),
-        ],
-    }
-    if shares:
-        figure = plots.efficiency(shares, x_name, metric, styles)
-        title = "Sample efficiency: IQM over all runs of the grid"
-        out["figures"].append(report.figure("efficiency", title, says.format("Sample-efficiency curves"), figure))
-    if overall is not None:
-        out["differences"] = report.table(pairs_table(overall.pairs, metric, "differences_over_tasks"))
-    pairs = improvements(grid)
-    if pairs:
-        out["improvement"] = report.table(improvement_table(pairs))
-        many = len(grid.labels) > BARS
-        title = "Probability of improvement: P(X > Y), X the row; bold: the interval leaves out 0.5"
-        figure = improvement_matrix(pairs, grid.labels) if many else plots.improvement_bars(pairs)
-        title = title if many else "Probability of improvement"
-        says = "Who scores above whom, as in the table below."
-        out["figures"].append(report.figure("improvement", title, says, figure))
-    return out
+    return report.figure("finals", title, says, heat_map(scores, tasks, metric))
 
 
 def _slugs(tasks: Sequence[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from reports.numbers.grid import SCALES
 from reports.numbers.intervals import Interval
+from reports.tables.latex import latex
 
 __all__ = ["ENDS", "Table", "Value", "decimals", "number", "numbers", "p_text", "text"]
 
@@ -22,7 +23,7 @@ ENDS = ("", "_low", "_high")  # of the columns of an estimate and its limits, in
 
 @dataclass(frozen=True)
 class Table:
-    """`header` and `rows` for reading, `columns` and `records` (same order of rows) for computing."""
+    """`header` and `rows` for reading, `columns` and `records` for computing, row by row or one record per number."""
 
     name: str
     title: str
@@ -30,6 +31,7 @@ class Table:
     rows: Sequence[Sequence[str]]
     columns: Sequence[str]
     records: Sequence[Sequence[Value]]
+    bold: frozenset[tuple[int, int]] = frozenset()  # (row, column) of `rows`
 
     def write(self, folder: Path) -> None:
         """Write `name`.csv, `name`.json, `name`.md and `name`.tex."""
@@ -53,26 +55,16 @@ class Table:
 
     def markdown(self) -> str:
         """The title and a pipe table."""
-        lines = [self.header, ["---"] * len(self.header), *self.rows]
+        rows = [
+            [f"**{x}**" if (i, k) in self.bold else x for k, x in enumerate(row)] for i, row in enumerate(self.rows)
+        ]
+        lines = [self.header, ["---"] * len(self.header), *rows]
         cells = ("| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines)
         return f"{self.title}\n\n" + "\n".join(cells) + "\n"
 
     def latex(self) -> str:
-        """A booktabs tabular, everything escaped."""
-        lines = [" & ".join(map(_tex, line)) + r" \\" for line in (self.header, *self.rows)]
-        return "\n".join(
-            [
-                "% needs \\usepackage{booktabs}",
-                f"\\begin{{tabular}}{{{'l' * len(self.header)}}}",
-                "\\toprule",
-                lines[0],
-                "\\midrule",
-                *lines[1:],
-                "\\bottomrule",
-                "\\end{tabular}",
-                "",
-            ]
-        )
+        """An environment of its own that fits the page; see `reports.tables.latex`."""
+        return latex(self.name, self.title, self.header, self.rows, lambda i, k: (i, k) in self.bold)
 
 
 def decimals(metric: str, points: Iterable[float]) -> int:
@@ -121,10 +113,3 @@ def _plain(value: Value) -> str:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""
     return f"{value:.9g}" if isinstance(value, float) else str(value)
-
-
-def _tex(text: str) -> str:
-    special = {c: f"\\{c}" for c in "&%$#_{}"}
-    special |= {"–": "--", "−": "$-$", ">": "$>$", "<": "$<$"}
-    special |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(c, c) for c in text)
