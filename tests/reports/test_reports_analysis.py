@@ -271,7 +271,10 @@ def test_a_method_missing_on_a_task_is_named_and_not_averaged():
 
 def test_the_measured_coverage_is_what_the_benchmark_found():
     path = Path(__file__).parents[2] / "benchmarks/results/coverage.json"
-    found = json.loads(path.read_text())["short"]
+    measured = json.loads(path.read_text())
+    found = measured["short"]
+    false = {(row["seeds"], row["tasks"], row["test"]): {row["kind"]: row["false"]} for row in measured["false"]}
+    assert false == coverage.FALSE
     table: dict[tuple[str, int, int], dict[str, int]] = {}
     for row in found:
         table.setdefault((row["statistic"], row["seeds"], row["tasks"]), {})[row["kind"]] = row["coverage"]
@@ -286,6 +289,11 @@ def test_the_coverage_note_speaks_of_the_nearest_number_of_seeds(monkeypatch):
         ("profile", 3, 1): {"success rates": 89},
     }
     monkeypatch.setattr(coverage, "MEASURED", table)
+    monkeypatch.setattr(coverage, "FALSE", {(3, 10, "paired"): {"noisy task": 14}})
+    assert "apart at most 7 times in a hundred, except: paired tests of 3 seeds 14 for ten tasks" in coverage_note(
+        [3], 5
+    )
+    assert "Verdicts" not in coverage_note([3], 1)
     assert "mean of a task with 3 seeds 92 % for skewed scores, 72 % for scores in two modes" in coverage_note([4])
     assert "91 %" not in coverage_note([4])
     assert "aggregate" not in coverage_note([4])
