@@ -11,7 +11,7 @@ A room imports only from those above it. Importing this package loads nothing he
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -33,6 +33,8 @@ def build(
     threshold: float | None = None,
     looks: Mapping[str, str] = MappingProxyType({}),
     interpolate: bool = False,
+    algos: Collection[str] = (),
+    tasks: Collection[str] = (),
     say: Callable[[str], object] = lambda line: None,
 ) -> Path:
     """Write the report on all runs below `roots` and the tidy CSVs `inputs` into `out`.
@@ -44,17 +46,22 @@ def build(
     first reaching is timed (None: half of solved). `looks` names the colour and dashes that a method has in every
     report ("blue dashed"); those not in it get what is free. Seeds and entries
     that were evaluated at different steps are compared at those they share; with `interpolate` they are brought to the
-    same steps by straight lines. `say` is given lines on the run folders that are left out.
+    same steps by straight lines. `algos` and `tasks` leave out what they do not name (empty: nothing). `say` is given
+    lines on the run folders that are left out.
 
     The same runs give the same bytes. An earlier report at `out` is replaced as a whole and only once the new one is
     complete. Returns the path of its index.html. Raises `RecordError` if nothing is found, nothing can be read, or
     `out` holds something else or cannot be written.
     """
     from reports.page.build import build as build_page  # late: matplotlib and rliable take seconds to import
+    from reports.runs.only import Only
 
+    only = Only(frozenset(algos), frozenset(tasks))
     folders = [Path(roots)] if isinstance(roots, str | Path) else [Path(root) for root in roots]
     files = [Path(file) for file in inputs]
-    return build_page(folders, Path(out), files, headline, seed, suite, window, threshold, looks, interpolate, say)
+    return build_page(
+        folders, Path(out), files, headline, seed, suite, window, threshold, looks, interpolate, only, say
+    )
 
 
 def build_comparison(

@@ -79,7 +79,9 @@ def usable(cell: Cell, metric: str) -> tuple[Curve | None, list[str]]:
 def unused(cell: Cell, metric: str) -> list[str]:
     """What of a cell does not count besides seeds that diverged, and why."""
     why = usable(cell, metric)[1]
-    return why if cell.curve(metric) is None else why[len(cell.diverged) :]
+    why = why if cell.curve(metric) is None else why[len(cell.diverged) :]
+    doubled = sum(source.replaced.get(metric, 0) for source in cell.sources)
+    return [*why, f"{doubled} value(s) of a step that has a later one, which counts"] if doubled else why
 
 
 def finished_curves(cells: Sequence[Cell], metric: str) -> tuple[list[tuple[Cell, Curve]], list[Gap]]:

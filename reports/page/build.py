@@ -21,6 +21,7 @@ from reports.page.report import Report
 from reports.page.runs import Runs
 from reports.runs.collect import Collection, Quarantined, collect
 from reports.runs.interpolate import interpolated
+from reports.runs.only import Only
 from reports.runs.wanted import Suite
 from reports.tables.table import Table
 
@@ -40,6 +41,7 @@ def build(
     threshold: float | None,
     looks: Mapping[str, str],
     interpolate: bool,
+    only: Only,
     say: Callable[[str], object],
 ) -> Path:
     """Write the report; the arguments are those of `reports.build`."""
@@ -48,13 +50,14 @@ def build(
     found = collect(roots, inputs) if suite is None else collect(roots, inputs, suite.pick)
     for line in found.left_out():
         say(line)
+    found = only.of(found)
     if interpolate:
         found = replace(found, cells=interpolated(found.cells))
     metric = headline_of(found.cells, headline or (suite.metric if suite else None))
     results = Results(found.cells, metric, seed, window, threshold)
     _ = results.online  # refuses what it cannot use, so it is first
     with swapped_into(out) as folder:
-        report = Report(folder, results, _missing(found, suite), _unread(found), suite, looks, interpolate)
+        report = Report(folder, results, _missing(found, suite, only), _unread(found), suite, looks, interpolate)
         write_results(folder, found.cells)
         (folder / "index.html").write_text(render("page.html", content_of(report)), encoding="utf-8")
         mark(
@@ -70,10 +73,14 @@ def mark(folder: Path, facts: Mapping[str, Any]) -> None:
     (folder / MARK).write_text(json.dumps(content, indent=1) + "\n")
 
 
-def _missing(found: Collection, suite: Suite | None) -> list[Gap]:
+def _missing(found: Collection, suite: Suite | None, only: Only) -> list[Gap]:
     """Cells that were never run: of the suite, or of the grid of all algorithms and tasks that are there."""
     if suite is not None:
-        return [Gap(w.where, w.label, w.why_not or "never run") for w in suite.missing(found.cells)]
+        return [
+            Gap(w.where, w.label, w.why_not or "never run")
+            for w in suite.missing(found.cells)
+            if only.keeps(w.where, w.algo)
+        ]
     own = {(cell.first.algo, cell.task) for cell in found.cells if not cell.first.external}
     tasks = {cell.task for cell in found.cells}
     return [

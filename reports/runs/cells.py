@@ -32,6 +32,9 @@ class Source:
     curves: Mapping[str, Curve] = field(repr=False)
     diverged: Mapping[int, int]  # seed -> env_step of its first row that says so
     lines: Sequence[str] = field(repr=False)  # rows of scores as written in metrics.csv
+    replaced: Mapping[str, int] = field(
+        default_factory=dict
+    )  # score -> values that a later one of the same step replaced
 
     @property
     def external(self) -> bool:

@@ -72,6 +72,8 @@ def collect(
             raise RecordError(quarantined[0].reason)
         if found:
             raise RecordError(f"none of the {len(found)} run folders below {where} belongs to this suite")
+        if inputs and not roots:
+            raise RecordError(f"{', '.join(map(str, inputs))} holds no results")
         raise RecordError(
             f"no run folders below {where}; `bench run --out {where}` writes them, `--input FILE` adds a tidy CSV"
         )
@@ -156,7 +158,7 @@ def _check_whole(run: Run, metrics: Metrics) -> None:
 def _tidy_sources(path: Path) -> list[Source]:
     out = []
     for (algo, env), rows in read_tidy(path).items():
-        metrics = metrics_of(Columns.of(rows), path)
+        metrics = metrics_of(Columns.of(rows), path, twice=True)
         seeds = tuple(sorted({row.seed for row in rows}))
         out.append(
             Source(
@@ -170,6 +172,7 @@ def _tidy_sources(path: Path) -> list[Source]:
                 curves=metrics.curves,
                 diverged=metrics.diverged,
                 lines=metrics.lines,
+                replaced=metrics.replaced,
             )
         )
     return out

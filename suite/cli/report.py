@@ -11,7 +11,9 @@ __all__ = ["report"]
 
 
 def report(
-    runs: Annotated[list[Path] | None, typer.Argument(help="Folders of run folders; default: runs.")] = None,
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Folders of run folders; default: runs, or none with --input.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder to write the report into.")] = Path("report"),
     suite: Annotated[
         str | None, typer.Option(help="Only the runs of a suite, beside the paper's numbers; `bench suite list`.")
@@ -26,7 +28,17 @@ def report(
         tuple[Path, Path] | None,
         typer.Option(help="Two folders of runs, before and after a change: the difference of each cell."),
     ] = None,
-    input_: Annotated[list[Path], typer.Option("--input", help="Results from elsewhere, a tidy CSV. Repeatable.")] = [],  # noqa: B006
+    input_: Annotated[
+        list[Path],
+        typer.Option(
+            "--input",
+            help="Results from elsewhere, a CSV with a row for each value: algo, env, seed, env_step, metric, value; "
+            "phase, update, unit (share, percent, reward) and direction may be there. Repeatable.",
+        ),
+    ] = [],  # noqa: B006
+    only: Annotated[
+        list[str], typer.Option(help="Leave out the rest: algo=awac,sac or env=pen-binary,door-binary or both.")
+    ] = [],  # noqa: B006
     metric: Annotated[
         str | None,
         typer.Option(help="Headline: success, success_any, return, normalized_score; default: what all have."),
@@ -46,26 +58,28 @@ def report(
     """Draw curves, tables and one page from run folders, or score against trials from a folder of `bench tune`."""
     from algos.settings import SettingError
     from reports import build, build_comparison, build_tuning
-    from suite.cli.report_inputs import looks, suite_of
+    from suite.cli.report_inputs import looks, picked, suite_of
     from suite.output import say
     from suite.record.trials import SEARCH
 
     if (profile is not None or preset is not None) and suite is None:
         raise SettingError("--profile says at which sizes a --suite was run, --preset by which file: name a suite")
     if compare is not None:
-        if runs or suite or input_ or dip_window is not None or threshold is not None or interpolate:
+        if runs or suite or input_ or dip_window is not None or threshold is not None or interpolate or only:
             raise SettingError("--compare takes two folders of runs, --metric and --out, nothing else")
         typer.echo(build_comparison(*compare, out, metric, say=say))
         return
     searches = [root for root in runs or [] if (root / SEARCH).is_file()]
     if searches:
-        if len(runs or []) > 1 or suite or input_ or metric or dip_window is not None or threshold is not None:
+        more = (suite, input_, metric, only, interpolate, dip_window is not None, threshold is not None)
+        if len(runs or []) > 1 or any(more):
             raise SettingError(f"{searches[0]} is a search of `bench tune`: give it alone, with --out")
         typer.echo(build_tuning(searches[0], out, looks()))
         return
+    algos, tasks = picked(only)
     chosen = None if suite is None else suite_of(suite, profile or "quick", preset)
     page = build(
-        runs or [Path("runs")],
+        runs or ([] if input_ else [Path("runs")]),
         out,
         input_,
         metric,
@@ -74,6 +88,8 @@ def report(
         threshold=threshold,
         looks=looks(),
         interpolate=interpolate,
+        algos=algos,
+        tasks=tasks,
         say=say,
     )
     typer.echo(page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import algos
@@ -12,7 +13,7 @@ from reports.runs.wanted import Suite, Wanted
 if TYPE_CHECKING:
     from suite.plans.cells import Planned
 
-__all__ = ["looks", "suite_of"]
+__all__ = ["looks", "picked", "suite_of"]
 
 
 def looks() -> dict[str, str]:
@@ -34,6 +35,16 @@ def suite_of(name: str, profile: str, preset: str | None = None) -> Suite:
     notes = [*plan.why, f"Planned with {plan.seeds} seeds; source of that: {plan.seeds_source}."]
     cells = [_wanted(cell) for cell in planned(plan, profile, (0,), file=file)]
     return Suite(plan.name, plan.title, plan.place, plan.about.strip(), plan.metric, notes, cells)
+
+
+def picked(only: Sequence[str]) -> tuple[set[str], set[str]]:
+    """The algorithms and tasks that `--only` names, as `reports.build` takes them; raises `SettingError`."""
+    if not only:
+        return set(), set()
+    from suite.plans.cells import parse_only  # late: see `suite_of`
+
+    found = parse_only(only, ("algo", "env"))
+    return found.get("algo", set()), found.get("env", set())
 
 
 def _wanted(cell: Planned) -> Wanted:

@@ -17,7 +17,7 @@ from suite.experiment.requirements import check_means
 from suite.experiment.resolve import resolve
 from suite.plans.read import Entry, Plan
 
-__all__ = ["Planned", "planned"]
+__all__ = ["Planned", "parse_only", "planned"]
 
 KEYS = ("algo", "env", "data", "name")  # keys that `--only` knows
 
@@ -84,7 +84,7 @@ def _check_dataset(experiment: Experiment) -> None:
 
 
 def _chosen(plan: Plan, only: Sequence[str]) -> list[Entry]:
-    wanted = _parse_only(only)
+    wanted = parse_only(only)
     have = {key: {value for e in plan.entries if (value := _facts(e)[key])} for key in KEYS}
     for key, values in wanted.items():
         for value in values - have[key]:
@@ -96,7 +96,7 @@ def _facts(entry: Entry) -> dict[str, str | None]:
     return {"algo": entry.algo, "env": entry.env, "data": entry.dataset or "default", "name": entry.name}
 
 
-def _parse_only(only: Sequence[str]) -> dict[str, set[str]]:
+def parse_only(only: Sequence[str], keys: Sequence[str] = KEYS) -> dict[str, set[str]]:
     """Read 'algo=awac,sac,env=pen-binary' as {algo: {awac, sac}, env: {pen-binary}}."""
     out: dict[str, set[str]] = {}
     key = ""
@@ -104,7 +104,7 @@ def _parse_only(only: Sequence[str]) -> dict[str, set[str]]:
         name, equals, value = word.partition("=")
         if equals:
             key = name.strip()
-        if key not in KEYS:
-            raise SettingError(f"--only {word}: write key=value with a key of {', '.join(KEYS)}")
+        if key not in keys:
+            raise SettingError(f"--only {word}: write key=value with a key of {', '.join(keys)}")
         out.setdefault(key, set()).add((value if equals else word).strip())
     return out

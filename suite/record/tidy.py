@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,12 +10,15 @@ from pathlib import Path
 from suite.record.folders import COLUMNS, RecordError, Row, parse_row
 from suite.record.metrics import SCORE_UNITS
 
-__all__ = ["read_tidy"]
+__all__ = ["NEEDED", "read_tidy"]
+
+NEEDED = ("algo", "env", *(column for column in COLUMNS if column not in ("phase", "update")))
 
 
 def read_tidy(path: Path) -> dict[tuple[str, str], list[Row]]:
     """Read results from elsewhere, rows of metrics.csv with columns `algo` and `env`: rows by (algo, env).
 
+    `update` may be missing, as it means nothing there, and `phase` too: up to step 0 it is offline then.
     Columns `unit` and `direction` may declare what the values are; without them they are taken to be in the units of
     METRICS, larger being better. Percents become shares, and shares percents where METRICS has those. Raises
     `RecordError` with the line where a value cannot be what it is declared to be.
@@ -27,18 +31,27 @@ def read_tidy(path: Path) -> dict[tuple[str, str], list[Row]]:
     with f:
         reader = csv.DictReader(f)
         try:
-            missing = [c for c in ("algo", "env", *COLUMNS) if c not in (reader.fieldnames or ())]
+            missing = [c for c in NEEDED if c not in (reader.fieldnames or ())]
             if missing:
                 has = ", ".join(reader.fieldnames or ()) or "none"
-                raise RecordError(f"{path}: missing column(s) {', '.join(missing)}; it has {has}")
+                needs = f"a row for each value needs {', '.join(NEEDED)}"
+                raise RecordError(f"{path}: missing column(s) {', '.join(missing)}; it has {has}; {needs}")
             for number, record in enumerate(reader, start=2):
                 where = f"{path}, line {number}"
-                row = parse_row([record[c] for c in COLUMNS], where)
+                row = parse_row(_fields(record), where)
                 row = row._replace(value=_in_our_units(record, row, where))
                 out.setdefault((record["algo"], record["env"]), []).append(row)
         except (UnicodeDecodeError, csv.Error) as error:
             raise RecordError(f"{path}: not readable as CSV ({error})") from None
     return out
+
+
+def _fields(record: Mapping[str, str]) -> list[str]:
+    """The texts of a row in the order of COLUMNS, with what follows from others where it is missing."""
+    with contextlib.suppress(ValueError, TypeError):  # what is no step is refused by `parse_row`
+        record = {"phase": "online" if int(record["env_step"]) > 0 else "offline", **record}
+    given = {"update": "0", "phase": "offline", **record}
+    return [given[column] for column in COLUMNS]
 
 
 def _in_our_units(record: Mapping[str, str], row: Row, where: str) -> float:

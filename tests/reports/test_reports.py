@@ -14,11 +14,12 @@ import pytest
 import reports
 from reports.numbers import stats
 from reports.numbers.bounds import Bounds
-from reports.numbers.grid import common
+from reports.numbers.grid import common, unused
 from reports.numbers.headline import headline_of
 from reports.numbers.notes import warnings
 from reports.page import build as page
 from reports.runs.collect import collect
+from reports.runs.only import Only
 from suite.record.folders import RecordError, Row, RunWriter
 from suite.record.tidy import read_tidy
 
@@ -377,3 +378,36 @@ def test_nothing_heavy_is_imported_before_a_report_is_built():
         cwd=Path(__file__).parents[2],
     )
     assert done.stdout.strip() == "[]"
+
+
+def tidy(path, *rows):
+    """A CSV of results from elsewhere with no more columns than are needed, which the rows fill."""
+    path.write_text("\n".join(["algo,env,seed,env_step,metric,value", *rows]) + "\n")
+    return path
+
+
+def test_of_two_values_at_one_step_from_elsewhere_the_later_counts_and_is_counted(tmp_path):
+    """As a logger writes at the switch: once at the end of the offline phase, once as the online one begins."""
+    rows = [f"a,pen,{s},{t},success,{v}" for s in (0, 1) for t, v in ((0, 0.25), (0, 0.5), (10, 1))]
+    (cell,) = collect([], [tidy(tmp_path / "theirs.csv", *rows)]).cells
+    np.testing.assert_array_equal(cell.curve("success").values, [[0.5, 1], [0.5, 1]])
+    assert unused(cell, "success") == ["2 value(s) of a step that has a later one, which counts"]
+
+
+def test_only_some_algorithms_and_tasks(tmp_path):
+    for task, algo in (("pen-v0", "awac"), ("pen-v0", "sac"), ("door-v0", "awac")):
+        write(tmp_path / "runs", task, algo, {0: PLAIN[0]})
+    found = collect([tmp_path / "runs"], [tidy(tmp_path / "theirs.csv", "sac,pen-v0,0,0,success,1")])
+
+    def kept(**names):
+        return {(c.task, c.label) for c in Only(**{k: frozenset(v) for k, v in names.items()}).of(found).cells}
+
+    assert kept(algos=["sac"]) == {("pen-v0", "sac"), ("pen-v0", "sac (external)")}
+    assert kept(tasks=["door"]) == {("door-v0", "awac")}
+    assert len(kept()) == 4
+    with pytest.raises(RecordError, match="--only algo=cql: no run of it; there are awac, sac"):
+        kept(algos=["cql"])
+    with pytest.raises(RecordError, match="--only env=ant: no run on it; there are door-v0, pen-v0"):
+        kept(tasks=["ant"])
+    with pytest.raises(RecordError, match="leaves nothing"):
+        kept(algos=["sac"], tasks=["door"])

@@ -230,6 +230,9 @@ def test_two_sets_are_compared_on_a_page_of_their_own(tmp_path: Path, bench: Ben
         (("old", "--threshold", "nan"), "threshold nan: give a finite value of success"),
         (("old", "--input", "theirs.csv"), "theirs.csv: No such file"),
         (("nowhere",), "nowhere is not a folder"),
+        (("old", "--only", "algo=cql"), "--only algo=cql: no run of it; there are awac"),
+        (("old", "--only", "seed=1"), "--only seed=1: write key=value with a key of algo, env"),
+        (("--input", "empty.csv"), "empty.csv holds no results"),
     ],
 )
 def test_bad_requests_are_one_line_and_leave_nothing(
@@ -237,11 +240,37 @@ def test_bad_requests_are_one_line_and_leave_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "old", "pen", "awac", PLAIN)
+    (tmp_path / "empty.csv").write_text("algo,env,seed,env_step,metric,value\n")
     said = bench("report", *words, "--out", "out")
     assert said.code == 2
     assert message in said.err
     assert said.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ((), {"roots": [Path("runs")], "algos": set(), "interpolate": False}),
+        (("--input", "a.csv"), {"roots": [], "inputs": [Path("a.csv")]}),
+        (("old", "--input", "a.csv"), {"roots": [Path("old")], "inputs": [Path("a.csv")]}),
+        (("--only", "algo=awac,sac,env=pen"), {"algos": {"awac", "sac"}, "tasks": {"pen"}}),
+        (("--interpolate",), {"interpolate": True}),
+    ],
+)
+def test_what_a_command_line_asks_of_the_report(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], asked: dict[str, object]
+) -> None:
+    """Results from elsewhere alone do not bring in ./runs."""
+    given: dict[str, object] = {}
+
+    def build(roots: object, out: object, inputs: object, metric: object, **more: object) -> str:
+        given.update(roots=roots, inputs=inputs, **more)
+        return "page"
+
+    monkeypatch.setattr(reports, "build", build)
+    assert bench("report", *words).code == 0
+    assert {name: given[name] for name in asked} == asked
 
 
 @pytest.mark.parametrize("words", [("old",), ("--compare", "old", "new")])

@@ -256,8 +256,19 @@ def test_results_from_elsewhere(tmp_path: Path) -> None:
     assert list(found) == [("theirs", "door-binary-v0"), ("theirs", "pen-binary-v0")]
     assert [r.value for r in found["theirs", "door-binary-v0"]] == [0.5, 1.0]
     path.write_text("seed,phase,env_step,update,metric,value\n")
-    with pytest.raises(RecordError, match=r"missing column\(s\) algo, env"):
+    with pytest.raises(
+        RecordError, match=r"missing column\(s\) algo, env; it has seed.*needs algo, env, seed, env_step"
+    ):
         read_tidy(path)
+    path.write_text(
+        "algo,env,seed,env_step,metric,value\na,pen,0,-5,success,0\na,pen,0,0,success,1\na,pen,0,10,success,1\n"
+    )
+    rows = read_tidy(path)["a", "pen"]
+    assert [(row.phase, row.env_step, row.update) for row in rows] == [
+        ("offline", -5, 0),
+        ("offline", 0, 0),
+        ("online", 10, 0),
+    ]
     with pytest.raises(RecordError, match="No such file"):
         read_tidy(tmp_path / "nowhere.csv")
 
