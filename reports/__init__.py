@@ -4,6 +4,7 @@
     numbers   what the scores say: estimates, intervals, differences, and what to know before believing them
     tables    numbers as text, and as CSV, JSON, Markdown and LaTeX
     pictures  the figures, in one style
+    notebook  what was recorded as a DataFrame, and tables and figures one by one
     page      everything on one page, in a folder that is replaced as a whole
 
 A room imports only from those above it. Importing this package loads nothing heavy: a report begins with that.
@@ -17,9 +18,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
     from reports.runs.wanted import Suite
 
-__all__ = ["build", "build_comparison", "build_tuning"]
+__all__ = ["build", "build_comparison", "build_tuning", "figure", "load", "table"]
+
+Roots = str | Path | Sequence[str | Path]
 
 
 def build(
@@ -44,10 +50,9 @@ def build(
     is missing of it is named, and the paper's printed numbers stand beside ours. A dip is looked for within `window`
     environment steps after the switch (None: the first quarter of the online phase); `threshold` is a score whose
     first reaching is timed (None: half of solved). `looks` names the colour and dashes that a method has in every
-    report ("blue dashed"); those not in it get what is free. Seeds and entries
-    that were evaluated at different steps are compared at those they share; with `interpolate` they are brought to the
-    same steps by straight lines. `algos` and `tasks` leave out what they do not name (empty: nothing). `say` is given
-    lines on the run folders that are left out.
+    report ("blue dashed"); those not in it get what is free. Seeds and entries that were evaluated at different steps
+    are compared at those they share; with `interpolate` they are brought to the same steps by straight lines. `algos`
+    and `tasks` leave out what they do not name (empty: nothing). `say` is given lines on run folders that are left out.
 
     The same runs give the same bytes. An earlier report at `out` is replaced as a whole and only once the new one is
     complete. Returns the path of its index.html. Raises `RecordError` if nothing is found, nothing can be read, or
@@ -90,3 +95,62 @@ def build_tuning(root: Path, out: Path, looks: Mapping[str, str] = MappingProxyT
     from reports.page.tuning import build as build_page
 
     return build_page(Path(root), Path(out), looks)
+
+
+def load(
+    roots: Roots = "runs", inputs: Sequence[str | Path] = (), settings: bool | Sequence[str] = False
+) -> pd.DataFrame:
+    """Everything that was recorded below `roots` and in the tidy CSVs `inputs`, unfinished runs included.
+
+    One row for each value: task, algorithm (the label it has in a report), seed, phase, step (of the environment, per
+    seed; negative: updates left before the switch), metric, value. `settings` adds a column for each setting of the
+    run, or for those named; None where a run has none of that name. Warns of run folders that cannot be read. Raises
+    `RecordError` as `build` does.
+    """
+    from reports.notebook.frame import frame_of
+    from reports.notebook.read import read
+
+    return frame_of(read(roots, inputs).cells, settings)
+
+
+def table(
+    name: str,
+    roots: Roots = "runs",
+    inputs: Sequence[str | Path] = (),
+    metric: str | None = None,
+    seed: int = 0,
+    interpolate: bool = False,
+    algos: Collection[str] = (),
+    tasks: Collection[str] = (),
+) -> pd.DataFrame:
+    """One of a report's tables, by the name of its file ("ranking", "paper_means", "differences", ...).
+
+    The other arguments are those of `load` and `build`. Raises `RecordError` for a name that is none, with those that
+    are, and as `build` does.
+    """
+    from reports.notebook.asked import table_of
+    from reports.notebook.read import read, results
+
+    return table_of(results(read(roots, inputs, algos, tasks), metric, seed, interpolate), name)
+
+
+def figure(
+    name: str,
+    roots: Roots = "runs",
+    inputs: Sequence[str | Path] = (),
+    metric: str | None = None,
+    seed: int = 0,
+    interpolate: bool = False,
+    algos: Collection[str] = (),
+    tasks: Collection[str] = (),
+    looks: Mapping[str, str] = MappingProxyType({}),
+) -> Figure:
+    """One of a report's figures, by the name of its file ("learning_curves", "profile", "aggregates", ...).
+
+    The other arguments are those of `load` and `build`. A notebook shows the figure that a cell ends with;
+    `figure.savefig(...)` writes it. Raises `RecordError` as `table` does, and where there is nothing to draw.
+    """
+    from reports.notebook.asked import figure_of
+    from reports.notebook.read import read, results
+
+    return figure_of(results(read(roots, inputs, algos, tasks), metric, seed, interpolate), name, looks)

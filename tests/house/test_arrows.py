@@ -27,7 +27,12 @@ FORBIDDEN = {
     "suite/record/papers": ("torch", "algos"),
     "suite/record/tidy": ("torch", "numpy", "algos"),
     "suite/record/trials": ("torch", "numpy", "algos"),
-    "reports": ("torch", "pandas", "algos", "envs"),
+    "reports": ("torch", "algos", "envs"),
+    "reports/runs": ("pandas",),
+    "reports/numbers": ("pandas",),
+    "reports/tables": ("pandas",),
+    "reports/pictures": ("pandas",),
+    "reports/page": ("pandas",),
 }
 
 # package -> its rooms from the ground up -> from which of its other rooms each may import
@@ -76,6 +81,7 @@ ROOMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "numbers": ("runs",),
         "tables": ("runs", "numbers"),
         "pictures": ("runs", "numbers", "tables"),
+        "notebook": ("runs", "numbers", "tables", "pictures"),
         "page": ("runs", "numbers", "tables", "pictures"),
     },
 }  # fmt: skip
