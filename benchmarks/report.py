@@ -82,34 +82,31 @@ def write(root: Path, methods: int, tasks: int, seeds: int, evaluations: int) ->
 
 def statistics(cells: Any, metric: str = "success", seed: int = 0) -> dict[str, float]:
     """CPU seconds of every part of what is computed from the cells."""
-    from reports.numbers.aggregates import aggregates
-    from reports.numbers.before_after import before_after
-    from reports.numbers.grid import common, efficiency, improvements
-    from reports.numbers.lines import lines_of
-    from reports.numbers.notes import spread_note, warnings
-    from reports.numbers.online import online
-    from reports.numbers.pairs import over_tasks, per_task
+    from reports.numbers.notes import warnings
+    from reports.numbers.power import seeds_note
+    from reports.numbers.results import Results
     from reports.numbers.shares import profile
 
-    grid = common(cells, metric)
-    rows, _ = before_after(cells, metric, seed)
-    taus = np.linspace(0, 1, 101)
+    results, taus = Results(cells, metric, seed), np.linspace(0, 1, 101)
     parts: dict[str, Callable[[], Any]] = {
-        "common grid": lambda: common(cells, metric),
-        "curves": lambda: lines_of(cells, metric, seed),
-        "before and after": lambda: before_after(cells, metric, seed),
-        "online phase": lambda: online(cells, metric, seed),
-        "aggregates": lambda: [aggregates(scores, seed) for scores in grid.scores.values()],
-        "profiles": lambda: [profile(scores, taus) for scores in grid.scores.values()],
-        "improvements": lambda: improvements(grid),
-        "efficiency": lambda: efficiency(grid, cells, metric, seed),
-        "differences per task": lambda: per_task(cells, metric),
-        "differences over tasks": lambda: over_tasks(grid, cells, metric),
-        "warnings": lambda: (warnings(cells, rows), spread_note(rows, metric)),
+        "usable scores": lambda: results.finals,
+        "common grid": lambda: results.grid,
+        "curves": lambda: results.lines,
+        "before and after": lambda: results.before_after,
+        "online phase": lambda: results.online,
+        "aggregates": lambda: results.aggregates,
+        "profiles": lambda: [profile(runs, taus) for runs in results.grid.scores.values()],  # type: ignore[union-attr]
+        "improvements": lambda: results.improvements,
+        "efficiency": lambda: results.efficiency,
+        "verdicts per task": lambda: results.per_task,
+        "verdict over tasks": lambda: results.over_tasks,
+        "averages": lambda: results.averages,
+        "warnings": lambda: warnings(cells, results.before_after[0]),
+        "seeds needed": lambda: seeds_note(results.per_task, results.before_after[0], metric),
     }
     out = {}
     for name, part in parts.items():
-        start = time.process_time()  # all of it is one thread's own work
+        start = time.process_time()  # all of it is one thread's own work; each part once, in the order of its needs
         part()
         out[name] = time.process_time() - start
     return out

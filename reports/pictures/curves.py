@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from reports.numbers.grid import SCALES
 from reports.numbers.intervals import FEW
 from reports.numbers.lines import Line
-from reports.pictures.look import FEW_POINTS, RC, Style, faint, grid_of_panels, place_legend, put_title, title_of
+from reports.pictures.look import (
+    FEW_POINTS,
+    RC,
+    Style,
+    faint,
+    fitted_ticks,
+    grid_of_panels,
+    place_legend,
+    put_title,
+    title_of,
+)
 
 __all__ = ["SwitchAxis", "curve_panels"]
 
@@ -106,6 +116,7 @@ def _curve_panel(ax: Any, drawn: Sequence[Line], metric: str, look: Mapping[str,
         ax.set_ylim(-0.02, 1.02)
     ax.set_ylabel(title_of(metric))
     ax.yaxis.set_major_locator(MaxNLocator(5))
+    fitted_ticks(ax)
     ax.grid(axis="y", alpha=0.25, linewidth=0.6)
 
 

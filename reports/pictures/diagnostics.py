@@ -11,7 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from reports.pictures.curves import SwitchAxis
 from reports.pictures.look import RC, Style, grid_of_panels, place_legend, put_title
@@ -104,6 +104,8 @@ def _panel(ax: Any, cells: Sequence[Cell], panel: Panel, look: Mapping[str, Styl
     known = np.concatenate(values) if values else np.zeros(0)
     if known.size and known.min() > 0 and known.max() > DECADES * known.min():
         ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
     else:
         ax.yaxis.set_major_locator(MaxNLocator(4))
     for side in (ax.xaxis, ax.yaxis):

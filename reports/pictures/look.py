@@ -24,6 +24,7 @@ __all__ = [
     "RC",
     "Style",
     "faint",
+    "fitted_ticks",
     "folded",
     "grid_of_panels",
     "place_legend",
@@ -61,6 +62,7 @@ DASHES: dict[str, Any] = {
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # when colours and dashes are used up
 CROWD = 4  # entries of one method that share its colour; more than that cannot be told apart by dashes
 DPI = 120  # of PNG files
+LONG_TICK = 5  # characters of a number beside a panel that leave room for the axis's title
 FEW_POINTS = 15  # of a curve: up to so many, each evaluation is marked
 RC = {
     "font.size": 10,
@@ -73,6 +75,7 @@ RC = {
     "svg.fonttype": "none",
     "pdf.fonttype": 42,  # text of a PDF stays text
     "figure.facecolor": "white",
+    "text.parse_math": False,  # a name with two dollar signs is a name
 }
 
 
@@ -211,6 +214,14 @@ def put_title(ax: Any, text: str, width: float, size: float = 11, **how: Any) ->
     if len(text) > room:
         text = f"{text[: room // 2 - 1]}…{text[-(room - room // 2 - 1) :]}"
     ax.set_title(text, fontsize=size, **how)
+
+
+def fitted_ticks(ax: Any) -> None:
+    """Smaller numbers on the vertical axis where they are so long that its title would lie outside of the figure."""
+    ticks = ax.yaxis.get_major_locator().tick_values(*ax.get_ylim())
+    longest = max(map(len, ax.yaxis.get_major_formatter().format_ticks(ticks)), default=0)
+    if longest > LONG_TICK:
+        ax.tick_params(axis="y", labelsize=max(5.0, 9 * LONG_TICK / longest))
 
 
 def folded(text: str, letters: int) -> str:

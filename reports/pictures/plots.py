@@ -99,8 +99,12 @@ def _fit(figure: Figure, left: float, under: float = 0.4) -> None:
 
 
 def profiles(grid: Common, metric: str, look: Mapping[str, Style]) -> Figure:
-    """Performance profiles: share of runs whose final score is above each threshold."""
-    taus = np.linspace(0, 1, 101)
+    """Performance profiles: share of runs whose final score is above each threshold.
+
+    Thresholds reach from 0 to what counts as solved, and further where scores do.
+    """
+    scores = np.concatenate([x for label in grid.labels for x in grid.scores[label]])
+    taus = np.linspace(min(0.0, float(scores.min())), max(1.0, float(scores.max())), 101)
     with mpl.rc_context(RC):
         figure, ax = _one_panel(grid.labels)
         for label in grid.labels:

@@ -304,3 +304,34 @@ def test_rounding_is_not_drawn_as_a_difference():
 def test_a_task_is_broken_at_its_hyphens():
     figure = heat_map({x: {"halfcheetah-v5": 1.0, "ant-v5": 2.0} for x in "ab"}, ["halfcheetah-v5", "ant-v5"], "return")
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()][:2] == ["halfcheetah-\nv5", "ant-v5"]
+
+
+def test_a_name_with_dollar_signs_is_a_name(tmp_path):
+    names = ["my_$\\frac{a}$_method", "a $ b"]
+    figure = curves.curve_panels(
+        [line(x, [-100, 0, 100]) for x in names], ["pen $x$"], "success", look.styles(names, {})
+    )
+    look.save(figure, tmp_path, "figure")
+    assert "frac" in (tmp_path / "figure.svg").read_text()
+
+
+def test_a_profile_reaches_as_far_as_the_scores_do():
+    scores = {"a": [np.array([-20.0, 50.0]) / 100], "b": [np.array([130.0, 60.0]) / 100]}
+    grid = Common(("a", "b"), ("hopper",), scores, {}, ())
+    (ax,) = plots.profiles(grid, "normalized_score", look.styles(["a", "b"], {})).axes
+    drawn = np.concatenate([own.get_xdata() for own in ax.lines])
+    assert (drawn.min(), drawn.max()) == pytest.approx((-20, 130))
+    (ax,) = plots.profiles(
+        Common(("a",), ("pen",), {"a": [np.array([0.2, 0.4])]}, {}, ()), "success", look.styles(["a"], {})
+    ).axes
+    assert (ax.lines[0].get_xdata().min(), ax.lines[0].get_xdata().max()) == (0, 1)
+
+
+@pytest.mark.parametrize("ends", [(-12_345.0, 9_000.0), (-150_000.0, 20_000.0), (-0.0123, 0.004)])
+def test_long_numbers_leave_room_for_the_title_of_their_axis(ends):
+    steps = np.array([-100, 0, 100])
+    y = np.array([ends[0], 0.0, ends[1]])
+    wide = Line("a", "cheetah", True, False, steps, y, y, y, Curve((0, 1), steps, np.stack([y, y])), frozenset())
+    figure = curves.curve_panels([wide], ["cheetah"], "return", look.styles(["a"], {}))
+    figure.draw_without_rendering()
+    assert figure.axes[0].yaxis.get_label().get_window_extent().x0 >= 0
