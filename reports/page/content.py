@@ -85,7 +85,7 @@ def _verdicts(report: Report) -> dict[str, Any]:
     results, metric = report.results, report.results.metric
     main, verdicts = results.main, results.per_task
     return {
-        "sentences": summary.verdict_sentences(main, metric) if main else [],
+        "sentences": summary.verdict_sentences(main, metric) if main else summary.no_ranking(verdicts),
         "ranking": report.table(ranking_table(main, metric)) if main else None,
         "leaders": report.table(leaders_table(verdicts, metric)) if len(verdicts) > 1 else None,
     }

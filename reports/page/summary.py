@@ -14,7 +14,7 @@ from reports.numbers.verdict import Verdict
 from reports.runs.cells import Cell, Source
 from reports.tables.table import Table, decimals, text
 
-__all__ = ["counted", "episodes", "facts", "notices_table", "verdict_sentences"]
+__all__ = ["counted", "episodes", "facts", "no_ranking", "notices_table", "verdict_sentences"]
 
 KINDS = (
     "missing",
@@ -33,8 +33,9 @@ def facts(cells: Sequence[Cell], metric: str) -> str:
     counts = sorted({len(cell.seeds) for cell in cells if cell.finished})
     seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0]) if counts else "no finished"
     profiles = ", ".join(sorted({cell.first.profile for cell in cells}))
+    states = f", all of them evaluated on the same initial states ({shared})" if (shared := episodes(cells)) else ""
     return (
-        f"{_count(len(labels), 'algorithm')} on {_count(len(tasks), 'task')}, {seeds} seed(s) per cell; "
+        f"{_count(len(labels), 'algorithm')} on {_count(len(tasks), 'task')}, {seeds} seed(s) per cell{states}; "
         f"profile: {profiles}; compared by {metric}."
     )
 
@@ -70,6 +71,16 @@ def _count(number: int, noun: str) -> str:
 def verdict_sentences(verdict: Verdict, metric: str) -> list[str]:
     """Who is best, who cannot be told apart from it, and where the estimates disagree."""
     return [_group(verdict, metric), _agreement(verdict)]
+
+
+def no_ranking(verdicts: Sequence[Verdict]) -> list[str]:
+    """Why there is a verdict on each task and none over them; nothing where there are not several."""
+    if len(verdicts) < 2:
+        return []
+    return [
+        "There is no ranking over tasks, which takes a score that means the same on all of them and two algorithms "
+        "that finished them: the table says who is first on each."
+    ]
 
 
 def _group(verdict: Verdict, metric: str) -> str:

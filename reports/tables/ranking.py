@@ -30,7 +30,7 @@ def ranking_table(verdict: Verdict, metric: str) -> Table:
         shown.append([str(place), one.label, seeds, *(text(x, digits) for x in (*estimates, behind)), p_text(p), word])
         found = [x for value in (*estimates, behind) for x in numbers(value)]
         records.append([place, one.label, len(verdict.tasks), one.seeds, one.lost, *found, p, word])
-    where = verdict.task or f"mean over {len(verdict.tasks)} task(s)"
+    where = f"mean over {len(verdict.tasks)} tasks" if len(verdict.tasks) > 1 else verdict.tasks[0]
     return Table(
         "ranking",
         f"Final {metric}, {where}, with {CONFIDENCE:.0%} intervals, in the order of means. The verdict is the test of "

@@ -17,8 +17,9 @@ from reports.numbers.differences import Sides, difference, holm
 from reports.numbers.grid import common
 from reports.numbers.pairs import finals
 from reports.numbers.power import power, seeds_needed, seeds_note
+from reports.numbers.results import Results
 from reports.numbers.verdict import verdict_over_tasks, verdicts_per_task
-from reports.page.summary import verdict_sentences
+from reports.page.summary import facts, no_ranking, verdict_sentences
 from reports.tables.differences import pairs_table
 from reports.tables.ranking import leaders_table, ranking_table
 from reports.tables.table import p_text
@@ -120,6 +121,15 @@ def test_where_the_estimates_disagree_is_said():
     assert tied.together == ["b"]
 
 
+def test_raw_returns_are_ranked_on_each_task_and_not_over_them():
+    cells = [cell(t, a, {0: (0.0, 10.0), 1: (0.0, 20.0)}, (0, 9), "return") for t in ("ant", "pen") for a in "ab"]
+    results = Results(cells, "return")
+    assert results.main is None
+    assert [found.task for found in results.per_task] == ["ant", "pen"]
+    assert no_ranking(results.per_task)[0].startswith("There is no ranking over tasks")
+    assert no_ranking(results.per_task[:1]) == []
+
+
 def test_a_single_seed_is_ranked_but_not_judged():
     found = verdict_of(cells_of("pen", a=(0.9,), b=(0.1, 0.2)))
     assert found.untested == ["b"]
@@ -189,6 +199,16 @@ def test_on_raw_returns_the_gap_is_a_tenth_of_the_tasks_range():
     note = seeds_note(verdicts_per_task(finals(cells, "return"), "return", 0), rows, "return")
     assert "a tenth of the task's range" in note
     assert "gap 2.2e+02" in note
+
+
+def test_the_first_sentence_says_that_seeds_share_their_initial_states():
+    own = {"settings": {"eval_episodes": {"value": 20}}}
+    cells = [cell("pen", "a", {0: (0.0, 0.5), 1: (0.0, 0.6)}, run=own)]
+    assert "2 seed(s) per cell, all of them evaluated on the same initial states (20 episodes)" in facts(
+        cells, "success"
+    )
+    brought = [cell("pen", "a", {0: (0.0, 0.5)}, external=True)]
+    assert "initial states" not in facts(brought, "success")  # of which nothing is known
 
 
 @pytest.mark.slow
