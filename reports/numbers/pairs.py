@@ -17,6 +17,9 @@ from reports.runs.curves import Curve
 __all__ = ["LEVEL", "Finals", "Pair", "corrected", "finals", "over_tasks", "pair_of", "per_task", "side_by_side"]
 
 LEVEL = 0.05
+# over tasks of which some are noisier than others, tests of fewer pairs say too often that there is a difference
+# (benchmarks/README.md, coverage.py)
+FEWEST_PAIRS = 10
 Finals = Mapping[tuple[str, str], tuple[Cell, Curve]]  # (task, label) -> a finished cell and its scores that count
 
 
@@ -107,7 +110,8 @@ def per_task(by_key: Finals, metric: str) -> dict[str, list[Pair]]:
 def over_tasks(grid: Common, by_key: Finals, metric: str) -> list[Pair]:
     """Every two entries over the tasks of the grid, in units of the metric, with all their seeds; Holm over all pairs.
 
-    Empty for a metric without a scale: raw returns of different tasks have no mean.
+    Paired where both ran the same `FEWEST_PAIRS` seeds or more. Empty for a metric without a scale: raw returns of
+    different tasks have no mean.
     """
     if metric not in SCALES:
         return []
@@ -115,7 +119,16 @@ def over_tasks(grid: Common, by_key: Finals, metric: str) -> list[Pair]:
 
 
 def _pair(by_key: Finals, tasks: Sequence[str], x: str, y: str, name: str, metric: str) -> Pair:
-    return pair_of(name, x, y, [side_by_side(by_key[task, x], by_key[task, y]) for task in tasks], metric)
+    found = [side_by_side(by_key[task, x], by_key[task, y]) for task in tasks]
+    return pair_of(name, x, y, found if len(tasks) == 1 else [*map(_cautious, found)], metric)
+
+
+def _cautious(found: tuple[Sides, str]) -> tuple[Sides, str]:
+    """The same two cells unpaired, where their pairs are too few for a test over tasks."""
+    sides, how = found
+    if not sides.paired or len(sides.ahead) >= FEWEST_PAIRS:
+        return found
+    return replace(sides, paired=False), f"{how}, unpaired: over tasks from {FEWEST_PAIRS} pairs on"
 
 
 def pair_of(task: str, ahead: str, behind: str, found: Sequence[tuple[Sides, str]], metric: str) -> Pair:

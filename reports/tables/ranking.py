@@ -30,12 +30,14 @@ def ranking_table(verdict: Verdict, metric: str) -> Table:
         shown.append([str(place), one.label, seeds, *(text(x, digits) for x in (*estimates, behind)), p_text(p), word])
         found = [x for value in (*estimates, behind) for x in numbers(value)]
         records.append([place, one.label, len(verdict.tasks), one.seeds, one.lost, *found, p, word])
-    where = f"mean over {len(verdict.tasks)} tasks" if len(verdict.tasks) > 1 else verdict.tasks[0]
+    several = len(verdict.tasks) > 1
+    where = f"mean over {len(verdict.tasks)} tasks" if several else verdict.tasks[0]
+    enough = ", and those are ten or more" if several else ""
     return Table(
         "ranking",
         f"Final {metric}, {where}, with {CONFIDENCE:.0%} intervals, in the order of means. The verdict is the test of "
         "the difference from the highest mean, paired by seed where both ran the same seeds on the same data and "
-        f"initial states, else Welch's; p after Holm's correction for {len(verdict.pairs)} pair(s).",
+        f"initial states{enough}, else Welch's; p after Holm's correction for {len(verdict.pairs)} pair(s).",
         ["place", "algorithm", "seeds", "mean", "median", "IQM", "highest mean − this", "p (Holm)", "verdict"],
         shown,
         [

@@ -220,6 +220,19 @@ def test_pairs_over_tasks_average_the_tasks_differences():
     assert over_tasks(common(cells, "success"), by_key, "return") == []
 
 
+@pytest.mark.parametrize(("seeds", "paired"), [(9, False), (10, True)])
+def test_few_pairs_are_not_paired_over_tasks(seeds: int, paired: bool) -> None:
+    cells = [
+        cell(task, label, {s: (0.0, base + 0.01 * s) for s in range(seeds)}, (0, 9))
+        for task, label, base in (("pen", "a", 0.8), ("pen", "b", 0.5), ("door", "a", 0.4), ("door", "b", 0.5))
+    ]
+    by_key = finals(cells, "success")
+    (pair,) = over_tasks(common(cells, "success"), by_key, "success")
+    assert pair.paired == paired
+    assert pair.seeds == f"{seeds} pairs{'' if paired else ', unpaired: over tasks from 10 pairs on'}"
+    assert all(p.paired for own in per_task(by_key, "success").values() for p in own), "on one task they are"
+
+
 def test_infinite_scores_and_evaluations_that_not_all_seeds_have_are_named():
     scores = {0: (0.1, 0.2, 0.3), 1: (0.1, np.nan, 0.4), 2: (0.1, 0.2, np.inf)}
     (row,), gaps = before_after([cell("pen", "awac", scores, (0, 50, 100))], "success", 0)
