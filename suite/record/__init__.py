@@ -2,7 +2,9 @@
 
 files    files and folders that take the place of earlier ones as a whole
 metrics  what a run may log: names, units, printed intervals
-folders  run folders: their one writer and their one reader
+rows     of metrics.csv: what one is, and their parser
+folders  run folders: where things lie in them, and their one reader
+writer   run folders: their one writer
 tidy     results from elsewhere, in a tidy CSV
 papers   numbers printed in the papers
 mirror   records passed on to TensorBoard or Weights & Biases

@@ -16,7 +16,8 @@ from typing import Any
 
 from algos.settings import SettingError
 from suite.record.files import check_writable
-from suite.record.folders import Run, find_runs, read_run, read_status, write_json
+from suite.record.folders import Run, find_runs, read_run, read_status
+from suite.record.writer import write_json
 
 __all__ = ["mirror", "pass_on"]
 

@@ -6,8 +6,8 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from suite.record.folders import COLUMNS, RecordError, Row, parse_row
 from suite.record.metrics import SCORE_UNITS
+from suite.record.rows import COLUMNS, RecordError, Row, parse_row
 
 __all__ = ["read_tidy"]
 

@@ -18,9 +18,11 @@ from algos.settings import SettingError
 from envs.data.datasets import Dataset
 from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment, task_of
-from suite.experiment.requirements import check_space, compiles, lanes
+from suite.experiment.requirements import check_space, compiles, lanes, online_steps
 from suite.recipes import build as recipes
-from suite.record.folders import LOCK, RecordError, Run, RunWriter, read_run
+from suite.record.folders import LOCK, Run, check_results, policy_folder, read_columns, read_facts
+from suite.record.rows import RecordError
+from suite.record.writer import RunWriter
 from suite.run.checkpoint import CHECKPOINT, drop_chunks
 from suite.run.hardware import Engine, Hardware, prepare, versions
 from suite.run.means import Means
@@ -46,7 +48,7 @@ def run_cell(experiment: Experiment, means: Means) -> Path:
     progress = Progress(experiment.cell)
     with progress, _locked(folder):
         known = _known(folder, experiment)
-        if known is not None and known.finished:
+        if known is not None and known.finished and _is_whole(known, experiment, progress):
             drop_chunks(folder / CHECKPOINT)  # still there where it was killed just after it had finished
             progress.say(f"finished already: {folder}")
             return folder
@@ -99,13 +101,36 @@ def _known(folder: Path, experiment: Experiment) -> Run | None:
     """The run that was begun in the folder, if any; raises `RecordError` when the record is another run's."""
     if not (folder / "run.json").exists():
         return None
-    known = read_run(folder)
+    known = read_facts(folder)
     if known.run.get("hash") != experiment.hash or not {"device", "dataset"} <= known.run.keys():
         raise RecordError(
             f"{folder / 'run.json'} is not the record of this run (hash {known.run.get('hash')}, not "
             f"{experiment.hash}); delete {folder} to start again"
         )
+    recorded = {name: setting["value"] for name, setting in known.run["settings"].items()}
+    wanted = {name: setting["value"] for name, setting in experiment.settings.items()}
+    if list(known.seeds) != list(experiment.seeds) or recorded != wanted:
+        raise RecordError(
+            f"{folder / 'run.json'}: its seeds or settings are not those of its hash; bring it back from a copy, or "
+            f"delete {folder} to start again"
+        )
     return known
+
+
+def _is_whole(known: Run, experiment: Experiment, progress: Progress) -> bool:
+    """Whether a run that is marked finished has the results of one; says what is missing where it has not.
+
+    Raises `RecordError` where they are there and not what the run wrote.
+    """
+    end, policies = online_steps(experiment), policy_folder(known.path) / "policy.json"
+    kept = [path for path in policy_folder(known.path).rglob("*") if path.is_file()]
+    check_results(known.path, [known.path / "metrics.csv", *kept])
+    last = max(read_columns(known.path, finished=True).env_step, default=None)
+    if last == end and policies.exists():
+        return True
+    missing = f"metrics.csv ends at step {last}, not {end}" if last != end else f"there is no {policies}"
+    progress.say(f"marked finished, but {missing}: going on from the last checkpoint")
+    return False
 
 
 def _data(experiment: Experiment, hardware: Hardware, progress: Progress) -> Dataset | None:

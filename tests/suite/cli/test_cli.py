@@ -31,7 +31,9 @@ from envs.tasks import Task
 from suite.launch.processes import NOT_STARTED
 from suite.recipes import build as recipes
 from suite.recipes.play import Progress
-from suite.record.folders import Row, RunWriter, read_run
+from suite.record.folders import read_run
+from suite.record.rows import Row
+from suite.record.writer import RunWriter
 
 DOOR_DATA = "tests/door-v0"
 TINY = toy_run.options({**toy_run.SIZES, "eval_every_offline": 7})

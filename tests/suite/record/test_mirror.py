@@ -33,6 +33,9 @@ def shortened(folder: Path, lines: int) -> str:
     """Take the end off a record, as it was while the run was going on; returns all of it."""
     whole = (folder / "metrics.csv").read_text()
     (folder / "metrics.csv").write_text("".join(whole.splitlines(keepends=True)[:lines]))
+    status = json.loads((folder / "status.json").read_text())
+    del status["sums"]  # which come with the end
+    (folder / "status.json").write_text(json.dumps(status))
     return whole
 
 

@@ -15,21 +15,11 @@ import numpy as np
 import pytest
 
 from suite.experiment.experiment import config_hash
-from suite.record.folders import (
-    COLUMNS,
-    LOCK,
-    RecordError,
-    Row,
-    RunWriter,
-    find_runs,
-    kept_steps,
-    policy_folder,
-    policy_path,
-    read_run,
-    write_json,
-)
+from suite.record.folders import LOCK, find_runs, kept_steps, policy_folder, policy_path, read_run
 from suite.record.metrics import METRICS
+from suite.record.rows import COLUMNS, RecordError, Row
 from suite.record.tidy import read_tidy
+from suite.record.writer import RunWriter, write_json
 
 RUN = {"algo": "awac", "task": "door-binary-v0", "seeds": [3, 0]}
 HEADER = ",".join(COLUMNS) + "\n"

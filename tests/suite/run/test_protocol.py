@@ -30,7 +30,8 @@ from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment
 from suite.experiment.requirements import disk_bytes, lanes, memory_bytes
 from suite.measure.estimate import estimate
-from suite.record.folders import RecordError, Row, read_run
+from suite.record.folders import read_run
+from suite.record.rows import RecordError, Row
 from suite.run.cell import run_cell, run_folder
 from suite.run.evaluate import EVAL_SEED
 from suite.run.hardware import Hardware
