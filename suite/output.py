@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from algos.settings import SettingError
+from disk import replace
 from envs.task import Task
-from suite.record import files
 
 __all__ = ["about", "replacing", "say", "show"]
 
@@ -41,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises `SettingError` where the disk does not take it.
     """
     try:
-        with files.replacing(path) as new:
+        with replace.replacing(path) as new:
             yield new
     except OSError as error:
         raise SettingError(f"{path}: {error.strerror or error}; nothing was written") from error

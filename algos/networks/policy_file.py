@@ -20,6 +20,7 @@ from torch import nn
 from algos.networks.nets import ACTIVATIONS, Activation, activate
 from algos.networks.policies import POLICIES, GaussianPolicy, SquashedPolicy
 from algos.settings import SettingError
+from disk.replace import replacing
 
 __all__ = ["activation_of", "load_policy", "load_stacked", "read_policy", "save_policy"]
 
@@ -30,13 +31,8 @@ def save_policy(path: Path, policy: nn.Module, seed_index: int, meta: Mapping[st
         name: p.detach()[seed_index].cpu().numpy().astype(np.float16 if half else np.float32)
         for name, p in policy.named_parameters()
     }
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as f:
-            np.savez_compressed(f, meta=np.array(json.dumps(dict(meta), sort_keys=True)), **arrays)  # type: ignore[arg-type]
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as new, new.open("wb") as f:
+        np.savez_compressed(f, meta=np.array(json.dumps(dict(meta), sort_keys=True)), **arrays)  # type: ignore[arg-type]
 
 
 def load_policy(paths: Sequence[Path]) -> tuple[nn.Module, dict[str, Any]]:

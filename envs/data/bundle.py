@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from disk import sums
 from envs import tasks
 from envs.data import minari_store, minari_write, stored
-from envs.data.downloads import checksum
 from envs.data.files import check_new, check_size, new_file
 from envs.data.minari_store import OWN
 from envs.errors import DatasetError, first_line
@@ -84,7 +84,9 @@ def _listed(dataset_id: str) -> dict[str, Any]:
         "id": dataset_id,
         "task": own.get("task", ""),
         "fingerprint": own.get("fingerprint", ""),
-        "files": {p.relative_to(folder).as_posix(): {"size": p.stat().st_size, "sha256": checksum(p)} for p in files},
+        "files": {
+            p.relative_to(folder).as_posix(): {"size": p.stat().st_size, "sha256": sums.of_file(p)} for p in files
+        },
     }
 
 
@@ -143,7 +145,7 @@ def _is_there(path: Path, one: dict[str, Any]) -> bool:
     folder = minari_store.folder(one["id"])
     own = minari_store.metadata(one["id"]).get(OWN, {})
     same = bool(one["fingerprint"]) and own.get("fingerprint") == one["fingerprint"]
-    if same or all((folder / f).is_file() and checksum(folder / f) == a["sha256"] for f, a in one["files"].items()):
+    if same or all((folder / f).is_file() and sums.of_file(folder / f) == a["sha256"] for f, a in one["files"].items()):
         return True
     raise DatasetError(
         f"{path}: {one['id']} is in the store already with other content; delete {folder} first; nothing was added"

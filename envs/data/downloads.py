@@ -7,7 +7,6 @@ A file arrives as `NAME.part` and is renamed in the end. When it is first seen, 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import http.client
 import json
 import os
@@ -21,10 +20,11 @@ from typing import Any
 
 from filelock import FileLock
 
-from envs.data.files import replaced
+from disk import sums
+from disk.replace import replacing
 from envs.errors import DatasetError, first_line
 
-__all__ = ["Progress", "checksum", "fetch", "offline", "verify"]
+__all__ = ["Progress", "fetch", "offline", "verify"]
 
 Progress = Callable[[str], None]
 
@@ -57,7 +57,7 @@ def fetch(target: Path, urls: Sequence[str], say: Progress, known: str | None = 
 
 def verify(path: Path, say: Progress, known: str | None = None, found: str | None = None) -> str:
     """Compare a file's SHA-256 with the one known or noted, and return it; where there is none, note it and say so."""
-    found = found or checksum(path)
+    found = found or sums.of_file(path)
     book = path.parent / KNOWN
     seen = _book(book)
     expected = known or seen.get(path.name)
@@ -65,7 +65,7 @@ def verify(path: Path, say: Progress, known: str | None = None, found: str | Non
         say(f"{path.name}: first seen, with SHA-256 {found[:16]}...; remembered in {book}")
         with (
             contextlib.suppress(OSError),
-            replaced(book) as new,
+            replacing(book) as new,
         ):  # a folder that cannot be written to remembers nothing
             new.write_text(json.dumps({**seen, path.name: found}, indent=1, sort_keys=True))
     elif found != expected:
@@ -74,15 +74,6 @@ def verify(path: Path, say: Progress, known: str | None = None, found: str | Non
             f"line in {book} if the file was changed on purpose"
         )
     return found
-
-
-def checksum(path: Path) -> str:
-    """Compute the SHA-256 of a file."""
-    with path.open("rb") as f:
-        digest = hashlib.sha256()
-        while chunk := f.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _book(path: Path) -> Mapping[str, str]:
@@ -102,7 +93,7 @@ def _from_any(target: Path, urls: Sequence[str], say: Progress, known: str | Non
         try:
             _complete(url, part, say)
             expected = known or _book(target.parent / KNOWN).get(target.name)
-            if expected is not None and (found := checksum(part)) != expected:
+            if expected is not None and (found := sums.of_file(part)) != expected:
                 _drop(part)
                 raise OSError(f"SHA-256 is {found[:16]}..., {expected[:16]}... was expected")
             part.replace(target)

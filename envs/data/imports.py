@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from disk import sums
 from envs.data import d4rl_names, formats, minari_store, stored
-from envs.data.downloads import checksum
 from envs.data.episodes import Episode
 from envs.errors import DatasetError
 from envs.task import Task
@@ -70,7 +70,7 @@ def import_data(
     found = _source(source, format, demos, limit, offline, say)
     recipe: dict[str, Any] = {
         "source": found.name,
-        "sha256": checksum(found.path),
+        "sha256": sums.of_file(found.path),
         "format": found.format,
         "demos": found.demos or "as read",
         "limit": found.limit,

@@ -1,6 +1,6 @@
 """What is recorded of runs, and all that reports may read. Imports neither torch nor simulators.
 
-files    files and folders that take the place of earlier ones as a whole
+files    whether a file that a command is told to write can be written
 metrics  what a run may log: names, units, printed intervals
 rows     of metrics.csv: what one is, and their parser
 folders  run folders: where things lie in them, and their one reader

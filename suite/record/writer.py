@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from disk import sums
-from suite.record.files import leftovers, replacing
+from disk.replace import leftovers, replacing
 from suite.record.folders import FORMAT, facts_checksum, policy_folder
 from suite.record.metrics import METRICS
 from suite.record.rows import HEADER, PHASES, RecordError, Row

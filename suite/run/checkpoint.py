@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from disk import sums
-from suite.record.files import leftovers, replacing
+from disk.replace import leftovers, replacing
 from suite.record.rows import RecordError
 from suite.record.writer import Extent
 
