@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from disk import sums
+from disk.shapes import line, listing, mapping, parse_json, table, whole
 from envs import tasks
 from envs.data import minari_store, minari_write, stored
 from envs.data.files import check_new, check_size, new_file
@@ -27,6 +28,13 @@ __all__ = ["add", "write"]
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+_FILE = table({"size": whole(0), "sha256": line})
+_SHAPE = table(
+    {
+        "format": whole(),
+        "datasets": listing(table({"id": line, "task": line, "fingerprint": line, "files": mapping(_FILE)})),
+    }
+)
 _CHUNK = 1 << 20
 _MANIFEST_BYTES = 64 * 2**20
 
@@ -104,13 +112,13 @@ def _manifest(path: Path, archive: zipfile.ZipFile) -> list[dict[str, Any]]:
     try:
         if archive.getinfo(MANIFEST).file_size > _MANIFEST_BYTES:
             raise ValueError("far too long")
-        content = json.loads(archive.read(MANIFEST))
+        content = parse_json(archive.read(MANIFEST), _SHAPE)
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']}; this version reads {FORMAT}")
         listed: list[dict[str, Any]] = content["datasets"]
-        wanted = {f"{d['id']}/{f}": int(about["size"]) for d in listed for f, about in d["files"].items()}
-        ids = [str(d["id"]) for d in listed]
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        wanted = {f"{d['id']}/{f}": about["size"] for d in listed for f, about in d["files"].items()}
+        ids = [d["id"] for d in listed]
+    except (KeyError, ValueError) as error:
         raise DatasetError(f"{path}: {MANIFEST}: {first_line(error)}; `bench data bundle` writes such files") from None
     for dataset_id in ids:
         minari_store.check_id(dataset_id)

@@ -21,7 +21,9 @@ from typing import Any
 from filelock import FileLock
 
 from disk import sums
+from disk.reading import read_file
 from disk.replace import replacing
+from disk.shapes import ShapeError, mapping, parse_json, table, text, whole
 from envs.errors import DatasetError, first_line
 
 __all__ = ["Progress", "fetch", "offline", "verify"]
@@ -33,6 +35,7 @@ ATTEMPTS = 5  # per mirror, as long as each brings something
 TIMEOUT = 30.0  # seconds without a byte
 REPORT_SECONDS = 5.0
 _CHUNK = 1 << 20
+_IDENTITY = table({"url": text, "version": text, "size": whole()})
 
 
 def offline() -> bool:
@@ -78,12 +81,12 @@ def verify(path: Path, say: Progress, known: str | None = None, found: str | Non
 
 def _book(path: Path) -> Mapping[str, str]:
     try:
-        content = json.loads(path.read_text())
+        content: Mapping[str, str] = parse_json(read_file(path), mapping(text))
     except OSError:
         return {}
-    except ValueError:
-        raise DatasetError(f"{path}: not JSON; delete it, and checksums are remembered anew") from None
-    return content if isinstance(content, dict) else {}
+    except ShapeError as error:
+        raise DatasetError(f"{path}: {error}; delete it, and checksums are remembered anew") from None
+    return content
 
 
 def _from_any(target: Path, urls: Sequence[str], say: Progress, known: str | None) -> None:
@@ -156,8 +159,8 @@ def _some(url: str, part: Path, say: Progress) -> None:
 def _resumable(url: str, part: Path) -> tuple[int, _Identity | None]:
     """Number of bytes that are there and the file that they are of; 0 and None where no rest can be asked for."""
     try:
-        known = _Identity(**json.loads(_note(part).read_text()))
-    except (OSError, ValueError, TypeError):
+        known = _Identity(**parse_json(read_file(_note(part)), _IDENTITY))
+    except (OSError, ShapeError, TypeError):  # TypeError: more than that
         return 0, None
     return (_size(part), known) if known.url == url and known.size > _size(part) else (0, None)
 

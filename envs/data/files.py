@@ -6,13 +6,11 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from disk.arrays import oversized
 from disk.replace import replacing
 from envs.errors import DatasetError, first_line
 
 __all__ = ["check_new", "check_size", "new_file"]
-
-_RATIO = 300  # announced bytes per stored byte; recorded numbers compress to a third, flags and rewards further
-_FREE = 64 * 2**20  # bytes that may be announced whatever is stored
 
 
 def check_new(path: Path) -> None:
@@ -38,8 +36,5 @@ def new_file(path: Path) -> Iterator[Path]:
 
 def check_size(where: str, what: str, announced: int, stored: int) -> None:
     """Refuse an array that announces far more bytes than recorded data could unpack to."""
-    if announced > max(_FREE, _RATIO * stored):
-        raise DatasetError(
-            f"{where}: {what} announce {announced / 1e6:,.0f} MB and hold {stored / 1e6:,.1f} MB; "
-            "no recording is like that, so nothing was read"
-        )
+    if wrong := oversized(what, announced, stored):
+        raise DatasetError(f"{where}: {wrong}")

@@ -19,6 +19,9 @@ from minari.dataset.minari_dataset import parse_dataset_id
 from minari.dataset.minari_storage import MinariStorage
 from numpy.typing import NDArray
 
+from disk.reading import check_regular, read_file
+from disk.shapes import ShapeError, anything, line, listing, mapping, parse_json, table, text, whole
+from envs.data.hdf5 import Arrays
 from envs.errors import DamagedError, DatasetError, first_line
 
 __all__ = [
@@ -37,6 +40,18 @@ __all__ = [
 ]
 
 OWN = "awac_bench"  # key in a dataset's metadata under which this suite notes what it knows of the dataset
+
+
+# of a dataset's metadata.json, what is read here; Minari's own has more
+_METADATA = table(
+    {"total_episodes": whole(0), "total_steps": whole(0)},
+    {
+        "dataset_id": line,
+        "data_format": line,
+        "description": text,
+        OWN: table({}, {"task": line, "fingerprint": line, "demos": listing(whole(0)), "recipe": mapping(anything)}),
+    },
+)
 
 
 class RawEpisode(NamedTuple):
@@ -103,12 +118,8 @@ def damaged(dataset_id: str, reason: str) -> DamagedError:
 def metadata(dataset_id: str) -> dict[str, Any]:
     """Read a dataset's metadata.json; raises `DatasetError` when it is not there or unreadable."""
     try:
-        content: dict[str, Any] = MinariStorage.read_raw_metadata(folder(dataset_id) / "data")
-        if not all(isinstance(content[key], int) for key in ("total_episodes", "total_steps")):
-            raise TypeError("total_episodes and total_steps are not whole numbers")
-    except KeyError as error:
-        raise damaged(dataset_id, f"metadata.json has no {error}") from None
-    except (OSError, ValueError, TypeError) as error:
+        content: dict[str, Any] = parse_json(read_file(folder(dataset_id) / "data" / "metadata.json"), _METADATA)
+    except (OSError, ShapeError) as error:
         raise damaged(dataset_id, f"metadata.json: {first_line(error)}") from None
     return content
 
@@ -138,26 +149,41 @@ def episodes(dataset_id: str, infos: bool = False) -> Iterator[RawEpisode]:
 
 
 def _read_hdf5(data: Path, count: int, infos: bool = False) -> Iterator[RawEpisode]:
+    check_regular(data / "main_data.hdf5")
     with h5py.File(data / "main_data.hdf5", "r") as file:
         if len(file) != count:
             raise ValueError(f"{len(file)} episodes where metadata.json says {count}")
+        arrays = Arrays("main_data.hdf5", file)
         for index in range(count):
-            group = file[f"episode_{index}"]
-            obs, action = (
-                _flat(part) if isinstance(part, h5py.Group) else part[()]
-                for part in (group["observations"], group["actions"])
-            )
+            group = arrays.group(file, f"episode_{index}")
+            if group is None:
+                raise ValueError(f"main_data.hdf5 has no episode_{index}")
+            obs, action = (_read(arrays, group, part) for part in ("observations", "actions"))
             seed = group.attrs.get("seed")
-            terminated = np.asarray(group["terminations"][()], np.bool_)
+            more = arrays.group(group, "infos") if infos else None
             yield RawEpisode(
                 obs,
                 action,
-                group["rewards"][()],
-                terminated,
+                arrays.get(group, "rewards")[()],
+                np.asarray(arrays.get(group, "terminations")[()], np.bool_),
                 None if seed is None else int(seed),
-                _flat(group["infos"]) if infos and "infos" in group else None,
-                np.asarray(group["truncations"][()], np.bool_) if "truncations" in group else None,
+                None if more is None else _read_group(arrays, more),
+                np.asarray(arrays.get(group, "truncations")[()], np.bool_) if "truncations" in group else None,
             )
+
+
+def _read(arrays: Arrays, group: h5py.Group, key: str) -> Any:
+    """An array, or the arrays of a group by their paths, such as "state/qpos"."""
+    inner = arrays.group(group, key)
+    return arrays.get(group, key)[()] if inner is None else _read_group(arrays, inner)
+
+
+def _read_group(arrays: Arrays, group: h5py.Group) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in group:
+        part = _read(arrays, group, name)
+        found |= {f"{name}/{inner}": a for inner, a in part.items()} if isinstance(part, dict) else {name: part}
+    return found
 
 
 def _read_any(data: Path, count: int, infos: bool = False) -> Iterator[RawEpisode]:
@@ -178,11 +204,10 @@ def _read_any(data: Path, count: int, infos: bool = False) -> Iterator[RawEpisod
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Arrays of nested mappings, HDF5 groups too, by their paths, such as "state/qpos"."""
+    """Arrays of nested mappings by their paths, such as "state/qpos"."""
     found: dict[str, Any] = {}
     for name, part in tree.items():
-        nested = isinstance(part, Mapping)  # h5py registers its groups as mappings
-        found |= _flat(part, f"{prefix}{name}/") if nested else {prefix + name: np.asarray(part[()])}
+        found |= _flat(part, f"{prefix}{name}/") if isinstance(part, Mapping) else {prefix + name: np.asarray(part)}
     return found
 
 

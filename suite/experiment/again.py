@@ -13,9 +13,11 @@ from suite.experiment.experiment import Experiment
 from suite.experiment.request import Override, Request, parse_seeds
 from suite.experiment.resolve import SET, resolve, setting_owners
 from suite.record.folders import read_facts
+from suite.record.rows import RecordError
 
 __all__ = ["repeat"]
 
+_NEEDED = {"settings", "profile", "preset", "name", "dataset", "device"}  # entries of run.json
 _ITS_OWN = ("algo", "env", "profile", "preset", "dataset")  # options that the record answers
 
 
@@ -33,6 +35,10 @@ def repeat(
         if option in given:
             raise SettingError(f"--like says what a run's --{option} is: leave one of them out")
     run = read_facts(folder)
+    if lacking := sorted(_NEEDED - run.run.keys()):
+        raise RecordError(
+            f"--like {folder}: run.json says nothing of {', '.join(lacking)}; it cannot be run again by it"
+        )
     facts, recorded = run.run, run.run["settings"]
     known = setting_owners(algos.load(run.algo))
     for key, setting in recorded.items():
@@ -48,7 +54,7 @@ def repeat(
         profile=facts["profile"],
         preset=facts["preset"],
         name=facts["name"],
-        dataset=facts["dataset"]["asked"],
+        dataset=facts["dataset"].get("asked"),
         overrides=tuple(by_hand.values()),
     )
     others = {key: setting for key, setting in recorded.items() if key not in by_hand}

@@ -18,6 +18,7 @@ from suite.launch.processes import NOT_STARTED, Command, run_all, stopped
 from suite.output import about, say, show
 from suite.recipes import build as recipes
 from suite.record.folders import read_status
+from suite.record.rows import RecordError
 from suite.run.cell import run_folder
 from suite.run.hardware import Hardware
 from suite.run.means import Means
@@ -54,7 +55,7 @@ def run_side_by_side(
         if built_here(e) and (why := failed.get(built_id(e))):
             say(f"{folder}: no dataset: {why}")
             codes[folder] = NOT_STARTED
-        elif cluster and read_status(Path(folder)).get("state") == "finished":
+        elif cluster and _is_finished(Path(folder)):
             say(f"{folder}: finished already")
         elif folder in waiting:
             say(f"{folder}: in the queue already, job {waiting[folder]}")
@@ -68,6 +69,13 @@ def run_side_by_side(
         if code == 0:
             show(folder)
     return _worst(codes)
+
+
+def _is_finished(folder: Path) -> bool:
+    try:
+        return read_status(folder).get("state") == "finished"
+    except RecordError:  # its own job says so
+        return False
 
 
 def _submit(cells: Sequence[Command], cluster: Mapping[str, str], jobs: int | None, out: Path) -> None:

@@ -3,6 +3,7 @@
 files    whether a file that a command is told to write can be written
 metrics  what a run may log: names, units, printed intervals
 rows     of metrics.csv: what one is, and their parser
+shapes   what the JSON files of run folders hold
 folders  run folders: where things lie in them, and their one reader
 writer   run folders: their one writer
 tidy     results from elsewhere, in a tidy CSV

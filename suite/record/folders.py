@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,7 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from disk import sums
+from disk.reading import read_file
+from disk.shapes import Shape, ShapeError, anything, mapping, parse_json, short
 from suite.record.rows import COLUMNS, HEADER, Columns, RecordError, Row, parse_rows
+from suite.record.shapes import RUN, STATUS
 
 __all__ = [
     "COLUMNS",
@@ -53,6 +55,7 @@ _FACTS = (
     "algo", "task", "seeds", "profile", "preset", "name", "hash", "settings", "success_rule", "horizon",
     "reward_range", "offline_only", "metrics", "dataset", "device",
 )  # fmt: skip
+_MOST = 1 << 34  # bytes of metrics.csv
 # the results beside it are whole, and nothing else says that they are final
 STATUS_LOST = """the results beside it are untouched: bring it back from a copy, or write it anew, \
 as {"state": "finished", "env_step": LAST ONE IN metrics.csv} if policy/policy.json is there, \
@@ -106,10 +109,15 @@ def read_columns(run: Path, finished: bool) -> Columns:
     Raises `RecordError` with the first line that cannot be read.
     """
     path = run / "metrics.csv"
+    again = f"bring it back from a copy, or delete {run} to run it again"
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path} cannot be read ({error}); delete {run} to run it again") from None
+        text = read_file(path, most=_MOST).decode("utf-8")
+    except FileNotFoundError:
+        raise RecordError(f"{path} cannot be read (it is missing); {again}") from None
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read ({error.strerror or error}), which is no damage to it") from None
+    except UnicodeDecodeError as error:
+        raise RecordError(f"{path} cannot be read ({error}); {again}") from None
     header, end, body = text.partition("\n")
     if header.strip() != HEADER.strip():
         raise RecordError(f"{path}: the first line is not {','.join(COLUMNS)}")
@@ -117,8 +125,7 @@ def read_columns(run: Path, finished: bool) -> Columns:
     rest = lines.pop()  # after the last end of a line: the run is being written, or was killed in the middle of it
     columns = parse_rows([*lines, rest] if rest and finished else lines, path)
     if not end or (rest and finished):  # what is left of a value may look like one
-        fix = f"bring it back from a copy, or delete {run} to run it again"
-        raise RecordError(f"{path}, line {text.count(chr(10)) + 1}: the file ends within it; {fix}")
+        raise RecordError(f"{path}, line {text.count(chr(10)) + 1}: the file ends within it; {again}")
     if finished:
         check_results(run, [path])
     return columns
@@ -127,16 +134,16 @@ def read_columns(run: Path, finished: bool) -> Columns:
 def read_facts(path: Path) -> Run:
     """Read a run folder without its metrics, of which there may be many; raises `RecordError` as `read_run` does."""
     not_a_run = f"{path} is not a run folder, or its start was interrupted"
-    run = _read_json(path / "run.json", not_a_run, f"bring it back from a copy, or delete {path} to start again")
+    again = f"bring it back from a copy, or delete {path} to start again"
+    run = _read_json(path / "run.json", mapping(anything), not_a_run, again)
     if run.get("format") != FORMAT:
-        raise RecordError(f"{path / 'run.json'}: format {run.get('format')!r}, this version reads {FORMAT}")
-    for key in ("algo", "task", "seeds"):
-        if key not in run:
-            raise RecordError(f"{path / 'run.json'}: no {key!r}: not a run folder of this suite")
+        raise RecordError(f"{path / 'run.json'}: format {short(str(run.get('format')))}, this version reads {FORMAT}")
+    if wrong := RUN(run):
+        raise RecordError(f"{path / 'run.json'}: {wrong}: not as `bench run` writes it; {again}")
     if run.get("checksum") not in (None, facts_checksum(run)):
         raise RecordError(
             f"{path / 'run.json'}: settings, seeds or other facts are not those that were written (its checksum says); "
-            f"bring it back from a copy, or delete {path} to run it again"
+            f"{again}"
         )
     return Run(path, run, read_status(path), Columns.of([]))
 
@@ -165,7 +172,7 @@ def read_status(path: Path) -> dict[str, Any]:
     """Read status.json of a run folder, empty where nothing was begun; raises `RecordError` when it is damaged."""
     if not (path / "run.json").exists():
         return {}
-    status = _read_json(path / "status.json", STATUS_LOST, STATUS_LOST)
+    status = _read_json(path / "status.json", STATUS, STATUS_LOST, STATUS_LOST)
     if status.get("state") == "running" and not _locked(path / LOCK):
         status["state"] = "interrupted"  # killed, or its machine went down: nobody was left to write it
     return status
@@ -206,16 +213,16 @@ def _locked(path: Path) -> bool:
     return False
 
 
-def _read_json(path: Path, missing: str, lost: str) -> dict[str, Any]:
+def _read_json(path: Path, shape: Shape, missing: str, lost: str) -> dict[str, Any]:
     """Read a JSON object; the `RecordError` says what a missing file means, or what to do where its content is lost."""
     try:
-        content = json.loads(path.read_text())
+        content: dict[str, Any] = parse_json(read_file(path), shape)
     except FileNotFoundError:
         raise RecordError(f"{path} is missing: {missing}") from None
     except OSError as error:
-        raise RecordError(f"{path} cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path} is not readable as JSON ({error}); {lost}") from None
-    if not isinstance(content, dict):
-        raise RecordError(f"{path} holds no JSON object; {lost}")
+        raise RecordError(
+            f"{path} cannot be read ({error.strerror or error}); nothing says that it is damaged"
+        ) from None
+    except ShapeError as error:
+        raise RecordError(f"{path}: {error}; {lost}") from None
     return content

@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from disk.shapes import short
+
 __all__ = ["COLUMNS", "HEADER", "PHASES", "Columns", "RecordError", "Row", "parse_row", "parse_rows"]
 
 COLUMNS = ("seed", "phase", "env_step", "update", "metric", "value")
 HEADER = ",".join(COLUMNS) + "\n"
 PHASES = ("offline", "online")
+_WHOLE = ("seed", "env_step", "update")
 _NUMBERS = {"success", "return"}  # scores that are numbers wherever they are recorded
 
 
@@ -100,7 +103,25 @@ def parse_row(fields: Sequence[str], where: str) -> Row:
     try:
         one = Columns.of([fields])
     except (ValueError, TypeError, OverflowError):
-        raise RecordError(f"{where}: not a row of {','.join(COLUMNS)}") from None
+        raise RecordError(f"{where}: not a row of {','.join(COLUMNS)}: {_wrong(fields)}") from None
     if not one.possible:
-        raise RecordError(f"{where}: phase {fields[1]!r} or value {fields[-1]!r} cannot be")
+        raise RecordError(f"{where}: phase {short(fields[1])!r} or value {short(fields[-1])!r} cannot be")
     return next(one.rows())
+
+
+def _wrong(fields: Sequence[str | None]) -> str:
+    """Which of the fields is none, and why."""
+    if len(fields) != len(COLUMNS):
+        return f"{len(fields)} fields, {len(COLUMNS)} are needed"
+    for name, field in zip(COLUMNS, fields, strict=True):
+        if field is None:
+            return f"{name} is missing"
+        try:
+            if name in _WHOLE:
+                array("q", [int(field)])
+            elif name == "value":
+                float(field)
+        except (ValueError, OverflowError):
+            needed = "a whole number of at most 64 bits" if name in _WHOLE else "a number"
+            return f"{name} is {short(field)!r}, {needed} is needed"
+    return "no such texts"

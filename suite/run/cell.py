@@ -20,7 +20,7 @@ from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment, task_of
 from suite.experiment.requirements import check_space, compiles, lanes, online_steps
 from suite.recipes import build as recipes
-from suite.record.folders import LOCK, Run, check_results, policy_folder, read_columns, read_facts
+from suite.record.folders import LOCK, Run, check_results, kept_steps, policy_folder, read_columns, read_facts
 from suite.record.rows import RecordError
 from suite.record.writer import RunWriter
 from suite.run.checkpoint import CHECKPOINT, drop_chunks
@@ -51,6 +51,8 @@ def run_cell(experiment: Experiment, means: Means) -> Path:
         if known is not None and known.finished and _is_whole(known, experiment, progress):
             drop_chunks(folder / CHECKPOINT)  # still there where it was killed just after it had finished
             progress.say(f"finished already: {folder}")
+            if means.keep_policies and not kept_steps(folder):
+                progress.say("--keep-policies has no effect: evaluations keep them, and all have been made without")
             return folder
         engine = _engine(experiment, hardware, known.run if known else None)
         prepare(engine.threads, experiment.learner.tf32)
@@ -61,7 +63,7 @@ def run_cell(experiment: Experiment, means: Means) -> Path:
         if known is None:
             with _disk_errors(writer):
                 writer.create(_run_json(experiment, data, engine))
-        elif known.run["dataset"]["fingerprint"] != (data.info.fingerprint if data else None):
+        elif known.run["dataset"].get("fingerprint") != (data.info.fingerprint if data else None):
             raise RecordError(
                 f"{folder} was trained on data with fingerprint {known.run['dataset']['fingerprint']}, but the dataset "
                 f"is now {data.info.fingerprint if data else None}; restore it, or delete the folder to start again"
@@ -102,7 +104,7 @@ def _known(folder: Path, experiment: Experiment) -> Run | None:
     if not (folder / "run.json").exists():
         return None
     known = read_facts(folder)
-    if known.run.get("hash") != experiment.hash or not {"device", "dataset"} <= known.run.keys():
+    if known.run.get("hash") != experiment.hash or not {"device", "dataset", "settings"} <= known.run.keys():
         raise RecordError(
             f"{folder / 'run.json'} is not the record of this run (hash {known.run.get('hash')}, not "
             f"{experiment.hash}); delete {folder} to start again"

@@ -18,8 +18,8 @@ from typing import Any
 
 import h5py
 
-from envs.data.files import check_size
 from envs.data.formats.flat import Content, Flat, cut, numbers
+from envs.data.hdf5 import Arrays
 from envs.errors import DatasetError, first_line
 from envs.task import Task
 
@@ -45,12 +45,13 @@ def read(task: Task, path: Path, limit: int | None) -> Content:
     where = str(path)
     try:
         with h5py.File(path, "r") as file:
-            columns = {key: _column(where, file, key) for key in file if key in LAYOUT}
-            infos = {k: v for k, v in _group(where, file, "infos").items() if not k.startswith(_ACTOR)}
-            return from_columns(where, task, columns, limit, infos, _group(where, file, "infos_final"))
+            arrays = Arrays(where, file)
+            columns = {key: arrays.get(file, key) for key in file if key in LAYOUT}
+            infos = {k: v for k, v in _group(arrays, file, "infos").items() if not k.startswith(_ACTOR)}
+            return from_columns(where, task, columns, limit, infos, _group(arrays, file, "infos_final"))
     except DatasetError:
         raise
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except (OSError, RuntimeError, ValueError, LookupError, TypeError, MemoryError) as error:
         raise DatasetError(f"{where}: damaged HDF5 ({first_line(error)}); fetch or save it again") from None
 
 
@@ -105,23 +106,13 @@ def _narrow(where: str, key: str, column: Any, width: int) -> Any:
     return _Narrow(where, column, width)
 
 
-def _group(where: str, group: h5py.Group, name: str, prefix: str = "") -> dict[str, h5py.Dataset]:
+def _group(arrays: Arrays, group: h5py.Group, name: str, prefix: str = "") -> dict[str, h5py.Dataset]:
     """Arrays of a group, if it is there, by their paths; single values, of which D4RL has some, are left out."""
     found: dict[str, h5py.Dataset] = {}
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink) or not isinstance(group[name], h5py.Group):
-        return found
-    for key, part in group[name].items():
-        if isinstance(part, h5py.Group):
-            found |= _group(where, group[name], key, f"{prefix}{key}/")
-        elif isinstance(part, h5py.Dataset) and part.shape:
-            found[prefix + key] = _column(where, group[name], key)
+    inner = arrays.group(group, name)
+    for key in inner if inner is not None else ():
+        if arrays.group(inner, key) is not None:
+            found |= _group(arrays, inner, key, f"{prefix}{key}/")
+        elif (part := arrays.get(inner, key)).shape:
+            found[prefix + key] = part
     return found
-
-
-def _column(where: str, group: h5py.Group, key: str) -> h5py.Dataset:
-    """One array, whose content must lie in this file and not announce far more than the file holds."""
-    part = group[key] if isinstance(group.get(key, getlink=True), h5py.HardLink) else None
-    if not isinstance(part, h5py.Dataset) or part.is_virtual or part.external:
-        raise DatasetError(f"{where}: {key} is not an array in this file; save its values there")
-    check_size(where, key, part.size * part.dtype.itemsize, part.id.get_storage_size())
-    return part

@@ -73,14 +73,14 @@ def cut(where: str, task: Task, flat: Flat, limit: int | None = None) -> Content
     obs = _insert(obs, stop, extra, tail)
     states = {k: _insert(np.asarray(v[:]), stop, extra, _final(flat, k, v, len(stop))) for k, v in flat.infos.items()}
     demo = None if flat.demos is None else flags(where, "demonstrations", flat.demos, rows)
-    same = flat.seeds is not None and len(flat.seeds) == len(stop)
+    seeds = _seeds(where, flat, len(stop))
     episodes = [
         Episode(
             obs[a : a + n + 1],
             action[s : s + n],
             demo=demo is not None and bool(demo[s]),
             terminated=bool(terminal[s + n - 1]),
-            seed=int(flat.seeds[e]) if same and flat.seeds[e] >= 0 else None,
+            seed=int(seeds[e]) if seeds is not None and seeds[e] >= 0 else None,
             reward=None if reward is None else reward[s : s + n],
             infos={k: v[a : a + n + 1] for k, v in states.items()},
         )
@@ -106,6 +106,19 @@ def flags(where: str, what: str, column: Any, rows: int) -> NDArray[np.bool_]:
     if values.dtype != np.bool_ and not np.isin(values, (0, 1)).all():
         raise DatasetError(f"{where}: {what} hold other values than 0 and 1")
     return values.astype(np.bool_)
+
+
+def _seeds(where: str, flat: Flat, episodes: int) -> NDArray[np.int64] | None:
+    """Seeds of the resets [E]; None where there are none, or not one for each episode."""
+    if flat.seeds is None:
+        return None
+    numbers(where, "seeds", flat.seeds)
+    seeds = np.asarray(flat.seeds[...])
+    if seeds.ndim != 1 or seeds.dtype.kind not in "iu" or (len(seeds) and seeds.max() >= 2**63):
+        raise DatasetError(
+            f"{where}: seeds have shape {list(seeds.shape)} of {seeds.dtype}; [E] whole numbers are needed"
+        )
+    return seeds.astype(np.int64) if len(seeds) == episodes else None
 
 
 def _rows(where: str, task: Task, flat: Flat) -> int:
@@ -143,8 +156,8 @@ def _ends(where: str, flat: Flat, rows: int, limit: int) -> tuple[NDArray[np.boo
     ends = terminal.copy()
     if flat.lengths is not None:
         numbers(where, "episode_lengths", flat.lengths)
-        steps = np.asarray(flat.lengths[:])
-        if steps.ndim != 1 or (steps < 1).any() or steps.sum() != rows:
+        steps = np.asarray(flat.lengths[...], np.float64).reshape(-1)  # whole numbers of any size have a sum there
+        if len(flat.lengths.shape) != 1 or not (steps >= 1).all() or (steps % 1 != 0).any() or steps.sum() != rows:
             raise DatasetError(
                 f"{where}: episode_lengths add up to {steps.sum():.0f} steps and are at least "
                 f"{steps.min(initial=0):.0f}; there are {rows} actions, and an episode has at least one"

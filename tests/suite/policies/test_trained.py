@@ -180,7 +180,7 @@ def test_another_rule_of_success_is_refused(kept: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("victim", "why"),
-    [("status.json", "is not readable as JSON"), ("policy/seed-0.npz", "not a policy file of this suite")],
+    [("status.json", "not readable as JSON"), ("policy/seed-0.npz", "not a policy file of this suite")],
 )
 def test_a_broken_run_is_named_and_the_others_go_on(
     bench: Bench, kept: Path, tmp_path: Path, victim: str, why: str

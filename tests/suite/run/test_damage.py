@@ -22,8 +22,9 @@ from disk import sums
 from suite.record.folders import read_run
 from suite.record.rows import RecordError
 from suite.record.writer import Extent
-from suite.run.cell import run_folder
+from suite.run.cell import run_cell, run_folder
 from suite.run.checkpoint import Checkpoints
+from suite.run.means import Means
 
 FLIPS = 400  # bits, over all files of a checkpoint
 
@@ -268,3 +269,11 @@ def test_a_state_relies_on_its_own_chunks_alone(tmp_path: Path) -> None:
     found.write_chunk(1, np.full((2, 3, 4), 2, np.float32))
     found.save(2, {"learner": 2, "chunks": 2}, extent)
     assert (found.load() or (0,))[0] == 2
+
+
+def test_an_option_without_effect_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(experiment(), tmp_path)
+    capsys.readouterr()
+    run_cell(experiment(), Means(tmp_path, toy_run.ONE_THREAD, keep_policies=True))
+    assert "finished already" in (said := capsys.readouterr().err)
+    assert "--keep-policies has no effect: evaluations keep them, and all have been made without" in said
