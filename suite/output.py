@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from algos.settings import SettingError
@@ -23,9 +23,10 @@ def about(task: Task) -> Callable[[str], None]:
 
 
 def say(message: str) -> None:
-    """Print what is going on, on stderr."""
-    sys.stderr.write(f"{message}\n")
-    sys.stderr.flush()
+    """Print what is going on, on stderr, if anybody is there to read it."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{message}\n")
+        sys.stderr.flush()
 
 
 def show(line: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from disk.arrays import oversized
 from disk.replace import replacing
-from envs.errors import DatasetError, first_line
+from envs.errors import DatasetError, EnvsError, first_line
 
 __all__ = ["check_new", "check_size", "new_file"]
 
@@ -30,7 +30,9 @@ def new_file(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as passing:
             yield passing
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: of HDF5, as it closes a file on a full disk
+        if isinstance(error, EnvsError):
+            raise
         raise DatasetError(f"cannot write {path}: {first_line(error)}") from None
 
 

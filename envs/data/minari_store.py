@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from disk.reading import check_regular, read_file
 from disk.shapes import ShapeError, anything, line, listing, mapping, parse_json, table, text, whole
+from disk.trouble import not_damage
 from envs.data.hdf5 import Arrays
 from envs.errors import DamagedError, DatasetError, first_line
 
@@ -81,7 +82,11 @@ class LocalDataset:
 
 def root() -> Path:
     """The user's Minari store: `MINARI_DATASETS_PATH`, or ~/.minari/datasets. It need not exist."""
-    return Path(os.environ.get("MINARI_DATASETS_PATH") or Path.home() / ".minari" / "datasets")
+    named = os.environ.get("MINARI_DATASETS_PATH")
+    try:
+        return Path(named) if named else Path.home() / ".minari" / "datasets"
+    except RuntimeError:
+        raise DatasetError("there is no home folder here: MINARI_DATASETS_PATH says where datasets lie") from None
 
 
 def check_id(dataset_id: str) -> None:
@@ -120,8 +125,15 @@ def metadata(dataset_id: str) -> dict[str, Any]:
     try:
         content: dict[str, Any] = parse_json(read_file(folder(dataset_id) / "data" / "metadata.json"), _METADATA)
     except (OSError, ShapeError) as error:
-        raise damaged(dataset_id, f"metadata.json: {first_line(error)}") from None
+        raise _unread(dataset_id, error, "metadata.json: ") from None
     return content
+
+
+def _unread(dataset_id: str, error: BaseException, where: str = "") -> DatasetError:
+    """Make the error about a dataset that could not be read: damaged, unless the system had other reasons."""
+    if why := not_damage(error):
+        return DatasetError(f"dataset {dataset_id} cannot be read now ({where}{why}); nothing says that it is damaged")
+    return damaged(dataset_id, f"{where}{first_line(error)}")
 
 
 def env_id(about: Mapping[str, Any]) -> str:
@@ -145,7 +157,7 @@ def episodes(dataset_id: str, infos: bool = False) -> Iterator[RawEpisode]:
     except ImportError as error:
         raise DatasetError(f"dataset {dataset_id} is stored as {about['data_format']}: {first_line(error)}") from None
     except (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError, MemoryError) as error:
-        raise damaged(dataset_id, first_line(error)) from None
+        raise _unread(dataset_id, error) from None
 
 
 def _read_hdf5(data: Path, count: int, infos: bool = False) -> Iterator[RawEpisode]:

@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from disk import sums
+from disk.lock import is_held
 from disk.reading import read_file
 from disk.shapes import Shape, ShapeError, anything, mapping, parse_json, short
 from suite.record.rows import COLUMNS, HEADER, Columns, RecordError, Row, parse_rows
@@ -173,16 +174,19 @@ def read_status(path: Path) -> dict[str, Any]:
     if not (path / "run.json").exists():
         return {}
     status = _read_json(path / "status.json", STATUS, STATUS_LOST, STATUS_LOST)
-    if status.get("state") == "running" and not _locked(path / LOCK):
+    if status.get("state") == "running" and is_held(path / LOCK) is False:
         status["state"] = "interrupted"  # killed, or its machine went down: nobody was left to write it
     return status
 
 
 def find_runs(root: Path) -> list[Path]:
-    """All run folders below `root`, in the order of their paths."""
+    """All run folders below `root`, in the order of their paths, and folders that may not be looked into."""
     if not root.is_dir():
         raise RecordError(f"{root} is not a folder; runs are written there by `bench run --out {root}`")
-    return sorted(p.parent for p in root.rglob("run.json"))
+    shut: list[Path] = []
+    walk = os.walk(root, onerror=lambda error: shut.append(Path(str(error.filename))))
+    found = [Path(place) for place, _, files in walk if "run.json" in files]
+    return sorted([*found, *shut])
 
 
 def policy_folder(run: Path, step: int | None = None) -> Path:
@@ -199,18 +203,6 @@ def policy_path(folder: Path, seed: int) -> Path:
 def kept_steps(run: Path) -> list[int]:
     """Steps of the evaluations whose policies a run has kept, in their order."""
     return sorted(int(p.name[2:]) for p in policy_folder(run).glob("at[+-]*") if p.is_dir())
-
-
-def _locked(path: Path) -> bool:
-    """Whether a process holds this lock; shared access is asked for, so that two readers do not see each other."""
-    try:
-        with path.open() as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _read_json(path: Path, shape: Shape, missing: str, lost: str) -> dict[str, Any]:

@@ -110,9 +110,14 @@ def pass_on(
         moments = list(curve.moments())
         new = moments[passed.get(curve.name, 0) :]
         if new:
-            send(curve, new)
-            passed[curve.name] = len(moments)
-            write_json(ledger, passed)
+            try:
+                send(curve, new)
+                passed[curve.name] = len(moments)
+                write_json(ledger, passed)
+            except OSError as error:
+                raise SettingError(
+                    f"--out {out}: {error.strerror or error}; what is passed on is in {ledger}"
+                ) from None
         rows.append({"curve": curve.name, "evaluations": len(moments), "new": len(new)})
     return rows
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import datetime
-import fcntl
 import math
-import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from algos.settings import SettingError
+from disk.lock import Held, lock
 from envs.data.datasets import Dataset
 from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment, task_of
@@ -46,7 +45,7 @@ def run_cell(experiment: Experiment, means: Means) -> Path:
     """
     folder, hardware = run_folder(experiment, means.out), means.hardware
     progress = Progress(experiment.cell)
-    with progress, _locked(folder):
+    with progress, _locked(folder, progress):
         known = _known(folder, experiment)
         if known is not None and known.finished and _is_whole(known, experiment, progress):
             drop_chunks(folder / CHECKPOINT)  # still there where it was killed just after it had finished
@@ -212,26 +211,31 @@ def _revision() -> str | None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the run folder for this process; the lock goes with the process, however it ends."""
+def _locked(folder: Path, progress: Progress) -> Iterator[None]:
+    """Hold the run folder for this process, where the file system has locks."""
     missing = [part for part in (folder, *folder.parents) if not part.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
-    except OSError as error:
-        raise RecordError(f"cannot write to {folder}: {error.strerror}") from None
-    try:
+    with ExitStack() as held:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            folder.mkdir(parents=True, exist_ok=True)
+            unlocked = held.enter_context(lock(folder / LOCK))
+        except Held:
             raise RecordError(f"{folder} is being run by another process") from None
-        try:
-            yield
-        finally:
-            if not (folder / "run.json").exists():  # nothing was begun: leave no trace
-                (folder / LOCK).unlink(missing_ok=True)
-                with suppress(OSError):  # not empty: others have begun runs beside this one
-                    for part in dict.fromkeys((folder, folder.parent, folder.parent.parent, *missing)):
-                        part.rmdir()
+        except OSError as error:
+            raise RecordError(f"cannot write to {folder}: {error.strerror or error}") from None
+        if unlocked:
+            progress.say(f"no locks in {folder} ({unlocked}): start no other process with this folder")
+        held.enter_context(_traceless(folder, missing))
+        yield
+
+
+@contextmanager
+def _traceless(folder: Path, missing: Sequence[Path]) -> Iterator[None]:
+    """Remove the run folder and what was made for it in the end, where nothing was begun in it."""
+    try:
+        yield
     finally:
-        os.close(handle)
+        if not (folder / "run.json").exists():
+            (folder / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):  # not empty: others have begun runs beside this one
+                for part in dict.fromkeys((folder, folder.parent, folder.parent.parent, *missing)):
+                    part.rmdir()

@@ -18,6 +18,7 @@ from typing import Any
 
 import h5py
 
+from disk.trouble import not_damage
 from envs.data.formats.flat import Content, Flat, cut, numbers
 from envs.data.hdf5 import Arrays
 from envs.errors import DatasetError, first_line
@@ -52,6 +53,8 @@ def read(task: Task, path: Path, limit: int | None) -> Content:
     except DatasetError:
         raise
     except (OSError, RuntimeError, ValueError, LookupError, TypeError, MemoryError) as error:
+        if why := not_damage(error):
+            raise DatasetError(f"{where}: cannot be read now ({why}); nothing says that it is damaged") from None
         raise DatasetError(f"{where}: damaged HDF5 ({first_line(error)}); fetch or save it again") from None
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from toy_run import experiment, train
 import suite.run.protocol
 from algos.learner.actor_critic import ActorCritic
 from disk import sums
-from suite.record.folders import read_run
+from suite.record.folders import find_runs, read_run
 from suite.record.rows import RecordError
 from suite.record.writer import Extent
 from suite.run.cell import run_cell, run_folder
@@ -277,3 +279,39 @@ def test_an_option_without_effect_is_named(tmp_path: Path, capsys: pytest.Captur
     run_cell(experiment(), Means(tmp_path, toy_run.ONE_THREAD, keep_policies=True))
     assert "finished already" in (said := capsys.readouterr().err)
     assert "--keep-policies has no effect: evaluations keep them, and all have been made without" in said
+
+
+def test_a_run_goes_on_without_locks_and_without_a_terminal(
+    begun: tuple[Path, dict[str, bytes]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def flock(*_: Any) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert train(experiment(), tmp_path / "a") == begun[1]
+    assert "no locks in" in capsys.readouterr().err
+
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    assert train(experiment(), tmp_path / "b") == begun[1]
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(experiment(), tmp_path / "runs")
+    shut = tmp_path / "runs" / "shut"
+    shut.mkdir()
+    real = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if Path(path) == shut:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert find_runs(tmp_path / "runs") == [shut, run_folder(experiment(), tmp_path / "runs")]
