@@ -35,8 +35,10 @@ def oversized(what: str, announced: int, stored: int) -> str:
     )
 
 
-def read_npz(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, NDArray[Any]]:
-    """Arrays of an npz by name, those whose name is `wanted`; all of its members are looked at.
+def read_npz(
+    path: Path, wanted: Callable[[str], bool] = lambda name: True
+) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """Arrays of an npz by name, those whose name is `wanted`, and the names of the others; all are looked at.
 
     Raises `ArraysError` where one is no plain array or damaged, `OSError` where the file cannot be read.
     """
@@ -48,7 +50,8 @@ def read_npz(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> d
             raise ArraysError(wrong)
         f.seek(0, os.SEEK_SET)
         with np.load(f, allow_pickle=False) as file:
-            return {name: np.asarray(file[name]) for name in file.files if wanted(name)}
+            others = [name for name in file.files if not wanted(name)]
+            return {name: np.asarray(file[name]) for name in file.files if wanted(name)}, others
 
 
 def _check(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:

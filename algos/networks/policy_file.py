@@ -103,7 +103,7 @@ def read_policy(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Read a file's meta and arrays; raises `SettingError` as `load_policy` does."""
     not_ours = f"{path}: not a policy file of this suite"
     try:
-        arrays = read_npz(path)
+        arrays, _ = read_npz(path)
         meta = parse_json(str(arrays.pop("meta")), _META)
     except FileNotFoundError:
         raise SettingError(f"{path}: no such policy file") from None

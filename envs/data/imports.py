@@ -78,8 +78,10 @@ def import_data(
     }
     if minari_store.exists(target) and _same_recipe(target, task, recipe):
         return Imported(stored.describe(task, target), False, ())
-    episodes, notes = episodes_of(task, found)
-    recipe["notes"] = list(notes)
+    content = formats.read(task, found.path, found.format, found.limit)
+    episodes, notes = _marked(content, found), content.notes
+    recipe |= {"notes": list(notes), "clipped": content.clipped, "agreement": content.agreement}
+    del content
     new = not minari_store.exists(target)
     if new:
         stored.write(task, target, episodes, recipe, f"{found.name}, imported for {task.id}")
@@ -97,14 +99,19 @@ def import_data(
 def episodes_of(task: Task, source: Source) -> tuple[list[Episode], tuple[str, ...]]:
     """Read the episodes of a file, with demonstrations marked, and notes on what was dropped or assumed."""
     content = formats.read(task, source.path, source.format, source.limit)
+    return _marked(content, source), content.notes
+
+
+def _marked(content: formats.Content, source: Source) -> list[Episode]:
+    """Episodes of a file with the demonstrations marked that its source says."""
     count, chosen = len(content.episodes), source.demos
     if chosen is None and content.demos is None:
-        return content.episodes, content.notes
+        return content.episodes
     chosen = chosen or ("all" if content.demos else "none")
     first = int(chosen) if chosen.isdigit() else count if chosen == "all" else 0
     if first > count:
         raise DatasetError(f"{source.path}: --demos {chosen}, but it holds {count} episodes")
-    return [dataclasses.replace(e, demo=i < first) for i, e in enumerate(content.episodes)], content.notes
+    return [dataclasses.replace(e, demo=i < first) for i, e in enumerate(content.episodes)]
 
 
 def _source(

@@ -41,4 +41,4 @@ def read(task: Task, path: Path, limit: int | None) -> Content:
         raise DatasetError(f"{where}: damaged npy ({first_line(error)}); fetch or save it again") from None
     if isinstance(loaded, list) and len(loaded) != math.prod(shape):
         raise DatasetError(f"{where}: announces {math.prod(shape)} paths and holds {len(loaded)}; fetch it again")
-    return cut(where, task, flatten(where, loaded), limit)
+    return cut(where, task, flatten(where, loaded, task), limit)

@@ -31,7 +31,7 @@ def read(task: Task, path: Path, limit: int | None) -> Content:
     """Read the episodes of an npz; raises `DatasetError` where it is damaged or not of the task."""
     where = str(path)
     try:
-        arrays = read_npz(path, lambda name: name in d4rl.LAYOUT or name.startswith(_GROUPS))
+        arrays, unread = read_npz(path, lambda name: name in d4rl.LAYOUT or name.startswith(_GROUPS))
     except (ArraysError, OSError) as error:
         raise DatasetError(f"{where}: {first_line(error)}") from None
     columns = {key: array for key, array in arrays.items() if key in d4rl.LAYOUT}
@@ -39,7 +39,7 @@ def read(task: Task, path: Path, limit: int | None) -> Content:
         {key.removeprefix(group): array for key, array in arrays.items() if key.startswith(group) and array.shape}
         for group in _GROUPS
     )
-    return d4rl.from_columns(where, task, _with_successors(_unstacked(columns)), limit, infos, finals)
+    return d4rl.from_columns(where, task, _with_successors(_unstacked(columns)), limit, infos, finals, unread)
 
 
 def _unstacked(columns: dict[str, Any]) -> dict[str, Any]:
