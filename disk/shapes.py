@@ -83,7 +83,7 @@ def listing(of: Shape, least: int = 0, most: float = math.inf) -> Shape:
 
 
 def either(*shapes: Shape) -> Shape:
-    """A value of one of these shapes."""
+    """A value of one of these shapes, of which the first says what is needed."""
 
     def check(value: Any) -> str:
         wrong = [shape(value) for shape in shapes]

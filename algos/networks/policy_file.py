@@ -30,13 +30,13 @@ _WIDTH = whole(1, 1 << 20)
 _META = table(
     {"family": text, "obs_dim": _WIDTH, "action_dim": _WIDTH, "hidden": listing(_WIDTH, most=64)},
     {
-        "log_std_range": either(nothing, listing(number(), least=2, most=2)),
+        "log_std_range": either(listing(number(), least=2, most=2), nothing),
         "task": text,
         "algo": text,
         "profile": text,
         "seed": whole(0),
         "config": mapping(anything),
-        "q_max": either(nothing, number()),
+        "q_max": either(number(), nothing),
     },
 )
 

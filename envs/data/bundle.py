@@ -22,7 +22,7 @@ from envs import tasks
 from envs.data import minari_store, minari_write, stored
 from envs.data.files import check_new, check_size, new_file
 from envs.data.minari_store import OWN
-from envs.errors import DatasetError, first_line
+from envs.errors import DamagedError, DatasetError, first_line
 
 __all__ = ["add", "write"]
 
@@ -186,7 +186,8 @@ def _check(path: Path, one: dict[str, Any], place: Path) -> None:
                 raise DatasetError("its metadata name another dataset")
             _read_all(one["id"], own)
         except DatasetError as error:
-            raise DatasetError(f"{path}: {one['id']}: {first_line(error)}; nothing was added") from None
+            why = error.reason if isinstance(error, DamagedError) else first_line(error)
+            raise DatasetError(f"{path}: {one['id']}: {why}; nothing was added") from None
 
 
 def _publish(place: Path, ids: Sequence[str]) -> None:

@@ -117,7 +117,9 @@ def exists(dataset_id: str) -> bool:
 def damaged(dataset_id: str, reason: str) -> DamagedError:
     """Make the error about a damaged dataset, which says which folder to delete."""
     path = folder(dataset_id)
-    return DamagedError(f"dataset {dataset_id} is damaged ({reason}); delete {path} and build or fetch it again")
+    error = DamagedError(f"dataset {dataset_id} is damaged ({reason}); delete {path} and build or fetch it again")
+    error.reason = reason
+    return error
 
 
 def metadata(dataset_id: str) -> dict[str, Any]:
@@ -169,7 +171,7 @@ def _read_hdf5(data: Path, count: int, infos: bool = False) -> Iterator[RawEpiso
         for index in range(count):
             group = arrays.group(file, f"episode_{index}")
             if group is None:
-                raise ValueError(f"main_data.hdf5 has no episode_{index}")
+                raise ValueError(f"main_data.hdf5: episode_{index} is not a group in this file")
             obs, action = (_read(arrays, group, part) for part in ("observations", "actions"))
             seed = group.attrs.get("seed")
             more = arrays.group(group, "infos") if infos else None
