@@ -30,6 +30,7 @@ _WIDTH = whole(1, 1 << 20)
 _META = table(
     {"family": text, "obs_dim": _WIDTH, "action_dim": _WIDTH, "hidden": listing(_WIDTH, most=64)},
     {
+        "activation": text,
         "log_std_range": either(listing(number(), least=2, most=2), nothing),
         "task": text,
         "algo": text,

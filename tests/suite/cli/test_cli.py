@@ -330,7 +330,7 @@ def test_a_broken_run_folder_does_not_hide_the_others_from_a_list(bench: Bench, 
     )
     assert (rows[1]["task"], rows[1]["algo"]) == ("t", "x")
     assert rows[1].keys() == rows[0].keys()
-    assert "status.json is not readable as JSON" in rows[1]["state"]
+    assert "status.json: not readable as JSON" in rows[1]["state"]
 
 
 @pytest.mark.slow
