@@ -17,7 +17,7 @@ from suite.record.rows import RecordError
 
 __all__ = ["repeat"]
 
-_NEEDED = {"settings", "profile", "preset", "name", "dataset", "device"}  # entries of run.json
+_NEEDED = {"settings", "profile", "preset", "name", "dataset", "threads"}  # entries of run.json
 _ITS_OWN = ("algo", "env", "profile", "preset", "dataset")  # options that the record answers
 
 
@@ -35,7 +35,7 @@ def repeat(
         if option in given:
             raise SettingError(f"--like says what a run's --{option} is: leave one of them out")
     run = read_facts(folder)
-    if lacking := sorted(_NEEDED - run.run.keys()):
+    if lacking := sorted(_NEEDED - {*run.run, *run.run.get("device", {})}):
         raise RecordError(
             f"--like {folder}: run.json says nothing of {', '.join(lacking)}; it cannot be run again by it"
         )

@@ -29,7 +29,7 @@ RUN = table(
             {"asked": _SOME_TEXT, "id": _SOME_TEXT, "fingerprint": _SOME_TEXT, "episodes": whole(0), "steps": whole(0)},
         ),
         "versions": mapping(text),
-        "device": table({"kind": line, "threads": _THREADS}, {"name": line, "compiled": truth}),
+        "device": table({}, {"kind": line, "threads": _THREADS, "name": line, "compiled": truth}),
         "command": listing(text),
         "revision": _SOME_TEXT,
         "created": line,

@@ -103,7 +103,8 @@ def _known(folder: Path, experiment: Experiment) -> Run | None:
     if not (folder / "run.json").exists():
         return None
     known = read_facts(folder)
-    if known.run.get("hash") != experiment.hash or not {"device", "dataset", "settings"} <= known.run.keys():
+    whole = {"dataset", "settings"} <= known.run.keys() and {"kind", "threads"} <= known.run.get("device", {}).keys()
+    if known.run.get("hash") != experiment.hash or not whole:
         raise RecordError(
             f"{folder / 'run.json'} is not the record of this run (hash {known.run.get('hash')}, not "
             f"{experiment.hash}); delete {folder} to start again"
