@@ -75,7 +75,7 @@ class Kill(NamedTuple):
 def watched() -> list[tuple[Any, str, str]]:
     """(owner, function, name of the moment) of everything a kill can aim at."""
     from algos.learner.actor_critic import ActorCritic
-    from suite.record.folders import RunWriter
+    from suite.record.writer import RunWriter
     from suite.run import protocol, recorder
     from suite.run.checkpoint import Checkpoints
     from suite.run.protocol import Runner

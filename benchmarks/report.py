@@ -44,7 +44,8 @@ OFFLINE = 25_000
 
 def write(root: Path, methods: int, tasks: int, seeds: int, evaluations: int) -> None:
     """All run folders; a fifth of the evaluations are offline."""
-    from suite.record.folders import Row, RunWriter
+    from suite.record.rows import Row
+    from suite.record.writer import RunWriter
 
     steps = [*np.linspace(-OFFLINE, 0, evaluations // 5, dtype=int)]
     steps += [*np.linspace(0, 100_000, evaluations - len(steps) + 1, dtype=int)[1:]]

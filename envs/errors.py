@@ -43,7 +43,9 @@ class DatasetError(EnvsError, ValueError):
 
 
 class DamagedError(DatasetError):
-    """Files of a dataset that were changed, cut off or lost."""
+    """Files of a dataset that were changed, cut off or lost; `reason` is what is wrong, without what to do."""
+
+    reason: str = ""
 
 
 class WorkerError(EnvsError, RuntimeError):

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from algos.settings import SettingError
+from disk import replace
 from envs.task import Task
-from suite.record import files
 
 __all__ = ["about", "replacing", "say", "show"]
 
@@ -23,9 +23,10 @@ def about(task: Task) -> Callable[[str], None]:
 
 
 def say(message: str) -> None:
-    """Print what is going on, on stderr."""
-    sys.stderr.write(f"{message}\n")
-    sys.stderr.flush()
+    """Print what is going on, on stderr, if anybody is there to read it."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{message}\n")
+        sys.stderr.flush()
 
 
 def show(line: str) -> None:
@@ -41,7 +42,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises `SettingError` where the disk does not take it.
     """
     try:
-        with files.replacing(path) as new:
+        with replace.replacing(path) as new:
             yield new
     except OSError as error:
         raise SettingError(f"{path}: {error.strerror or error}; nothing was written") from error

@@ -8,20 +8,38 @@ under their own names, without the seed axis. float16 is enough for a shipped ex
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from algos.networks.nets import ACTIVATIONS, Activation, activate
 from algos.networks.policies import POLICIES, GaussianPolicy, SquashedPolicy
 from algos.settings import SettingError
+from disk.arrays import ArraysError, read_npz
+from disk.replace import replacing
+from disk.shapes import ShapeError, anything, either, listing, mapping, nothing, number, parse_json, table, text, whole
 
 __all__ = ["activation_of", "load_policy", "load_stacked", "read_policy", "save_policy"]
+
+_WIDTH = whole(1, 1 << 20)
+_META = table(
+    {"family": text, "obs_dim": _WIDTH, "action_dim": _WIDTH, "hidden": listing(_WIDTH, most=64)},
+    {
+        "activation": text,
+        "log_std_range": either(listing(number(), least=2, most=2), nothing),
+        "task": text,
+        "algo": text,
+        "profile": text,
+        "seed": whole(0),
+        "config": mapping(anything),
+        "q_max": either(number(), nothing),
+    },
+)
 
 
 def save_policy(path: Path, policy: nn.Module, seed_index: int, meta: Mapping[str, Any], half: bool = False) -> None:
@@ -30,13 +48,8 @@ def save_policy(path: Path, policy: nn.Module, seed_index: int, meta: Mapping[st
         name: p.detach()[seed_index].cpu().numpy().astype(np.float16 if half else np.float32)
         for name, p in policy.named_parameters()
     }
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as f:
-            np.savez_compressed(f, meta=np.array(json.dumps(dict(meta), sort_keys=True)), **arrays)  # type: ignore[arg-type]
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as new, new.open("wb") as f:
+        np.savez_compressed(f, meta=np.array(json.dumps(dict(meta), sort_keys=True)), **arrays)  # type: ignore[arg-type]
 
 
 def load_policy(paths: Sequence[Path]) -> tuple[nn.Module, dict[str, Any]]:
@@ -80,18 +93,32 @@ def load_stacked(
                 if stacked.shape != p.shape:  # copy_ would broadcast
                     raise RuntimeError(f"{name} is {tuple(stacked.shape[1:])}, expected {tuple(p.shape[1:])}")
                 p.copy_(stacked)
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
+        if isinstance(error, SettingError):
+            raise
         raise SettingError(f"{paths[0]}: not a policy file of this suite ({error})") from None
     return module, meta
 
 
-def read_policy(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+def read_policy(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Read a file's meta and arrays; raises `SettingError` as `load_policy` does."""
+    not_ours = f"{path}: not a policy file of this suite"
     try:
-        with path.open("rb") as f, np.load(f, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        return json.loads(str(arrays.pop("meta"))), arrays
+        arrays, _ = read_npz(path)
+        meta = parse_json(str(arrays.pop("meta")), _META)
     except FileNotFoundError:
         raise SettingError(f"{path}: no such policy file") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise SettingError(f"{path}: not a policy file of this suite ({error})") from None
+    except OSError as error:
+        raise SettingError(f"{path}: cannot be read ({error.strerror or error}), which is no damage to it") from None
+    except KeyError:
+        raise SettingError(f"{not_ours} (it has no 'meta')") from None
+    except (ArraysError, ShapeError) as error:
+        raise SettingError(f"{not_ours} ({error})") from None
+    for name, array in arrays.items():
+        if array.dtype.kind != "f":
+            raise SettingError(f"{not_ours} ({name} is of type {array.dtype}; weights are floating-point numbers)")
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity
+            finite = np.isfinite(array.astype(np.float32)).all()
+        if not finite:
+            raise SettingError(f"{path}: {name} holds NaN or infinity: such a policy acts by nothing")
+    return meta, arrays

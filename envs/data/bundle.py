@@ -16,17 +16,25 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from disk import sums
+from disk.shapes import line, listing, mapping, parse_json, table, whole
 from envs import tasks
 from envs.data import minari_store, minari_write, stored
-from envs.data.downloads import checksum
 from envs.data.files import check_new, check_size, new_file
 from envs.data.minari_store import OWN
-from envs.errors import DatasetError, first_line
+from envs.errors import DamagedError, DatasetError, first_line
 
 __all__ = ["add", "write"]
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+_FILE = table({"size": whole(0), "sha256": line})
+_SHAPE = table(
+    {
+        "format": whole(),
+        "datasets": listing(table({"id": line, "task": line, "fingerprint": line, "files": mapping(_FILE)})),
+    }
+)
 _CHUNK = 1 << 20
 _MANIFEST_BYTES = 64 * 2**20
 
@@ -84,7 +92,9 @@ def _listed(dataset_id: str) -> dict[str, Any]:
         "id": dataset_id,
         "task": own.get("task", ""),
         "fingerprint": own.get("fingerprint", ""),
-        "files": {p.relative_to(folder).as_posix(): {"size": p.stat().st_size, "sha256": checksum(p)} for p in files},
+        "files": {
+            p.relative_to(folder).as_posix(): {"size": p.stat().st_size, "sha256": sums.of_file(p)} for p in files
+        },
     }
 
 
@@ -102,13 +112,13 @@ def _manifest(path: Path, archive: zipfile.ZipFile) -> list[dict[str, Any]]:
     try:
         if archive.getinfo(MANIFEST).file_size > _MANIFEST_BYTES:
             raise ValueError("far too long")
-        content = json.loads(archive.read(MANIFEST))
+        content = parse_json(archive.read(MANIFEST), _SHAPE)
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']}; this version reads {FORMAT}")
         listed: list[dict[str, Any]] = content["datasets"]
-        wanted = {f"{d['id']}/{f}": int(about["size"]) for d in listed for f, about in d["files"].items()}
-        ids = [str(d["id"]) for d in listed]
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        wanted = {f"{d['id']}/{f}": about["size"] for d in listed for f, about in d["files"].items()}
+        ids = [d["id"] for d in listed]
+    except (KeyError, ValueError) as error:
         raise DatasetError(f"{path}: {MANIFEST}: {first_line(error)}; `bench data bundle` writes such files") from None
     for dataset_id in ids:
         minari_store.check_id(dataset_id)
@@ -143,7 +153,7 @@ def _is_there(path: Path, one: dict[str, Any]) -> bool:
     folder = minari_store.folder(one["id"])
     own = minari_store.metadata(one["id"]).get(OWN, {})
     same = bool(one["fingerprint"]) and own.get("fingerprint") == one["fingerprint"]
-    if same or all((folder / f).is_file() and checksum(folder / f) == a["sha256"] for f, a in one["files"].items()):
+    if same or all((folder / f).is_file() and sums.of_file(folder / f) == a["sha256"] for f, a in one["files"].items()):
         return True
     raise DatasetError(
         f"{path}: {one['id']} is in the store already with other content; delete {folder} first; nothing was added"
@@ -176,7 +186,8 @@ def _check(path: Path, one: dict[str, Any], place: Path) -> None:
                 raise DatasetError("its metadata name another dataset")
             _read_all(one["id"], own)
         except DatasetError as error:
-            raise DatasetError(f"{path}: {one['id']}: {first_line(error)}; nothing was added") from None
+            why = error.reason if isinstance(error, DamagedError) else first_line(error)
+            raise DatasetError(f"{path}: {one['id']}: {why}; nothing was added") from None
 
 
 def _publish(place: Path, ids: Sequence[str]) -> None:

@@ -74,7 +74,11 @@ def get(name: str) -> File:
 
 def folder() -> Path:
     """Folder where the `d4rl` package keeps its files."""
-    return Path(os.environ.get("D4RL_DATASET_DIR") or Path.home() / ".d4rl" / "datasets")
+    named = os.environ.get("D4RL_DATASET_DIR")
+    try:
+        return Path(named) if named else Path.home() / ".d4rl" / "datasets"
+    except RuntimeError:
+        raise DatasetError("there is no home folder here: D4RL_DATASET_DIR says where D4RL's files lie") from None
 
 
 def find(name: str, say: downloads.Progress, offline: bool = False) -> Path:

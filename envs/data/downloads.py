@@ -7,7 +7,6 @@ A file arrives as `NAME.part` and is renamed in the end. When it is first seen, 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import http.client
 import json
 import os
@@ -21,10 +20,13 @@ from typing import Any
 
 from filelock import FileLock
 
-from envs.data.files import replaced
+from disk import sums
+from disk.reading import read_file
+from disk.replace import replacing
+from disk.shapes import ShapeError, mapping, parse_json, table, text, whole
 from envs.errors import DatasetError, first_line
 
-__all__ = ["Progress", "checksum", "fetch", "offline", "verify"]
+__all__ = ["Progress", "fetch", "offline", "verify"]
 
 Progress = Callable[[str], None]
 
@@ -33,6 +35,7 @@ ATTEMPTS = 5  # per mirror, as long as each brings something
 TIMEOUT = 30.0  # seconds without a byte
 REPORT_SECONDS = 5.0
 _CHUNK = 1 << 20
+_IDENTITY = table({"url": text, "version": text, "size": whole()})
 
 
 def offline() -> bool:
@@ -57,7 +60,7 @@ def fetch(target: Path, urls: Sequence[str], say: Progress, known: str | None = 
 
 def verify(path: Path, say: Progress, known: str | None = None, found: str | None = None) -> str:
     """Compare a file's SHA-256 with the one known or noted, and return it; where there is none, note it and say so."""
-    found = found or checksum(path)
+    found = found or sums.of_file(path)
     book = path.parent / KNOWN
     seen = _book(book)
     expected = known or seen.get(path.name)
@@ -65,7 +68,7 @@ def verify(path: Path, say: Progress, known: str | None = None, found: str | Non
         say(f"{path.name}: first seen, with SHA-256 {found[:16]}...; remembered in {book}")
         with (
             contextlib.suppress(OSError),
-            replaced(book) as new,
+            replacing(book) as new,
         ):  # a folder that cannot be written to remembers nothing
             new.write_text(json.dumps({**seen, path.name: found}, indent=1, sort_keys=True))
     elif found != expected:
@@ -76,23 +79,14 @@ def verify(path: Path, say: Progress, known: str | None = None, found: str | Non
     return found
 
 
-def checksum(path: Path) -> str:
-    """Compute the SHA-256 of a file."""
-    with path.open("rb") as f:
-        digest = hashlib.sha256()
-        while chunk := f.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def _book(path: Path) -> Mapping[str, str]:
     try:
-        content = json.loads(path.read_text())
+        content: Mapping[str, str] = parse_json(read_file(path), mapping(text))
     except OSError:
         return {}
-    except ValueError:
-        raise DatasetError(f"{path}: not JSON; delete it, and checksums are remembered anew") from None
-    return content if isinstance(content, dict) else {}
+    except ShapeError as error:
+        raise DatasetError(f"{path}: {error}; delete it, and checksums are remembered anew") from None
+    return content
 
 
 def _from_any(target: Path, urls: Sequence[str], say: Progress, known: str | None) -> None:
@@ -102,7 +96,7 @@ def _from_any(target: Path, urls: Sequence[str], say: Progress, known: str | Non
         try:
             _complete(url, part, say)
             expected = known or _book(target.parent / KNOWN).get(target.name)
-            if expected is not None and (found := checksum(part)) != expected:
+            if expected is not None and (found := sums.of_file(part)) != expected:
                 _drop(part)
                 raise OSError(f"SHA-256 is {found[:16]}..., {expected[:16]}... was expected")
             part.replace(target)
@@ -165,8 +159,8 @@ def _some(url: str, part: Path, say: Progress) -> None:
 def _resumable(url: str, part: Path) -> tuple[int, _Identity | None]:
     """Number of bytes that are there and the file that they are of; 0 and None where no rest can be asked for."""
     try:
-        known = _Identity(**json.loads(_note(part).read_text()))
-    except (OSError, ValueError, TypeError):
+        known = _Identity(**parse_json(read_file(_note(part)), _IDENTITY))
+    except (OSError, ShapeError, TypeError):  # TypeError: more than that
         return 0, None
     return (_size(part), known) if known.url == url and known.size > _size(part) else (0, None)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from disk import sums
 from envs.data import d4rl_names, formats, minari_store, stored
-from envs.data.downloads import checksum
 from envs.data.episodes import Episode
 from envs.errors import DatasetError
 from envs.task import Task
@@ -70,7 +70,7 @@ def import_data(
     found = _source(source, format, demos, limit, offline, say)
     recipe: dict[str, Any] = {
         "source": found.name,
-        "sha256": checksum(found.path),
+        "sha256": sums.of_file(found.path),
         "format": found.format,
         "demos": found.demos or "as read",
         "limit": found.limit,
@@ -78,8 +78,10 @@ def import_data(
     }
     if minari_store.exists(target) and _same_recipe(target, task, recipe):
         return Imported(stored.describe(task, target), False, ())
-    episodes, notes = episodes_of(task, found)
-    recipe["notes"] = list(notes)
+    content = formats.read(task, found.path, found.format, found.limit)
+    episodes, notes = _marked(content, found), content.notes
+    recipe |= {"notes": list(notes), "clipped": content.clipped, "agreement": content.agreement}
+    del content
     new = not minari_store.exists(target)
     if new:
         stored.write(task, target, episodes, recipe, f"{found.name}, imported for {task.id}")
@@ -97,14 +99,19 @@ def import_data(
 def episodes_of(task: Task, source: Source) -> tuple[list[Episode], tuple[str, ...]]:
     """Read the episodes of a file, with demonstrations marked, and notes on what was dropped or assumed."""
     content = formats.read(task, source.path, source.format, source.limit)
+    return _marked(content, source), content.notes
+
+
+def _marked(content: formats.Content, source: Source) -> list[Episode]:
+    """Episodes of a file with the demonstrations marked that its source says."""
     count, chosen = len(content.episodes), source.demos
     if chosen is None and content.demos is None:
-        return content.episodes, content.notes
+        return content.episodes
     chosen = chosen or ("all" if content.demos else "none")
     first = int(chosen) if chosen.isdigit() else count if chosen == "all" else 0
     if first > count:
         raise DatasetError(f"{source.path}: --demos {chosen}, but it holds {count} episodes")
-    return [dataclasses.replace(e, demo=i < first) for i, e in enumerate(content.episodes)], content.notes
+    return [dataclasses.replace(e, demo=i < first) for i, e in enumerate(content.episodes)]
 
 
 def _source(

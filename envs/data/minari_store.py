@@ -19,6 +19,10 @@ from minari.dataset.minari_dataset import parse_dataset_id
 from minari.dataset.minari_storage import MinariStorage
 from numpy.typing import NDArray
 
+from disk.reading import check_regular, read_file
+from disk.shapes import ShapeError, anything, line, listing, mapping, parse_json, table, text, whole
+from disk.trouble import not_damage
+from envs.data.hdf5 import Arrays
 from envs.errors import DamagedError, DatasetError, first_line
 
 __all__ = [
@@ -37,6 +41,18 @@ __all__ = [
 ]
 
 OWN = "awac_bench"  # key in a dataset's metadata under which this suite notes what it knows of the dataset
+
+
+# of a dataset's metadata.json, what is read here; Minari's own has more
+_METADATA = table(
+    {"total_episodes": whole(0), "total_steps": whole(0)},
+    {
+        "dataset_id": line,
+        "data_format": line,
+        "description": text,
+        OWN: table({}, {"task": line, "fingerprint": line, "demos": listing(whole(0)), "recipe": mapping(anything)}),
+    },
+)
 
 
 class RawEpisode(NamedTuple):
@@ -66,7 +82,11 @@ class LocalDataset:
 
 def root() -> Path:
     """The user's Minari store: `MINARI_DATASETS_PATH`, or ~/.minari/datasets. It need not exist."""
-    return Path(os.environ.get("MINARI_DATASETS_PATH") or Path.home() / ".minari" / "datasets")
+    named = os.environ.get("MINARI_DATASETS_PATH")
+    try:
+        return Path(named) if named else Path.home() / ".minari" / "datasets"
+    except RuntimeError:
+        raise DatasetError("there is no home folder here: MINARI_DATASETS_PATH says where datasets lie") from None
 
 
 def check_id(dataset_id: str) -> None:
@@ -97,20 +117,25 @@ def exists(dataset_id: str) -> bool:
 def damaged(dataset_id: str, reason: str) -> DamagedError:
     """Make the error about a damaged dataset, which says which folder to delete."""
     path = folder(dataset_id)
-    return DamagedError(f"dataset {dataset_id} is damaged ({reason}); delete {path} and build or fetch it again")
+    error = DamagedError(f"dataset {dataset_id} is damaged ({reason}); delete {path} and build or fetch it again")
+    error.reason = reason
+    return error
 
 
 def metadata(dataset_id: str) -> dict[str, Any]:
     """Read a dataset's metadata.json; raises `DatasetError` when it is not there or unreadable."""
     try:
-        content: dict[str, Any] = MinariStorage.read_raw_metadata(folder(dataset_id) / "data")
-        if not all(isinstance(content[key], int) for key in ("total_episodes", "total_steps")):
-            raise TypeError("total_episodes and total_steps are not whole numbers")
-    except KeyError as error:
-        raise damaged(dataset_id, f"metadata.json has no {error}") from None
-    except (OSError, ValueError, TypeError) as error:
-        raise damaged(dataset_id, f"metadata.json: {first_line(error)}") from None
+        content: dict[str, Any] = parse_json(read_file(folder(dataset_id) / "data" / "metadata.json"), _METADATA)
+    except (OSError, ShapeError) as error:
+        raise _unread(dataset_id, error, "metadata.json: ") from None
     return content
+
+
+def _unread(dataset_id: str, error: BaseException, where: str = "") -> DatasetError:
+    """Make the error about a dataset that could not be read: damaged, unless the system had other reasons."""
+    if why := not_damage(error):
+        return DatasetError(f"dataset {dataset_id} cannot be read now ({where}{why}); nothing says that it is damaged")
+    return damaged(dataset_id, f"{where}{first_line(error)}")
 
 
 def env_id(about: Mapping[str, Any]) -> str:
@@ -134,30 +159,45 @@ def episodes(dataset_id: str, infos: bool = False) -> Iterator[RawEpisode]:
     except ImportError as error:
         raise DatasetError(f"dataset {dataset_id} is stored as {about['data_format']}: {first_line(error)}") from None
     except (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError, MemoryError) as error:
-        raise damaged(dataset_id, first_line(error)) from None
+        raise _unread(dataset_id, error) from None
 
 
 def _read_hdf5(data: Path, count: int, infos: bool = False) -> Iterator[RawEpisode]:
+    check_regular(data / "main_data.hdf5")
     with h5py.File(data / "main_data.hdf5", "r") as file:
         if len(file) != count:
             raise ValueError(f"{len(file)} episodes where metadata.json says {count}")
+        arrays = Arrays("main_data.hdf5", file)
         for index in range(count):
-            group = file[f"episode_{index}"]
-            obs, action = (
-                _flat(part) if isinstance(part, h5py.Group) else part[()]
-                for part in (group["observations"], group["actions"])
-            )
+            group = arrays.group(file, f"episode_{index}")
+            if group is None:
+                raise ValueError(f"main_data.hdf5: episode_{index} is not a group in this file")
+            obs, action = (_read(arrays, group, part) for part in ("observations", "actions"))
             seed = group.attrs.get("seed")
-            terminated = np.asarray(group["terminations"][()], np.bool_)
+            more = arrays.group(group, "infos") if infos else None
             yield RawEpisode(
                 obs,
                 action,
-                group["rewards"][()],
-                terminated,
+                arrays.get(group, "rewards")[()],
+                np.asarray(arrays.get(group, "terminations")[()], np.bool_),
                 None if seed is None else int(seed),
-                _flat(group["infos"]) if infos and "infos" in group else None,
-                np.asarray(group["truncations"][()], np.bool_) if "truncations" in group else None,
+                None if more is None else _read_group(arrays, more),
+                np.asarray(arrays.get(group, "truncations")[()], np.bool_) if "truncations" in group else None,
             )
+
+
+def _read(arrays: Arrays, group: h5py.Group, key: str) -> Any:
+    """An array, or the arrays of a group by their paths, such as "state/qpos"."""
+    inner = arrays.group(group, key)
+    return arrays.get(group, key)[()] if inner is None else _read_group(arrays, inner)
+
+
+def _read_group(arrays: Arrays, group: h5py.Group) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in group:
+        part = _read(arrays, group, name)
+        found |= {f"{name}/{inner}": a for inner, a in part.items()} if isinstance(part, dict) else {name: part}
+    return found
 
 
 def _read_any(data: Path, count: int, infos: bool = False) -> Iterator[RawEpisode]:
@@ -178,11 +218,10 @@ def _read_any(data: Path, count: int, infos: bool = False) -> Iterator[RawEpisod
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Arrays of nested mappings, HDF5 groups too, by their paths, such as "state/qpos"."""
+    """Arrays of nested mappings by their paths, such as "state/qpos"."""
     found: dict[str, Any] = {}
     for name, part in tree.items():
-        nested = isinstance(part, Mapping)  # h5py registers its groups as mappings
-        found |= _flat(part, f"{prefix}{name}/") if nested else {prefix + name: np.asarray(part[()])}
+        found |= _flat(part, f"{prefix}{name}/") if isinstance(part, Mapping) else {prefix + name: np.asarray(part)}
     return found
 
 

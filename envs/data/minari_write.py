@@ -61,7 +61,7 @@ def create(
         with staging_folder() as staging:
             _write(staging, dataset_id, buffers, env_id, extra, description)
             publish(staging, dataset_id)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: of HDF5, as it closes a file on a full disk
         raise DatasetError(
             f"cannot write dataset {dataset_id} to {root()}: {first_line(error)}; "
             "MINARI_DATASETS_PATH chooses another folder"

@@ -18,10 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from disk.replace import replacing_folder
 from envs.data.episodes import Episode, fingerprint
-from envs.data.files import replaced
 from envs.data.minari_store import folder
-from envs.errors import DatasetError
 from envs.task import Task
 
 __all__ = ["Loaded", "key", "read", "write"]
@@ -62,8 +61,8 @@ def read(dataset_id: str, wanted: str, expected: str | None) -> Loaded | None:
             return None
         loaded = Loaded(_episodes(place), float(about["clipped"]), str(about["fingerprint"]))
         return loaded if fingerprint(loaded.episodes) == loaded.fingerprint else None
-    except (OSError, ValueError, LookupError, TypeError, EOFError, DatasetError):
-        return None  # the dataset itself is read then
+    except Exception:  # whatever numpy makes of a damaged file: the dataset itself is read then
+        return None
 
 
 def _episodes(place: Path) -> list[Episode]:
@@ -89,8 +88,7 @@ def write(dataset_id: str, made_for: str, loaded: Loaded) -> None:
     if not made_for or sum(len(e.action) for e in episodes) < MIN_STEPS:
         return
     about = {"key": made_for, "fingerprint": loaded.fingerprint, "clipped": loaded.clipped}
-    with contextlib.suppress(OSError), replaced(folder(dataset_id) / FOLDER) as new:
-        new.mkdir()
+    with contextlib.suppress(OSError), replacing_folder(folder(dataset_id) / FOLDER) as new:
         for name in ("obs", "action", "reward"):
             _save(new / f"{name}.npy", [a for e in episodes if (a := getattr(e, name)) is not None])
         table = [(len(e.action), e.demo, e.terminated, -1 if e.seed is None else e.seed) for e in episodes]

@@ -43,7 +43,12 @@ __all__ = ["TRANSITIONS", "VERDICTS", "Check", "Report", "verify"]
 
 TRANSITIONS = 10_000  # replayed by default
 ENDS = 1000  # most episodes whose last transition is repeated to judge its flag
-VERDICTS = {"ok": "sound", "warn": "usable with warnings", "fail": "do not train on this"}
+VERDICTS = {
+    "ok": "sound",
+    "unchecked": "not checked: nothing could be replayed in the environment",
+    "warn": "usable with warnings",
+    "fail": "do not train on this",
+}
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,9 @@ class Report:
 
     @property
     def state(self) -> str:
-        """State of the worst check: ok | warn | fail."""
+        """State of the worst check: ok | warn | fail; where all are ok and nothing was replayed, unchecked."""
         states = {c.state for c in self.checks}
-        return next((s for s in ("fail", "warn") if s in states), "ok")
+        return next((s for s in ("fail", "warn") if s in states), "ok" if self.replayed else "unchecked")
 
     @property
     def verdict(self) -> str:
@@ -71,7 +76,9 @@ class Report:
     def summary(self) -> str:
         """Summary for people in one line."""
         size = f"{plural(self.episodes, 'episode')}, {plural(self.steps, 'step')}"
-        return f"{self.dataset}: {size}, {plural(self.replayed, 'episode')} replayed: {self.verdict}"
+        skipped = [c.name for c in self.checks if c.state == "skipped"]
+        unchecked = f" (not checked: {', '.join(skipped)})" if skipped else ""
+        return f"{self.dataset}: {size}, {plural(self.replayed, 'episode')} replayed: {self.verdict}{unchecked}"
 
 
 @dataclass(frozen=True)
@@ -105,18 +112,19 @@ def verify(task: Task, name: str, count: int | None = None, progress: Callable[[
     raw, demos, own = datasets.load_raw(task, dataset_id)
     numbers, sound = content.numbers(raw)
     episodes, _ = checked(task, dataset_id, map(_loadable, raw), demos)
+    recipe = own.get("recipe", {})
     chosen = _spread(episodes, np.flatnonzero(sound), count)
     with closing(rerun.simulator(task)) as env, closing(rerun.simulator(task)) as alone:
         done = _rerun(task, env, SingleSteps(alone), {i: episodes[i] for i in chosen}, own, progress)
         reward = (
             replay.dense_reward({i: episodes[i] for i in chosen}, done.best)
             if not task.computes_reward
-            else replay.rule_reward(task, raw, episodes, done.whole)
+            else replay.rule_reward(task, raw, episodes, done.whole, recipe)
         )
         checks = (
             *_content(own, episodes),
             numbers,
-            content.actions(task, raw),
+            content.actions(task, raw, recipe.get("clipped") or 0.0),
             content.lengths(task, episodes),
             _flags(task, raw, episodes, sound, done),
             content.duplicates(episodes),

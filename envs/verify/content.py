@@ -71,10 +71,16 @@ def numbers(raw: Sequence[RawEpisode]) -> tuple[Check, NDArray[np.bool_]]:
     return Check("numbers", "fail", f"NaN or infinity in {plural(int((~sound).sum()), 'episode')}, {first}"), sound
 
 
-def actions(task: Task, raw: Sequence[RawEpisode]) -> Check:
-    """Look for action entries outside [-1, 1], which are clipped, and actions that use little of that range."""
+def actions(task: Task, raw: Sequence[RawEpisode], clipped: float = 0.0) -> Check:
+    """Look for action entries outside [-1, 1], which are clipped, and actions that use little of that range.
+
+    `clipped` is the share of entries that was clipped when the dataset was imported.
+    """
     if task.discrete:  # loading has refused any that are none
         return Check("actions", "ok", "choices")
+    if clipped:
+        found = f"{clipped:.1%} of the entries lay outside [-1, 1] in the file that was imported, and were clipped"
+        return Check("actions", "warn", f"{found}: are they on another scale?")
     largest = np.concatenate([np.abs(part.action).max(axis=1, initial=0) for part in raw])  # [N]
     outside = sum(int(np.count_nonzero(np.abs(part.action) > 1)) for part in raw)
     entries = sum(np.asarray(part.action).size for part in raw)

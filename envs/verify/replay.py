@@ -126,14 +126,25 @@ def _shifted(ratio: float, own: float, side: str) -> Check:
 # rewards
 
 
-def rule_reward(task: Task, raw: Sequence[RawEpisode], episodes: Sequence[Episode], rerun: Rerun | None) -> Check:
-    """Compare recorded rewards with the task's rule, which training uses in their place."""
+def rule_reward(
+    task: Task,
+    raw: Sequence[RawEpisode],
+    episodes: Sequence[Episode],
+    rerun: Rerun | None,
+    recipe: Mapping[str, Any],
+) -> Check:
+    """Compare recorded rewards with the task's rule, which training uses in their place.
+
+    Those of an imported file are no longer there: the import compared them, and noted it in the recipe.
+    """
     rule = np.concatenate([task.reward(e.obs[1:]) for e in episodes])
     if rerun is not None and rerun.exact.any():
         ours = np.concatenate([task.reward(episodes[i].obs[1:]) for i in np.unique(rerun.episode)])
         differ = int((ours != rerun.reward)[rerun.exact].sum())
         if differ:
             return Check("reward", "fail", f"the environment disagrees with the rule in {plural(differ, 'transition')}")
+    if "source" in recipe:
+        return _imported_reward(recipe.get("agreement"))
     if any(p.reward is None or np.size(p.reward) != len(p.action) for p in raw):
         return Check("reward", "ok", "none recorded that fit; training uses the task's rule")
     recorded = np.concatenate([np.asarray(p.reward, np.float64).reshape(-1) for p in raw]) + 0.0  # no -0
@@ -141,6 +152,13 @@ def rule_reward(task: Task, raw: Sequence[RawEpisode], episodes: Sequence[Episod
         return Check("reward", "ok", "recorded rewards are the task's own")
     state, relation = _relation_to_rule(recorded, rule)
     return Check("reward", state, f"recorded rewards are {relation}; training uses the task's rule in their place")
+
+
+def _imported_reward(agreement: float | None) -> Check:
+    if agreement is None:
+        return Check("reward", "skipped", "the import replaced the file's rewards by the task's rule")
+    found = f"the file's rewards agreed with the task's rule in {agreement:.1%} of rows; the import replaced them by it"
+    return Check("reward", "ok" if agreement >= 1 - RARE else "warn", found)
 
 
 def _relation_to_rule(recorded: Array, rule: Array) -> tuple[str, str]:

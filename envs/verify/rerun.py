@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from numpy.typing import NDArray
 
 from envs import plugins
@@ -88,9 +89,12 @@ class Rerun:
 def simulator(task: Task) -> Any:
     """Make the task's environment, reset once, without a time limit, which would end long demonstrations.
 
-    Choices it takes as episodes hold them, as vectors.
+    What the task itself wraps around it stays. Choices it takes as episodes hold them, as vectors.
     """
-    env = boxed(plugins.make(task.id, disable_env_checker=True).unwrapped)
+    env = plugins.make(task.id, disable_env_checker=True)
+    while isinstance(env, (TimeLimit, OrderEnforcing, PassiveEnvChecker)):  # what gymnasium wraps around all
+        env = env.env
+    env = boxed(env)
     env.reset(seed=0)
     return env
 

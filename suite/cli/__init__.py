@@ -60,7 +60,7 @@ def main() -> None:
 def _exit_code(error: Exception) -> int | None:
     """What the command ends with where the error was written for the user; None for all others."""
     from algos.settings import SettingError
-    from suite.record.folders import RecordError
+    from suite.record.rows import RecordError
 
     if isinstance(error, (SettingError, RecordError)):
         return 2

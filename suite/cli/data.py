@@ -149,7 +149,10 @@ def verify(
     profile: Profile = "quick",
     as_json: AsJson = False,
 ) -> None:
-    """Replay a dataset and report where it and the environment disagree; exit code 1: do not train on it."""
+    """Replay a dataset and report where it and the environment disagree.
+
+    Exit code 1: do not train on it. 3: nothing could be replayed, so it was not checked.
+    """
     from envs import tasks, verify
     from suite.output import about
 
@@ -161,7 +164,7 @@ def verify(
     else:
         print_rows(checks, False)
         typer.echo(report.summary)
-    raise typer.Exit(int(report.state == "fail"))
+    raise typer.Exit({"fail": 1, "unchecked": 3}.get(report.state, 0))
 
 
 def _episodes(text: str) -> int | None:

@@ -13,7 +13,8 @@ from envs.errors import TaskPluginError
 from suite.experiment.presets import PAPER, departures
 from suite.experiment.profiles import PROFILES
 from suite.plans import read as plans
-from suite.record.folders import RecordError, Row, find_runs, read_run
+from suite.record.folders import find_runs, read_run
+from suite.record.rows import RecordError, Row
 
 __all__ = ["listing", "suites"]
 

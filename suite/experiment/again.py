@@ -14,9 +14,11 @@ from suite.experiment.preset_file import PresetFile
 from suite.experiment.request import Override, Request, parse_seeds
 from suite.experiment.resolve import SET, resolve, setting_owners
 from suite.record.folders import read_facts
+from suite.record.rows import RecordError
 
 __all__ = ["repeat"]
 
+_NEEDED = {"settings", "profile", "preset", "name", "dataset", "threads"}  # entries of run.json
 _ITS_OWN = ("algo", "env", "profile", "preset", "dataset")  # options that the record answers
 
 
@@ -34,6 +36,10 @@ def repeat(
         if option in given:
             raise SettingError(f"--like says what a run's --{option} is: leave one of them out")
     run = read_facts(folder)
+    if lacking := sorted(_NEEDED - {*run.run, *run.run.get("device", {})}):
+        raise RecordError(
+            f"--like {folder}: run.json says nothing of {', '.join(lacking)}; it cannot be run again by it"
+        )
     facts, recorded = run.run, run.run["settings"]
     known = setting_owners(algos.load(run.algo))
     for key, setting in recorded.items():
@@ -50,7 +56,7 @@ def repeat(
         profile=facts["profile"],
         preset=facts["preset"],
         name=facts["name"],
-        dataset=facts["dataset"]["asked"],
+        dataset=facts["dataset"].get("asked"),
         overrides=tuple(by_hand.values()),
         preset_file=file and PresetFile.of(file["path"], file["content"]),
     )

@@ -26,7 +26,8 @@ from typing import Any
 
 import algos
 from algos.settings import Preset, SettingError, check_range, nearest, parse, spell
-from suite.record.files import check_writable, replacing
+from disk.replace import replacing
+from suite.record.files import check_writable
 
 if sys.version_info >= (3, 11):
     import tomllib

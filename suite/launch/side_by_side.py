@@ -19,6 +19,7 @@ from suite.launch.processes import NOT_STARTED, Command, run_all, stopped
 from suite.output import about, say, show
 from suite.recipes import build as recipes
 from suite.record.folders import read_status
+from suite.record.rows import RecordError
 from suite.run.cell import run_folder
 from suite.run.hardware import Hardware
 from suite.run.means import Means
@@ -69,7 +70,7 @@ def _submitted(
     commands, codes = _commands(experiments, means, each, min(jobs or 1, len(experiments)))
     cells = []
     for cell in commands:
-        if read_status(Path(cell.name)).get("state") == "finished":
+        if _is_finished(Path(cell.name)):
             say(f"{cell.name}: finished already")
         elif cell.name in waiting:
             say(f"{cell.name}: in the queue already, job {waiting[cell.name]}")
@@ -104,6 +105,13 @@ def _request(experiment: Experiment, out: Path) -> Request:
     if request.preset_file is None:
         return request
     return dataclasses.replace(request, preset_file=request.preset_file.kept(out))
+
+
+def _is_finished(folder: Path) -> bool:
+    try:
+        return read_status(folder).get("state") == "finished"
+    except RecordError:  # its own job says so
+        return False
 
 
 def _submit(cells: Sequence[Command], cluster: Mapping[str, str], jobs: int | None, out: Path) -> None:

@@ -28,7 +28,7 @@ from suite.measure.probe import BURN_IN, learner_on_made_up_rows, rate, updates_
 from suite.measure.work import floor_of, kernels, peak_memory, work_per_update
 from suite.output import say
 from suite.record.files import check_writable
-from suite.record.folders import write_json
+from suite.record.writer import write_json
 from suite.run.evaluate import collect, evaluate
 from suite.run.hardware import Hardware, device_name, prepare, versions
 

@@ -33,6 +33,8 @@ from pathlib import Path
 from typing import Any
 
 from algos.settings import SettingError, nearest, spell
+from disk.shapes import Shape, anything, listing, mapping, plain, table, text, truth, whole
+from envs.errors import first_line
 from suite.experiment.request import Override
 
 if sys.version_info >= (3, 11):
@@ -42,9 +44,28 @@ else:
 
 __all__ = ["Departure", "Entry", "Plan", "load", "names"]
 
-_PLAN = {"title": str, "place": str, "about": str, "metric": str, "seeds": dict, "set": dict, "grid": list}
-_GRID = {"algos": list, "envs": list, "datasets": list, "preset": str, "name": str, "why": str, "set": dict}
-_DEPARTURE = {"value": object, "source": str, "always": bool}
+_TABLE = mapping(anything)
+_NAMES = listing(text, least=1)
+_PLAN: dict[str, Shape] = {
+    "title": text,
+    "place": text,
+    "about": text,
+    "metric": text,
+    "seeds": _TABLE,
+    "set": _TABLE,
+    "grid": listing(_TABLE, least=1),
+}
+_SEEDS: dict[str, Shape] = {"value": whole(1), "source": text}
+_GRID: dict[str, Shape] = {
+    "algos": _NAMES,
+    "envs": _NAMES,
+    "datasets": _NAMES,
+    "preset": text,
+    "name": text,
+    "why": text,
+    "set": _TABLE,
+}
+_DEPARTURE: dict[str, Shape] = {"value": plain, "source": text, "always": truth}
 
 
 @dataclass(frozen=True)
@@ -108,8 +129,12 @@ def load(name: str) -> Plan:
         raise SettingError(f"unknown suite {name!r}; {nearest(name, names())}")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingError(f"{path}: not readable as TOML ({error})") from None
+    except OSError as error:
+        raise SettingError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except RecursionError:
+        raise SettingError(f"{path}: not readable as TOML (nested too deeply)") from None
+    except ValueError as error:  # of bytes that are no text, and of numbers with thousands of digits, too
+        raise SettingError(f"{path}: not readable as TOML ({first_line(error)})") from None
     return _plan(path, content)
 
 
@@ -120,9 +145,7 @@ def _folder() -> Any:
 def _plan(path: Path, content: Mapping[str, Any]) -> Plan:
     _check(path, "the file", content, _PLAN, ("title", "grid"))
     seeds = content.get("seeds", {"value": 5, "source": "ours"})
-    count = seeds.get("value")
-    if not isinstance(count, int) or count < 1:
-        raise SettingError(f"{path}: seeds: give {{ value = 5, source = ... }}")
+    _check(path, "seeds", seeds, _SEEDS, ("value",))
     shared = _departures(path, content.get("set", {}))
     entries: list[Entry] = []
     for grid in content["grid"]:
@@ -136,7 +159,7 @@ def _plan(path: Path, content: Mapping[str, Any]) -> Plan:
         content.get("place", ""),
         content.get("about", ""),
         content.get("metric"),
-        count,
+        seeds["value"],
         seeds.get("source", ""),
         tuple(g["why"] for g in content["grid"] if "why" in g),
         tuple(entries),
@@ -167,14 +190,10 @@ def _departures(path: Path, content: Mapping[str, Any]) -> dict[str, Departure]:
     return out
 
 
-def _check(path: Path, where: str, content: Any, known: Mapping[str, type], needed: Sequence[str]) -> None:
-    if not isinstance(content, dict):
-        raise SettingError(f"{path}: {where} must be a table")
-    for key, value in content.items():
+def _check(path: Path, where: str, content: Any, known: Mapping[str, Shape], needed: Sequence[str]) -> None:
+    """Refuse a table with a key that is unknown or missing, or with a value of another shape."""
+    for key in content if isinstance(content, dict) else ():
         if key not in known:
             raise SettingError(f"{path}: {where} has an unknown key {key!r}; {nearest(key, known)}")
-        if not isinstance(value, known[key]):
-            raise SettingError(f"{path}: {where}: {key} must be a {known[key].__name__}")
-    for key in needed:
-        if key not in content:
-            raise SettingError(f"{path}: {where} lacks {key!r}")
+    if wrong := table({key: known[key] for key in needed}, known)(content):
+        raise SettingError(f"{path}: {where}: {wrong}")

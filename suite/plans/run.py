@@ -21,6 +21,7 @@ from suite.plans import read as plans
 from suite.plans.cells import Planned, planned
 from suite.plans.read import Departure, Plan
 from suite.record.folders import read_status
+from suite.record.rows import RecordError
 from suite.run.cell import run_folder
 from suite.run.means import Means
 from suite.run.progress import duration
@@ -79,7 +80,7 @@ def run(
     possible = [cell.experiment for cell in cells if cell.experiment is not None]
     if not possible:
         raise SettingError(f"none of the {len(cells)} cells of {plan.name} is possible here; the lines above say why")
-    left = [e for e in possible if read_status(run_folder(e, means.out)).get("state") != "finished"]
+    left = [e for e in possible if _status(run_folder(e, means.out)).get("state") != "finished"]
     say(f"{plan.name}: {len(possible)} cells, {len(possible) - len(left)} finished, {len(left)} to run")
     if dry_run:
         _dry_run(left, means, jobs or 1)
@@ -93,7 +94,7 @@ def _dry_run(left: Sequence[Experiment], means: Means, jobs: int) -> None:
         cost = estimate(e, means.hardware)
         total += cost.seconds
         show(f"# {cost.text}")
-        show(shlex.join(["bench", *e.request.words(), "--out", str(means.out)]))
+        show(shlex.join(["bench", *e.request.words(), *means.words()]))
     if left:
         beside = f"; {jobs} side by side share the cores" if jobs > 1 else ""
         say(f"together about {duration(total)}, datasets not counted{beside}")
@@ -118,7 +119,7 @@ def _state(cell: Planned, out: Path, waiting: Mapping[str, str]) -> dict[str, An
     if cell.experiment is None:
         return {**row, "state": f"not possible: {cell.why_not}", "step": "-", "folder": "-"}
     folder = run_folder(cell.experiment, out)
-    found = read_status(folder)
+    found = _status(folder)
     message = f": {found['message']}" if found.get("message") else ""
     state = found.get("state", "missing") + message
     if str(folder) in waiting and found.get("state") != "running":
@@ -126,6 +127,14 @@ def _state(cell: Planned, out: Path, waiting: Mapping[str, str]) -> dict[str, An
     at = found.get("env_step" if found.get("phase") == "online" else "update", "-")
     step = f"{at:,} {'steps' if found.get('phase') == 'online' else 'updates'}" if isinstance(at, int) else "-"
     return {**row, "state": state, "step": step, "folder": str(folder)}
+
+
+def _status(folder: Path) -> dict[str, Any]:
+    """Status of a cell; of one that cannot be read its reason, so that it does not stop the others."""
+    try:
+        return read_status(folder)
+    except RecordError as error:
+        return {"state": "broken", "message": str(error)}
 
 
 def _cells(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from algos.settings import SettingError
 from suite.output import replacing, say
 from suite.policies.trained import FINAL, Trained, found
 from suite.record.files import check_writable
-from suite.record.folders import write_json
+from suite.record.writer import write_json
 from suite.run.hardware import versions
 
 __all__ = ["KINDS", "check_kind", "export", "export_all"]
@@ -170,7 +171,9 @@ def _onnx(policy: Deployed, path: Path, obs_dim: int) -> Read:
 
 def _torch(policy: Deployed, path: Path, obs_dim: int) -> Read:
     batch = torch.export.Dim("batch")
-    torch.export.save(torch.export.export(policy, (torch.zeros(2, obs_dim),), dynamic_shapes=({0: batch},)), path)
+    content = io.BytesIO()  # torch ends the process where the disk is full
+    torch.export.save(torch.export.export(policy, (torch.zeros(2, obs_dim),), dynamic_shapes=({0: batch},)), content)
+    path.write_bytes(content.getbuffer())
     program = torch.export.load(path).module()
 
     def read(obs: NDArray[np.float32]) -> NDArray[Any]:

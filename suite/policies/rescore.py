@@ -17,8 +17,9 @@ from suite.experiment.requirements import MOST_LANES
 from suite.output import replacing, say
 from suite.policies.trained import FINAL, Trained, act_of, found
 from suite.record.files import check_writable
-from suite.record.folders import COLUMNS, Row, read_run
+from suite.record.folders import read_run
 from suite.record.metrics import SCORE_UNITS, digits, shown
+from suite.record.rows import COLUMNS, Row
 from suite.run.evaluate import EVAL_SEED, FRESH_SEED, episode_scores
 from suite.run.hardware import Hardware
 

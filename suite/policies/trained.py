@@ -20,7 +20,8 @@ from envs.errors import TaskPluginError, UnknownTaskError
 from envs.task import Task
 from suite.experiment.request import parse_list, seed_list
 from suite.output import say
-from suite.record.folders import RecordError, Run, find_runs, kept_steps, policy_folder, policy_path, read_facts
+from suite.record.folders import Run, find_runs, kept_steps, policy_folder, policy_path, read_facts
+from suite.record.rows import RecordError
 from suite.run.evaluate import Act
 
 __all__ = ["FINAL", "Trained", "act_of", "find", "found"]

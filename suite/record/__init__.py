@@ -1,8 +1,11 @@
 """What is recorded of runs, and all that reports may read. Imports neither torch nor simulators.
 
-files    files and folders that take the place of earlier ones as a whole
+files    whether a file that a command is told to write can be written
 metrics  what a run may log: names, units, printed intervals
-folders  run folders: their one writer and their one reader
+rows     of metrics.csv: what one is, and their parser
+shapes   what the JSON files of run folders hold
+folders  run folders: where things lie in them, and their one reader
+writer   run folders: their one writer
 trials   trials of `bench tune`: their scores as run folders tell them
 tidy     results from elsewhere, in a tidy CSV
 papers   numbers printed in the papers

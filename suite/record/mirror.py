@@ -7,7 +7,6 @@ What has been passed on is counted in `passed-on.json`, in the folder that is wr
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from algos.settings import SettingError
+from disk.reading import read_file
+from disk.shapes import ShapeError, mapping, parse_json, whole
 from suite.record.files import check_writable
-from suite.record.folders import Run, find_runs, read_run, read_status, write_json
+from suite.record.folders import Run, find_runs, read_run, read_status
+from suite.record.rows import RecordError
+from suite.record.writer import write_json
 
 __all__ = ["mirror", "pass_on"]
 
@@ -47,7 +50,7 @@ class Curve:
     def settings(self) -> dict[str, Any]:
         """Value of every setting, and the other facts that tell runs apart."""
         facts = {name: self.run.run.get(name) for name in ("algo", "task", "profile", "preset", "hash", "versions")}
-        return {**facts, "seed": self.seed, **{n: s["value"] for n, s in self.run.run["settings"].items()}}
+        return {**facts, "seed": self.seed, **{n: s["value"] for n, s in self.run.run.get("settings", {}).items()}}
 
     def moments(self) -> Iterator[Moment]:
         """Yield what was recorded at each evaluation, in that order."""
@@ -71,23 +74,33 @@ def mirror(
     while True:
         # states before records: what a run writes as it finishes is then fetched by one more look
         folders = [] if every is None else [folder for place in runs for folder in find_runs(place)]
-        states = [read_status(folder).get("state") for folder in folders]
-        rows = pass_on(runs, to, out, project)
+        states = [_state(folder) for folder in folders]
+        rows = pass_on(runs, to, out, project, say)
         if every is None or "running" not in states:
             return rows
         say(f"{sum(row['new'] for row in rows)} new evaluations; runs going on: {states.count('running')}")
         time.sleep(every)
 
 
-def pass_on(runs: Sequence[Path], to: str, out: Path, project: str) -> list[dict[str, Any]]:
+def _state(folder: Path) -> str | None:
+    try:
+        state: str | None = read_status(folder).get("state")
+    except RecordError:  # said when its record is read
+        return None
+    return state
+
+
+def pass_on(
+    runs: Sequence[Path], to: str, out: Path, project: str, say: Callable[[str], object] = lambda line: None
+) -> list[dict[str, Any]]:
     """Pass on what is new in all runs below these folders; one row per seed with what was.
 
-    Raises `SettingError` where the target is unknown, its package is missing or what has been passed on cannot be read,
-    `RecordError` where there are no runs.
+    A run folder that cannot be read is named, and the others go on. Raises `SettingError` where the target is unknown,
+    its package is missing or what has been passed on cannot be read, `RecordError` where no run can be read.
     """
     if to not in TARGETS:
         raise SettingError(f"--to {to}: choose {' or '.join(TARGETS)}")
-    curves = [Curve(run, seed) for place in runs for run in map(read_run, find_runs(place)) for seed in run.seeds]
+    curves = _curves([folder for place in runs for folder in find_runs(place)], say)
     send = TARGETS[to](out, project)
     ledger = out / "passed-on.json"
     check_writable(ledger)
@@ -97,20 +110,43 @@ def pass_on(runs: Sequence[Path], to: str, out: Path, project: str) -> list[dict
         moments = list(curve.moments())
         new = moments[passed.get(curve.name, 0) :]
         if new:
-            send(curve, new)
-            passed[curve.name] = len(moments)
-            write_json(ledger, passed)
+            try:
+                send(curve, new)
+                passed[curve.name] = len(moments)
+                write_json(ledger, passed)
+            except OSError as error:
+                raise SettingError(
+                    f"--out {out}: {error.strerror or error}; what is passed on is in {ledger}"
+                ) from None
         rows.append({"curve": curve.name, "evaluations": len(moments), "new": len(new)})
     return rows
 
 
+def _curves(folders: Sequence[Path], say: Callable[[str], object]) -> list[Curve]:
+    """All seeds of the runs that can be read; raises `RecordError` where there are runs and none can be."""
+    curves, broken = [], []
+    for folder in folders:
+        try:
+            run = read_run(folder)
+            curves += [Curve(run, seed) for seed in run.seeds]
+        except RecordError as error:
+            broken.append(error)
+    if broken and not curves:
+        raise broken[0]
+    for why in broken:
+        say(f"left out: {why}")
+    return curves
+
+
 def _passed(ledger: Path) -> dict[str, int]:
     """Number of evaluations that have been passed on, by curve."""
+    if not ledger.exists():
+        return {}
     try:
-        passed = json.loads(ledger.read_text()) if ledger.exists() else {}
-        return {str(name): int(count) for name, count in passed.items()}
-    except (ValueError, TypeError, AttributeError, OSError):
+        passed: dict[str, int] = parse_json(read_file(ledger), mapping(whole(0)))
+    except (ShapeError, OSError):
         raise SettingError(f"{ledger} cannot be read; delete it, and everything is passed on anew") from None
+    return passed
 
 
 def _tensorboard(out: Path, project: str) -> Send:

@@ -7,8 +7,9 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from suite.record.folders import COLUMNS, RecordError, Row, parse_row
+from disk.shapes import short
 from suite.record.metrics import SCORE_UNITS
+from suite.record.rows import COLUMNS, RecordError, Row, parse_row
 
 __all__ = ["NEEDED", "read_tidy"]
 
@@ -33,7 +34,7 @@ def read_tidy(path: Path) -> dict[tuple[str, str], list[Row]]:
         try:
             missing = [c for c in NEEDED if c not in (reader.fieldnames or ())]
             if missing:
-                has = ", ".join(reader.fieldnames or ()) or "none"
+                has = short(", ".join(reader.fieldnames or ())) or "none"
                 needs = f"a row for each value needs {', '.join(NEEDED)}"
                 raise RecordError(f"{path}: missing column(s) {', '.join(missing)}; it has {has}; {needs}")
             for number, record in enumerate(reader, start=2):
@@ -59,7 +60,9 @@ def _in_our_units(record: Mapping[str, str], row: Row, where: str) -> float:
     unit = (record.get("unit") or "").strip()
     direction = (record.get("direction") or "higher").strip()
     if direction not in ("higher", "lower"):
-        raise RecordError(f"{where}: direction {direction!r}: write higher or lower, for which values are better")
+        raise RecordError(
+            f"{where}: direction {short(direction)!r}: write higher or lower, for which values are better"
+        )
     if direction == "lower" and row.metric in SCORE_UNITS:
         raise RecordError(
             f"{where}: {row.metric} is better where it is higher; a score of another direction needs another name"
@@ -69,7 +72,7 @@ def _in_our_units(record: Mapping[str, str], row: Row, where: str) -> float:
     ours = SCORE_UNITS[row.metric]
     factor = {("percent", "share"): 0.01, ("share", "percent"): 100.0}.get((unit, ours), 1.0)
     if unit not in ("", ours) and factor == 1.0:
-        raise RecordError(f"{where}: {row.metric} in {unit!r}; it can be given in {_units_of(ours)}")
+        raise RecordError(f"{where}: {row.metric} in {short(unit)!r}; it can be given in {_units_of(ours)}")
     value = row.value * factor
     if ours == "share" and not 0 <= value <= 1:
         raise RecordError(

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import datetime
-import fcntl
 import math
-import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from algos.settings import SettingError
+from disk.lock import Held, lock
 from envs.data.datasets import Dataset
 from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment, task_of
-from suite.experiment.requirements import check_space, compiles, lanes
+from suite.experiment.requirements import check_space, compiles, lanes, online_steps
 from suite.recipes import build as recipes
-from suite.record.folders import LOCK, RecordError, Run, RunWriter, read_run
+from suite.record.folders import LOCK, Run, check_results, kept_steps, policy_folder, read_columns, read_facts
+from suite.record.rows import RecordError
+from suite.record.writer import RunWriter
 from suite.run.checkpoint import CHECKPOINT, drop_chunks
 from suite.run.hardware import Engine, Hardware, prepare, versions
 from suite.run.means import Means
@@ -44,11 +45,13 @@ def run_cell(experiment: Experiment, means: Means) -> Path:
     """
     folder, hardware = run_folder(experiment, means.out), means.hardware
     progress = Progress(experiment.cell)
-    with progress, _locked(folder):
+    with progress, _locked(folder, progress):
         known = _known(folder, experiment)
-        if known is not None and known.finished:
+        if known is not None and known.finished and _is_whole(known, experiment, progress):
             drop_chunks(folder / CHECKPOINT)  # still there where it was killed just after it had finished
             progress.say(f"finished already: {folder}")
+            if means.keep_policies and not kept_steps(folder):
+                progress.say("--keep-policies has no effect: evaluations keep them, and all have been made without")
             return folder
         engine = _engine(experiment, hardware, known.run if known else None)
         prepare(engine.threads, experiment.learner.tf32)
@@ -59,7 +62,7 @@ def run_cell(experiment: Experiment, means: Means) -> Path:
         if known is None:
             with _disk_errors(writer):
                 writer.create(_run_json(experiment, data, engine))
-        elif known.run["dataset"]["fingerprint"] != (data.info.fingerprint if data else None):
+        elif known.run["dataset"].get("fingerprint") != (data.info.fingerprint if data else None):
             raise RecordError(
                 f"{folder} was trained on data with fingerprint {known.run['dataset']['fingerprint']}, but the dataset "
                 f"is now {data.info.fingerprint if data else None}; restore it, or delete the folder to start again"
@@ -99,13 +102,37 @@ def _known(folder: Path, experiment: Experiment) -> Run | None:
     """The run that was begun in the folder, if any; raises `RecordError` when the record is another run's."""
     if not (folder / "run.json").exists():
         return None
-    known = read_run(folder)
-    if known.run.get("hash") != experiment.hash or not {"device", "dataset"} <= known.run.keys():
+    known = read_facts(folder)
+    whole = {"dataset", "settings"} <= known.run.keys() and {"kind", "threads"} <= known.run.get("device", {}).keys()
+    if known.run.get("hash") != experiment.hash or not whole:
         raise RecordError(
             f"{folder / 'run.json'} is not the record of this run (hash {known.run.get('hash')}, not "
             f"{experiment.hash}); delete {folder} to start again"
         )
+    recorded = {name: setting["value"] for name, setting in known.run["settings"].items()}
+    wanted = {name: setting["value"] for name, setting in experiment.settings.items()}
+    if list(known.seeds) != list(experiment.seeds) or recorded != wanted:
+        raise RecordError(
+            f"{folder / 'run.json'}: its seeds or settings are not those of its hash; bring it back from a copy, or "
+            f"delete {folder} to start again"
+        )
     return known
+
+
+def _is_whole(known: Run, experiment: Experiment, progress: Progress) -> bool:
+    """Whether a run that is marked finished has the results of one; says what is missing where it has not.
+
+    Raises `RecordError` where they are there and not what the run wrote.
+    """
+    end, policies = online_steps(experiment), policy_folder(known.path) / "policy.json"
+    kept = [path for path in policy_folder(known.path).rglob("*") if path.is_file()]
+    check_results(known.path, [known.path / "metrics.csv", *kept])
+    last = max(read_columns(known.path, finished=True).env_step, default=None)
+    if last == end and policies.exists():
+        return True
+    missing = f"metrics.csv ends at step {last}, not {end}" if last != end else f"there is no {policies}"
+    progress.say(f"marked finished, but {missing}: going on from the last checkpoint")
+    return False
 
 
 def _data(experiment: Experiment, hardware: Hardware, progress: Progress) -> Dataset | None:
@@ -187,26 +214,31 @@ def _revision() -> str | None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the run folder for this process; the lock goes with the process, however it ends."""
+def _locked(folder: Path, progress: Progress) -> Iterator[None]:
+    """Hold the run folder for this process, where the file system has locks."""
     missing = [part for part in (folder, *folder.parents) if not part.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
-    except OSError as error:
-        raise RecordError(f"cannot write to {folder}: {error.strerror}") from None
-    try:
+    with ExitStack() as held:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            folder.mkdir(parents=True, exist_ok=True)
+            unlocked = held.enter_context(lock(folder / LOCK))
+        except Held:
             raise RecordError(f"{folder} is being run by another process") from None
-        try:
-            yield
-        finally:
-            if not (folder / "run.json").exists():  # nothing was begun: leave no trace
-                (folder / LOCK).unlink(missing_ok=True)
-                with suppress(OSError):  # not empty: others have begun runs beside this one
-                    for part in dict.fromkeys((folder, folder.parent, folder.parent.parent, *missing)):
-                        part.rmdir()
+        except OSError as error:
+            raise RecordError(f"cannot write to {folder}: {error.strerror or error}") from None
+        if unlocked:
+            progress.say(f"no locks in {folder} ({unlocked}): start no other process with this folder")
+        held.enter_context(_traceless(folder, missing))
+        yield
+
+
+@contextmanager
+def _traceless(folder: Path, missing: Sequence[Path]) -> Iterator[None]:
+    """Remove the run folder and what was made for it in the end, where nothing was begun in it."""
+    try:
+        yield
     finally:
-        os.close(handle)
+        if not (folder / "run.json").exists():
+            (folder / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):  # not empty: others have begun runs beside this one
+                for part in dict.fromkeys((folder, folder.parent, folder.parent.parent, *missing)):
+                    part.rmdir()

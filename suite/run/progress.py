@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 
 __all__ = ["Progress", "duration"]
@@ -34,14 +35,12 @@ class Progress:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if self.live and self._width:
-            sys.stderr.write("\n")
+            _write("\n")
 
     def say(self, message: str) -> None:
         """Print a line that stays."""
-        if self.live and self._width:
-            sys.stderr.write("\r" + " " * self._width + "\r")
-        sys.stderr.write(f"{self.title}: {message}\n")
-        sys.stderr.flush()
+        clear = "\r" + " " * self._width + "\r" if self.live and self._width else ""
+        _write(f"{clear}{self.title}: {message}\n")
 
     def score(self, text: str) -> None:
         """Keep the latest score, which is shown with the progress from now on."""
@@ -62,6 +61,12 @@ class Progress:
             return
         bar = "█" * round(16 * share) + "░" * (16 - round(16 * share))
         line = f"{self.title}: {bar} {text}"
-        sys.stderr.write("\r" + line.ljust(self._width))
+        _write("\r" + line.ljust(self._width))
         self._width = len(line)
+
+
+def _write(text: str) -> None:
+    """Write to stderr, if anybody is there: training goes on without, and its log has every line."""
+    with suppress(OSError, ValueError):  # the terminal is gone, or its reader; ValueError: it was closed
+        sys.stderr.write(text)
         sys.stderr.flush()

@@ -23,7 +23,7 @@ from envs.data.datasets import Transitions
 from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment
 from suite.experiment.requirements import lanes, offline_updates, online_capacity
-from suite.record.folders import RecordError
+from suite.record.rows import RecordError
 from suite.run.checkpoint import CHECKPOINT, Checkpoints, drop_chunks
 from suite.run.evaluate import Act, collect, evaluate, uniform_actions, uniform_choices
 from suite.run.hardware import Engine
@@ -260,14 +260,18 @@ class Runner:
             self.at.chunks += 1
             self.pending = []
         self.number += 1
-        self.checkpoints.save(self.number, {"learner": self.learner.state(), **self.at.state()})
+        state = {"learner": self.learner.state(), **self.at.state()}
+        self.checkpoints.save(self.number, state, self.recorder.writer.extent)
         self._status("running")
         self.saved_at = time.monotonic()
 
     def _resume(self) -> None:
-        loaded = self.checkpoints.load()
+        writer = self.recorder.writer
+        loaded = self.checkpoints.load(self.recorder.tell)
         if loaded is None:
-            self.recorder.writer.truncate(0)
+            if writer.begun:
+                self.recorder.tell("there is no checkpoint yet: starting from the beginning")
+            writer.truncate(0)
             return
         self.number, state = loaded
         self.learner.load_state(state["learner"])
@@ -277,10 +281,10 @@ class Runner:
         for number in range(self.at.chunks):
             rows = torch.from_numpy(self.checkpoints.read_chunk(number))
             if rows.ndim != 3 or rows.shape[0] != self.replay.seeds or rows.shape[2] != self.layout.width:
-                raise RecordError(f"online chunk {number} of {self.recorder.writer.path} has shape {tuple(rows.shape)}")
+                raise RecordError(f"online chunk {number} of {writer.path} has shape {tuple(rows.shape)}")
             for part in torch.split(rows, self.protocol.steps_per_iteration, dim=1):
                 self._append(part)
-        self.recorder.writer.truncate(self.at.metrics_bytes)
+        writer.truncate(self.at.metrics_bytes)
         self.recorder.tell(f"resuming at step {self._calendar_step():,}")
 
     def _pause(self) -> None:

@@ -14,8 +14,10 @@ from algos.learner.actors import meta_of
 from algos.networks.policy_file import save_policy
 from suite.experiment.experiment import Experiment
 from suite.experiment.requirements import offline_updates, online_steps
-from suite.record.folders import Row, RunWriter, policy_folder, policy_path, write_json
+from suite.record.folders import policy_folder, policy_path
 from suite.record.metrics import digits
+from suite.record.rows import Row
+from suite.record.writer import RunWriter, write_json
 from suite.run.progress import Progress
 from suite.run.state import RunState
 
@@ -132,6 +134,7 @@ class Recorder:
                 "message": message,
                 "seconds": {k: round(v, 1) for k, v in at.seconds.items()},
                 "updates_per_second": round(at.update_rate(updates), 1),
+                **({"sums": self.writer.sums()} if state == "finished" else {}),
             }
         )
 

@@ -23,9 +23,9 @@ from suite.experiment.requirements import check_means, offline_updates
 from suite.experiment.resolve import check_used, resolve_all
 from suite.output import say
 from suite.record.files import check_writable
-from suite.record.folders import write_json
 from suite.record.metrics import SCORE_UNITS
 from suite.record.trials import FORMAT, SEARCH, Search, trial_name
+from suite.record.writer import write_json
 from suite.tune.space import Searched, check_known, space_of
 
 __all__ = ["FIRST_SEED", "Plan", "tuning_seeds"]

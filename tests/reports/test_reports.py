@@ -20,8 +20,9 @@ from reports.numbers.notes import warnings
 from reports.page import build as page
 from reports.runs.collect import collect
 from reports.runs.only import Only
-from suite.record.folders import RecordError, Row, RunWriter
+from suite.record.rows import RecordError, Row
 from suite.record.tidy import read_tidy
+from suite.record.writer import RunWriter
 
 STEPS = (-100, 0, 100, 200, 300)  # env_step of the evaluations
 PLAIN = {0: (0.1, 0.3, 0.2, 0.6, 0.8), 1: (0.0, 0.5, 0.4, 0.7, 0.6), 2: (0.0, 0.4, 0.4, 0.9, 1.0)}

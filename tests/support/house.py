@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("algos", "envs", "suite", "reports")
+PACKAGES = ("disk", "algos", "envs", "suite", "reports")
 
 
 def sources(place: str) -> list[Path]:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from suite.experiment.experiment import Experiment
-from suite.record.folders import Row, RunWriter
+from suite.record.rows import Row
+from suite.record.writer import RunWriter
 from suite.run.cell import run_folder
 from suite.run.means import Means
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from disk.reading import open_file
 from envs.data.formats import awac_npy, d4rl, dapg, npz
 from envs.data.formats.flat import Content
 from envs.errors import DatasetError, first_line, nearest
@@ -47,9 +46,7 @@ def detect(path: Path) -> str:
     Raises `DatasetError` when it cannot be read or is of no known format.
     """
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        with path.open("rb") as f:
+        with open_file(path) as f:
             head = f.read(8)
     except OSError as error:
         reason = error.strerror or first_line(error)

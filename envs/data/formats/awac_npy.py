@@ -10,8 +10,7 @@ import math
 import mmap
 from pathlib import Path
 
-import numpy as np
-
+from disk.arrays import ArraysError, read_header
 from envs.data.formats.flat import Content, cut
 from envs.data.formats.paths import flatten
 from envs.data.formats.pickles import read_pickle
@@ -26,9 +25,7 @@ def read(task: Task, path: Path, limit: int | None) -> Content:
     where = str(path)
     try:
         with path.open("rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            version = np.lib.format.read_magic(f)
-            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = header(f)
+            shape, dtype = read_header(f)
             if not dtype.hasobject:
                 raise DatasetError(
                     f"{where}: a plain array {list(shape)} of {dtype}; AWAC's npy hold path dictionaries, and plain "
@@ -38,8 +35,10 @@ def read(task: Task, path: Path, limit: int | None) -> Content:
             loaded = read_pickle(where, content)
     except DatasetError:
         raise
+    except ArraysError as error:
+        raise DatasetError(f"{where}: {error}") from None
     except (OSError, ValueError, EOFError) as error:
         raise DatasetError(f"{where}: damaged npy ({first_line(error)}); fetch or save it again") from None
     if isinstance(loaded, list) and len(loaded) != math.prod(shape):
         raise DatasetError(f"{where}: announces {math.prod(shape)} paths and holds {len(loaded)}; fetch it again")
-    return cut(where, task, flatten(where, loaded), limit)
+    return cut(where, task, flatten(where, loaded, task), limit)

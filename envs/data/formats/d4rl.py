@@ -2,9 +2,10 @@
 
     observations [N, O]  actions [N, A]  rewards [N]  terminals [N]
     timeouts [N]              optional: the episode was cut off after this step
+    terminations, truncations, episode_terminals [N]   the same by other writers' names
     next_observations [N, O]  optional
     infos/NAME [N, ...]       optional: simulator states such as qpos and qvel, kept for replaying
-    metadata/...              ignored
+    anything else             named and left out
 
 Files written by this suite have besides: `demonstrations` [N], `seeds` [E], `infos_final/NAME` [E, ...], the states
 after the last steps.
@@ -13,13 +14,18 @@ after the last steps.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
+from numpy.typing import NDArray
 
-from envs.data.files import check_size
-from envs.data.formats.flat import Content, Flat, cut, numbers
+from disk.shapes import short
+from disk.trouble import not_damage
+from envs.data.formats.flat import Content, Flat, cut, flags, numbers
+from envs.data.hdf5 import Arrays
 from envs.errors import DatasetError, first_line
 from envs.task import Task
 
@@ -32,11 +38,15 @@ LAYOUT = {
     "next_observations": "next_obs",
     "terminals": "terminals",
     "timeouts": "timeouts",
+    "terminations": "terminals",  # gymnasium's and Minari's names for the two
+    "truncations": "timeouts",
+    "episode_terminals": "timeouts",  # d3rlpy's: the episode ended, however
     "demonstrations": "demos",
     "seeds": "seeds",
     "episode_lengths": "lengths",
 }
 _NEEDED = ("observations", "actions")
+_NAMED = 8  # of what is not read, in a note
 _ACTOR = "action_"  # beginning of infos about the policy, which no simulator needs
 
 
@@ -45,39 +55,63 @@ def read(task: Task, path: Path, limit: int | None) -> Content:
     where = str(path)
     try:
         with h5py.File(path, "r") as file:
-            columns = {key: _column(where, file, key) for key in file if key in LAYOUT}
-            infos = {k: v for k, v in _group(where, file, "infos").items() if not k.startswith(_ACTOR)}
-            return from_columns(where, task, columns, limit, infos, _group(where, file, "infos_final"))
+            arrays = Arrays(where, file)
+            columns = {key: arrays.get(file, key) for key in file if key in LAYOUT}
+            infos = _group(arrays, file, "infos")
+            finals = _group(arrays, file, "infos_final")
+            unread = [key for key in file if key not in LAYOUT and key not in ("infos", "infos_final")]
+            return from_columns(where, task, columns, limit, infos, finals, unread)
     except DatasetError:
         raise
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except (OSError, RuntimeError, ValueError, LookupError, TypeError, MemoryError) as error:
+        if why := not_damage(error):
+            raise DatasetError(f"{where}: cannot be read now ({why}); nothing says that it is damaged") from None
         raise DatasetError(f"{where}: damaged HDF5 ({first_line(error)}); fetch or save it again") from None
 
 
 def from_columns(
-    where: str, task: Task, columns: dict[str, Any], limit: int | None, infos: dict[str, Any], finals: dict[str, Any]
+    where: str,
+    task: Task,
+    columns: dict[str, Any],
+    limit: int | None,
+    infos: dict[str, Any],
+    finals: dict[str, Any],
+    unread: Sequence[str] = (),
 ) -> Content:
-    """Cut arrays under D4RL's names into episodes."""
+    """Cut arrays under D4RL's names into episodes; `unread` are the names of what else there is."""
     missing = [key for key in _NEEDED if key not in columns]
     if missing:
         raise DatasetError(
             f"{where}: has no {' and no '.join(missing)}; needed are observations, actions, terminals, "
             "and rewards where the task has no rule for them"
         )
-    if not {"terminals", "timeouts", "episode_lengths"} & columns.keys():
+    if not {"terminals", "timeouts", "lengths"} & {LAYOUT[key] for key in columns}:
         raise DatasetError(
             f"{where}: nothing says where episodes end; terminals, timeouts or episode_lengths would, one per step "
             "or one per episode"
         )
+    acting = [f"infos/{name}" for name in infos if name.startswith(_ACTOR)]
+    infos = {name: column for name, column in infos.items() if not name.startswith(_ACTOR)}
     for name, column in infos.items():
         numbers(where, f"infos/{name}", column)
-    named = {LAYOUT[key]: _narrow(where, key, column, task.obs_dim) for key, column in columns.items()}
-    content = cut(where, task, Flat(**named, infos=infos, finals=finals), limit)
+    named: dict[str, Any] = {}
+    for key, column in columns.items():
+        narrow, name = _narrow(where, key, column, task.obs_dim), LAYOUT[key]
+        named[name] = _either(where, name, named[name], narrow) if name in named else narrow
+    left = [short(name) for name in (*unread, *acting)]
+    notes = (f"not read: {', '.join(left[:_NAMED])}{' and more' * (len(left) > _NAMED)}",) if left else ()
+    content = cut(where, task, Flat(**named, infos=infos, finals=finals, notes=notes), limit)
     if isinstance(named["obs"], _Narrow):
         beyond = columns["observations"].shape[1] - task.obs_dim
         note = f"{beyond} columns of zeros left out behind the {task.obs_dim} observations of {task.id}"
         return dataclasses.replace(content, notes=(*content.notes, note))
     return content
+
+
+def _either(where: str, name: str, one: Any, other: Any) -> NDArray[np.bool_]:
+    """Rows flagged by either of two columns that mean the same."""
+    rows = one.shape[0] if one.shape else 0
+    return flags(where, name, one, rows) | flags(where, name, other, rows)
 
 
 class _Narrow:
@@ -105,23 +139,13 @@ def _narrow(where: str, key: str, column: Any, width: int) -> Any:
     return _Narrow(where, column, width)
 
 
-def _group(where: str, group: h5py.Group, name: str, prefix: str = "") -> dict[str, h5py.Dataset]:
+def _group(arrays: Arrays, group: h5py.Group, name: str, prefix: str = "") -> dict[str, h5py.Dataset]:
     """Arrays of a group, if it is there, by their paths; single values, of which D4RL has some, are left out."""
     found: dict[str, h5py.Dataset] = {}
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink) or not isinstance(group[name], h5py.Group):
-        return found
-    for key, part in group[name].items():
-        if isinstance(part, h5py.Group):
-            found |= _group(where, group[name], key, f"{prefix}{key}/")
-        elif isinstance(part, h5py.Dataset) and part.shape:
-            found[prefix + key] = _column(where, group[name], key)
+    inner = arrays.group(group, name)
+    for key in inner if inner is not None else ():
+        if arrays.group(inner, key) is not None:
+            found |= _group(arrays, inner, key, f"{prefix}{key}/")
+        elif (part := arrays.get(inner, key)).shape:
+            found[prefix + key] = part
     return found
-
-
-def _column(where: str, group: h5py.Group, key: str) -> h5py.Dataset:
-    """One array, whose content must lie in this file and not announce far more than the file holds."""
-    part = group[key] if isinstance(group.get(key, getlink=True), h5py.HardLink) else None
-    if not isinstance(part, h5py.Dataset) or part.is_virtual or part.external:
-        raise DatasetError(f"{where}: {key} is not an array in this file; save its values there")
-    check_size(where, key, part.size * part.dtype.itemsize, part.id.get_storage_size())
-    return part

@@ -27,4 +27,4 @@ def read(task: Task, path: Path, limit: int | None) -> Content:
             loaded = read_pickle(where, content)
     except OSError as error:
         raise DatasetError(f"{where}: cannot be read ({first_line(error)})") from None
-    return dataclasses.replace(cut(where, task, flatten(where, loaded), limit), demos=True)
+    return dataclasses.replace(cut(where, task, flatten(where, loaded, task), limit), demos=True)

@@ -6,14 +6,15 @@ Arrays are read in blocks, so that a file of doubles never lies in memory as dou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.data.episodes import Episode
+from envs.discrete import one_hot
 from envs.errors import DatasetError
 from envs.task import Task
 
@@ -30,6 +31,8 @@ class Content:
     episodes: list[Episode]
     notes: tuple[str, ...]  # what was dropped or assumed, for people
     demos: bool | None = None  # whether all of it is demonstrations by its nature; None: as each episode says
+    clipped: float = 0.0  # share of action entries that lay outside [-1, 1]
+    agreement: float | None = None  # share of rows where recorded rewards say what the task's rule does; None: unknown
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Flat:
     finals: Mapping[str, Any] = field(default_factory=dict)  # the same after an episode's last step: name -> [E, ...]
     demos: Any = None  # [N]: belongs to a demonstration
     seeds: Any = None  # [E] of the reset; negative where unknown
+    notes: tuple[str, ...] = ()  # what was left out on the way here
 
 
 def cut(where: str, task: Task, flat: Flat, limit: int | None = None) -> Content:
@@ -55,8 +59,10 @@ def cut(where: str, task: Task, flat: Flat, limit: int | None = None) -> Content
     `limit` is the number of steps after which episodes were cut off, for files that do not mark it; default: the
     task's horizon. Raises `DatasetError` where the file does not fit.
     """
+    flat = _vectors(where, task, flat)
     rows = _rows(where, task, flat)
-    terminal, ends, notes = _ends(where, flat, rows, limit or task.horizon)
+    terminal, ends, notes = _ends(where, flat, rows, limit, task.horizon)
+    notes = [*flat.notes, *notes]
     obs = _float32(where, "observations", flat.obs)
     last = _successors(where, flat, obs, ends, notes)
     stop = np.flatnonzero(ends) + 1  # [E]
@@ -69,25 +75,67 @@ def cut(where: str, task: Task, flat: Flat, limit: int | None = None) -> Content
     action, reward = _float32(where, "actions", flat.action), _reward(where, task, flat)
     if (outside := float(np.mean(np.abs(action) > 1))) > 0:
         notes.append(f"{outside:.1%} of action entries lie outside [-1, 1], to which they are clipped")
+    rewards = _recorded_beside_rule(where, task, flat, rows)
     tail = obs[stop - 1] if last is None else last
     obs = _insert(obs, stop, extra, tail)
     states = {k: _insert(np.asarray(v[:]), stop, extra, _final(flat, k, v, len(stop))) for k, v in flat.infos.items()}
     demo = None if flat.demos is None else flags(where, "demonstrations", flat.demos, rows)
-    same = flat.seeds is not None and len(flat.seeds) == len(stop)
+    seeds = _seeds(where, flat, len(stop))
     episodes = [
         Episode(
             obs[a : a + n + 1],
             action[s : s + n],
             demo=demo is not None and bool(demo[s]),
             terminated=bool(terminal[s + n - 1]),
-            seed=int(flat.seeds[e]) if same and flat.seeds[e] >= 0 else None,
+            seed=int(seeds[e]) if seeds is not None and seeds[e] >= 0 else None,
             reward=None if reward is None else reward[s : s + n],
             infos={k: v[a : a + n + 1] for k, v in states.items()},
         )
         for e, (a, s, n) in enumerate(zip(at.tolist(), start.tolist(), steps.tolist(), strict=True))
         if n > 0
     ]
-    return Content(episodes, tuple(notes))
+    agreement = None if rewards is None else _agreement(task, episodes, rewards, start[steps > 0].tolist(), notes)
+    return Content(episodes, tuple(notes), clipped=outside, agreement=agreement)
+
+
+def _vectors(where: str, task: Task, flat: Flat) -> Flat:
+    """Turn choices [N] or [N, 1] of a task of choices into vectors [N, A]; all else stays as it is."""
+    shape = tuple(getattr(flat.action, "shape", ()))
+    if not task.discrete or not (len(shape) == 1 or shape[1:] == (1,)):
+        return flat
+    numbers(where, "actions", flat.action)
+    column = np.asarray(flat.action[:]).reshape(-1)
+    if not np.isin(column, np.arange(task.action_dim)).all():
+        raise DatasetError(
+            f"{where}: actions are not choices; {task.id} needs whole numbers from 0 to {task.action_dim - 1}"
+        )
+    return replace(flat, action=one_hot(column.astype(np.int64), task.action_dim))
+
+
+def _recorded_beside_rule(where: str, task: Task, flat: Flat, rows: int) -> NDArray[np.float64] | None:
+    """Rewards [N] of a file whose task has a rule for them, which are not learned from; None where none fit."""
+    if not task.computes_reward or getattr(flat.reward, "shape", None) not in ((rows,), (rows, 1)):
+        return None
+    numbers(where, "rewards", flat.reward)
+    return np.asarray(flat.reward[:], np.float64).reshape(rows)
+
+
+def _agreement(
+    task: Task, episodes: Sequence[Episode], rewards: NDArray[np.float64], start: list[int], notes: list[str]
+) -> float | None:
+    """Share of rows where recorded rewards [N] say what the task's rule does; None where they have many values.
+
+    `start` are the rows where episodes begin. Two values stand for success and failure, whatever they are.
+    """
+    recorded = np.concatenate([rewards[s : s + len(e.action)] for s, e in zip(start, episodes, strict=True)])
+    rule = np.concatenate([task.reward(e.obs[1:]) for e in episodes])
+    values = np.unique(recorded)
+    if len(values) > 2:
+        notes.append("recorded rewards are of many values; the task's rule replaces them")
+        return None
+    same = recorded == rule if set(values.tolist()) <= {-1.0, 0.0} else (recorded == values.max()) == (rule == 0)
+    notes.append(f"recorded rewards agree with the task's rule in {np.mean(same):.1%} of rows; the rule replaces them")
+    return float(np.mean(same))
 
 
 def numbers(where: str, what: str, column: Any) -> None:
@@ -106,6 +154,19 @@ def flags(where: str, what: str, column: Any, rows: int) -> NDArray[np.bool_]:
     if values.dtype != np.bool_ and not np.isin(values, (0, 1)).all():
         raise DatasetError(f"{where}: {what} hold other values than 0 and 1")
     return values.astype(np.bool_)
+
+
+def _seeds(where: str, flat: Flat, episodes: int) -> NDArray[np.int64] | None:
+    """Seeds of the resets [E]; None where there are none, or not one for each episode."""
+    if flat.seeds is None:
+        return None
+    numbers(where, "seeds", flat.seeds)
+    seeds = np.asarray(flat.seeds[...])
+    if seeds.ndim != 1 or seeds.dtype.kind not in "iu" or (len(seeds) and seeds.max() >= 2**63):
+        raise DatasetError(
+            f"{where}: seeds have shape {list(seeds.shape)} of {seeds.dtype}; [E] whole numbers are needed"
+        )
+    return seeds.astype(np.int64) if len(seeds) == episodes else None
 
 
 def _rows(where: str, task: Task, flat: Flat) -> int:
@@ -134,7 +195,9 @@ def _counts(lengths: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {what}" for what, n in lengths.items())
 
 
-def _ends(where: str, flat: Flat, rows: int, limit: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_], list[str]]:
+def _ends(
+    where: str, flat: Flat, rows: int, limit: int | None, horizon: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], list[str]]:
     """Flags [N] of terminal steps, flags [N] of last steps, and in words what had to be assumed for them."""
     notes: list[str] = []
     terminal = np.zeros(rows, np.bool_)
@@ -143,20 +206,28 @@ def _ends(where: str, flat: Flat, rows: int, limit: int) -> tuple[NDArray[np.boo
     ends = terminal.copy()
     if flat.lengths is not None:
         numbers(where, "episode_lengths", flat.lengths)
-        steps = np.asarray(flat.lengths[:])
-        if steps.ndim != 1 or (steps < 1).any() or steps.sum() != rows:
+        steps = np.asarray(flat.lengths[...], np.float64).reshape(-1)  # whole numbers of any size have a sum there
+        if len(flat.lengths.shape) != 1 or not (steps >= 1).all() or (steps % 1 != 0).any() or steps.sum() != rows:
             raise DatasetError(
                 f"{where}: episode_lengths add up to {steps.sum():.0f} steps and are at least "
                 f"{steps.min(initial=0):.0f}; there are {rows} actions, and an episode has at least one"
             )
         ends[np.cumsum(steps.astype(np.int64)) - 1] = True
+    never = False
     if flat.timeouts is not None:
-        ends |= flags(where, "timeouts", flat.timeouts, rows)
-    if flat.lengths is None and flat.timeouts is None:
+        cut_off = flags(where, "timeouts", flat.timeouts, rows)
+        ends |= cut_off
+        never = flat.lengths is None and not cut_off.any()
+    if (flat.lengths is None and flat.timeouts is None) or (never and limit is not None):
+        every = limit or horizon
         start = np.concatenate(([0], np.flatnonzero(terminal) + 1))
         since = np.arange(rows) - np.repeat(start, np.diff([*start, rows]))
-        ends |= since % limit == limit - 1
-        notes.append(f"the file does not mark where episodes were cut off: taken to be after {limit} steps")
+        ends |= since % every == every - 1
+        notes.append(f"the file does not mark where episodes were cut off: taken to be after {every} steps")
+    elif limit is not None:
+        notes.append(f"--limit {limit} has no effect: the file marks where episodes end")
+    elif never and not terminal[-1]:
+        notes.append("timeouts are never set: episodes end where they terminate; --limit cuts them after so many steps")
     ends[-1] = True
     return terminal, ends, notes
 

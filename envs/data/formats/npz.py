@@ -11,14 +11,12 @@ Episodes of one length may also be stacked: observations [E, T+1, O], actions [E
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from envs.data.files import check_size
+from disk.arrays import ArraysError, read_npz
 from envs.data.formats import d4rl
 from envs.data.formats.flat import Content
 from envs.errors import DatasetError, first_line
@@ -26,62 +24,22 @@ from envs.task import Task
 
 __all__ = ["read"]
 
+_GROUPS = ("infos/", "infos_final/")
+
 
 def read(task: Task, path: Path, limit: int | None) -> Content:
     """Read the episodes of an npz; raises `DatasetError` where it is damaged or not of the task."""
     where = str(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                _check_member(where, archive, member)
-        with np.load(path, allow_pickle=False) as file:
-            columns = {key: file[key] for key in file.files if key in d4rl.LAYOUT}
-            infos, finals = (
-                {key.removeprefix(group): file[key] for key in file.files if key.startswith(group)}
-                for group in ("infos/", "infos_final/")
-            )
-    except DatasetError:
-        raise
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        RuntimeError,
-        NotImplementedError,
-        zipfile.BadZipFile,
-        zlib.error,
-        MemoryError,
-    ) as error:
-        raise DatasetError(f"{where}: damaged npz ({first_line(error)}); fetch or save it again") from None
-    return d4rl.from_columns(where, task, _with_successors(_unstacked(columns)), limit, infos, finals)
-
-
-def _check_member(where: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """Refuse a member that is no plain array, or whose header does not fit what is packed behind it."""
-    name = member.filename.removesuffix(".npy")
-    check_size(where, name, member.file_size, member.compress_size)
-    with archive.open(member) as f:
-        shape, dtype, header = _header(f)
-    if dtype.hasobject:
-        raise DatasetError(f"{where}: {name} holds Python objects, which may be programs; save plain numbers")
-    announced = int(np.prod(shape, dtype=object)) * dtype.itemsize + header
-    if announced != member.file_size:
-        raise DatasetError(
-            f"{where}: {name} announces {announced:,} bytes and holds {member.file_size:,}; fetch or save it again"
-        )
-
-
-def _header(f: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Shape and dtype in the header of an npy, and the length of the header in bytes."""
-    version = np.lib.format.read_magic(f)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(f)
-    elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(f)
-    else:
-        raise ValueError(f"npy version {version}")
-    return shape, dtype, f.tell()
+        arrays, unread = read_npz(path, lambda name: name in d4rl.LAYOUT or name.startswith(_GROUPS))
+    except (ArraysError, OSError) as error:
+        raise DatasetError(f"{where}: {first_line(error)}") from None
+    columns = {key: array for key, array in arrays.items() if key in d4rl.LAYOUT}
+    infos, finals = (
+        {key.removeprefix(group): array for key, array in arrays.items() if key.startswith(group) and array.shape}
+        for group in _GROUPS
+    )
+    return d4rl.from_columns(where, task, _with_successors(_unstacked(columns)), limit, infos, finals, unread)
 
 
 def _unstacked(columns: dict[str, Any]) -> dict[str, Any]:

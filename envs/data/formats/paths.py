@@ -13,22 +13,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from disk.shapes import short
 from envs.data.formats.flat import Flat
 from envs.errors import DatasetError
+from envs.task import Task
 
 __all__ = ["OBS_KEYS", "flatten"]
 
+_NAMED = 8  # of what is not read, in a note
 OBS_KEYS = ("state_observation", "observation")
 _OTHER = {"observations": "obs", "actions": "action", "rewards": "reward", "terminals": "terminals"}
 
 
-def flatten(where: str, loaded: Any) -> Flat:
-    """Lay paths end to end; each is taken out of `loaded` on the way, so that two copies never lie in memory."""
+def flatten(where: str, loaded: Any, task: Task) -> Flat:
+    """Lay paths end to end; each is taken out of `loaded` on the way, so that two copies never lie in memory.
+
+    Rewards that do not fit their actions are left out where the task has a rule for them.
+    """
     if isinstance(loaded, dict):
         loaded = loaded.get("paths", [loaded])
     if not isinstance(loaded, list) or not loaded or not all(isinstance(p, dict) for p in loaded):
         raise DatasetError(f"{where}: holds no list of path dictionaries, each with observations and actions")
     states = _first_states(loaded)
+    notes = _unread(loaded)
+    if task.computes_reward and (odd := sum(_unfit_rewards(p) for p in loaded)):
+        notes.append(
+            f"rewards left out: in {odd} of {len(loaded)} paths not one per action; the task's rule gives them"
+        )
+        loaded[:] = [{k: v for k, v in p.items() if k != "rewards"} for p in loaded]
     columns: dict[str, list[NDArray[Any]]] = {}
     for index in range(len(loaded)):
         path, loaded[index] = loaded[index], None
@@ -39,7 +51,20 @@ def flatten(where: str, loaded: Any) -> Flat:
     if partial:
         raise DatasetError(f"{where}: some paths have {', '.join(partial)} and some do not; all or none are needed")
     joined: dict[str, Any] = {name: _joined(where, name, columns.pop(name)) for name in list(columns)}
-    return Flat(**joined, lengths=lengths, infos=_series(states, lengths))
+    return Flat(**joined, lengths=lengths, infos=_series(states, lengths), notes=tuple(notes))
+
+
+def _unfit_rewards(path: dict[str, Any]) -> bool:
+    """Whether a path's rewards are not one for each of its actions."""
+    rewards, actions = path.get("rewards"), path.get("actions")
+    return rewards is not None and isinstance(actions, Sequence | np.ndarray) and np.size(rewards) != len(actions)
+
+
+def _unread(paths: Sequence[dict[str, Any]]) -> list[str]:
+    """Note the entries of paths that are not read."""
+    known = {*_OTHER, "next_observations", "init_state_dict"}
+    names = [short(str(name)) for name in dict.fromkeys(name for path in paths for name in path) if name not in known]
+    return [f"not read: {', '.join(names[:_NAMED])}{' and more' * (len(names) > _NAMED)}"] if names else []
 
 
 def _columns(where: str, path: dict[str, Any]) -> dict[str, NDArray[Any]]:

@@ -11,7 +11,7 @@ import pytest
 from toy_data import ID, Place, isolated, some_episodes, toy
 
 from envs.data import bundle, datasets, minari_store, packed
-from envs.data.files import new_file, replaced
+from envs.data.files import new_file
 from envs.data.formats import write
 from envs.errors import DatasetError
 
@@ -72,25 +72,3 @@ def test_what_fails_leaves_nothing_and_what_is_there_stays(tmp_path: Path) -> No
     with pytest.raises(DatasetError, match=r"cannot write .*b\.txt: "), new_file(path / "b.txt"):
         pass
     assert [p.read_text() for p in tmp_path.iterdir()] == ["whole"]
-
-
-def test_a_file_or_folder_takes_the_place_of_another_or_leaves_it(tmp_path: Path) -> None:
-    def write(path: Path, text: str) -> None:
-        with replaced(path) as new:
-            assert (new.parent, new.suffix, new.name[0]) == (path.parent, path.suffix, ".")
-            if path.suffix:
-                new.write_text(text)
-            else:
-                new.mkdir()
-                (new / "a.txt").write_text(text)
-            if text == "third":
-                raise KeyboardInterrupt
-
-    for path, file in ((tmp_path / "b.json", tmp_path / "b.json"), (tmp_path / ".c", tmp_path / ".c" / "a.txt")):
-        for text in ("first", "second"):
-            write(path, text)
-            assert file.read_text() == text
-        with pytest.raises(KeyboardInterrupt):
-            write(path, "third")
-        assert file.read_text() == "second"
-    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*")) == [".c", ".c/a.txt", "b.json"]

@@ -178,7 +178,9 @@ def test_recorded_rewards_beside_the_rule(rewards: Any, state: str, found: str) 
     obs = np.zeros((7, 3), np.float32)
     obs[1:, 0] = SUCCESS
     made = Episode(obs, np.zeros((6, 2), np.float32))
-    check = rule_reward(toy(), [raw(6, reward=rewards)], [made], None)
+    check = rule_reward(toy(), [raw(6, reward=rewards)], [made], None, {})
     assert (check.state, found in check.found) == (state, True), check.found
     never = dataclasses.replace(made, obs=np.zeros_like(obs))
-    assert rule_reward(toy(), [raw(6, reward=np.arange(6.0))], [never], None).state == "ok", "nothing to compare with"
+    assert rule_reward(toy(), [raw(6, reward=np.arange(6.0))], [never], None, {}).state == "ok", (
+        "nothing to compare with"
+    )

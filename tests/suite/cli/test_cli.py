@@ -31,7 +31,9 @@ from envs.tasks import Task
 from suite.launch.processes import NOT_STARTED
 from suite.recipes import build as recipes
 from suite.recipes.play import Progress
-from suite.record.folders import Row, RunWriter, read_run
+from suite.record.folders import read_run
+from suite.record.rows import Row
+from suite.record.writer import RunWriter
 
 DOOR_DATA = "tests/door-v0"
 TINY = toy_run.options({**toy_run.SIZES, "eval_every_offline": 7})
@@ -328,7 +330,7 @@ def test_a_broken_run_folder_does_not_hide_the_others_from_a_list(bench: Bench, 
     )
     assert (rows[1]["task"], rows[1]["algo"]) == ("t", "x")
     assert rows[1].keys() == rows[0].keys()
-    assert "status.json is not readable as JSON" in rows[1]["state"]
+    assert "status.json: not readable as JSON" in rows[1]["state"]
 
 
 @pytest.mark.slow

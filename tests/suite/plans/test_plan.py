@@ -169,11 +169,11 @@ def test_a_plan_of_your_own(toy: str) -> None:
     ("change", "message"),
     [
         (("title =", "titel ="), "unknown key 'titel'; did you mean 'title'?"),
-        (('title = "A toy"', ""), "the file lacks 'title'"),
-        (("algos = [", "algos = 3 # ["), "algos must be a list"),
-        (("value = 2,", "value = 0,"), "seeds: give"),
+        (('title = "A toy"', ""), "the file: 'title' is missing"),
+        (("algos = [", "algos = 3 # ["), "algos: a list is needed, not 3"),
+        (("value = 2,", "value = 0,"), "seeds: value: a whole number from 1 on is needed, not 0"),
         (('source = "a paper"', 'sauce = "a paper"'), "set.temperature has an unknown key 'sauce'"),
-        (("value = 0.25, ", ""), "set.temperature lacks 'value'"),
+        (("value = 0.25, ", ""), "set.temperature: 'value' is missing"),
         (("[[grid]]", "[[grid"), "not readable as TOML"),
         (('"awac", "bc"', '"awac", "awac"'), "is there twice"),
     ],
@@ -243,6 +243,19 @@ def test_run_leaves_out_the_impossible_and_skips_the_finished(
     assert warm.run["settings"]["temperature"] == {"value": 4.0, "source": "--set: another"}
 
 
+def test_a_broken_cell_does_not_hide_the_others(toy: str, tmp_path: Path, bench: Bench) -> None:
+    with toy_run.registered():
+        arguments = ("suite", "status", toy, "--out", str(tmp_path), "--profile", "smoke", "--json")
+        broken = Path(json.loads(bench(*arguments).out)[1]["folder"])
+        broken.mkdir(parents=True)
+        (broken / "run.json").write_text("{}")
+        (broken / "status.json").write_text('{"state": 5}')
+        said = bench(*arguments)
+    states = [row["state"].partition(":")[0] for row in json.loads(said.out)]
+    assert states == ["missing", "broken", "missing", "not possible"]
+    assert "status.json: state: a text of one line is needed, not 5" in json.loads(said.out)[1]["state"]
+
+
 @pytest.mark.slow
 def test_status_and_dry_run(toy: str, tmp_path: Path, bench: Bench) -> None:
     with toy_run.registered():
@@ -251,11 +264,13 @@ def test_status_and_dry_run(toy: str, tmp_path: Path, bench: Bench) -> None:
         said = bench(
             *("suite", "run", toy, "--out", str(tmp_path)),
             *("--dry-run", "--profile", "smoke", "--device", "cpu", "--only", "name=warm"),
+            *("--threads", "3"),
         )
         lines = [shlex.split(line) for line in said.out.splitlines() if line.startswith("bench ")]
         assert len(lines) == 1
         assert "temperature=4 # another" in lines[0]
         assert lines[0][lines[0].index("--name") + 1] == "warm"
+        assert shlex.join(lines[0]).endswith("--device cpu --threads 3"), "it computes as asked here"
         assert "together about" in said.err
     assert not list(tmp_path.rglob("run.json"))
 

@@ -29,7 +29,8 @@ from envs.tasks import get
 from suite.policies.rescore import rescore, table
 from suite.policies.trained import act_of, find
 from suite.recipes.play import act
-from suite.record.folders import RecordError, read_run
+from suite.record.folders import read_run
+from suite.record.rows import RecordError
 from suite.record.tidy import read_tidy
 from suite.run.cell import run_cell
 from suite.run.evaluate import EVAL_SEED, FRESH_SEED, episode_scores, evaluate
@@ -171,7 +172,7 @@ def test_another_rule_of_success_is_refused(kept: Path, tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     shutil.copytree(kept / TASK.id / "awac", folder)
     (facts,) = folder.glob("*/run.json")
-    facts.write_text(json.dumps({**json.loads(facts.read_text()), "success_rule": "left of it"}))
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "success_rule": "left of it", "checksum": None}))
     with pytest.raises(RecordError, match="was judged by the rule 'left of it'"):
         find([folder])
 
@@ -179,7 +180,7 @@ def test_another_rule_of_success_is_refused(kept: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("victim", "why"),
-    [("status.json", "is not readable as JSON"), ("policy/seed-0.npz", "not a policy file of this suite")],
+    [("status.json", "not readable as JSON"), ("policy/seed-0.npz", "not a policy file of this suite")],
 )
 def test_a_broken_run_is_named_and_the_others_go_on(
     bench: Bench, kept: Path, tmp_path: Path, victim: str, why: str
@@ -204,7 +205,7 @@ def test_a_broken_run_is_named_and_the_others_go_on(
 def test_a_run_on_a_task_that_is_not_here_is_left_out(kept: Path, tmp_path: Path) -> None:
     shutil.copytree(kept, tmp_path / "runs")
     (facts,) = (tmp_path / "runs").glob("**/awac/*/run.json")
-    facts.write_text(facts.read_text().replace(f'"task": "{TASK.id}"', '"task": "elsewhere-v0"'))
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "task": "elsewhere-v0", "checksum": None}))
     said: list[Exception] = []
     assert [one.algo for one in find([tmp_path / "runs"], left_out=said.append)] == ["bcq"]
     assert "unknown task 'elsewhere-v0'" in str(said[0])

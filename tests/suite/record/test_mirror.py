@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import types
 from collections.abc import Iterator
@@ -33,6 +34,9 @@ def shortened(folder: Path, lines: int) -> str:
     """Take the end off a record, as it was while the run was going on; returns all of it."""
     whole = (folder / "metrics.csv").read_text()
     (folder / "metrics.csv").write_text("".join(whole.splitlines(keepends=True)[:lines]))
+    status = json.loads((folder / "status.json").read_text())
+    del status["sums"]  # which come with the end
+    (folder / "status.json").write_text(json.dumps(status))
     return whole
 
 
@@ -156,3 +160,14 @@ def test_targets_and_packages_that_are_not_there(folder: Path, bench: Bench, mon
     assert said.err == "bench: --to wandb needs its package: pip install 'awac-bench[wandb]'\n"
     assert not Path("mirror").exists()
     assert "nowhere is not a folder" in bench("mirror", "nowhere").err
+
+
+def test_a_broken_run_is_named_and_the_others_are_passed_on(folder: Path, bench: Bench) -> None:
+    pytest.importorskip("tensorboard")
+    shutil.copytree(folder, folder.with_name("broken"))
+    (folder.with_name("broken") / "run.json").write_text('{"format": 1, "algo": "x", "task": "y", "seeds": 5}')
+    said = bench("mirror", "--out", "board", "--json")
+    assert [row["new"] > 0 for row in json.loads(said.out)] == [True, True]
+    assert "left out: runs/toy_env:point-v0/awac/broken/run.json: seeds: a list is needed, not 5" in said.err
+    shutil.rmtree(folder)
+    assert bench("mirror", "--out", "board").code == 2

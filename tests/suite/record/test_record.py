@@ -15,21 +15,11 @@ import numpy as np
 import pytest
 
 from suite.experiment.experiment import config_hash
-from suite.record.folders import (
-    COLUMNS,
-    LOCK,
-    RecordError,
-    Row,
-    RunWriter,
-    find_runs,
-    kept_steps,
-    policy_folder,
-    policy_path,
-    read_run,
-    write_json,
-)
+from suite.record.folders import LOCK, find_runs, kept_steps, policy_folder, policy_path, read_run
 from suite.record.metrics import METRICS
+from suite.record.rows import COLUMNS, RecordError, Row
 from suite.record.tidy import read_tidy
+from suite.record.writer import RunWriter, write_json
 
 RUN = {"algo": "awac", "task": "door-binary-v0", "seeds": [3, 0]}
 HEADER = ",".join(COLUMNS) + "\n"
@@ -156,10 +146,10 @@ def test_damaged_lines_are_named(line: str, message: str, writer: RunWriter) -> 
         ("run.json", b"", "not readable as JSON"),
         ("run.json", b'{"format": 1,', "not readable as JSON"),
         ("run.json", b"\xff\xfe\x00", "not readable as JSON"),
-        ("run.json", b"[]", "holds no JSON object"),
+        ("run.json", b"[]", "run.json: an object is needed, not a list"),
         ("run.json", b"{}", "format None, this version reads 1"),
         ("run.json", b'{"format": 2}', "format 2, this version reads 1"),
-        ("run.json", b'{"format": 1, "algo": "x", "task": "y"}', "no 'seeds': not a run folder"),
+        ("run.json", b'{"format": 1, "algo": "x", "task": "y"}', "'seeds' is missing: not as `bench run` writes it"),
         ("status.json", None, "status.json is missing: the results beside it are untouched: bring it back"),
         ("status.json", b"{", "the results beside it are untouched: bring it back from a copy, or write it anew"),
         ("metrics.csv", None, "cannot be read"),

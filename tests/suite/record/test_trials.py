@@ -12,8 +12,10 @@ import pytest
 from asked import resolve
 from searched import facts, write_run
 
-from suite.record.folders import RecordError, Row, RunWriter, read_run
+from suite.record.folders import RecordError, read_run
+from suite.record.rows import Row
 from suite.record.trials import FORMAT, SEARCH, Search, Trial, best, given_up_at, judged, search_of
+from suite.record.writer import RunWriter
 
 SPACE = {"temperature": {"low": 0.1, "high": 10, "log": True}}
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
+import re
 import resource
 import signal
 import zlib
@@ -23,7 +26,9 @@ import suite.run.evaluate
 import suite.run.protocol
 import suite.run.recorder
 from algos.learner.actor_critic import ActorCritic
-from suite.record.folders import RecordError, RunWriter, read_run
+from suite.record.folders import read_run
+from suite.record.rows import RecordError
+from suite.record.writer import Extent, RunWriter
 from suite.run.cell import run_cell, run_folder
 from suite.run.checkpoint import Checkpoints
 from suite.run.means import Means
@@ -265,6 +270,11 @@ def test_leftovers_of_a_killed_writer_are_ignored_and_removed(uninterrupted: Any
     assert not any(path.exists() for path in leftovers)
 
 
+def without_checksum(run: str) -> str:
+    """run.json as earlier versions wrote it."""
+    return json.dumps({name: value for name, value in json.loads(run).items() if name != "checksum"}, indent=1)
+
+
 def test_says_what_is_broken(tmp_path: Path) -> None:
     folder = die_online("awac", tmp_path / "out")
     states, chunk = sorted(folder.glob("checkpoint/state-*.pt")), folder / "checkpoint" / "online-000000.npy"
@@ -280,15 +290,17 @@ def test_says_what_is_broken(tmp_path: Path) -> None:
 
     for state in states:
         damage(state, "cut")
-    assert f"delete {folder} to start again" in refused()
-    damage(chunk, "cut")
-    assert "online-000000.npy" in refused()
-    chunk.unlink()
-    assert f"delete {folder} to start again" in refused()
-    np.save(chunk, np.zeros((2, 16, 5), np.float32))
-    assert "has shape (2, 16, 5)" in refused()
+    said = refused()
+    assert f"no checkpoint of {folder} can be relied on: {states[1].name} (its content is not what was written)" in said
+    assert said.endswith(f"bring the files back from a copy, or delete {folder} to start again")
     (folder / "metrics.csv").write_bytes(kept[folder / "metrics.csv"][:200])
-    assert "the file was changed" in refused()
+    assert "metrics.csv holds 200 of " in refused()
+    damage(states[0], "cut")  # the one before has no chunk
+    damage(chunk, "cut")
+    assert f"{states[1].name} (online-000000.npy is not what was written)" in refused()
+    damage(states[0], "cut")
+    chunk.unlink()
+    assert f"{states[1].name} (online-000000.npy is missing)" in refused()
     (folder / "run.json").write_text('{"format": 1')
     assert "not readable as JSON" in refused()
     (folder / "run.json").write_text('{"format": 99}')
@@ -296,10 +308,15 @@ def test_says_what_is_broken(tmp_path: Path) -> None:
     (folder / "run.json").write_text('{"format": 1, "algo": "awac", "task": "x", "seeds": [0]}')
     assert "not the record of this run" in refused()
     text = kept[folder / "run.json"].decode()
-    (folder / "run.json").write_text(text.replace(experiment("awac").hash, "0badc0de"))
+    (folder / "run.json").write_text(without_checksum(text.replace(experiment("awac").hash, "0badc0de")))
     assert "not the record of this run (hash 0badc0de" in refused()
-    (folder / "run.json").write_text(text.replace('"fingerprint": "', '"fingerprint": "x'))
-    assert "the dataset is now" in refused()
+    for old, new in (('"fingerprint": "', '"fingerprint": "x'), ('"threads": 1', '"threads": 2'), ("  1\n", "  3\n")):
+        assert old in text
+        (folder / "run.json").write_text(text.replace(old, new))
+        assert "run.json: settings, seeds or other facts are not those that were written" in refused()
+        (folder / "run.json").write_text(without_checksum(text.replace(old, new)))
+        if "threads" not in old:
+            assert re.search("the dataset is now|its seeds or settings are not those of its hash", refused())
     assert start("awac", tmp_path / "out"), "restored, it goes on"
 
 
@@ -350,14 +367,26 @@ def test_a_full_disk_late_in_the_run(uninterrupted: Any, tmp_path: Path, monkeyp
     assert start("awac", tmp_path) == whole
 
 
+def state_of(number: int, chunks: int = 0, size: int = 3) -> dict[str, Any]:
+    return {"learner": torch.full((size,), float(number)), "n": number, "chunks": chunks}
+
+
+def metrics(folder: Path, more: str = "") -> Extent:
+    """What a folder's metrics.csv holds, with something appended."""
+    with (folder / "metrics.csv").open("a") as f:
+        f.write(more)
+    content = (folder / "metrics.csv").read_bytes()
+    return Extent(len(content), hashlib.sha256(content).hexdigest())
+
+
 def test_states_are_numbered_and_two_are_kept(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "checkpoint")
     assert checkpoints.load() is None
     for number in (1, 2, 3):
-        checkpoints.save(number, {"x": torch.full((3,), float(number)), "n": number})
+        checkpoints.save(number, state_of(number), metrics(tmp_path))
     assert [p.name for p in sorted((tmp_path / "checkpoint").iterdir())] == ["state-00000002.pt", "state-00000003.pt"]
     number, state = checkpoints.load() or (0, {})
-    assert (number, state["n"], state["x"].tolist()) == (3, 3, [3.0, 3.0, 3.0])
+    assert (number, state["n"], state["learner"].tolist()) == (3, 3, [3.0, 3.0, 3.0])
 
 
 def test_a_state_never_runs_code(tmp_path: Path) -> None:
@@ -368,7 +397,7 @@ def test_a_state_never_runs_code(tmp_path: Path) -> None:
         def __reduce__(self) -> Any:
             return os.system, (f"touch {tmp_path / 'owned'}",)
 
-    torch.save({"x": Evil()}, tmp_path / "checkpoint" / "state-00000001.pt")
+    torch.save({"learner": Evil(), "chunks": 0}, tmp_path / "checkpoint" / "state-00000001.pt")
     with pytest.raises(RecordError, match="no checkpoint"):
         checkpoints.load()
     assert not (tmp_path / "owned").exists()
@@ -376,10 +405,10 @@ def test_a_state_never_runs_code(tmp_path: Path) -> None:
 
 def test_a_failed_write_keeps_what_was_there(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "checkpoint")
-    checkpoints.save(1, {"x": torch.zeros(3)})
+    checkpoints.save(1, state_of(1), metrics(tmp_path))
     with no_file_larger_than(1000), pytest.raises(OSError, match="too large"):
-        checkpoints.save(2, {"x": torch.zeros(3000)})
-    with no_file_larger_than(1000), pytest.raises(OSError, match="requested and"):
+        checkpoints.save(2, state_of(2, size=3000), metrics(tmp_path))
+    with no_file_larger_than(1000), pytest.raises(OSError, match="too large"):
         checkpoints.write_chunk(0, np.zeros((2, 600, 3), np.float32))
     assert [p.name for p in (tmp_path / "checkpoint").iterdir()] == ["state-00000001.pt"]
     assert (checkpoints.load() or (0,))[0] == 1

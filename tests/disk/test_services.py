@@ -1,0 +1,80 @@
+"""Locks and errors of the system: what is not there is done without, and what is no damage is not called so."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+
+from disk.lock import Held, is_held, lock
+from disk.trouble import not_damage
+
+
+def test_a_lock_is_held_once_and_seen_by_readers(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    assert is_held(path) is False
+    with lock(path) as why:
+        assert why == ""
+        assert is_held(path) is True
+        with pytest.raises(Held), lock(path):
+            pass
+    assert is_held(path) is False
+
+
+@pytest.mark.parametrize("number", [errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP])
+def test_where_there_are_no_locks_nothing_is_held_and_nothing_known(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with lock(tmp_path / ".lock") as why:
+        assert why == os.strerror(number)
+        assert is_held(tmp_path / ".lock") is None
+        with lock(tmp_path / ".lock") as again:
+            assert again
+
+
+def test_a_locked_hdf5_is_in_use_and_not_damaged(tmp_path: Path) -> None:
+    """Another process has it open for writing."""
+    path = tmp_path / "a.hdf5"
+    code = (
+        f"import h5py, sys; f = h5py.File({str(path)!r}, 'w'); f.flush(); print('open', flush=True); sys.stdin.read()"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"open\n"
+        with pytest.raises(OSError, match="errno") as caught:
+            h5py.File(path, "r")
+    finally:
+        writer.communicate(b"\n")
+    assert not_damage(caught.value) == f"{os.strerror(errno.EAGAIN)}; another program has it open"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(13, "Permission denied", "a"), "Permission denied"),
+        (OSError(37, "No locks available"), "No locks available; another program has it open"),
+        (
+            OSError(errno.EINVAL, "a pipe, socket or device, where a file is needed"),
+            "a pipe, socket or device, where a file",
+        ),
+        (MemoryError(), "not enough memory"),
+        (OSError("Unable to synchronously open file (file signature not found)"), ""),
+        (FileNotFoundError(2, "No such file or directory"), ""),
+        (ValueError("bad"), ""),
+    ],
+)
+def test_what_is_no_damage_has_its_own_words(error: Exception, words: str) -> None:
+    assert not_damage(error).startswith(words)
+    assert bool(not_damage(error)) is bool(words)
