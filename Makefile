@@ -1,4 +1,4 @@
-# make demo   install, compare AWAC, SAC and BC on a hand task, draw the report
+# make demo   install, compare AWAC, SAC and BC on a pushing task, draw the report
 # make test   install, lint, test: all that is quick
 # make test-all    the slow tests too: compilers, simulators over many steps, processes, whole trainings
 PYTHON ?= python3
@@ -18,13 +18,10 @@ $(SETUP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(SETUP)
-	@echo "==> training SAC, AWAC and BC on pen-binary, five seeds at once, shortened; each line says the time left"
-	@$(BIN)/bench run --algo sac,awac,bc --env pen-binary --seeds 5 --jobs $(JOBS) --out demo/runs --name demo $(DEMO)
+	@echo "==> training SAC, AWAC and BC on sawyer-push, five seeds at once; each line says the time left"
+	@$(BIN)/bench run --algo sac,awac,bc --env sawyer-push --seeds 5 --jobs $(JOBS) --out demo/runs
 	@echo "==> drawing the report"
 	@echo "==> open $$($(BIN)/bench report demo/runs --out demo/report)"
-
-# a third of the quick profile, with an evaluation every 1,000 updates or steps
-DEMO := --set offline_updates=2000 --set eval_every_offline=1000 --set online_steps=4000 --set eval_every_online=1000
 
 PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal
 

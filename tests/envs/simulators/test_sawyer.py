@@ -380,7 +380,7 @@ def test_a_smoke_run_from_the_command_line_and_what_it_records(bench: Bench, tmp
     assert said.code == 0, said.err
     folder = tmp_path / said.out.strip()
     settings = json.loads((folder / "run.json").read_text())["settings"]
-    assert (settings["her_future"]["value"], settings["her_fresh"]["value"]) == (0.3, 0.5)
+    assert (settings["her_future"]["value"], settings["her_fresh"]["value"]) == (0.8, 0.0)
     assert settings["rollouts"]["value"] == 3
     metrics = {line.split(",")[4] for line in (folder / "metrics.csv").read_text().splitlines()[1:]}
     assert {"success", "return", "normalized_score", "final_reward"} <= metrics

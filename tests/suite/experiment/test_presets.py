@@ -331,6 +331,8 @@ def test_the_table_of_presets_is_that_of_the_code() -> None:
         ("rlpd", "walker2d", "official", {"hidden": [256, 256], "backup_entropy": True}),
         ("awac", "hopper", "corl", {"temperature": 1 / 3}),
         ("awac", "pen-binary", "corl", {"temperature": 0.1}),
+        ("awac", "sawyer-push", "official", {"her_future": 0.3, "her_fresh": 0.5, "updates_per_step": 4.0}),
+        ("awac", "sawyer-push", "paper", {"her_future": 0.8, "her_fresh": 0.0}),
         ("cal-ql", "door-binary", "paper", {"conservative_weight": 0.198, "conservative_temperature": 0.198}),
         ("cal-ql", "antmaze-large", "paper", {"conservative_weight": 0.99, "lagrange_gap": 0.158}),
         ("cql", "antmaze-large", "paper", {"conservative_weight": 2.48, "lagrange_gap": 0.495}),
