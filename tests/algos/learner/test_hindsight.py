@@ -287,7 +287,7 @@ def test_an_update_never_asks_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_methods_that_learn_from_single_rows_are_relabelled_on_tasks_with_goals() -> None:
     for name in ("awac", "sac", "bc", "cql", "iql", "rebrac", "td3-bc", "rlpd"):
         e = resolve(name, "sawyer-push", (0,))
-        assert e.hindsight == Hindsight((2, 3), (4, 5), TASKS["sawyer-push-v0"].goal.reward, 0.3, 0.5), name
+        assert e.hindsight == Hindsight((2, 3), (4, 5), TASKS["sawyer-push-v0"].goal.reward, 0.8, 0.0), name
         assert e.layout.columns[-1] == "steps_left"
     for name in ("awr", "marwil", "marwil-rllib", "cal-ql", "ppo", "trpo", "dapg", "rwr"):
         e = resolve(name, "sawyer-push", (0,))

@@ -70,8 +70,11 @@ def test_good_data_are_sound(task: Task, change: Any, good: Mapping[str, list[Pa
 
 
 def test_the_default_data_of_a_task_are_sound(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = dataclasses.replace(POINT.recipe, demonstrations=2, rollouts=2, clone_updates=5)
-    monkeypatch.setitem(tasks.TASKS, POINT.id, dataclasses.replace(POINT, recipe=small))
+    sizes = {"demonstrations": 2, "rollouts": 2}
+    small = dataclasses.replace(POINT.recipe, clone_updates=5, **sizes)
+    monkeypatch.setitem(
+        tasks.TASKS, POINT.id, dataclasses.replace(POINT, recipe=small, settings=POINT.settings | sizes)
+    )
     assert bench("data", "build", "--env", "point-reach", "--workers", "0").code == 0
     said = bench("data", "verify", "--env", "point-reach")
     assert said.code == 0
