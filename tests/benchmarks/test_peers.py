@@ -279,10 +279,11 @@ def multiply_adds(inputs: int, hidden: tuple[int, ...], outputs: int) -> tuple[i
 def test_the_work_of_an_update_is_that_of_its_networks(seeds: int) -> None:
     """Policy at s and s'; critics at s', the data's and the policy's action; gradients, with two products per layer.
 
-    SAC's policy has two outputs per action, and its loss a gradient that goes through the critics to the action.
+    SAC's policy has two outputs per action, and its loss a gradient that goes through the critics to the action. A
+    critic's one output is a sum, no matrix product.
     """
     hidden, rows_per_batch = (8, 6), 16
-    critic, critic_first = multiply_adds(5 + 2, hidden, 1)
+    critic, critic_first = multiply_adds(5 + 2, hidden[:-1], hidden[-1])
     for algo, outputs, passes in (("awac", 2, 5), ("sac", 4, 6)):
         policy, policy_first = multiply_adds(5, hidden, outputs)
         expected = 2 * rows_per_batch * seeds * ((4 * policy - policy_first) + 2 * (passes * critic - critic_first))
