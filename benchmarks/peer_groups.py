@@ -27,7 +27,7 @@ class Side:
     """Who takes turns in a group."""
 
     name: str
-    kind: str  # of peer_worker.SIDES
+    kind: str  # a name in PACKAGES
     python: str = sys.executable
     seeds: int = 1
     eager: bool = False  # of ours
