@@ -1,4 +1,4 @@
-"""Carries out a peer's training script one iteration of its loop at a time, and imports peers without their loggers.
+"""Carries out a peer's training script one step of its environment at a time.
 
 The script runs unchanged, as `__main__`, in a thread of its own. Its environment is a gate: each step waits there until
 the next iteration is asked for.
@@ -11,44 +11,22 @@ import runpy
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from queue import SimpleQueue
-from types import ModuleType
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from peer_stand_ins import ignore
 
-__all__ = ["Gate", "ignore", "start"]
+__all__ = ["BURN_IN", "ENV_ID", "LEARNING_STARTS", "Gate", "cleanrl_words", "start"]
 
 ENV_ID = "Free-v0"
 LOGGERS = ("wandb", "torch.utils.tensorboard")
 LEARNING_STARTS = 256  # random steps before the first update: with one batch of rows in the buffer
 BURN_IN = 20  # iterations with updates before anything is timed: torch.compile does its work in the first ones
-
-
-class Ignored(ModuleType):
-    """A module and everything in it: takes any call and does nothing."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.__spec__ = ModuleSpec(name, loader=None)  # torch.compile looks at those of some modules it knows
-
-    def __getattr__(self, name: str) -> Ignored:
-        if name.startswith("__"):  # what Python itself asks a module for
-            raise AttributeError(name)
-        return self
-
-    def __call__(self, *args: object, **kwargs: object) -> Ignored:
-        return self
-
-
-def ignore(*modules: str) -> None:
-    """Put a stand-in in the place of modules that are imported but must do nothing, installed or not."""
-    sys.modules.update({name: Ignored(name) for name in modules})
 
 
 class Gate:
@@ -103,8 +81,20 @@ class _Free(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return obs, reward, False, False, {}
 
 
-def start(script: Path, options: Sequence[str], data: dict[str, Any], batch: int, threads: int) -> Callable[[], None]:
-    """Bring a CleanRL-style script to the point where every iteration updates; returns one iteration as a call."""
+def cleanrl_words(data: dict[str, Any], batch: int) -> list[str]:
+    """Command line of a CleanRL-style script for a run on the CPU that never ends."""
+    options = {
+        "env-id": ENV_ID,
+        "batch-size": batch,
+        "buffer-size": data["reward"].size,
+        "learning-starts": LEARNING_STARTS,
+        "total-timesteps": 10**9,
+    }
+    return ["--no-cuda", *(str(word) for name, value in options.items() for word in (f"--{name}", value))]
+
+
+def start(script: Path, words: Sequence[str], data: dict[str, Any], threads: int, burn_in: int) -> Callable[[], None]:
+    """Run a script with these words and make `burn_in` steps of its environment; returns one more step as a call."""
     ignore(*LOGGERS)
     gate = Gate()
     obs, reward = data["obs"].reshape(-1, data["obs"].shape[-1]), data["reward"].ravel()
@@ -116,15 +106,7 @@ def start(script: Path, options: Sequence[str], data: dict[str, Any], batch: int
         order_enforce=False,
     )
     sys.path.insert(0, str(script.parent.parent))  # the checkout, for its own modules
-    common = {
-        "env-id": ENV_ID,
-        "batch-size": batch,
-        "buffer-size": len(obs),
-        "learning-starts": LEARNING_STARTS,
-        "total-timesteps": 10**9,
-    }
-    sys.argv = [str(script), "--no-cuda", *options]
-    sys.argv += [str(word) for name, value in common.items() for word in (f"--{name}", value)]
+    sys.argv = [str(script), *words]
 
     def run() -> None:
         torch.set_num_threads(threads)  # this and the next are settings of a thread, not of the process
@@ -132,6 +114,6 @@ def start(script: Path, options: Sequence[str], data: dict[str, Any], batch: int
         runpy.run_path(str(script), run_name="__main__")
 
     gate.start(run)
-    for _ in range(LEARNING_STARTS + BURN_IN):
+    for _ in range(burn_in):
         gate.work()
     return gate.work

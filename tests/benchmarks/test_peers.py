@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,10 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # scripts, not a package
-peers, peer_worker, peer_scripts = map(importlib.import_module, ("peers", "peer_worker", "peer_scripts"))
+peers, peer_job, peer_scripts, peer_sides = map(
+    importlib.import_module, ("peers", "peer_job", "peer_scripts", "peer_sides")
+)
+peer_groups, peer_results = map(importlib.import_module, ("peer_groups", "peer_results"))
 
 
 def rows(obs: int = 5, action: int = 2, episodes: int = 4, steps: int = 50) -> dict[str, Any]:
@@ -26,7 +30,7 @@ def rows(obs: int = 5, action: int = 2, episodes: int = 4, steps: int = 50) -> d
 
 def job(**changes: Any) -> Any:
     given = {"data": rows(), "hidden": (8, 6), "batch": 16, "threads": 1, "algo": "awac", "seeds": 1}
-    return peer_worker.Job(**given | {"act": False, "checkout": Path()} | changes)
+    return peer_job.Job(**given | {"eager": True, "act": False, "checkout": Path()} | changes)
 
 
 # the gate
@@ -96,10 +100,12 @@ DRIVER = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from peer_scripts import start
+from peer_scripts import BURN_IN, LEARNING_STARTS, cleanrl_words, start
 
-with np.load(sys.argv[2]) as data:
-    work = start(Path(sys.argv[1]), ["--compile", "yes"], dict(data), 16, 1)
+with np.load(sys.argv[2]) as stored:
+    data = dict(stored)
+words = [*cleanrl_words(data, 16), "--compile", "yes"]
+work = start(Path(sys.argv[1]), words, data, 1, LEARNING_STARTS + BURN_IN)
 counts = []
 for _ in range(3):
     script = sys.modules["__main__"]
@@ -174,7 +180,7 @@ def train(config, env: gym.Env = None):
 
 @pytest.mark.slow
 def test_corl_gets_the_depth_before_its_optimisers_are_made(tmp_path: Path) -> None:
-    file = tmp_path / peer_worker.CHECKOUTS["corl"]
+    file = tmp_path / peer_job.CHECKOUTS["corl"]
     file.parent.mkdir(parents=True)
     file.write_text(CORL)
     np.savez(tmp_path / "rows.npz", **rows())
@@ -186,6 +192,78 @@ def test_corl_gets_the_depth_before_its_optimisers_are_made(tmp_path: Path) -> N
     assert hello["gflop"] is None
     assert "torch" in hello["versions"]
     assert answer["count"] >= 1
+
+
+JAX_CORL = """
+import os
+import d4rl, gym, tqdm, wandb
+
+os.environ["XLA_FLAGS"] = "--of_the_file "
+
+class AWACConfig:
+    seed, n_jitted_updates = 42, 8
+
+    def __init__(self, **settings):
+        assert settings == dict(actor_hidden_dims=(8, 6), critic_hidden_dims=(8, 6), batch_size=16), settings
+
+class Dataset(dict):
+    observations, actions = property(lambda self: self["observations"]), property(lambda self: self["actions"])
+
+def get_dataset(env, config):
+    rows = d4rl.qlearning_dataset(env)
+    assert {len(column) for column in rows.values()} == {4 * 49}
+    return Dataset(rows), 0, 1
+
+def create_awac_train_state(key, observations, actions, config):
+    assert (observations.shape, actions.shape) == ((5,), (2,))
+    return 0
+
+class AWAC:
+    def update_n_times(self, state, dataset, key, config):
+        return state + 1, {}
+"""
+
+JAX = """
+import os
+from types import SimpleNamespace
+
+assert os.environ["XLA_FLAGS"] == "--of_the_file --xla_cpu_multi_thread_eigen=false", os.environ["XLA_FLAGS"]
+waited = []
+random = SimpleNamespace(PRNGKey=lambda seed: seed, split=lambda key: (key, key))
+tree_util = SimpleNamespace(tree_map=lambda f, tree: type(tree)({name: f(leaf) for name, leaf in tree.items()}))
+block_until_ready = waited.append
+
+def jit(function, static_argnums):
+    assert static_argnums == (3,)
+    return function
+"""
+
+
+@pytest.mark.slow
+def test_a_jitted_call_is_waited_for_and_counts_all_its_updates(tmp_path: Path) -> None:
+    """With a jax made up as well: one thread is asked for beside what the file asks for, before jax is used."""
+    file = tmp_path / peer_job.CHECKOUTS["jax-corl"]
+    file.parent.mkdir(parents=True)
+    file.write_text(JAX_CORL)
+    (tmp_path / "jax.py").write_text(JAX)
+    program = f"""
+import sys
+sys.path[:0] = {[str(tmp_path), str(BENCHMARKS), str(BENCHMARKS.parent)]}
+import pathlib, numpy as np, peer_jax, peer_job
+rng = np.random.default_rng(0)
+data = {{"obs": rng.random((4, 50, 5)), "action": rng.random((4, 50, 2)), "reward": rng.random((4, 50))}}
+peer_jax.prepare(1)
+job = peer_job.Job(data, (8, 6), 16, 1, "awac", 1, False, False, pathlib.Path({str(tmp_path)!r}))
+work = peer_jax.jax_corl(job)
+import jax
+before = len(jax.waited)
+work.once()
+assert "torch" not in sys.modules
+print(work.updates, jax.waited[before:])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "8 [2]\n"
 
 
 # counts and ratios
@@ -201,40 +279,63 @@ def multiply_adds(inputs: int, hidden: tuple[int, ...], outputs: int) -> tuple[i
 def test_the_work_of_an_update_is_that_of_its_networks(seeds: int) -> None:
     """Policy at s and s'; critics at s', the data's and the policy's action; gradients, with two products per layer.
 
-    SAC's policy has two outputs per action, and its loss a gradient that goes through the critics to the action.
+    SAC's policy has two outputs per action, and its loss a gradient that goes through the critics to the action. A
+    critic's one output is a sum, no matrix product.
     """
     hidden, rows_per_batch = (8, 6), 16
-    critic, critic_first = multiply_adds(5 + 2, hidden, 1)
+    critic, critic_first = multiply_adds(5 + 2, hidden[:-1], hidden[-1])
     for algo, outputs, passes in (("awac", 2, 5), ("sac", 4, 6)):
         policy, policy_first = multiply_adds(5, hidden, outputs)
         expected = 2 * rows_per_batch * seeds * ((4 * policy - policy_first) + 2 * (passes * critic - critic_first))
-        work = peer_worker.ours(job(algo=algo, seeds=seeds, act=algo == "sac"))
+        work = peer_sides.ours(job(algo=algo, seeds=seeds, act=algo == "sac"))
         assert work.gflop * 1e9 == pytest.approx(expected)
         work.once()
 
 
+@pytest.mark.slow
+def test_all_that_ours_compiles_is_compiled_before_it_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = importlib.import_module("algos.learner.compiled")
+    traced, kinds = [], compiled._traced
+    monkeypatch.setattr(compiled, "_traced", lambda *given: traced.append(1) or kinds(*given))
+    work = peer_sides.ours(job(algo="td3", eager=False))  # moves its policy in every other update only
+    assert len(traced) == 2
+    work.once()
+    work.once()
+    assert len(traced) == 2
+
+
+def test_work_that_makes_several_updates_counts_them() -> None:
+    worker = importlib.import_module("peer_worker")
+    done = worker.work_for(peer_job.Work(lambda: None, updates=8), 0.0)
+    assert done["count"] == 8
+
+
 def group() -> Any:
     sides = (
-        peers.Side("floor", "floor"),
-        peers.Side("ours-3", "ours", seeds=3),
-        peers.Side("ours-1", "ours"),
-        peers.Side("corl", "corl"),
+        peer_groups.Side("floor", "floor"),
+        peer_groups.Side("ours-3", "ours", seeds=3),
+        peer_groups.Side("ours-1", "ours"),
+        peer_groups.Side("corl", "corl"),
     )
-    return peers.Group("awac", "AWAC", "awac", (8,), 16, sides)
+    return peer_groups.Group("awac", "AWAC", "awac", (8,), 16, sides)
 
 
 def test_ratios_are_per_seed_and_taken_within_a_round() -> None:
-    gflop = peers.gflop_per_seed(group(), {"floor": 0.5, "ours-3": 6.0, "ours-1": 2.0})
+    gflop = peer_results.gflop_per_seed(group(), {"floor": 0.5, "ours-3": 6.0, "ours-1": 2.0})
     assert gflop == {"floor": 0.5, "ours-3": 2.0, "ours-1": 2.0, "corl": 2.0}
     # the second round is slowed to a tenth: no ratio may notice
     fast = {"floor": 200.0, "ours-3": 10.0, "ours-1": 25.0, "corl": 20.0}
     rounds = [fast, {name: rate / 10 for name, rate in fast.items()}]
-    medians = peers.summary(group(), rounds, gflop)
+    medians = peer_results.summary(group(), rounds, gflop)
     assert medians["ours-3"]["times_corl"] == pytest.approx(1.5)
     assert medians["ours-3"]["share_of_floor"] == pytest.approx(30 * 2 / 100)
     assert medians["ours-1"]["share_of_floor"] == pytest.approx(0.5)
     assert medians["corl"]["times_corl"] == pytest.approx(1)
-    assert [line.split()[-1] for line in peers.table(group(), medians).splitlines()[2:]] == ["1.50", "1.25", "1.00"]
+    assert [line.split()[-1] for line in peer_results.table(group(), medians).splitlines()[2:]] == [
+        "1.50",
+        "1.25",
+        "1.00",
+    ]
 
 
 # the command line
@@ -242,7 +343,7 @@ def test_ratios_are_per_seed_and_taken_within_a_round() -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> str:
-    for file in peer_worker.CHECKOUTS.values():
+    for file in peer_job.CHECKOUTS.values():
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).touch()
     return str(tmp_path)
@@ -254,6 +355,10 @@ def checkout(tmp_path: Path) -> str:
         ("", "give at least one peer"),
         ("--corl nowhere", "algorithms/offline/awac.py is not there"),
         ("--cleanrl CHECKOUT", "--cleanrl needs --peer-python"),
+        ("--jax-corl CHECKOUT", "--jax-corl needs --jax-python"),
+        ("--jax-corl nowhere", "algos/awac.py is not there"),
+        ("--torchrl CHECKOUT --torchrl-python false", "false: failed"),
+        ("--corl CHECKOUT --updates slow", "'slow' is none of compiled, eager"),
         ("--peer-python nowhere/python", "cannot be run"),
         ("--peer-python false", "false: failed"),
         ("--corl CHECKOUT --ours awca", "unknown algorithm 'awca'"),
@@ -263,15 +368,44 @@ def checkout(tmp_path: Path) -> str:
 )
 def test_bad_input_is_said_in_a_line(words: str, says: str, checkout: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        peers.parse([word.replace("CHECKOUT", checkout) for word in words.split()])
+        peer_groups.parse([word.replace("CHECKOUT", checkout) for word in words.split()])
     assert stopped.value.code == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert says in last
 
 
 def test_without_a_python_for_it_d3rlpy_is_left_out(checkout: str, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = peers.parse(["--corl", checkout, "--ours", "bc,awac", "--seeds", "1,2"])
+    arguments = peer_groups.parse(["--corl", checkout, "--ours", "bc,awac", "--seeds", "1,2"])
     assert "d3rlpy is left out" in capsys.readouterr().out
-    cloning, awac = peers.groups(arguments)
+    cloning, awac = peer_groups.groups(arguments)
     assert [side.name for side in cloning.sides] == ["floor", "ours-1", "ours-2"]
     assert [side.name for side in awac.sides] == ["floor", "ours-1", "ours-2", "corl"]
+
+
+def test_a_checkout_brings_its_sizes_and_ours_takes_part_as_asked(
+    checkout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_groups, "missing", lambda *given: "")
+    monkeypatch.setattr(peer_groups, "compiler", lambda: "g++")
+    words = ["--seeds", "1", "--updates", "compiled,eager", "--corl", checkout]
+    words += [word for name in ("jax", "torchrl") for word in (f"--{name}-python", f"python-of-{name}")]
+    asked = peer_groups.parse([*words, "--jax-corl", checkout, "--torchrl", checkout])
+    made = {group.key: group for group in peer_groups.groups(asked)}
+    assert list(made) == ["awac", "awac-2x128", "awac-2x256", "sac-scripts"]
+    assert [(made[key].hidden, made[key].batch) for key in ("awac-2x128", "awac-2x256")] == [
+        ((128, 128), 256),
+        ((256, 256), 128),
+    ]
+    assert [side.name for side in made["awac-2x128"].sides] == ["floor", "ours-1", "ours-1-eager", "jax-corl"]
+    assert [side.eager for side in made["awac"].sides] == [False, False, True, False]
+    pythons = {side.name: side.python for group in made.values() for side in group.sides if side.peer}
+    assert pythons == {"corl": sys.executable, "jax-corl": "python-of-jax", "torchrl": "python-of-torchrl"}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores are pinned on Linux only")
+def test_sides_are_kept_to_as_many_cores_as_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[list[int]] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {5, 2, 3})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cores: kept.append(cores))
+    assert peers.pin(2) == [2, 3]
+    assert kept == [[2, 3]]
