@@ -136,7 +136,8 @@ def bandit(policy: nn.Module) -> tuple[Nets, Step]:
     """A step on all of the data, one-hot choices in a single state."""
     action = torch.eye(4).double().repeat_interleave(COUNTS, 0)[None]  # [1, B, 4]
     obs, zero = torch.ones_like(action[..., :1]), torch.zeros_like(action[..., 0])
-    noise = torch.randn(1, 10, 1, 4, generator=torch.Generator().manual_seed(0)).double()
+    # one draw for V, ten for Z
+    noise = torch.randn(1, 11, 1, 4, generator=torch.Generator().manual_seed(0)).double()
     nets = tiny.stub_nets(policy, Table())
     batch = Batch(obs, action, zero, obs.clone(), zero.clone())
     draws = Noise(None, noise.expand(-1, -1, action.shape[1], -1))

@@ -340,6 +340,10 @@ def setting_cases() -> list[tuple[str, str, str, Any]]:
     return out + [("common", "awac", field, v) for field in common for v in choices(common[field])]
 
 
+# settings that mean something beside another alone
+TOGETHER: dict[tuple[str, str], dict[str, Any]] = {("awac", "behaviour_weights"): {"z_estimator": "behaviour"}}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("where", "name", "field", "value"), setting_cases())
 def test_every_choice_of_every_setting_takes_a_step(
@@ -347,7 +351,7 @@ def test_every_choice_of_every_setting_takes_a_step(
 ) -> None:
     if field == "compile":  # the compiler itself takes a minute, and is tested with the compiled updates
         monkeypatch.setattr(torch._inductor, "compile", lambda module, inputs: module)
-    chosen = {field: value}
+    chosen = {field: value, **TOGETHER.get((name, field), {})}
     for phase in tiny.phases(name):
         learner = tiny.learner(name, phase=phase, q_max=0.0, **{where: chosen})
         before = tiny.parameters(learner)
