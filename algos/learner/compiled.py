@@ -16,7 +16,6 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import torch
-import torch._inductor
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -96,6 +95,7 @@ def _line(error: RuntimeError) -> str:
 
 def _traced(update: Callable[[Any, Any], None], batch: Any, noise: Any) -> Program:
     """The compiled update as a function of the tensors in batch and noise."""
+    from torch._inductor import compile as by_inductor  # a second to import, for runs that compile alone
 
     def flat(*tensors: Tensor) -> tuple[()]:
         given = iter(tensors)
@@ -118,7 +118,7 @@ def _traced(update: Callable[[Any, Any], None], batch: Any, noise: Any) -> Progr
         node.replace_all_uses_with(named[node.target])
         graph.erase_node(node)
     # without Dynamo, which would trace once more and check before every call what it is called with
-    compiled = torch._inductor.compile(fx.GraphModule({}, graph), [*held, *_tensors((batch, noise))])
+    compiled = by_inductor(fx.GraphModule({}, graph), [*held, *_tensors((batch, noise))])
     return lambda *tensors: compiled(*held, *tensors)
 
 

@@ -350,7 +350,7 @@ def test_every_choice_of_every_setting_takes_a_step(
     where: str, name: str, field: str, value: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if field == "compile":  # the compiler itself takes a minute, and is tested with the compiled updates
-        monkeypatch.setattr(torch._inductor, "compile", lambda module, inputs: module)
+        monkeypatch.setattr("torch._inductor.compile", lambda module, inputs: module)
     chosen = {field: value, **TOGETHER.get((name, field), {})}
     for phase in tiny.phases(name):
         learner = tiny.learner(name, phase=phase, q_max=0.0, **{where: chosen})
