@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from envs.stepping.worker import STOP_SIGNALS
 
-__all__ = ["NOT_STARTED", "TERM_SECONDS", "Command", "run_all", "stopped"]
+__all__ = ["NOT_STARTED", "TERM_SECONDS", "Command", "run_all", "shell_code", "stopped"]
 
 TERM_SECONDS = 60.0  # a stopping run writes its checkpoint within this time
 NOT_STARTED = None  # in place of an exit code: every small number, below 0 too, is one
@@ -30,6 +30,13 @@ class Command:
 def stopped(code: int | None) -> bool:
     """Whether a stop signal ended a process (-n, or 128 + n as a shell tells it), or kept it from being started."""
     return code is NOT_STARTED or -code in STOP_SIGNALS or code - 128 in STOP_SIGNALS
+
+
+def shell_code(code: int | None) -> int:
+    """The exit code that stands for a process's: 128 + n where signal n ended it, as a shell has it; 1: not started."""
+    if code is NOT_STARTED:
+        return 1
+    return code if code >= 0 else 128 - code
 
 
 def run_all(

@@ -15,7 +15,7 @@ from suite.experiment.request import Request
 from suite.experiment.requirements import built_here, built_id, dataset_name, recipe_of
 from suite.experiment.resolve import sized
 from suite.launch import slurm
-from suite.launch.processes import NOT_STARTED, Command, run_all, stopped
+from suite.launch.processes import NOT_STARTED, Command, run_all, shell_code, stopped
 from suite.output import about, say, show
 from suite.recipes import build as recipes
 from suite.record.folders import read_status
@@ -127,7 +127,7 @@ def _worst(codes: Mapping[str, int | None]) -> int:
     for name, code in codes.items():
         if code != 0:
             say(f"{name}: {'not started' if code is NOT_STARTED else f'ended with exit code {code}'}")
-    return max((1 if code is NOT_STARTED else abs(code) for code in codes.values()), default=0)
+    return max(map(shell_code, codes.values()), default=0)
 
 
 def _options(experiment: Experiment) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from algos.settings import spell
 from suite.experiment.experiment import Experiment
+from suite.launch.processes import shell_code
 from suite.launch.side_by_side import run_processes
 from suite.measure.estimate import estimate
 from suite.output import say, show
@@ -74,7 +75,7 @@ def _round(plan: Plan, search: Search, numbers: range, means: Means, jobs: int) 
         say(f"{folder}: {'not started' if code is None else f'ended with exit code {code}'}")
     if failed:
         say("the same command goes on from here")
-    return max((1 if code is None else abs(code) for code in failed.values()), default=0)
+    return max(map(shell_code, failed.values()), default=0)
 
 
 def _read(search: Search) -> Trials:

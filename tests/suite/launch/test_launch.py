@@ -16,7 +16,7 @@ import torch
 from asked import resolve
 
 from envs.stepping.worker import STOP_SIGNALS
-from suite.launch.processes import NOT_STARTED, Command, run_all, stopped
+from suite.launch.processes import NOT_STARTED, Command, run_all, shell_code, stopped
 from suite.launch.side_by_side import run_side_by_side
 from suite.run.hardware import Hardware
 from suite.run.means import Means
@@ -139,6 +139,11 @@ def test_a_child_that_will_not_stop_is_killed(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("code", [NOT_STARTED, *(-s for s in STOP_SIGNALS), *(128 + s for s in STOP_SIGNALS)])
 def test_what_counts_as_stopped(code: int | None) -> None:
     assert stopped(code)
+
+
+@pytest.mark.parametrize(("code", "told"), [(0, 0), (2, 2), (130, 130), (-signal.SIGTERM, 143), (None, 1)])
+def test_codes_as_a_shell_tells_them(code: int | None, told: int) -> None:
+    assert shell_code(code) == told
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, -signal.SIGKILL, -signal.SIGHUP, 128 + signal.SIGKILL])
