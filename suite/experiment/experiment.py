@@ -182,6 +182,24 @@ class Experiment:
         }
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """What a run's record says of the experiment itself, whatever its data and its machine."""
+        file = self.preset_file
+        return {
+            "algo": self.algo,
+            "task": self.task.id,
+            "seeds": list(self.seeds),
+            "profile": self.profile,
+            "preset": self.preset,
+            **({} if file is None else {"preset_file": {"path": file.path, "content": file.content}}),
+            "name": self.name,
+            "hash": self.hash,
+            "settings": self.settings,
+            "success_rule": self.task.success_rule,
+            "offline_only": self.needs.offline_only,
+        }
+
+    @property
     def hash(self) -> str:
         """Hash in the run folder's name: changes with everything that changes results, except the device."""
         values = {name: s["value"] for name, s in self.settings.items()}

@@ -163,23 +163,11 @@ def _engine(experiment: Experiment, hardware: Hardware, known: Mapping[str, Any]
 
 def _run_json(experiment: Experiment, data: Dataset | None, engine: Engine) -> dict[str, Any]:
     e = experiment
-    needs = e.needs
     info = data.info if data else None
-    file = {"preset_file": {"path": e.preset_file.path, "content": e.preset_file.content}} if e.preset_file else {}
     return {
-        "algo": e.algo,
-        "task": e.task.id,
-        "seeds": list(e.seeds),
-        "profile": e.profile,
-        "preset": e.preset,
-        **file,
-        "name": e.name,
-        "hash": e.hash,
-        "settings": e.settings,
-        "success_rule": e.task.success_rule,
+        **e.facts,
         "horizon": e.task.horizon,
         "reward_range": [bound if math.isfinite(bound) else None for bound in e.task.reward_range],
-        "offline_only": needs.offline_only,
         "metrics": dict(e.objective.metrics),
         "dataset": {
             "asked": e.dataset,

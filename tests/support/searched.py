@@ -58,19 +58,8 @@ def write_run(
 
 def facts(e: Experiment) -> dict[str, Any]:
     """What run.json holds of a run."""
-    file = {"preset_file": {"path": e.preset_file.path, "content": e.preset_file.content}} if e.preset_file else {}
     return {
-        "algo": e.algo,
-        "task": e.task.id,
-        "seeds": list(e.seeds),
-        "profile": e.profile,
-        "preset": e.preset,
-        **file,
-        "name": e.name,
-        "hash": e.hash,
-        "settings": e.settings,
-        "success_rule": e.task.success_rule,
-        "offline_only": e.needs.offline_only,
+        **e.facts,
         "dataset": {"asked": e.dataset, "id": "d", "fingerprint": "f"},
         "device": {"kind": "cpu", "threads": 1},
     }

@@ -30,14 +30,7 @@ def recorded(experiment: Experiment, folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     facts = {
         "format": FORMAT,
-        "algo": e.algo,
-        "task": e.task.id,
-        "seeds": list(e.seeds),
-        "profile": e.profile,
-        "preset": e.preset,
-        "name": e.name,
-        "hash": e.hash,
-        "settings": e.settings,
+        **e.facts,
         "dataset": {"asked": e.dataset},
         "device": {"kind": "cpu", "threads": 1},
     }
