@@ -85,8 +85,12 @@ def checkpoint(writer: Any, checkpoints: Any, rng: np.random.Generator) -> dict[
 
 def kills(folder: Path, seed: int, count: int) -> Iterator[Sequence[object]]:
     """One row per kind of writer: kills at random calls to the system, old and new found whole, losses, leftovers."""
+    from dying import killed_at
+
     from disk import replace
 
+    names = ("mkdir", "rename", "replace", "fsync", "unlink", "rmdir", "open", "scandir")
+    calls = [*((os, name) for name in names), (Path, "write_text")]
     rng = np.random.default_rng(seed)
     for what, write in (
         ("file", _write_file),
@@ -101,7 +105,7 @@ def kills(folder: Path, seed: int, count: int) -> Iterator[Sequence[object]]:
             place = folder / f"{what}-{number}" / "report"
             place.parent.mkdir()
             write(place, "old")
-            counts["kills"] += _killed(int(rng.integers(1, 14)), write, place)
+            counts["kills"] += killed_at(int(rng.integers(1, 14)), write, place, calls)
             replace.settle(place)
             held = {p.read_text() for p in ([place] if place.is_file() else place.glob("*"))}
             counts["whole" if held in ({"old"}, {"new"}) else "lost"] += 1
@@ -124,30 +128,6 @@ def _write_folder(place: Path, text: str) -> None:
     with replacing_folder(place) as new:
         for name in "ab":
             (new / name).write_text(text)
-
-
-def _killed(step: int, write: Callable[[Path, str], None], place: Path) -> bool:
-    """Write in a process that dies, as by SIGKILL, before its call number `step`; whether it came so far."""
-    child = os.fork()
-    if child == 0:
-        calls = 0
-
-        def dying(real: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*arguments: Any, **named: Any) -> Any:
-                nonlocal calls
-                calls += 1
-                if calls == step:
-                    os._exit(9)
-                return real(*arguments, **named)
-
-            return call
-
-        for name in ("mkdir", "rename", "replace", "fsync", "unlink", "rmdir", "open", "scandir"):
-            setattr(os, name, dying(getattr(os, name)))
-        Path.write_text = dying(Path.write_text)  # type: ignore[method-assign]
-        write(place, "new")
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
 
 
 TABLES: dict[str, tuple[Callable[..., Iterator[Sequence[object]]], str, tuple[str, ...]]] = {

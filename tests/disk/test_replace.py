@@ -8,9 +8,9 @@ import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from dying import killed_at
 
 from disk import replace
 from disk.replace import leftovers, replacing, replacing_folder, settle
@@ -148,28 +148,12 @@ def write_file(place: Path, text: str) -> None:
         new.write_text(text)
 
 
-def killed_at(step: int, write: Callable[[Path, str], None], place: Path) -> bool:
-    """Write "new" in a process that dies, as by SIGKILL, before call number `step` to the system; whether it did."""
-    child = os.fork()
-    if child == 0:
-        calls = 0
-
-        def dying(real: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*arguments: Any, **named: Any) -> Any:
-                nonlocal calls
-                calls += 1
-                if calls == step:
-                    os._exit(9)
-                return real(*arguments, **named)
-
-            return call
-
-        calls_of = [(os, name) for name in ("mkdir", "rename", "replace", "fsync", "unlink", "rmdir")]
-        for owner, name in (*calls_of, (Path, "write_text"), (replace, "_exchanged"), (shutil, "rmtree")):
-            setattr(owner, name, dying(getattr(owner, name)))
-        write(place, "new")
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+CALLS = (
+    *((os, name) for name in ("mkdir", "rename", "replace", "fsync", "unlink", "rmdir")),
+    (Path, "write_text"),
+    (replace, "_exchanged"),
+    (shutil, "rmtree"),
+)
 
 
 @pytest.mark.parametrize("exchange", [True, False])
@@ -185,7 +169,7 @@ def test_a_kill_at_any_moment_loses_nothing_and_leaves_nothing_for_good(
         place.parent.mkdir()
         if before:
             write(place, before)
-        if not killed_at(kills + 1, write, place):
+        if not killed_at(kills + 1, write, place, CALLS):
             break
         kills += 1
         settle(place)
