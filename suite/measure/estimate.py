@@ -44,8 +44,6 @@ def estimate(experiment: Experiment, hardware: Hardware) -> Cost:
     device = hardware.torch_device()
     prepare(hardware.thread_count(), e.learner.tf32)
     update_rate = _probe_updates(e, device)
-    if compiles(e, device.type):
-        update_rate = max(update_rate, _compiled_rate(e, device))
     offline, online = offline_updates(e), online_steps(e)
     evaluations = (2 + offline // p.eval_every_offline + online // p.eval_every_online) * p.eval_episodes
     env_steps = len(e.seeds) * (online + evaluations * e.task.horizon)
@@ -62,16 +60,15 @@ def estimate(experiment: Experiment, hardware: Hardware) -> Cost:
 
 
 def _probe_updates(experiment: Experiment, device: torch.device) -> float:
+    """Updates per second: of uncompiled ones measured, of compiled ones what their arithmetic says, if that is more."""
     learner = learner_on_made_up_rows(experiment, device)
     learner.run(BURN_IN)
-    return updates_per_second(learner, device, 1.5)
-
-
-def _compiled_rate(experiment: Experiment, device: torch.device) -> float:
-    """Updates per second that compiled ones reach, without compiling: by their arithmetic."""
+    measured = updates_per_second(learner, device, 1.5)
+    gflop = work_per_update(learner).flop / 1e9
+    if not gflop or not compiles(experiment, device.type):
+        return measured
     floor = floor_of(experiment, device)
-    gflop = work_per_update(learner_on_made_up_rows(experiment, device)).flop / 1e9
-    return _COMPILED_SHARE * rate(floor.work, device, 0.3) * floor.gflop / gflop if gflop else 0.0
+    return max(measured, _COMPILED_SHARE * rate(floor.work, device, 0.3) * floor.gflop / gflop)
 
 
 @lru_cache  # the cells of a grid share their tasks
