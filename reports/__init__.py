@@ -15,16 +15,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
     from reports.runs.wanted import Suite
+    from suite.record.reference import Packed
 
-__all__ = ["build", "build_comparison", "build_tuning", "figure", "load", "table"]
+__all__ = ["REFERENCE", "agreement", "build", "build_comparison", "build_tuning", "figure", "judged", "load", "table"]
 
+REFERENCE = "reference"  # the results that come with the package
 Roots = str | Path | Sequence[str | Path]
 
 
@@ -41,6 +43,7 @@ def build(
     interpolate: bool = False,
     algos: Collection[str] = (),
     tasks: Collection[str] = (),
+    beside: str | Path | None = None,
     say: Callable[[str], object] = lambda line: None,
 ) -> Path:
     """Write the report on all runs below `roots` and the tidy CSVs `inputs` into `out`.
@@ -52,7 +55,9 @@ def build(
     first reaching is timed (None: half of solved). `looks` names the colour and dashes that a method has in every
     report ("blue dashed"); those not in it get what is free. Seeds and entries that were evaluated at different steps
     are compared at those they share; with `interpolate` they are brought to the same steps by straight lines. `algos`
-    and `tasks` leave out what they do not name (empty: nothing). `say` is given lines on run folders that are left out.
+    and `tasks` leave out what they do not name (empty: nothing). `beside` draws reference results among the runs: those
+    that come with the package ("reference") or that lie in a folder; where there are no runs, they are the report.
+    `say` is given lines on run folders that are left out.
 
     The same runs give the same bytes. An earlier report at `out` is replaced as a whole and only once the new one is
     complete. Returns the path of its index.html. Raises `RecordError` if nothing is found, nothing can be read, or
@@ -64,8 +69,9 @@ def build(
     only = Only(frozenset(algos), frozenset(tasks))
     folders = [Path(roots)] if isinstance(roots, str | Path) else [Path(root) for root in roots]
     files = [Path(file) for file in inputs]
+    packed = _packed(beside)
     return build_page(
-        folders, Path(out), files, headline, seed, suite, window, threshold, looks, interpolate, only, say
+        folders, Path(out), files, headline, seed, suite, window, threshold, looks, interpolate, only, packed, say
     )
 
 
@@ -85,6 +91,37 @@ def build_comparison(
     from reports.page.change import build as build_page
 
     return build_page(Path(before), Path(after), Path(out), headline, seed, say)
+
+
+def agreement(root: str | Path, packed: Sequence[Packed]) -> list[dict[str, Any]]:
+    """Compare reference results with runs of the same settings and seeds below `root`: a row for each score.
+
+    Columns: algo, task, seeds, score (switch, final), metric, reference, here, difference (means and 95 % intervals),
+    verdict: "equal" to the last digit of everything recorded, "agrees", or "differs", for which the 5 % level is
+    shared by all rows (Holm). Raises `RecordError` where a run is missing or cannot be read.
+    """
+    from reports.numbers.agreement import agreement as compare
+
+    return compare(Path(root), packed)
+
+
+def judged(
+    roots: Sequence[str | Path],
+    beside: str | Path | None = None,
+    suite: str | None = None,
+    profile: str = "quick",
+    parts: bool = False,
+) -> list[dict[str, Any]]:
+    """Judge the papers' claims by the runs below `roots` at the sizes of a profile: a row for each claim.
+
+    Columns: claim, place, says, verdict (holds, refuted, undecided, not run), by (the deciding numbers), seeds_needed
+    (that would decide what is undecided) and, with `parts`, all that it rests on. `beside` as in `build`; `suite` takes
+    the claims that its runs decide. Raises `RecordError` as `build` does, and for a suite that decides none.
+    """
+    from reports.notebook.claims import rows_of
+
+    packed = _packed(beside)
+    return rows_of([Path(root) for root in roots], packed, suite, profile, parts)
 
 
 def build_tuning(root: Path, out: Path, looks: Mapping[str, str] = MappingProxyType({})) -> Path:
@@ -154,3 +191,10 @@ def figure(
     from reports.notebook.read import read, results
 
     return figure_of(results(read(roots, inputs, algos, tasks), metric, seed, interpolate), name, looks)
+
+
+def _packed(beside: str | Path | None) -> list[Packed]:
+    """The reference results that are meant: those of the package, those in a folder, or none."""
+    from suite.record.reference import read
+
+    return [] if beside is None else read() if beside == REFERENCE else read(Path(beside))

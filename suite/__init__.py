@@ -9,6 +9,7 @@
     measure     speed, cost of a run, worth of data, health of the installation
     launch      several cells at once, here or on a cluster
     plans       the papers' figures and tables as grids of cells
+    reference   results that come with the package: packed, run again
     tune        settings chosen by trials, the same number for every method
     new         packages of the user's own, from templates
     cli         one file per command or group: parses, calls one function, prints

@@ -12,7 +12,7 @@ from reports.numbers.intervals import CONFIDENCE
 from reports.numbers.pairs import LEVEL
 from reports.numbers.verdict import Verdict
 
-__all__ = ["POWER", "power", "seeds_needed", "seeds_note"]
+__all__ = ["MOST", "POWER", "power", "seeds_needed", "seeds_note"]
 
 POWER = 0.8
 MOST = 10_000

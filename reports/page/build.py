@@ -24,6 +24,7 @@ from reports.runs.interpolate import interpolated
 from reports.runs.only import Only
 from reports.runs.wanted import Suite
 from reports.tables.table import Table
+from suite.record.reference import Packed
 
 __all__ = ["build", "mark", "render"]
 
@@ -42,12 +43,13 @@ def build(
     looks: Mapping[str, str],
     interpolate: bool,
     only: Only,
+    beside: Sequence[Packed],
     say: Callable[[str], object],
 ) -> Path:
     """Write the report; the arguments are those of `reports.build`."""
     out = out.resolve()
     refuse_foreign(out)
-    found = collect(roots, inputs) if suite is None else collect(roots, inputs, suite.pick)
+    found = collect(roots, inputs, (lambda sources: sources) if suite is None else suite.pick, beside)
     for line in found.left_out():
         say(line)
     found = only.of(found)
@@ -57,7 +59,17 @@ def build(
     results = Results(found.cells, metric, seed, window, threshold)
     _ = results.online  # refuses what it cannot use, so it is first
     with swapped_into(out) as folder:
-        report = Report(folder, results, _missing(found, suite, only), _unread(found), suite, looks, interpolate)
+        report = Report(
+            folder=folder,
+            results=results,
+            missing=_missing(found, suite, only),
+            quarantined=_unread(found),
+            reference=found.reference,
+            apart=found.apart,
+            suite=suite,
+            looks=looks,
+            interpolated=interpolate,
+        )
         write_results(folder, found.cells)
         (folder / "index.html").write_text(render("page.html", content_of(report)), encoding="utf-8")
         mark(

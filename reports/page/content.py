@@ -17,6 +17,7 @@ from reports.numbers.lines import Line
 from reports.numbers.notes import warnings
 from reports.numbers.power import seeds_note
 from reports.page import summary
+from reports.page.claims import claims_of
 from reports.page.over_tasks import over_tasks
 from reports.page.report import Report
 from reports.page.runs import settings_table, shown_runs
@@ -26,6 +27,7 @@ from reports.pictures.look import Style
 from reports.pictures.matrices import heat_map
 from reports.runs.cells import Cell
 from reports.runs.parallel import spreading
+from reports.tables.apart import apart_table
 from reports.tables.beside import beside, beside_table
 from reports.tables.cells import cells_table
 from reports.tables.differences import pairs_table
@@ -71,6 +73,8 @@ def content_of(report: Report) -> dict[str, Any]:
             "gaps": report.gaps("left_out", "Left out of the final scores.", gaps),
             **_scores(report),
             "beside": _beside(report),
+            "claims": claims_of(report),
+            "apart": report.some(apart_table(report.apart, metric)),
             "curves": _curves(report, lines, tasks, styles) if tasks else None,
             "over_tasks": over_tasks(report, styles),
             "tasks": list(drawn),

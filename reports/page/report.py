@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from reports.numbers.grid import Gap
 from reports.numbers.results import Results
 from reports.pictures.embed import Shown, shown
+from reports.runs.cells import Cell
+from reports.runs.reference import Apart
 from reports.runs.wanted import Suite
 from reports.tables.cells import gaps_table
 from reports.tables.table import Table
@@ -26,6 +28,8 @@ class Report:
     results: Results
     missing: Sequence[Gap]  # cells that were never run
     quarantined: Sequence[Gap]  # run folders that could not be read
+    reference: Sequence[Cell]  # all reference results that were asked for
+    apart: Sequence[Apart]  # those that cannot be compared with the runs
     suite: Suite | None
     looks: Mapping[str, str]  # method -> its colour and dashes in words, as `look.styles` takes them
     interpolated: bool  # whether scores were brought to the same steps by straight lines

@@ -35,6 +35,7 @@ class Source:
     replaced: Mapping[str, int] = field(
         default_factory=dict
     )  # score -> values that a later one of the same step replaced
+    reference: bool = False  # whether it is one of the packed reference results
 
     @property
     def external(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,11 +14,13 @@ from reports.runs.cells import Cell, Source, task_name
 from reports.runs.curves import SCORES, Metrics, metrics_of
 from reports.runs.parallel import spreading
 from reports.runs.pool import external_cells, own_cells
+from reports.runs.reference import Apart, beside_them
 from suite.record.folders import Columns, RecordError, Run, find_runs, read_columns, read_facts
+from suite.record.reference import Packed
 from suite.record.tidy import read_tidy
 from suite.record.trials import search_of
 
-__all__ = ["Collection", "Quarantined", "collect"]
+__all__ = ["Collection", "Quarantined", "collect", "source_of"]
 
 NAMED = 3  # run folders that a terminal is told of, one by one
 NEEDED = ("name", "hash", "profile", "settings")
@@ -39,6 +41,8 @@ class Collection:
     cells: Sequence[Cell]
     quarantined: Sequence[Quarantined] = ()
     folders: int = 0  # of runs, the quarantined among them
+    reference: Sequence[Cell] = ()  # all reference results, in the comparison or not
+    apart: Sequence[Apart] = ()  # those that cannot be compared with the runs
 
     def left_out(self) -> list[str]:
         """Lines for a terminal on what could not be read: the first few, and how many in all."""
@@ -53,8 +57,12 @@ def collect(
     roots: Sequence[Path],
     inputs: Sequence[Path] = (),
     pick: Callable[[Sequence[Source]], Sequence[Source]] = lambda sources: sources,
+    beside: Sequence[Packed] = (),
 ) -> Collection:
     """Read every run folder below `roots` and the tidy CSVs `inputs`; of the runs, `pick` says which to keep.
+
+    The packed runs `beside` them join in where they can be compared, see `reports.runs.reference`; where there is
+    nothing else, they are the report.
 
     Raises `RecordError` if nothing was found or nothing could be read, or if an input is not what it should be.
     """
@@ -66,20 +74,25 @@ def collect(
     quarantined = [one for one in found if isinstance(one, Quarantined)]
     sources = pick([one for one in found if isinstance(one, Source)])
     imported = [source for path in inputs for source in _tidy_sources(path)]
-    if not sources and not imported:
-        where = ", ".join(map(str, roots))
-        if quarantined:
-            raise RecordError(quarantined[0].reason)
-        if found:
-            raise RecordError(f"none of the {len(found)} run folders below {where} belongs to this suite")
-        if inputs and not roots:
-            raise RecordError(f"{', '.join(map(str, inputs))} holds no results")
-        raise RecordError(
-            f"no run folders below {where}; `bench run --out {where}` writes them, `--input FILE` adds a tidy CSV"
-        )
+    packed = pick([source_of(one.run) for one in beside])
+    if not sources and not imported and not (packed and not found):
+        raise RecordError(_nothing(roots, inputs, quarantined, len(found)))
     cells = [*own_cells(sources), *external_cells(imported)]
-    cells.sort(key=lambda c: (c.task, c.label, not c.finished, c.first.where))
-    return Collection(cells, quarantined, len(folders))
+    joined, apart = beside_them(cells, packed)
+    cells = sorted([*cells, *joined], key=lambda c: (c.task, c.label, not c.finished, c.first.where))
+    return Collection(cells, quarantined, len(folders), own_cells(packed), apart)
+
+
+def _nothing(roots: Sequence[Path], inputs: Sequence[Path], quarantined: Sequence[Quarantined], found: int) -> str:
+    """Why there is nothing to report."""
+    where = ", ".join(map(str, roots))
+    if quarantined:
+        return quarantined[0].reason
+    if found:
+        return f"none of the {found} run folders below {where} belongs to this suite"
+    if inputs and not roots:
+        return f"{', '.join(map(str, inputs))} holds no results"
+    return f"no run folders below {where}; `bench run --out {where}` writes them, `--input FILE` adds a tidy CSV"
 
 
 def _trials(folders: Iterable[tuple[Path, Path]]) -> list[Quarantined]:
@@ -114,7 +127,13 @@ def _run_source(folder: Path, where: str) -> Source:
             raise RecordError(f"{folder / 'run.json'}: no {key!r}: not written by this version of `bench run`")
     if not all(isinstance(v, dict) and "value" in v for v in run.run["settings"].values()):
         raise RecordError(f"{folder / 'run.json'}: a setting without 'value': not written by `bench run`")
-    metrics = metrics_of(read_columns(folder, run.finished), folder / "metrics.csv")
+    return source_of(replace(run, columns=read_columns(folder, run.finished)), where)
+
+
+def source_of(run: Run, where: str | None = None) -> Source:
+    """A run that was read, with its curves; raises `RecordError` where its metrics are not those of its facts."""
+    folder = run.path
+    metrics = metrics_of(run.columns, folder / "metrics.csv")
     evaluated = {s for name in SCORES if name in metrics.curves for s in metrics.curves[name].seeds}
     unlisted = sorted(evaluated - set(run.seeds))
     silent = sorted(set(run.seeds) - evaluated)
@@ -126,7 +145,7 @@ def _run_source(folder: Path, where: str) -> Source:
         _check_whole(run, metrics)
     task = task_name(run.task, dict(run.run.get("dataset") or {}).get("asked"))
     return Source(
-        where=where,
+        where=where or f"reference/{folder.as_posix()}",
         algo=run.algo,
         task=task,
         seeds=tuple(sorted(run.seeds)),
@@ -136,6 +155,7 @@ def _run_source(folder: Path, where: str) -> Source:
         curves=metrics.curves,
         diverged=metrics.diverged,
         lines=metrics.lines,
+        reference=where is None,
     )
 
 

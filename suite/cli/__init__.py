@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import typer
 
+from suite.cli.claims import claims
 from suite.cli.data import data_app
 from suite.cli.doctor import doctor
 from suite.cli.explain import explain
@@ -18,6 +19,7 @@ from suite.cli.mirror import mirror
 from suite.cli.new import new_app
 from suite.cli.plans import suite_app
 from suite.cli.policies import policies_app
+from suite.cli.reference import reference_app
 from suite.cli.report import report
 from suite.cli.run import run
 from suite.cli.speed import speed
@@ -30,12 +32,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, tune, report, mirror, explain, speed, doctor):
+for command in (run, tune, report, claims, mirror, explain, speed, doctor):
     app.command()(command)
 app.command("list")(list_)
 app.add_typer(policies_app)  # nameless: its commands are ours
 app.add_typer(data_app, name="data")
 app.add_typer(suite_app, name="suite")
+app.add_typer(reference_app, name="reference")
 app.add_typer(new_app, name="new")
 
 

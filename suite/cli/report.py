@@ -39,6 +39,10 @@ def report(
     only: Annotated[
         list[str], typer.Option(help="Leave out the rest: algo=awac,sac or env=pen-binary,door-binary or both.")
     ] = [],  # noqa: B006
+    beside: Annotated[
+        str | None,
+        typer.Option(help="reference, or a folder of reference results: drawn among the runs; alone: the report."),
+    ] = None,
     metric: Annotated[
         str | None,
         typer.Option(help="Headline: success, success_any, return, normalized_score; default: what all have."),
@@ -58,20 +62,20 @@ def report(
     """Draw curves, tables and one page from run folders, or score against trials from a folder of `bench tune`."""
     from algos.settings import SettingError
     from reports import build, build_comparison, build_tuning
-    from suite.cli.report_inputs import looks, picked, suite_of
+    from suite.cli.report_inputs import looks, picked, roots_of, suite_of
     from suite.output import say
     from suite.record.trials import SEARCH
 
     if (profile is not None or preset is not None) and suite is None:
         raise SettingError("--profile says at which sizes a --suite was run, --preset by which file: name a suite")
     if compare is not None:
-        if runs or suite or input_ or dip_window is not None or threshold is not None or interpolate or only:
+        if runs or suite or input_ or dip_window is not None or threshold is not None or interpolate or only or beside:
             raise SettingError("--compare takes two folders of runs, --metric and --out, nothing else")
         typer.echo(build_comparison(*compare, out, metric, say=say))
         return
     searches = [root for root in runs or [] if (root / SEARCH).is_file()]
     if searches:
-        more = (suite, input_, metric, only, interpolate, dip_window is not None, threshold is not None)
+        more = (suite, input_, beside, metric, only, interpolate, dip_window is not None, threshold is not None)
         if len(runs or []) > 1 or any(more):
             raise SettingError(f"{searches[0]} is a search of `bench tune`: give it alone, with --out")
         typer.echo(build_tuning(searches[0], out, looks()))
@@ -79,7 +83,7 @@ def report(
     algos, tasks = picked(only)
     chosen = None if suite is None else suite_of(suite, profile or "quick", preset)
     page = build(
-        runs or ([] if input_ else [Path("runs")]),
+        runs or roots_of(input_, beside),
         out,
         input_,
         metric,
@@ -90,6 +94,7 @@ def report(
         interpolate=interpolate,
         algos=algos,
         tasks=tasks,
+        beside=beside,
         say=say,
     )
     typer.echo(page)

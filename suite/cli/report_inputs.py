@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import algos
@@ -13,7 +14,7 @@ from reports.runs.wanted import Suite, Wanted
 if TYPE_CHECKING:
     from suite.plans.cells import Planned
 
-__all__ = ["looks", "picked", "suite_of"]
+__all__ = ["looks", "picked", "roots_of", "suite_of"]
 
 
 def looks() -> dict[str, str]:
@@ -45,6 +46,12 @@ def picked(only: Sequence[str]) -> tuple[set[str], set[str]]:
 
     found = parse_only(only, ("algo", "env"))
     return found.get("algo", set()), found.get("env", set())
+
+
+def roots_of(inputs: Sequence[Path], beside: str | None) -> list[Path]:
+    """The folders of runs where none was named: runs, or none where other results are and it is not there."""
+    runs = Path("runs")
+    return [] if inputs or (beside is not None and not runs.is_dir()) else [runs]
 
 
 def _wanted(cell: Planned) -> Wanted:

@@ -12,9 +12,10 @@ from algos.settings import SettingError, spell
 from suite.experiment.experiment import Experiment
 from suite.experiment.preset_file import PresetFile
 from suite.experiment.request import Override, Request, parse_seeds
-from suite.experiment.resolve import SET, resolve, setting_owners
+from suite.experiment.resolve import resolve, setting_owners
 from suite.record.folders import read_facts
 from suite.record.rows import RecordError
+from suite.record.shapes import BY_HAND
 
 __all__ = ["repeat"]
 
@@ -72,12 +73,12 @@ def repeat(
 
 
 def _set_by_hand(setting: Mapping[str, Any]) -> bool:
-    return str(setting["source"]).startswith(SET)
+    return str(setting["source"]).startswith(BY_HAND)
 
 
 def _override(name: str, setting: Mapping[str, Any]) -> Override:
     """Override that repeats what was set by hand, with its reason."""
-    reason = setting["source"].removeprefix(SET).removeprefix(":").strip()
+    reason = setting["source"].removeprefix(BY_HAND).removeprefix(":").strip()
     return Override(name, spell(setting["value"]), reason=reason)
 
 

@@ -22,12 +22,11 @@ from suite.experiment.experiment import Experiment, Protocol, task_of, without_m
 from suite.experiment.presets import PAPER, chosen
 from suite.experiment.profiles import PROFILES
 from suite.experiment.request import Override, Request
+from suite.record.shapes import BY_HAND
 
-__all__ = ["SET", "check_used", "resolve", "resolve_all", "setting_owners", "sized"]
+__all__ = ["check_used", "resolve", "resolve_all", "setting_owners", "sized"]
 
 C = TypeVar("C")
-
-SET = "--set"  # the source of what the user set by hand; a reason given with it follows a colon
 
 
 def sized(task: Task, profile: str) -> Task:
@@ -98,7 +97,7 @@ def resolve(cell: Request) -> Experiment:
     own = _own(cell.overrides, algo, prefixes, owners)
     for override in own:
         value = parse(owners[override.name], override.name, override.value)
-        lay({override.name: value}, f"{SET}: {override.reason}" if override.reason else SET)
+        lay({override.name: value}, f"{BY_HAND}: {override.reason}" if override.reason else BY_HAND)
     for key, (value, how) in _scaled_schedules(owners, unscaled, {**defaults, **values}).items():
         if sources[key] == as_published[key]:  # else it was set for these sizes
             lay({key: value}, f"{sources[key]}; {how}")
@@ -222,7 +221,7 @@ def check_used(request: Request, experiments: Sequence[Experiment]) -> list[str]
     messages = []
     for override in request.overrides:
         text, key = f"--set {override}", override.name
-        using = [e for e in experiments if e.sources.get(key, "").startswith(SET)]
+        using = [e for e in experiments if e.sources.get(key, "").startswith(BY_HAND)]
         if not using:
             told = [
                 f"; it follows from the {s}" for e in experiments if (s := e.sources.get(key, "")).startswith("stages")
@@ -292,7 +291,7 @@ def _check_from_scratch(experiment: Experiment) -> None:
 def _check(experiment: Experiment) -> None:
     """Raise `SettingError` for contradictions between parts, which no single part can see."""
     for name, why in without_meaning(experiment).items():
-        if experiment.sources[name].startswith(SET):
+        if experiment.sources[name].startswith(BY_HAND):
             raise SettingError(f"--set {name}: {why}")
     protocol, horizon = experiment.protocol, experiment.task.horizon
     steps = protocol.steps_per_iteration

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from disk.shapes import anything, either, line, listing, mapping, nothing, number, plain, table, text, truth, whole
 
-__all__ = ["RUN", "STATUS"]
+__all__ = ["BY_HAND", "RUN", "STATUS"]
+
+BY_HAND = "--set"  # the source of a setting that a user or a suite set; a reason given with it follows a colon
 
 _SOME_TEXT = either(line, nothing)
 _SEED = whole(0)  # older records hold larger ones than --seeds takes today

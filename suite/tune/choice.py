@@ -8,8 +8,9 @@ from typing import Any
 from algos.settings import spell
 from suite.experiment.experiment import Experiment, Protocol
 from suite.experiment.preset_file import PresetFile
-from suite.experiment.resolve import SET, setting_owners
+from suite.experiment.resolve import setting_owners
 from suite.record.folders import RecordError, read_facts
+from suite.record.shapes import BY_HAND
 from suite.record.trials import Search, Trial, best
 from suite.tune.plan import Plan
 
@@ -69,7 +70,7 @@ def _fixed(cells: list[Experiment]) -> dict[str, Any]:
     return {
         name: setting["value"]
         for name, setting in first.settings.items()
-        if setting["source"].startswith(SET) and owners[name] is not Protocol
+        if setting["source"].startswith(BY_HAND) and owners[name] is not Protocol
     }
 
 

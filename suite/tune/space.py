@@ -11,7 +11,8 @@ from algos.contract import Objective
 from algos.settings import SettingError, check_range, nearest, parse
 from algos.space import SHARED, Choice, Domain, Space, Span
 from suite.experiment.experiment import Experiment
-from suite.experiment.resolve import SET, setting_owners
+from suite.experiment.resolve import setting_owners
+from suite.record.shapes import BY_HAND
 
 __all__ = ["Searched", "check_known", "space_of"]
 
@@ -101,7 +102,7 @@ def space_of(experiments: Sequence[Experiment], searched: Sequence[Searched]) ->
 
 
 def _set(experiment: Experiment, name: str) -> bool:
-    return experiment.sources[name].startswith(SET)
+    return experiment.sources[name].startswith(BY_HAND)
 
 
 def _chosen(algo: str, declared: Space, searched: Sequence[Searched], owners: dict[str, type[Any]]) -> Space:

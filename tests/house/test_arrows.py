@@ -89,9 +89,11 @@ ROOMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "launch": ("output", "record", "recipes", "experiment", "run", "measure"),
         "plans": ("output", "record", "experiment", "run", "measure", "launch"),
         "tune": ("output", "record", "experiment", "run", "measure", "launch"),
+        "reference": ("output", "record", "experiment", "run", "launch"),
         "new": (),
         "cli": (
-            "output", "record", "recipes", "experiment", "run", "policies", "measure", "launch", "plans", "tune", "new",
+            "output", "record", "recipes", "experiment", "run", "policies", "measure", "launch", "plans", "tune",
+            "reference", "new",
         ),
     },
     "reports": {

@@ -1,0 +1,101 @@
+"""Reference results beside the same runs made again: equal, in agreement, or different."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reports.numbers.bounds import bounds_of
+from reports.numbers.differences import Difference, Sides, difference, holm
+from reports.numbers.grid import usable
+from reports.numbers.intervals import Floats
+from reports.numbers.pairs import LEVEL
+from reports.numbers.stats import t_interval
+from reports.runs.cells import Cell
+from reports.runs.collect import source_of
+from suite.record.folders import RecordError, Run, read_run
+from suite.record.reference import Packed
+
+__all__ = ["agreement"]
+
+METRICS = ("success", "normalized_score", "final_reward", "return")  # the first that a run has is compared
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """One score of a cell: its seeds in the reference and here."""
+
+    packed: Packed
+    score: str
+    metric: str
+    cell: Cell
+    sides: Sides
+    equal: bool  # everything recorded, to the last digit
+
+    @property
+    def difference(self) -> Difference:
+        """Mean here minus mean of the reference."""
+        return difference([self.sides])
+
+
+def agreement(root: Path, packed: Sequence[Packed]) -> list[dict[str, Any]]:
+    """Compare packed runs with those of the same name below `root`; see `reports.agreement`."""
+    found = [one for cell in packed for one in _compared(cell, _again(root, cell))]
+    adjusted = holm([one.difference.p for one in found])
+    return [_row(one, p) for one, p in zip(found, adjusted, strict=True)]
+
+
+def _again(root: Path, packed: Packed) -> Run:
+    """The run that was made again; raises `RecordError` where it is missing."""
+    task, algo, _ = packed.key
+    seeds = packed.run.seeds
+    for folder in sorted((root / task / algo).glob("*-*/run.json")):
+        run = read_run(folder.parent)
+        if run.seeds == seeds and _values(run) == _values(packed.run):
+            return run
+    raise RecordError(f"{root / task / algo} holds no run with the settings and seeds of {packed.run.path}")
+
+
+def _values(run: Run) -> dict[str, Any]:
+    return {name: setting["value"] for name, setting in run.run["settings"].items()}
+
+
+def _compared(packed: Packed, again: Run) -> list[_Compared]:
+    cells = [Cell(packed.run.task, packed.run.algo, (source_of(run),)) for run in (packed.run, again)]
+    equal = packed.run.columns == again.columns
+    metric = next((name for name in METRICS if name in cells[0].first.curves), METRICS[-1])
+    curves = [usable(cell, metric)[0] for cell in cells]
+    if curves[0] is None or curves[1] is None:
+        raise RecordError(f"{packed.run.path}: no seed has {metric!r} both in the reference and here")
+    one, other = curves[0], curves[1]
+    out = []
+    for score in ("switch", "final"):
+        step = 0 if score == "switch" else int(one.steps[-1])
+        if step in one.steps and step in other.steps and not (score == "final" and step == 0):
+            ahead, behind = (curve.values[:, curve.steps == step][:, 0] for curve in (other, one))
+            paired = one.seeds == other.seeds
+            out.append(_Compared(packed, score, metric, cells[0], Sides(ahead, behind, paired), equal))
+    return out
+
+
+def _row(one: _Compared, p: float) -> dict[str, Any]:
+    differs = not one.equal and p < LEVEL
+    value = one.difference.interval
+    return {
+        "algo": one.packed.run.algo,
+        "task": one.packed.run.task,
+        "seeds": len(one.sides.ahead),
+        "score": one.score,
+        "metric": one.metric,
+        "reference": _shown(one, one.sides.behind),
+        "here": _shown(one, one.sides.ahead),
+        "difference": f"{value.point:.3g} [{value.low:.3g}, {value.high:.3g}]",
+        "verdict": "equal" if one.equal else "differs" if differs else "agrees",
+    }
+
+
+def _shown(one: _Compared, scores: Floats) -> str:
+    mean = t_interval(scores, bounds_of(one.cell, one.metric))
+    return f"{mean.point:.3g} [{mean.low:.3g}, {mean.high:.3g}]"

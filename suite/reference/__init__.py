@@ -1,0 +1,1 @@
+"""Reference results made from runs, and some of them run again here."""

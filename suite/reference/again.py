@@ -1,0 +1,55 @@
+"""Reference results run again on this machine, each as its record says."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from algos.settings import SettingError
+from suite.experiment.again import repeat
+from suite.experiment.request import Request
+from suite.launch.run import run
+from suite.record.reference import Packed
+from suite.record.writer import write_json
+from suite.run.means import Means
+
+__all__ = ["draw", "request_of", "run_again"]
+
+
+def draw(cells: Sequence[Packed], count: int, seed: int) -> list[Packed]:
+    """So many of the cells at random, the same for the same seed, in their order; all of them if there are no more.
+
+    Raises `SettingError` where there is none.
+    """
+    if not cells:
+        raise SettingError("no reference result is of those algorithms on those tasks; see `bench reference list`")
+    chosen = random.Random(seed).sample(range(len(cells)), min(count, len(cells)))
+    return [cells[i] for i in sorted(chosen)]
+
+
+def run_again(cells: Sequence[Packed], means: Means) -> tuple[list[Packed], int]:
+    """Train cells anew, as `bench run --like` does, one by one; what is finished below `means.out` is left alone.
+
+    On as many threads as each was, unless `means` says otherwise, as rounding depends on them. Returns the cells that
+    were trained to their end, and the exit code.
+    """
+    done: list[Packed] = []
+    for cell in cells:
+        request, threads = request_of(cell)
+        hardware = replace(means.hardware, threads=means.hardware.threads or threads)
+        code = run(request, replace(means, hardware=hardware))
+        if code:
+            return done, code
+        done.append(cell)
+    return done, 0
+
+
+def request_of(cell: Packed) -> tuple[Request, int]:
+    """The request that makes a cell, whatever the defaults are now, and the threads it was made with."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_json(Path(folder) / "run.json", cell.run.run)
+        write_json(Path(folder) / "status.json", cell.run.status)
+        return repeat(Path(folder))

@@ -1,0 +1,69 @@
+"""Runs packed as reference results, with the commands that make them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from algos.settings import SettingError
+from suite.experiment.again import repeat
+from suite.output import say
+from suite.record.folders import RecordError, Run, find_runs, read_run
+from suite.record.reference import Packed, pack, read
+from suite.record.trials import search_of
+
+__all__ = ["update"]
+
+
+def update(roots: Sequence[Path], folder: Path, anew: bool = False) -> list[Path]:
+    """Pack all finished runs below `roots` into a folder of reference results, beside those that are there.
+
+    Runs that are there already stay as they are, unless they differ: then `RecordError` is raised or, with `anew`, the
+    new ones take their place. Says what is left out: what has not finished, and trials of `bench tune`. Returns the
+    files that were written.
+    """
+    known = {one.key: one for one in (read(folder) if any(folder.glob("*.json.gz")) else [])}
+    count, replaced = len(known), 0
+    for path in [path for root in roots for path in find_runs(root)]:
+        if (one := _packed(path)) is None:
+            continue
+        before = known.get(one.key)
+        if before is not None and before.run.columns != one.run.columns:
+            if not anew:
+                raise RecordError(
+                    f"{path}: its results are not those of the reference for the same settings and seeds; "
+                    "--anew puts them in their place"
+                )
+            replaced += 1
+        elif before is not None:
+            continue
+        known[one.key] = one
+    if not known:
+        raise RecordError(f"no finished runs below {', '.join(map(str, roots))}")
+    written = pack(list(known.values()), folder)
+    say(f"{len(known)} runs: {count} were there, {replaced} of them replaced, {len(known) - count} new")
+    return written
+
+
+def _packed(path: Path) -> Packed | None:
+    """A run folder as it is packed; None where it is none of the results, which is said."""
+    if search_of(path) is not None:
+        say(f"left out: {path} is a trial of `bench tune`")
+        return None
+    run = read_run(path)
+    if not run.finished:
+        say(f"left out: {path} is {run.status.get('state', 'unfinished')}")
+        return None
+    try:
+        request, threads = repeat(path)
+    except SettingError as error:
+        raise RecordError(f"{path} cannot be run again: {error}") from None
+    words = ["bench", *request.words(), "--threads", str(threads)]
+    return Packed(_named(run), shlex.join(words))
+
+
+def _named(run: Run) -> Run:
+    """The run under the name that it has among reference results."""
+    return replace(run, path=Path(run.run["profile"]) / run.task / run.algo / run.path.name)
