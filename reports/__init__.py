@@ -135,19 +135,23 @@ def build_tuning(root: Path, out: Path, looks: Mapping[str, str] = MappingProxyT
 
 
 def load(
-    roots: Roots = "runs", inputs: Sequence[str | Path] = (), settings: bool | Sequence[str] = False
+    roots: Roots = "runs",
+    inputs: Sequence[str | Path] = (),
+    settings: bool | Sequence[str] = False,
+    beside: str | Path | None = None,
 ) -> pd.DataFrame:
     """Everything that was recorded below `roots` and in the tidy CSVs `inputs`, unfinished runs included.
 
     One row for each value: task, algorithm (the label it has in a report), seed, phase, step (of the environment, per
     seed; negative: updates left before the switch), metric, value. `settings` adds a column for each setting of the
-    run, or for those named; None where a run has none of that name. Warns of run folders that cannot be read. Raises
+    run, or for those named; None where a run has none of that name. `beside` adds reference results as in `build`: without
+    runs, `reports.load((), beside="reference")`, all of them. Warns of run folders that cannot be read. Raises
     `RecordError` as `build` does.
     """
     from reports.notebook.frame import frame_of
     from reports.notebook.read import read
 
-    return frame_of(read(roots, inputs).cells, settings)
+    return frame_of(read(roots, inputs, packed=_packed(beside)).cells, settings)
 
 
 def table(
@@ -159,6 +163,7 @@ def table(
     interpolate: bool = False,
     algos: Collection[str] = (),
     tasks: Collection[str] = (),
+    beside: str | Path | None = None,
 ) -> pd.DataFrame:
     """One of a report's tables, by the name of its file ("ranking", "paper_means", "differences", ...).
 
@@ -168,7 +173,7 @@ def table(
     from reports.notebook.asked import table_of
     from reports.notebook.read import read, results
 
-    return table_of(results(read(roots, inputs, algos, tasks), metric, seed, interpolate), name)
+    return table_of(results(read(roots, inputs, algos, tasks, _packed(beside)), metric, seed, interpolate), name)
 
 
 def figure(
@@ -181,6 +186,7 @@ def figure(
     algos: Collection[str] = (),
     tasks: Collection[str] = (),
     looks: Mapping[str, str] = MappingProxyType({}),
+    beside: str | Path | None = None,
 ) -> Figure:
     """One of a report's figures, by the name of its file ("learning_curves", "profile", "aggregates", ...).
 
@@ -190,7 +196,9 @@ def figure(
     from reports.notebook.asked import figure_of
     from reports.notebook.read import read, results
 
-    return figure_of(results(read(roots, inputs, algos, tasks), metric, seed, interpolate), name, looks)
+    return figure_of(
+        results(read(roots, inputs, algos, tasks, _packed(beside)), metric, seed, interpolate), name, looks
+    )
 
 
 def _packed(beside: str | Path | None) -> list[Packed]:

@@ -101,6 +101,7 @@ TASKS = (
         anchors=(-200.0, -48.27),
         recipe=DemoRecipe(lag=0.15, hold_probability=0.05),
         settings=_HAND_SETTINGS | {"online_steps": 4_000_000},
+        profiles={"quick": _QUICK, "standard": {"online_steps": 200_000}},
     ),
     _hand(
         "hammer",

@@ -60,6 +60,7 @@ _LOCOMOTION: dict[str, Any] = {
     "sources": _LOCOMOTION_SOURCES,
     "profiles": {
         # one environment per seed: an evaluation plays its episodes one after the other
+        "standard": {"eval_episodes": 10},
         "quick": {"eval_episodes": 5},
         "smoke": {"eval_episodes": 1},
     },

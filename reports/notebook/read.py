@@ -11,6 +11,7 @@ from reports.numbers.results import Results
 from reports.runs import collect
 from reports.runs.interpolate import interpolated
 from reports.runs.only import Only
+from suite.record.reference import Packed
 
 __all__ = ["read", "results"]
 
@@ -20,10 +21,11 @@ def read(
     inputs: Sequence[str | Path],
     algos: Collection[str] = (),
     tasks: Collection[str] = (),
+    packed: Sequence[Packed] = (),
 ) -> collect.Collection:
-    """The cells of run folders and files; raises `RecordError` as a report does."""
+    """The cells of run folders, of files and of packed runs beside them; raises `RecordError` as a report does."""
     folders = [Path(roots)] if isinstance(roots, str | Path) else [Path(root) for root in roots]
-    found = collect.collect(folders, [Path(file) for file in inputs])
+    found = collect.collect(folders, [Path(file) for file in inputs], beside=packed)
     for line in found.left_out():
         warnings.warn(line, stacklevel=3)
     return Only(frozenset(algos), frozenset(tasks)).of(found)
