@@ -20,6 +20,7 @@ from suite.output import say, show
 from suite.plans import read as plans
 from suite.plans.cells import Planned, planned
 from suite.plans.read import Departure, Plan
+from suite.record.claims import claims
 from suite.record.folders import read_status
 from suite.record.rows import RecordError
 from suite.run.cell import run_folder
@@ -35,6 +36,9 @@ def show_plan(name: str) -> list[dict[str, Any]]:
     say(f"{plan.title} ({plan.place})" if plan.place else plan.title)
     for line in (plan.about.strip(), f"{plan.seeds} seeds: {plan.seeds_source}", *plan.why):
         say(line)
+    for claim in claims():
+        if claim.suite == plan.name:
+            say(f"decides {claim.name}: {claim.says}")
     return [
         {
             "algo": e.algo,
