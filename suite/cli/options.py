@@ -50,7 +50,9 @@ Env = Annotated[str, typer.Option(help="Tasks, e.g. relocate-binary or pen-binar
 Seeds = Annotated[
     str, typer.Option(help="A count (5: seeds 0 to 4), a list (3,7,9) or a range (4-6); all train at once.")
 ]
-Profile = Annotated[str, typer.Option(help="Sizes: paper, standard (an hour on a CPU), quick (minutes) or smoke (seconds).")]
+Profile = Annotated[
+    str, typer.Option(help="Sizes: paper, standard (an hour on a CPU), quick (minutes) or smoke (seconds).")
+]
 Preset = Annotated[
     str,
     typer.Option(help="Whose settings: paper, one of `bench list presets`, or a file that `bench tune` wrote."),
