@@ -32,13 +32,16 @@ def _head(packed: list[Packed]) -> str:
     hours = sum(one.seconds for one in packed) / 3600
     machines = sorted({str(one.run.run.get("device", {}).get("name")) for one in packed})
     revisions = sorted({str(one.run.run.get("revision")) for one in packed})
+    made, where = f"{len(packed)} runs, {hours:.1f} hours of a core", ", ".join(machines)
     return f"""# Scores of every method
 
-Made by `python benchmarks/scores.py` from the reference results that come with the package ({len(packed)} runs, {hours:.1f}
-hours of a core of {", ".join(machines)}, revision {", ".join(revisions)}): `bench reference list` names them, `bench reference
-check` runs some again, `bench report --beside reference` draws them. Means over seeds with 95 % intervals; the fall is
-the lowest score within the first quarter of the online phase minus that at the switch (IQM over seeds). Methods are in the order of their scores
-at the end, which proves no order: `bench report --beside reference` has the tests.
+Made by `python benchmarks/scores.py` from the reference results that come with the package: {made} of
+{where}, revision {", ".join(revisions)}. `bench reference list` names them, `bench reference check` runs some again,
+`bench report --beside reference` draws them.
+
+Means over seeds with 95 % intervals; the fall is the lowest score within the first quarter of the online phase minus
+that at the switch (IQM over seeds). Methods are in the order of their scores at the end, which proves no order: the
+report has the tests.
 """
 
 

@@ -144,8 +144,8 @@ def load(
 
     One row for each value: task, algorithm (the label it has in a report), seed, phase, step (of the environment, per
     seed; negative: updates left before the switch), metric, value. `settings` adds a column for each setting of the
-    run, or for those named; None where a run has none of that name. `beside` adds reference results as in `build`: without
-    runs, `reports.load((), beside="reference")`, all of them. Warns of run folders that cannot be read. Raises
+    run, or for those named; None where a run has none of that name. `beside` adds reference results as in `build`:
+    `reports.load((), beside="reference")` is all of them. Warns of run folders that cannot be read. Raises
     `RecordError` as `build` does.
     """
     from reports.notebook.frame import frame_of
