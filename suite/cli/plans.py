@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from suite.cli.options import AsJson, Device, DryRun, Jobs, Out, Profile, Slurm, Threads, Workers, print_rows
+from suite.cli.options import Device, DryRun, Jobs, Out, Profile, Slurm, Threads, Workers
+from suite.cli.tables import AsJson, Wide, print_rows
 
 __all__ = ["suite_app"]
 
@@ -27,19 +28,19 @@ PresetFile = Annotated[
 
 
 @suite_app.command("list")
-def list_(as_json: AsJson = False) -> None:
+def list_(as_json: AsJson = False, wide: Wide = False) -> None:
     """List the suites, each with its place in the papers."""
     from suite.cli.inventory import suites
 
-    print_rows(suites(), as_json)
+    print_rows(suites(), as_json, wide)
 
 
 @suite_app.command()
-def show(name: Suite, as_json: AsJson = False) -> None:
+def show(name: Suite, as_json: AsJson = False, wide: Wide = False) -> None:
     """Show a suite's cells, with the settings they change and each one's source."""
     from suite.plans import run as plans
 
-    print_rows(plans.show_plan(name), as_json)
+    print_rows(plans.show_plan(name), as_json, wide)
 
 
 @suite_app.command()
@@ -76,8 +77,9 @@ def status(
     preset: PresetFile = None,
     out: Out = Path("runs"),
     as_json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """Show how far each cell of a suite is."""
     from suite.plans import run as plans
 
-    print_rows(plans.status(name, profile, seeds, only, out, preset), as_json)
+    print_rows(plans.status(name, profile, seeds, only, out, preset), as_json, wide)

@@ -26,7 +26,7 @@ from suite.run.means import Means
 
 __all__ = ["run_processes", "run_side_by_side"]
 
-_BENCH = (sys.executable, "-m", "suite.cli")
+_BENCH = (sys.executable, "-P", "-m", "suite.cli")  # -P: no folder that one stands in takes the place of a package
 
 
 def run_side_by_side(

@@ -124,7 +124,7 @@ def speed(
     check_used(request, experiments)  # for the error: rows show who uses what
     device = hardware.torch_device()
     facts = {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "kind": device.type,
         "device": device_name(device),
         "cores": os.cpu_count(),

@@ -21,7 +21,7 @@ __all__ = ["algorithm", "task"]
 _FILES = {  # what is written -> its template; {} is the module's name
     "pyproject.toml": "pyproject.toml.j2",
     "README.md": "README.md.j2",
-    "{}.py": "module.py.j2",
+    "src/{}.py": "module.py.j2",
     "tests/test_{}.py": "test.py.j2",
 }
 
