@@ -90,7 +90,7 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
     try:
         for path, text in texts.items():
             (passing / path).parent.mkdir(exist_ok=True)
-            (passing / path).write_text(text)
+            (passing / path).write_text(text, encoding="utf-8")
         passing.chmod(0o755)  # mkdtemp's 0700 would hide it from colleagues
         passing.rename(folder)
     except BaseException:

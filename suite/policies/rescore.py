@@ -112,7 +112,7 @@ def tidy(path: Path, rescored: Sequence[Rescored]) -> None:
     runs: dict[tuple[str, str], set[Path]] = {}
     for one in rescored:
         runs.setdefault((one.trained.algo, one.trained.task.id), set()).add(one.trained.where)
-    with replacing(path) as new, new.open("w", newline="") as f:
+    with replacing(path) as new, new.open("w", newline="", encoding="utf-8") as f:
         out = csv.writer(f, lineterminator="\n")
         out.writerow(("algo", "env", *COLUMNS))
         for one in rescored:
