@@ -71,7 +71,11 @@ def collect(
         if quarantined:
             raise RecordError(quarantined[0].reason)
         if found:
-            raise RecordError(f"none of the {len(found)} run folders below {where} belongs to this suite")
+            profiles = sorted({one.profile for one in found if isinstance(one, Source)})
+            raise RecordError(
+                f"none of the {len(found)} run folders below {where} belongs to this suite as it was asked for; they "
+                f"were run with --profile {' or '.join(profiles)}, and perhaps with other settings or a --preset"
+            )
         if inputs and not roots:
             raise RecordError(f"{', '.join(map(str, inputs))} holds no results")
         raise RecordError(

@@ -22,6 +22,9 @@ Only = Annotated[
     list[str],
     typer.Option(help="Some cells: algo=awac,sac,env=pen-binary; keys are algo, env, data, name. Repeatable."),
 ]
+RanProfile = Annotated[
+    str | None, typer.Option("--profile", help="As in `bench suite run`; default: the one of which most was run.")
+]
 PresetFile = Annotated[
     str | None, typer.Option("--preset", help="A preset file of `bench tune`, in place of the suite's own settings.")
 ]
@@ -71,7 +74,7 @@ def run(
 @suite_app.command()
 def status(
     name: Suite,
-    profile: Profile = "quick",
+    profile: RanProfile = None,
     seeds: SuiteSeeds = None,
     only: Only = [],  # noqa: B006
     preset: PresetFile = None,
