@@ -49,7 +49,7 @@ def build(
     from suite.experiment.resolve import sized
     from suite.output import about, show
     from suite.recipes.build import build_several
-    from suite.run.hardware import Hardware
+    from suite.train.hardware import Hardware
 
     chosen = [sized(tasks.get(name), profile) for name in parse_list(env)]
     wanted = [(task, name) for task in chosen for name in parse_list(dataset)]
@@ -134,7 +134,7 @@ def worth(
     from suite.experiment.request import parse_list, parse_seeds
     from suite.measure.worth import table
     from suite.output import say
-    from suite.run.hardware import Hardware
+    from suite.train.hardware import Hardware
 
     chosen = [tasks.get(name) for name in parse_list(env)]
     rows = table(chosen, profile, parse_seeds(seeds), episodes, out, Hardware("auto", threads, workers), say)

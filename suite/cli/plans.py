@@ -63,8 +63,8 @@ def run(
 ) -> None:
     """Run a suite's cells; finished ones are left alone, failed and stopped ones go on."""
     from suite.plans import run as plans
-    from suite.run.hardware import Hardware
-    from suite.run.means import Means
+    from suite.train.hardware import Hardware
+    from suite.train.means import Means
 
     means = Means(out, Hardware(device, threads, workers))
     code = plans.run(name, profile, seeds, only, means, jobs=jobs, slurm_options=slurm, dry_run=dry_run, preset=preset)

@@ -33,7 +33,7 @@ def speed(
     from suite.experiment.request import Request
     from suite.measure.speed import speed as measured
     from suite.measure.speed import table
-    from suite.run.hardware import Hardware
+    from suite.train.hardware import Hardware
 
     request = Request.parse(algo=algo, env=env, seeds="1", profile=profile, set_=set_)
     hardware = Hardware(device, threads, workers)

@@ -12,10 +12,10 @@ from suite.launch import slurm
 from suite.launch.side_by_side import run_side_by_side
 from suite.measure.estimate import MEASURING, estimate
 from suite.output import say, show
-from suite.run.cell import run_cell, run_folder
-from suite.run.means import Means
-from suite.run.protocol import Diverged
-from suite.run.stop import Stopped
+from suite.train.cell import run_cell, run_folder
+from suite.train.means import Means
+from suite.train.protocol import Diverged
+from suite.train.stop import Stopped
 
 __all__ = ["run"]
 

@@ -23,8 +23,8 @@ from suite.experiment.requirements import (
 )
 from suite.measure.probe import BURN_IN, learner_on_made_up_rows, rate, updates_per_second
 from suite.measure.work import floor_of, work_per_update
-from suite.run.hardware import Hardware, prepare
-from suite.run.progress import duration
+from suite.train.hardware import Hardware, prepare
+from suite.train.progress import duration
 
 __all__ = ["MEASURING", "Cost", "busy", "estimate"]
 

@@ -29,8 +29,8 @@ from suite.measure.work import floor_of, kernels, peak_memory, work_per_update
 from suite.output import say
 from suite.record.files import check_writable
 from suite.record.writer import write_json
-from suite.run.evaluate import collect, evaluate
-from suite.run.hardware import Hardware, device_name, prepare, versions
+from suite.train.evaluate import collect, evaluate
+from suite.train.hardware import Hardware, device_name, prepare, versions
 
 __all__ = ["measure", "speed", "table"]
 

@@ -23,9 +23,9 @@ from suite.plans.ran import best_profile, readable, runs_by_profile, runs_of
 from suite.plans.read import Departure, Plan
 from suite.record.folders import Run, read_status
 from suite.record.rows import RecordError
-from suite.run.cell import run_folder
-from suite.run.means import Means
-from suite.run.progress import duration
+from suite.train.cell import run_folder
+from suite.train.means import Means
+from suite.train.progress import duration
 
 __all__ = ["run", "show_plan", "status"]
 

@@ -20,8 +20,8 @@ from suite.record.files import check_writable
 from suite.record.folders import read_run
 from suite.record.metrics import SCORE_UNITS, digits, shown
 from suite.record.rows import COLUMNS, Row
-from suite.run.evaluate import EVAL_SEED, FRESH_SEED, episode_scores
-from suite.run.hardware import Hardware
+from suite.train.evaluate import EVAL_SEED, FRESH_SEED, episode_scores
+from suite.train.hardware import Hardware
 
 __all__ = ["Rescored", "evaluate", "rescore", "table", "tidy"]
 

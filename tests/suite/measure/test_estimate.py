@@ -21,7 +21,7 @@ def test_a_busy_machine_is_said_to_be(load: float, busy: bool, monkeypatch: pyte
 
 def test_it_says_at_once_that_it_measures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from suite.experiment.request import Request
-    from suite.run.means import Means
+    from suite.train.means import Means
 
     def measured(*_: object) -> estimate.Cost:
         assert estimate.MEASURING in capsys.readouterr().err

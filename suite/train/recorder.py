@@ -18,8 +18,8 @@ from suite.record.folders import policy_folder, policy_path
 from suite.record.metrics import digits
 from suite.record.rows import Row
 from suite.record.writer import RunWriter, write_json
-from suite.run.progress import Progress, Standing
-from suite.run.state import RunState
+from suite.train.progress import Progress, Standing
+from suite.train.state import RunState
 
 __all__ = ["Recorder"]
 

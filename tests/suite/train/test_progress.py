@@ -9,8 +9,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from suite.run import progress
-from suite.run.progress import Progress, Standing
+from suite.train import progress
+from suite.train.progress import Progress, Standing
 
 AT = Standing("offline", 2_500, 25_000, "updates", 48.0, 7_384.0)
 SHORT, EACH = "success 0.31 at -22,500", "[0.10 0.20 0.30 0.40 0.55]"
