@@ -45,7 +45,7 @@ def flips(folder: Path, seed: int, count: int) -> Iterator[Sequence[object]]:
     """One row per file that a resume relies on: bits flipped, what was resumed from, resumes from anything else."""
     from suite.record.rows import RecordError
     from suite.record.writer import RunWriter
-    from suite.run.checkpoint import Checkpoints
+    from suite.train.checkpoint import Checkpoints
 
     rng = np.random.default_rng(seed)
     written = checkpoint(RunWriter(folder / "run"), Checkpoints(folder / "run" / "checkpoint"), rng)

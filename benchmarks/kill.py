@@ -76,9 +76,9 @@ def watched() -> list[tuple[Any, str, str]]:
     """(owner, function, name of the moment) of everything a kill can aim at."""
     from algos.learner.actor_critic import ActorCritic
     from suite.record.writer import RunWriter
-    from suite.run import protocol, recorder
-    from suite.run.checkpoint import Checkpoints
-    from suite.run.protocol import Runner
+    from suite.train import protocol, recorder
+    from suite.train.checkpoint import Checkpoints
+    from suite.train.protocol import Runner
 
     return [
         (ActorCritic, "run", "update"), (Runner, "_collect", "collect"), (protocol, "evaluate", "evaluate"),
@@ -91,7 +91,7 @@ def watched() -> list[tuple[Any, str, str]]:
 def child(now: str, arguments: Sequence[str]) -> None:
     """`bench` with the given arguments, saying in the file `now` what it is doing at every moment."""
     from suite import cli
-    from suite.run import protocol
+    from suite.train import protocol
 
     handle = os.open(now, os.O_WRONLY)
 

@@ -29,7 +29,7 @@ def ours(job: Job) -> Work:
     from algos.learner.actor_critic import ActorCritic
     from algos.learner.replay import Layout, Replay
     from suite.measure.work import work_per_update
-    from suite.run import hardware
+    from suite.train import hardware
 
     hardware.prepare(job.threads, tf32=False)  # as a run does
     made = {name: torch.from_numpy(values) for name, values in transitions(job).items()}

@@ -25,7 +25,7 @@ import platform
 import subprocess
 import tempfile
 from contextlib import ExitStack
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +176,7 @@ def main() -> None:
         # scripts first: they may ask for other packages than those found, and nothing is lost yet
         measured = {group.key: measure(group, arguments, data) for group in reversed(asked)}
     result = {
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": facts,
         "seconds_per_turn": arguments.seconds,
         "groups": measured,

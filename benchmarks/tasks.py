@@ -26,7 +26,7 @@ from envs.data import minari_store
 from envs.errors import DatasetError
 from envs.task import Task
 from suite.recipes import build as recipes
-from suite.run.hardware import versions
+from suite.train.hardware import versions
 
 SECONDS = 3.0
 

@@ -41,7 +41,7 @@ def is_held(path: Path) -> bool | None:
     Shared access is asked for, so that two readers do not see each other.
     """
     try:
-        with path.open() as handle:
+        with path.open(encoding="utf-8") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -4,7 +4,7 @@
     record      run folders, metrics, printed results: all that reports may read
     recipes     datasets and experts that are made here
     experiment  a request -> experiments: every setting with its source
-    run         one experiment -> one run folder: the protocol, its recorder, its checkpoints
+    train       one experiment -> one run folder: the protocol, its recorder, its checkpoints
     policies    what runs leave behind: found, scored once more, filmed, exported
     measure     speed, cost of a run, worth of data, health of the installation
     launch      several cells at once, here or on a cluster

@@ -5,16 +5,20 @@ Whether such a file can be written is checked before the work; after it the file
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from algos.settings import SettingError
 from disk import replace
-from envs.task import Task
 
-__all__ = ["about", "replacing", "say", "show"]
+if TYPE_CHECKING:
+    from envs.task import Task
+
+__all__ = ["about", "replacing", "say", "show", "take_all_letters"]
 
 
 def about(task: Task) -> Callable[[str], None]:
@@ -30,9 +34,20 @@ def say(message: str) -> None:
 
 
 def show(line: str) -> None:
-    """Print a result, on stdout."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    """Print a result, on stdout, as long as anybody reads it: what is worked on goes on without."""
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough; what is left in the buffer must not fail at the end either
+        with suppress(OSError, ValueError):  # not a file of the system's, as in tests
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def take_all_letters() -> None:
+    """Have stdout and stderr write letters that the locale has not as escapes, where they would end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ _STREAMS = {"init": 1, "learn": 2}
 
 def stream_seed(seed: int, stream: str) -> int:
     """A 63-bit seed for one named random stream of one learner seed; streams of different seeds are independent."""
-    return int(np.random.SeedSequence([seed, _STREAMS[stream]]).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence([seed, _STREAMS[stream]]).generate_state(1, np.uint64)[0]) >> 1
 
 
 def build(

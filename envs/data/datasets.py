@@ -5,6 +5,7 @@ Whatever their source, they then lie in the Minari store (`envs.data.stored`).
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def _fetch(task: Task, dataset_id: str) -> None:
     if dataset_id.startswith(NAMESPACE):
         raise DatasetError(f"{where}; `bench data build` makes a task's default one; {_hint(task, dataset_id)}")
     if dataset_id.startswith(d4rl_names.PREFIX):
-        imports.import_data(task, dataset_id, say=lambda line: print(line, file=sys.stderr))
+        imports.import_data(task, dataset_id, say=_say)
         return
     try:
         return minari_write.download(dataset_id)
@@ -129,6 +130,11 @@ def _fetch(task: Task, dataset_id: str) -> None:
         f"{where}; `minari download {dataset_id}` fetches it, if it is on Minari's remote, "
         "given a network and `pip install 'awac-bench[hub]'`"
     )
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # nobody reads stderr
+        print(line, file=sys.stderr)
 
 
 def _hint(task: Task, name: str) -> str:

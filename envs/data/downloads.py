@@ -70,7 +70,7 @@ def verify(path: Path, say: Progress, known: str | None = None, found: str | Non
             contextlib.suppress(OSError),
             replacing(book) as new,
         ):  # a folder that cannot be written to remembers nothing
-            new.write_text(json.dumps({**seen, path.name: found}, indent=1, sort_keys=True))
+            new.write_text(json.dumps({**seen, path.name: found}, indent=1, sort_keys=True), encoding="utf-8")
     elif found != expected:
         raise DatasetError(
             f"{path}: SHA-256 is {found[:16]}..., {expected[:16]}... was expected; delete it to fetch it again, or its "
@@ -149,7 +149,7 @@ def _some(url: str, part: Path, say: Progress) -> None:
             have = 0
         length = headers.get("Content-Length")
         now = _Identity(url, version, have + int(length) if length else -1)
-        _note(part).write_text(json.dumps(vars(now)))
+        _note(part).write_text(json.dumps(vars(now)), encoding="utf-8")
         with part.open("ab" if appends else "wb") as f:
             _copy(answer, f, have, now, say)
     if now.size >= 0 and _size(part) != now.size:

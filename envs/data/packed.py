@@ -56,7 +56,7 @@ def read(dataset_id: str, wanted: str, expected: str | None) -> Loaded | None:
     """
     place = folder(dataset_id) / FOLDER
     try:
-        about = json.loads((place / "about.json").read_text())
+        about = json.loads((place / "about.json").read_text(encoding="utf-8"))
         if not wanted or about["key"] != wanted or expected not in (None, about["fingerprint"]):
             return None
         loaded = Loaded(_episodes(place), float(about["clipped"]), str(about["fingerprint"]))
@@ -93,7 +93,7 @@ def write(dataset_id: str, made_for: str, loaded: Loaded) -> None:
             _save(new / f"{name}.npy", [a for e in episodes if (a := getattr(e, name)) is not None])
         table = [(len(e.action), e.demo, e.terminated, -1 if e.seed is None else e.seed) for e in episodes]
         np.save(new / "episodes.npy", np.array(table, np.int64).T)
-        (new / "about.json").write_text(json.dumps(about))
+        (new / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
 
 def _save(path: Path, parts: list[Any]) -> None:

@@ -82,7 +82,7 @@ def build(
 def mark(folder: Path, facts: Mapping[str, Any]) -> None:
     """Write the file that makes a folder a report and says how it was made."""
     content = {"kind": KIND, **facts, "reps": REPS, "confidence": CONFIDENCE}
-    (folder / MARK).write_text(json.dumps(content, indent=1) + "\n")
+    (folder / MARK).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _missing(found: Collection, suite: Suite | None, only: Only) -> list[Gap]:

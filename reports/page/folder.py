@@ -24,7 +24,7 @@ def refuse_foreign(out: Path) -> None:
         if not out.exists() or (out.is_dir() and not any(out.iterdir())):
             return
     try:
-        kind = json.loads((out / MARK).read_text()).get("kind")
+        kind = json.loads((out / MARK).read_text(encoding="utf-8")).get("kind")
     except (OSError, ValueError, AttributeError):
         kind = None
     if kind != KIND:
@@ -58,7 +58,7 @@ def write_results(folder: Path, cells: Sequence[Cell]) -> None:
         chosen = [cell for cell in cells if cell.finished is finished]
         if not chosen and not finished:
             continue
-        with (folder / name).open("w", newline="") as f:
+        with (folder / name).open("w", newline="", encoding="utf-8") as f:
             f.write(header)
             for cell in chosen:
                 prefix = f"{_field(cell.label)},{_field(cell.task)},"

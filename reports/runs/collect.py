@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -76,20 +77,26 @@ def collect(
     imported = [source for path in inputs for source in _tidy_sources(path)]
     packed = pick([source_of(one.run) for one in beside])
     if not sources and not imported and not (packed and not found):
-        raise RecordError(_nothing(roots, inputs, quarantined, len(found)))
+        raise RecordError(_nothing(roots, inputs, quarantined, found))
     cells = [*own_cells(sources), *external_cells(imported)]
     joined, apart = beside_them(cells, packed)
     cells = sorted([*cells, *joined], key=lambda c: (c.task, c.label, not c.finished, c.first.where))
     return Collection(cells, quarantined, len(folders), own_cells(packed), apart)
 
 
-def _nothing(roots: Sequence[Path], inputs: Sequence[Path], quarantined: Sequence[Quarantined], found: int) -> str:
+def _nothing(
+    roots: Sequence[Path], inputs: Sequence[Path], quarantined: Sequence[Quarantined], found: Sequence[Any]
+) -> str:
     """Why there is nothing to report."""
     where = ", ".join(map(str, roots))
     if quarantined:
         return quarantined[0].reason
     if found:
-        return f"none of the {found} run folders below {where} belongs to this suite"
+        profiles = sorted({one.profile for one in found if isinstance(one, Source)})
+        return (
+            f"none of the {len(found)} run folders below {where} belongs to this suite as it was asked for; they "
+            f"were run with --profile {' or '.join(profiles)}, and perhaps with other settings or a --preset"
+        )
     if inputs and not roots:
         return f"{', '.join(map(str, inputs))} holds no results"
     return f"no run folders below {where}; `bench run --out {where}` writes them, `--input FILE` adds a tidy CSV"

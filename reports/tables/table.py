@@ -35,10 +35,10 @@ class Table:
 
     def write(self, folder: Path) -> None:
         """Write `name`.csv, `name`.json, `name`.md and `name`.tex."""
-        (folder / f"{self.name}.csv").write_text(self.csv())
-        (folder / f"{self.name}.json").write_text(self.json())
-        (folder / f"{self.name}.md").write_text(self.markdown())
-        (folder / f"{self.name}.tex").write_text(self.latex())
+        (folder / f"{self.name}.csv").write_text(self.csv(), encoding="utf-8")
+        (folder / f"{self.name}.json").write_text(self.json(), encoding="utf-8")
+        (folder / f"{self.name}.md").write_text(self.markdown(), encoding="utf-8")
+        (folder / f"{self.name}.tex").write_text(self.latex(), encoding="utf-8")
 
     def csv(self) -> str:
         """The records, numbers with 9 significant digits; empty where there is none."""

@@ -24,6 +24,7 @@ from suite.cli.report import report
 from suite.cli.run import run
 from suite.cli.speed import speed
 from suite.cli.tune import tune
+from suite.output import take_all_letters
 
 app = typer.Typer(
     help="Which algorithm makes best use of prior data and then keeps improving online?",
@@ -49,6 +50,7 @@ def _fail(message: str, code: int = 2) -> NoReturn:
 
 def main() -> None:
     """Entry point: an error that the user can fix is one line and exit code 2."""
+    take_all_letters()
     try:
         app()
     except KeyboardInterrupt:

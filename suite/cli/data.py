@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from suite.cli.options import AsJson, DatasetName, Env, Profile, Threads, Workers, print_rows
+from suite.cli.options import DatasetName, Env, Profile, Threads, Workers
+from suite.cli.tables import AsJson, Wide, print_rows
 
 if TYPE_CHECKING:
     from envs.task import Task
@@ -48,7 +49,7 @@ def build(
     from suite.experiment.resolve import sized
     from suite.output import about, show
     from suite.recipes.build import build_several
-    from suite.run.hardware import Hardware
+    from suite.train.hardware import Hardware
 
     chosen = [sized(tasks.get(name), profile) for name in parse_list(env)]
     wanted = [(task, name) for task in chosen for name in parse_list(dataset)]
@@ -63,13 +64,14 @@ def info(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     profile: Profile = "quick",
     as_json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """Show what a task's dataset holds: sizes, successes, fingerprint, how it was made."""
     from envs import tasks
     from envs.data import datasets
 
     task = tasks.get(env)
-    print_rows([vars(datasets.describe(task, _stored_id(task, dataset, seed, profile)))], as_json)
+    print_rows([vars(datasets.describe(task, _stored_id(task, dataset, seed, profile)))], as_json, wide)
 
 
 def _stored_id(task: Task, dataset: str | None, seed: int, profile: str) -> str:
@@ -125,17 +127,18 @@ def worth(
     threads: Threads = None,
     workers: Workers = None,
     as_json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """Score random actions, the expert, clones of the demonstrations and of all data: the AWAC paper's Table 3."""
     from envs import tasks
     from suite.experiment.request import parse_list, parse_seeds
     from suite.measure.worth import table
     from suite.output import say
-    from suite.run.hardware import Hardware
+    from suite.train.hardware import Hardware
 
     chosen = [tasks.get(name) for name in parse_list(env)]
     rows = table(chosen, profile, parse_seeds(seeds), episodes, out, Hardware("auto", threads, workers), say)
-    print_rows(rows, as_json)
+    print_rows(rows, as_json, wide)
 
 
 @data_app.command()
@@ -148,6 +151,7 @@ def verify(
     ] = "auto",
     profile: Profile = "quick",
     as_json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """Replay a dataset and report where it and the environment disagree.
 
@@ -162,7 +166,7 @@ def verify(
     if as_json:
         print_rows([{**vars(report), "checks": checks, "verdict": report.verdict}], True)
     else:
-        print_rows(checks, False)
+        print_rows(checks, False, wide)
         typer.echo(report.summary)
     raise typer.Exit({"fail": 1, "unchecked": 3}.get(report.state, 0))
 
@@ -186,6 +190,7 @@ def import_(
     limit: Limit = None,
     offline: Annotated[bool, typer.Option("--offline", help="Never touch the network; also BENCH_OFFLINE=1.")] = False,
     as_json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """Bring a file into the Minari store: D4RL's HDF5, npz, AWAC's npy, DAPG's pickle; nothing in it is executed."""
     import shlex
@@ -201,7 +206,7 @@ def import_(
     for note in done.notes:
         say(note)
     say(f"{done.info.id} is {'stored' if done.new else 'there already'}")
-    print_rows([vars(done.info)], as_json)
+    print_rows([vars(done.info)], as_json, wide)
 
 
 @data_app.command()

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from suite.cli.options import AsJson, Out, print_rows
+from suite.cli.options import Out
+from suite.cli.tables import AsJson, Wide, print_rows
 
 __all__ = ["list_"]
 
@@ -16,8 +17,9 @@ def list_(
     what: Annotated[str, typer.Argument(help="algos, envs, datasets, presets, profiles, runs or suites.")] = "",
     out: Out = Path("runs"),
     as_json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """List what there is."""
     from suite.cli.inventory import listing
 
-    print_rows(listing(what, out), as_json)
+    print_rows(listing(what, out), as_json, wide)

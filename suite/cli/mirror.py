@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from suite.cli.options import AsJson, print_rows
+from suite.cli.tables import AsJson, Wide, print_rows
 
 __all__ = ["mirror"]
 
@@ -21,9 +21,10 @@ def mirror(
         float | None, typer.Option(min=1.0, help="Look again every so many seconds, until all runs have finished.")
     ] = None,
     as_json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """Copy run records to TensorBoard or Weights & Biases; a second call copies only what is new."""
     from suite.output import say
     from suite.record.mirror import mirror as pass_on
 
-    print_rows(pass_on(runs or [Path("runs")], to, out, project, every, say), as_json)
+    print_rows(pass_on(runs or [Path("runs")], to, out, project, every, say), as_json, wide)

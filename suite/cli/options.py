@@ -1,12 +1,10 @@
-"""Options that several commands share, and how rows are printed."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,7 +12,6 @@ from algos.settings import SettingError
 
 __all__ = [
     "Algo",
-    "AsJson",
     "DatasetName",
     "Device",
     "DryRun",
@@ -30,7 +27,6 @@ __all__ = [
     "Workers",
     "at_least",
     "given",
-    "print_rows",
 ]
 
 
@@ -85,30 +81,8 @@ Slurm = Annotated[
     typer.Option(help="Submit to SLURM with this option of sbatch: time=8:00:00, partition=gpu, ... Repeatable."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings and an estimate; train nothing.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def given(context: typer.Context) -> set[str]:
     """Names of the options that were written out on the command line."""
     return {name for name in context.params if (s := context.get_parameter_source(name)) and s.name == "COMMANDLINE"}
-
-
-def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Print rows as JSON, as a table, or one row as lines."""
-    if as_json:
-        typer.echo(json.dumps(rows, indent=1, default=str))
-        return
-    if len(rows) == 1:
-        width = max(map(len, rows[0]))
-        for key, value in rows[0].items():
-            typer.echo(f"{key:<{width}}  {value}")
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*(rows[0] if rows else ()), box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(str(v) for v in row.values()))
-    columns = None if sys.stdout.isatty() else 1000  # one line per row for grep
-    console = Console(markup=False, width=columns)  # markup would eat "[hub]"
-    console.print(table if rows else "nothing")

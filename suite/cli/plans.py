@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from suite.cli.options import AsJson, Device, DryRun, Jobs, Out, Profile, Slurm, Threads, Workers, print_rows
+from suite.cli.options import Device, DryRun, Jobs, Out, Profile, Slurm, Threads, Workers
+from suite.cli.tables import AsJson, Wide, print_rows
 
 __all__ = ["suite_app"]
 
@@ -21,25 +22,28 @@ Only = Annotated[
     list[str],
     typer.Option(help="Some cells: algo=awac,sac,env=pen-binary; keys are algo, env, data, name. Repeatable."),
 ]
+RanProfile = Annotated[
+    str | None, typer.Option("--profile", help="As in `bench suite run`; default: the one of which most was run.")
+]
 PresetFile = Annotated[
     str | None, typer.Option("--preset", help="A preset file of `bench tune`, in place of the suite's own settings.")
 ]
 
 
 @suite_app.command("list")
-def list_(as_json: AsJson = False) -> None:
+def list_(as_json: AsJson = False, wide: Wide = False) -> None:
     """List the suites, each with its place in the papers."""
     from suite.cli.inventory import suites
 
-    print_rows(suites(), as_json)
+    print_rows(suites(), as_json, wide)
 
 
 @suite_app.command()
-def show(name: Suite, as_json: AsJson = False) -> None:
+def show(name: Suite, as_json: AsJson = False, wide: Wide = False) -> None:
     """Show a suite's cells, with the settings they change and each one's source."""
     from suite.plans import run as plans
 
-    print_rows(plans.show_plan(name), as_json)
+    print_rows(plans.show_plan(name), as_json, wide)
 
 
 @suite_app.command()
@@ -59,8 +63,8 @@ def run(
 ) -> None:
     """Run a suite's cells; finished ones are left alone, failed and stopped ones go on."""
     from suite.plans import run as plans
-    from suite.run.hardware import Hardware
-    from suite.run.means import Means
+    from suite.train.hardware import Hardware
+    from suite.train.means import Means
 
     means = Means(out, Hardware(device, threads, workers))
     code = plans.run(name, profile, seeds, only, means, jobs=jobs, slurm_options=slurm, dry_run=dry_run, preset=preset)
@@ -70,14 +74,15 @@ def run(
 @suite_app.command()
 def status(
     name: Suite,
-    profile: Profile = "quick",
+    profile: RanProfile = None,
     seeds: SuiteSeeds = None,
     only: Only = [],  # noqa: B006
     preset: PresetFile = None,
     out: Out = Path("runs"),
     as_json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """Show how far each cell of a suite is."""
     from suite.plans import run as plans
 
-    print_rows(plans.status(name, profile, seeds, only, out, preset), as_json)
+    print_rows(plans.status(name, profile, seeds, only, out, preset), as_json, wide)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from suite.cli.options import AsJson, Workers, print_rows
+from suite.cli.options import Workers
+from suite.cli.tables import AsJson, Wide, print_rows
 
 policies_app = typer.Typer(rich_markup_mode=None)
 
@@ -34,12 +35,13 @@ def eval_(
     out: Annotated[Path | None, typer.Option(help="CSV to write for `bench report --input`.")] = None,
     workers: Workers = None,
     as_json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """Score the policies of finished runs once more, in states that chose nothing, with intervals."""
     from suite.policies.rescore import evaluate
 
     rows, code = evaluate(runs or RUNS, episodes, seeds, at, sample, own_states, out, workers)
-    print_rows(rows, as_json)
+    print_rows(rows, as_json, wide)
     raise typer.Exit(code)
 
 
@@ -67,10 +69,11 @@ def export(
     at: At = "final",
     out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("exported"),
     as_json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """Write policies for other programs, compared with the originals, each with a text on how to feed it."""
     from suite.policies.export import export_all
 
     rows, code = export_all(runs or RUNS, to, seeds, at, out)
-    print_rows(rows, as_json)
+    print_rows(rows, as_json, wide)
     raise typer.Exit(code)

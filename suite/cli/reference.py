@@ -79,9 +79,9 @@ def check(
     from suite.output import say
     from suite.reference.again import draw as drawn
     from suite.reference.again import run_again
-    from suite.run.hardware import Hardware
-    from suite.run.means import Means
-    from suite.run.progress import duration
+    from suite.train.hardware import Hardware
+    from suite.train.means import Means
+    from suite.train.progress import duration
 
     chosen = drawn(_chosen(only, folder), cells, draw)
     say(f"{len(chosen)} runs, which took {duration(sum(one.seconds for one in chosen))} where they were made")

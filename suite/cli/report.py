@@ -19,7 +19,8 @@ def report(
         str | None, typer.Option(help="Only the runs of a suite, beside the paper's numbers; `bench suite list`.")
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(help="With --suite: the profile it was run with; default: quick.")
+        str | None,
+        typer.Option(help="With --suite: the profile it was run with; default: that of most of its runs."),
     ] = None,
     preset: Annotated[
         str | None, typer.Option(help="With --suite: the preset file it was run with; default: none.")
@@ -62,7 +63,7 @@ def report(
     """Draw curves, tables and one page from run folders, or score against trials from a folder of `bench tune`."""
     from algos.settings import SettingError
     from reports import build, build_comparison, build_tuning
-    from suite.cli.report_inputs import looks, picked, roots_of, suite_of
+    from suite.cli.report_inputs import looks, picked, profile_of, roots_of, suite_of
     from suite.output import say
     from suite.record.trials import SEARCH
 
@@ -81,9 +82,10 @@ def report(
         typer.echo(build_tuning(searches[0], out, looks()))
         return
     algos, tasks = picked(only)
-    chosen = None if suite is None else suite_of(suite, profile or "quick", preset)
+    places = runs or roots_of(input_, beside)
+    chosen = None if suite is None else suite_of(suite, profile or profile_of(suite, places, preset, say), preset)
     page = build(
-        runs or roots_of(input_, beside),
+        places,
         out,
         input_,
         metric,

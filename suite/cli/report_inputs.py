@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from reports.runs.wanted import Suite, Wanted
 if TYPE_CHECKING:
     from suite.plans.cells import Planned
 
-__all__ = ["looks", "picked", "roots_of", "suite_of"]
+__all__ = ["looks", "picked", "profile_of", "roots_of", "suite_of"]
 
 
 def looks() -> dict[str, str]:
@@ -36,6 +36,19 @@ def suite_of(name: str, profile: str, preset: str | None = None) -> Suite:
     notes = [*plan.why, f"Planned with {plan.seeds} seeds; source of that: {plan.seeds_source}."]
     cells = [_wanted(cell) for cell in planned(plan, profile, (0,), file=file)]
     return Suite(plan.name, plan.title, plan.place, plan.about.strip(), plan.metric, notes, cells)
+
+
+def profile_of(name: str, runs: Sequence[Path], preset: str | None, say: Callable[[str], object]) -> str:
+    """The profile in which most of a suite's cells were run; says so where there are others as well."""
+    from suite.experiment.preset_file import PresetFile
+    from suite.plans import read as plans  # late: see `suite_of`
+    from suite.plans.ran import best_profile, readable, runs_by_profile
+
+    counts = runs_by_profile(plans.load(name), readable(runs), None if preset is None else PresetFile.read(preset))
+    best = best_profile(counts)
+    for other in counts.keys() - {best}:
+        say(f"reporting profile {best}; {counts[other]} cells of {name} were run with --profile {other}")
+    return best
 
 
 def picked(only: Sequence[str]) -> tuple[set[str], set[str]]:

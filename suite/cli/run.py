@@ -58,8 +58,8 @@ def run(
     from suite.experiment.again import repeat
     from suite.experiment.request import Request
     from suite.launch.run import run as launch
-    from suite.run.hardware import Hardware
-    from suite.run.means import Means
+    from suite.train.hardware import Hardware
+    from suite.train.means import Means
 
     if like is not None:
         request, its_threads = repeat(like, given(context), seeds=seeds, name=name, set_=set_)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from suite.cli.options import Algo, AsJson, Device, Env, Profile, Set, Threads, Workers, print_rows
+from suite.cli.options import Algo, Device, Env, Profile, Set, Threads, Workers
+from suite.cli.tables import AsJson, Wide, print_rows
 
 __all__ = ["speed"]
 
@@ -26,14 +27,15 @@ def speed(
     eager: Annotated[bool, typer.Option("--eager", help="On CUDA, launch kernels one by one, no graph.")] = False,
     out: Annotated[Path | None, typer.Option(help="JSON file to write, with device and versions.")] = None,
     as_json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """Measure updates, environment steps and the whole protocol per second, beside the arithmetic floor."""
     from suite.experiment.request import Request
     from suite.measure.speed import speed as measured
     from suite.measure.speed import table
-    from suite.run.hardware import Hardware
+    from suite.train.hardware import Hardware
 
     request = Request.parse(algo=algo, env=env, seeds="1", profile=profile, set_=set_)
     hardware = Hardware(device, threads, workers)
     rows = measured(request, packs, hardware, rounds=rounds, seconds=seconds, capture=not eager, out=out)
-    print_rows(rows if as_json else table(rows), as_json)
+    print_rows(rows if as_json else table(rows), as_json, wide)

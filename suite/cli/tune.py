@@ -62,8 +62,8 @@ def tune(
 ) -> None:
     """Choose settings by trials on seeds of their own, the same number for each algorithm. The same command resumes."""
     from suite.experiment.request import Request, spell_seeds
-    from suite.run.hardware import Hardware
-    from suite.run.means import Means
+    from suite.train.hardware import Hardware
+    from suite.train.means import Means
     from suite.tune.plan import Plan, tuning_seeds
     from suite.tune.search import tune as searched
 

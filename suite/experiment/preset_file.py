@@ -18,7 +18,7 @@ import dataclasses
 import hashlib
 import json
 import re
-import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,11 +28,6 @@ import algos
 from algos.settings import Preset, SettingError, check_range, nearest, parse, spell
 from disk.replace import replacing
 from suite.record.files import check_writable
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["PresetFile", "is_file"]
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from envs.stepping.worker import STOP_SIGNALS
@@ -109,8 +110,9 @@ def _pass_on(process: subprocess.Popen[str]) -> None:
     assert process.stderr is not None
     with process.stderr as lines:
         for line in lines:
-            sys.stderr.write(line)
-            sys.stderr.flush()
+            with suppress(OSError, ValueError):  # nobody reads them any more; the process has to be read all the same
+                sys.stderr.write(line)
+                sys.stderr.flush()
 
 
 def _stop(processes: Sequence[subprocess.Popen[str]]) -> None:

@@ -10,12 +10,12 @@ from suite.experiment.requirements import check_means
 from suite.experiment.resolve import check_used, resolve_all
 from suite.launch import slurm
 from suite.launch.side_by_side import run_side_by_side
-from suite.measure.estimate import estimate
+from suite.measure.estimate import MEASURING, estimate
 from suite.output import say, show
-from suite.run.cell import run_cell, run_folder
-from suite.run.means import Means
-from suite.run.protocol import Diverged
-from suite.run.stop import Stopped
+from suite.train.cell import run_cell, run_folder
+from suite.train.means import Means
+from suite.train.protocol import Diverged
+from suite.train.stop import Stopped
 
 __all__ = ["run"]
 
@@ -31,6 +31,7 @@ def run(
     if not cluster:  # a cluster has other devices than this machine
         means.hardware.torch_device()
     if dry_run:
+        say(MEASURING)
         for experiment in experiments:
             _show_plan(experiment, means)
         return 0

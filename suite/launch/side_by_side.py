@@ -20,13 +20,13 @@ from suite.output import about, say, show
 from suite.recipes import build as recipes
 from suite.record.folders import read_status
 from suite.record.rows import RecordError
-from suite.run.cell import run_folder
-from suite.run.hardware import Hardware
-from suite.run.means import Means
+from suite.train.cell import run_folder
+from suite.train.hardware import Hardware
+from suite.train.means import Means
 
 __all__ = ["run_processes", "run_side_by_side"]
 
-_BENCH = (sys.executable, "-m", "suite.cli")
+_BENCH = (sys.executable, "-P", "-m", "suite.cli")  # -P: no folder that one stands in takes the place of a package
 
 
 def run_side_by_side(

@@ -89,7 +89,7 @@ def submit(cells: Sequence[Command], options: Mapping[str, str], jobs: int | Non
     except RuntimeError as error:  # sbatch refused
         raise SettingError(f"--slurm: {_reason(str(error))}") from None
     ids = {cell.name: str(job.job_id) for cell, job in zip(cells, submitted, strict=True)}
-    with (folder / "jobs.csv").open("a", newline="") as file:
+    with (folder / "jobs.csv").open("a", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows((job, Path(name).relative_to(out)) for name, job in ids.items())
     return ids
 
@@ -107,7 +107,7 @@ def queued(out: Path) -> dict[str, str]:
     if asked.returncode:
         raise SettingError(f"squeue does not say what is in the queue: {_reason(asked.stderr)}")
     alive = set(asked.stdout.split())
-    with known.open(newline="") as file:
+    with known.open(newline="", encoding="utf-8") as file:
         return {str(out / name): job for job, name in csv.reader(file) if job in alive}
 
 

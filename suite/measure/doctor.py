@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
+
+from suite.measure import own_packages
+
 __all__ = ["Check", "examine"]
 
 _REPAIR = "pip install -c constraints.txt awac-bench"
@@ -30,10 +34,11 @@ def examine() -> list[Check]:
     """Run all checks; each catches its own failure, so that one broken package does not hide the rest."""
     checks: tuple[Callable[[], Check], ...] = (
         _python,
+        _packages,
         _torch,
         _cuda,
         _compiler,
-        _pandas,
+        _statistics,
         _simulator,
         _drawing,
         _minari,
@@ -50,8 +55,27 @@ def examine() -> list[Check]:
 
 
 def _python() -> Check:
-    state = "ok" if sys.version_info >= (3, 10) else "fail"
-    return Check("python", state, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    new = sys.version_info >= (3, 11)
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    return Check("python", "ok" if new else "fail", found, "" if new else "install Python 3.11 or newer")
+
+
+def _packages() -> Check:
+    """Whether our packages are our own: their names are plain words, which other distributions and folders have too."""
+    others, elsewhere, changed = own_packages.claimed(), own_packages.shadowed(), own_packages.written_over()
+    again = "and install awac-bench again"
+    if elsewhere:
+        found = "; ".join(f"package {name} is taken from {place}" for name, place in elsewhere.items())
+        return Check("packages", "fail", found, "leave that folder, rename it, or take it off PYTHONPATH")
+    if changed:
+        by = sorted({name for names in others.values() for name in names}) or ["something"]
+        found = f"{', '.join(by)} has written over {', '.join(changed[:3])}"
+        return Check("packages", "fail", found, f"pip uninstall {' '.join(by)}, {again}" if others else again[4:])
+    if others:
+        both = "; ".join(f"{', '.join(names)} installs a package {name} too" for name, names in others.items())
+        names = sorted({name for names in others.values() for name in names})
+        return Check("packages", "fail", both, f"pip uninstall {' '.join(names)}, {again}")
+    return Check("packages", "ok", f"{', '.join(own_packages.OURS)} are this suite's own")
 
 
 def _torch() -> Check:
@@ -83,11 +107,12 @@ def _compiler() -> Check:
     return Check("compiler", "ok", f"{found}, for the updates of long runs on the CPU")
 
 
-def _pandas() -> Check:
-    found = version("pandas")
-    if int(found.split(".")[0]) >= 3:
-        return Check("pandas", "fail", f"{found}: rliable does not import beside it", "pip install 'pandas<3'")
-    return Check("pandas", "ok", f"{found} with rliable {version('rliable')}")
+def _statistics() -> Check:
+    from rliable import metrics  # the part that reports use; its other part wants a pandas that fits its arch
+
+    name = f"rliable {version('rliable')}, pandas {version('pandas')}"
+    half = float(metrics.aggregate_iqm(np.array([[0.0], [0.5], [0.5], [1.0]])))
+    return Check("statistics", "ok" if half == 0.5 else "fail", name, "" if half == 0.5 else _REPAIR)
 
 
 def _simulator() -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 
 from envs import tasks
-from envs.stepping.vector import VectorEnv
+from envs.stepping.vector import VectorEnv, default_workers
 from suite.experiment.experiment import Experiment
 from suite.experiment.requirements import (
     compiles,
@@ -22,10 +23,13 @@ from suite.experiment.requirements import (
 )
 from suite.measure.probe import BURN_IN, learner_on_made_up_rows, rate, updates_per_second
 from suite.measure.work import floor_of, work_per_update
-from suite.run.hardware import Hardware, prepare
-from suite.run.progress import duration
+from suite.train.hardware import Hardware, prepare
+from suite.train.progress import duration
 
-__all__ = ["Cost", "estimate"]
+__all__ = ["MEASURING", "Cost", "busy", "estimate"]
+
+MEASURING = "measuring for some seconds how fast this machine is ..."  # to be said before `estimate` is called
+_BUSY = 0.5  # load per core beyond which others take part of what is measured
 
 _COMPILED_SHARE = 0.6  # of the arithmetic floor (benchmarks/README.md)
 
@@ -40,7 +44,7 @@ class Cost:
 
 def estimate(experiment: Experiment, hardware: Hardware) -> Cost:
     """Estimate what a run takes, from a probe of a few seconds on made-up rows; nothing is written."""
-    e, p = experiment, experiment.protocol
+    e, p, others = experiment, experiment.protocol, busy()
     device = hardware.torch_device()
     prepare(hardware.thread_count(), e.learner.tf32)
     update_rate = _probe_updates(e, device)
@@ -55,8 +59,18 @@ def estimate(experiment: Experiment, hardware: Hardware) -> Cost:
         seconds,
         f"about {duration(seconds)} on {device.type} ({update_rate:,.0f} updates/s, {env_rate:,.0f} steps/s "
         f"for {together}), {memory_bytes(e) / 1e6:,.0f} MB for replay and networks{beside}, "
-        f"up to {disk_bytes(e) / 1e6:,.0f} MB on disk",
+        f"up to {disk_bytes(e) / 1e6:,.0f} MB on disk{others}",
     )
+
+
+def busy() -> str:
+    """Say that other processes have slowed a measurement down, where they have; empty where the machine is idle."""
+    if not hasattr(os, "getloadavg"):
+        return ""
+    load, cores = os.getloadavg()[0], default_workers()
+    if load <= _BUSY * cores:
+        return ""
+    return f"; measured on a busy machine (load {load:.1f} on {cores} cores): on an idle one it takes less"
 
 
 def _probe_updates(experiment: Experiment, device: torch.device) -> float:

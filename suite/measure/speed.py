@@ -29,8 +29,8 @@ from suite.measure.work import floor_of, kernels, peak_memory, work_per_update
 from suite.output import say
 from suite.record.files import check_writable
 from suite.record.writer import write_json
-from suite.run.evaluate import collect, evaluate
-from suite.run.hardware import Hardware, device_name, prepare, versions
+from suite.train.evaluate import collect, evaluate
+from suite.train.hardware import Hardware, device_name, prepare, versions
 
 __all__ = ["measure", "speed", "table"]
 
@@ -124,7 +124,7 @@ def speed(
     check_used(request, experiments)  # for the error: rows show who uses what
     device = hardware.torch_device()
     facts = {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "kind": device.type,
         "device": device_name(device),
         "cores": os.cpu_count(),

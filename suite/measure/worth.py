@@ -17,9 +17,9 @@ from suite.recipes import experts as distill
 from suite.record.folders import policy_folder, policy_path
 from suite.record.metrics import shown
 from suite.record.papers import printed
-from suite.run.cell import run_cell
-from suite.run.hardware import Hardware
-from suite.run.means import Means
+from suite.train.cell import run_cell
+from suite.train.hardware import Hardware
+from suite.train.means import Means
 
 __all__ = ["table"]
 

@@ -21,7 +21,7 @@ __all__ = ["algorithm", "task"]
 _FILES = {  # what is written -> its template; {} is the module's name
     "pyproject.toml": "pyproject.toml.j2",
     "README.md": "README.md.j2",
-    "{}.py": "module.py.j2",
+    "src/{}.py": "module.py.j2",
     "tests/test_{}.py": "test.py.j2",
 }
 
@@ -90,7 +90,7 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
     try:
         for path, text in texts.items():
             (passing / path).parent.mkdir(exist_ok=True)
-            (passing / path).write_text(text)
+            (passing / path).write_text(text, encoding="utf-8")
         passing.chmod(0o755)  # mkdtemp's 0700 would hide it from colleagues
         passing.rename(folder)
     except BaseException:

@@ -25,7 +25,7 @@ A cell whose algorithm or task is unknown here is left out, with a line that nam
 
 from __future__ import annotations
 
-import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -36,11 +36,6 @@ from algos.settings import SettingError, nearest, spell
 from disk.shapes import Shape, anything, listing, mapping, plain, table, text, truth, whole
 from envs.errors import first_line
 from suite.experiment.request import Override
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["Departure", "Entry", "Plan", "load", "names"]
 

@@ -15,17 +15,18 @@ from suite.experiment.preset_file import PresetFile
 from suite.experiment.request import parse_seeds
 from suite.launch import slurm
 from suite.launch.side_by_side import run_side_by_side
-from suite.measure.estimate import estimate
+from suite.measure.estimate import MEASURING, estimate
 from suite.output import say, show
 from suite.plans import read as plans
 from suite.plans.cells import Planned, planned
+from suite.plans.ran import best_profile, readable, runs_by_profile, runs_of
 from suite.plans.read import Departure, Plan
 from suite.record.claims import claims
-from suite.record.folders import read_status
+from suite.record.folders import Run, read_status
 from suite.record.rows import RecordError
-from suite.run.cell import run_folder
-from suite.run.means import Means
-from suite.run.progress import duration
+from suite.train.cell import run_folder
+from suite.train.means import Means
+from suite.train.progress import duration
 
 __all__ = ["run", "show_plan", "status"]
 
@@ -94,6 +95,7 @@ def run(
 
 def _dry_run(left: Sequence[Experiment], means: Means, jobs: int) -> None:
     total = 0.0
+    say(MEASURING)
     for e in left:
         cost = estimate(e, means.hardware)
         total += cost.seconds
@@ -105,24 +107,45 @@ def _dry_run(left: Sequence[Experiment], means: Means, jobs: int) -> None:
 
 
 def status(
-    name: str, profile: str, seeds: str | None, only: Sequence[str], out: Path, preset: str | None = None
+    name: str, profile: str | None, seeds: str | None, only: Sequence[str], out: Path, preset: str | None = None
 ) -> list[dict[str, Any]]:
-    """One row per cell with its state; says how many cells are in each."""
+    """One row per cell with its state; says how many cells are in each.
+
+    Without a `profile` it is the one of which most was run. Without `seeds` a cell counts as what was run of it, also
+    with others than the plan's; how many seeds have finished is said.
+    """
+    runs = readable([out])
+    others: dict[str, int] = {}
+    if profile is None:
+        others = runs_by_profile(plans.load(name), runs, None if preset is None else PresetFile.read(preset))
+        profile = best_profile(others)
     plan, cells = _cells(name, profile, seeds, only, preset)
     waiting = slurm.queued(out)
-    rows = [_state(cell, out, waiting) for cell in cells]
+    rows = [_state(cell, out, waiting, runs if seeds is None else []) for cell in cells]
     counts = Counter(row["state"].partition(":")[0] for row in rows)
     parts = ", ".join(f"{count} {state}" for state, count in counts.items())
+    fewer = sum(row["seeds"].startswith(tuple(f"{n} of" for n in range(1, plan.seeds))) for row in rows)
+    parts += f"; {fewer} with fewer seeds than planned so far" if seeds is None and fewer else ""
     say(f"{plan.name}, profile {profile}, seeds {seeds or plan.seeds}: {parts}")
+    for other in others.keys() - {profile}:
+        say(f"{others[other]} cells were run with --profile {other}")
     return rows
 
 
-def _state(cell: Planned, out: Path, waiting: Mapping[str, str]) -> dict[str, Any]:
-    entry = cell.entry
+def _state(cell: Planned, out: Path, waiting: Mapping[str, str], runs: Sequence[Run]) -> dict[str, Any]:
+    """The row of a cell: of the run that was planned, or where there is none of `runs` with other seeds."""
+    entry, e = cell.entry, cell.experiment
     row = {"algo": entry.algo, "env": entry.env, "data": entry.dataset or "default", "name": entry.name or "-"}
-    if cell.experiment is None:
-        return {**row, "state": f"not possible: {cell.why_not}", "step": "-", "folder": "-"}
-    folder = run_folder(cell.experiment, out)
+    if e is None:
+        return {**row, "state": f"not possible: {cell.why_not}", "seeds": "-", "step": "-", "folder": "-"}
+    own = run_folder(e, out)
+    also = [run for run in runs_of(e, runs) if run.run.get("name") == e.name]
+    finished = {seed for run in also if run.finished for seed in run.seeds} | {
+        seed for seed in e.seeds if _status(own).get("state") == "finished"
+    }
+    row["seeds"] = f"{len(finished)} of {len(e.seeds)}"
+    # the least far of those that are there: a cell has finished when nothing of it is left
+    folder = own if _status(own) or not also else min(also, key=lambda run: (run.finished, run.path)).path
     found = _status(folder)
     message = f": {found['message']}" if found.get("message") else ""
     state = found.get("state", "missing") + message

@@ -21,7 +21,7 @@ from suite.output import replacing, say
 from suite.policies.trained import FINAL, Trained, found
 from suite.record.files import check_writable
 from suite.record.writer import write_json
-from suite.run.hardware import versions
+from suite.train.hardware import versions
 
 __all__ = ["KINDS", "check_kind", "export", "export_all"]
 

@@ -26,7 +26,7 @@ from suite.output import replacing, say
 from suite.policies.trained import FINAL, Trained, found
 from suite.recipes.play import act
 from suite.record.files import check_writable
-from suite.run.evaluate import FRESH_SEED
+from suite.train.evaluate import FRESH_SEED
 
 __all__ = ["FORMATS", "REPAIR", "film", "video", "way_of_drawing"]
 

@@ -20,8 +20,8 @@ from suite.record.files import check_writable
 from suite.record.folders import read_run
 from suite.record.metrics import SCORE_UNITS, digits, shown
 from suite.record.rows import COLUMNS, Row
-from suite.run.evaluate import EVAL_SEED, FRESH_SEED, episode_scores
-from suite.run.hardware import Hardware
+from suite.train.evaluate import EVAL_SEED, FRESH_SEED, episode_scores
+from suite.train.hardware import Hardware
 
 __all__ = ["Rescored", "evaluate", "rescore", "table", "tidy"]
 
@@ -112,7 +112,7 @@ def tidy(path: Path, rescored: Sequence[Rescored]) -> None:
     runs: dict[tuple[str, str], set[Path]] = {}
     for one in rescored:
         runs.setdefault((one.trained.algo, one.trained.task.id), set()).add(one.trained.where)
-    with replacing(path) as new, new.open("w", newline="") as f:
+    with replacing(path) as new, new.open("w", newline="", encoding="utf-8") as f:
         out = csv.writer(f, lineterminator="\n")
         out.writerow(("algo", "env", *COLUMNS))
         for one in rescored:

@@ -22,7 +22,7 @@ from suite.experiment.request import parse_list, seed_list
 from suite.output import say
 from suite.record.folders import Run, find_runs, kept_steps, policy_folder, policy_path, read_facts
 from suite.record.rows import RecordError
-from suite.run.evaluate import Act
+from suite.train.evaluate import Act
 
 __all__ = ["FINAL", "Trained", "act_of", "find", "found"]
 

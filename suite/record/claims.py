@@ -24,12 +24,11 @@ A claim has a part for each task and each pair of methods. It holds if every par
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
-
-import tomllib
 
 from disk.shapes import Shape, listing, mapping, number, one_of, plain, table, text
 

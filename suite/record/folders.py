@@ -7,7 +7,7 @@
         status.json    state, progress and wall-clock timings: what may differ between two equal runs; in the end also
                        the checksums of the results
         log.txt        what happened, with the time of day
-        checkpoint/    written by suite/run/checkpoint.py
+        checkpoint/    written by suite/train/checkpoint.py
         policy/        final policy per seed; in policy/at<step>/ those of an evaluation, where they were kept
 
 `suite.record.writer` writes them. Folders of earlier versions have no checksums, and are taken as they are.

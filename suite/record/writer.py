@@ -29,7 +29,7 @@ class Extent(NamedTuple):
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Replace a JSON file atomically: a reader sees the old file or the new one, never half of either."""
     with replacing(path) as new:
-        new.write_text(json.dumps(content, indent=1) + "\n")
+        new.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 class RunWriter:
@@ -58,7 +58,7 @@ class RunWriter:
     def truncate(self, length: int) -> None:
         """Cut metrics.csv back to `length` bytes (0: just the header), as it was at a checkpoint."""
         if length == 0:
-            self._metrics.write_text(HEADER)
+            self._metrics.write_text(HEADER, encoding="utf-8")
             self._digest, self._length = sums.digest(self._metrics)
             return
         size = self._metrics.stat().st_size if self._metrics.exists() else 0
@@ -111,5 +111,5 @@ class RunWriter:
     def log(self, message: str) -> None:
         """Append one line with the time of day to log.txt."""
         now = datetime.datetime.now().isoformat(timespec="seconds")
-        with (self.path / "log.txt").open("a") as f:
+        with (self.path / "log.txt").open("a", encoding="utf-8") as f:
             f.write(f"{now} {message}\n")

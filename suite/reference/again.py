@@ -14,7 +14,7 @@ from suite.experiment.request import Request
 from suite.launch.run import run
 from suite.record.reference import Packed
 from suite.record.writer import write_json
-from suite.run.means import Means
+from suite.train.means import Means
 
 __all__ = ["draw", "request_of", "run_again"]
 

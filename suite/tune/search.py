@@ -18,9 +18,9 @@ from suite.measure.estimate import estimate
 from suite.output import say, show
 from suite.record.folders import RecordError, read_run
 from suite.record.trials import Search, Trial, best
-from suite.run.cell import run_folder
-from suite.run.means import Means
-from suite.run.progress import duration
+from suite.train.cell import run_folder
+from suite.train.means import Means
+from suite.train.progress import duration
 from suite.tune import sampler
 from suite.tune.choice import PRESET, preset_of, words
 from suite.tune.plan import Plan

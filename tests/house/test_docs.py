@@ -21,6 +21,7 @@ DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/coming-from.md",
+    "docs/data.md",
     "docs/tuning.md",
     "benchmarks/README.md",
     "benchmarks/scores.md",

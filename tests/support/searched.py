@@ -12,8 +12,8 @@ import pytest
 from suite.experiment.experiment import Experiment
 from suite.record.rows import Row
 from suite.record.writer import RunWriter
-from suite.run.cell import run_folder
-from suite.run.means import Means
+from suite.train.cell import run_folder
+from suite.train.means import Means
 
 STEPS = (-20, -10, 0, 40, 80, 120)  # of an evaluation; the score grows from 0 at the switch to its full height
 Score = Callable[[Mapping[str, Any], int], float]  # settings, seed -> success at the end

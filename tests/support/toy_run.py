@@ -21,9 +21,9 @@ from algos.settings import with_values
 from envs.data import datasets
 from envs.tasks import TASKS, DemoRecipe, Task
 from suite.experiment.experiment import Experiment
-from suite.run.cell import run_cell
-from suite.run.hardware import Hardware
-from suite.run.means import Means
+from suite.train.cell import run_cell
+from suite.train.hardware import Hardware
+from suite.train.means import Means
 
 DATA = "toys/point-v0"
 ONE_THREAD = Hardware("cpu", threads=1, workers=0)

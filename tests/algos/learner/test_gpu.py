@@ -17,7 +17,7 @@ from algos.learner.capture import WARMUP
 from algos.learner.compiled import Compiled
 from algos.learner.hindsight import Hindsight
 from suite.measure import speed
-from suite.run.hardware import Hardware
+from suite.train.hardware import Hardware
 
 pytestmark = [
     pytest.mark.gpu,

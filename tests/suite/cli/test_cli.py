@@ -223,7 +223,7 @@ def test_doctor(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     said = bench("doctor", "--json")
     found = {row["name"]: row for row in json.loads(said.out)}
     assert said.code == 0
-    assert {"python", "torch", "cuda", "pandas", "datasets", "disk"} <= found.keys()
+    assert {"python", "packages", "torch", "cuda", "statistics", "datasets", "disk"} <= found.keys()
     assert {row["state"] for row in found.values()} <= {"ok", "warn"}
     assert all(row["repair"] for row in found.values() if row["state"] != "ok")
     monkeypatch.setenv("MINARI_DATASETS_PATH", "/proc/nowhere")
@@ -404,7 +404,7 @@ def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.M
     assert built == [("door-binary-v0", 4)]
     assert "door-binary: rollouts 4/4" in said.err
     for name, command in by_algo.items():
-        assert command[1:6] == ["-m", "suite.cli", "run", "--algo", name]
+        assert command[1:7] == ["-P", "-m", "suite.cli", "run", "--algo", name]
     built.clear()
     bench(*run("--jobs", "3", "--profile", "smoke", algo="sac-scratch", env="door-binary,pen-binary,relocate-binary"))
     assert not built
@@ -420,8 +420,8 @@ def test_jobs_build_several_datasets_side_by_side(bench: Bench, monkeypatch: pyt
         cells: list[suite.launch.processes.Command], jobs: int, gpus: object = (), *_: object
     ) -> dict[str, int]:
         assert jobs == 2
-        calls.append([list(cell.command)[3:] for cell in cells])
-        builds = cells[0].command[3] == "data"
+        calls.append([list(cell.command)[4:] for cell in cells])
+        builds = cells[0].command[4] == "data"
         return {cell.name: fails if builds and "pen" in cell.name else 0 for cell in cells}
 
     monkeypatch.setattr("suite.launch.side_by_side.run_all", run_all)

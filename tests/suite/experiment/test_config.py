@@ -22,7 +22,7 @@ from suite.experiment.experiment import Protocol, task_of
 from suite.experiment.profiles import PROFILES
 from suite.experiment.request import parse_list, parse_seeds
 from suite.experiment.resolve import check_used, resolve_all, setting_owners, sized
-from suite.run.cell import run_folder
+from suite.train.cell import run_folder
 
 TASK = "door-binary"
 

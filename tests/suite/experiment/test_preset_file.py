@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,6 @@ from suite.experiment.preset_file import PresetFile
 from suite.experiment.request import Request
 from suite.experiment.resolve import check_used, resolve_all
 from suite.record.folders import FORMAT
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 TUNE = {"tasks": ["door-binary-v0"], "profile": "quick", "seeds": [1000, 1001], "trials": 20}
 AWAC = {"temperature": 0.52, "tau": 0.004, "advantage_clip": None}

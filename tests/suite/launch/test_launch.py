@@ -18,8 +18,8 @@ from asked import resolve
 from envs.stepping.worker import STOP_SIGNALS
 from suite.launch.processes import NOT_STARTED, Command, run_all, shell_code, stopped
 from suite.launch.side_by_side import run_side_by_side
-from suite.run.hardware import Hardware
-from suite.run.means import Means
+from suite.train.hardware import Hardware
+from suite.train.means import Means
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -219,7 +219,7 @@ def test_gpus_are_those_that_this_process_may_see(
 def test_threads_are_those_asked_for_or_those_of_openmp_or_all_cores(
     said: str, asked: int | None, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("suite.run.hardware.default_workers", lambda: 7)
+    monkeypatch.setattr("suite.train.hardware.default_workers", lambda: 7)
     monkeypatch.setenv("OMP_NUM_THREADS", said)
     assert Hardware(threads=asked).thread_count() == threads
     assert Hardware(workers=None).worker_count() == 7, "environments are no threads of torch"

@@ -10,6 +10,7 @@ import re
 import runpy
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,12 +41,12 @@ def installed(package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The package with what an installer makes of its pyproject.toml: metadata with the entry point, on the path."""
     project = (package / "pyproject.toml").read_text()
     table = project.split('[project.entry-points."bench.algos"]\n')[1].split("\n\n")[0]
-    metadata = package / f"{MODULE}-0.1.0.dist-info"
+    metadata = package / "src" / f"{MODULE}-0.1.0.dist-info"
     metadata.mkdir()
     name = re.findall(r'^name = "(.*)"$', project, re.MULTILINE)[0]
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1.0\n")
     (metadata / "entry_points.txt").write_text("[bench.algos]\n" + table.replace('"', "") + "\n")
-    monkeypatch.syspath_prepend(str(package))
+    monkeypatch.syspath_prepend(str(package / "src"))
     yield package
     sys.modules.pop(MODULE, None)
 
@@ -59,11 +60,11 @@ def installed_task(tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
     assert bench("new", "task", TASK_NAME).code == 0
     package = tmp_path / TASK_NAME
     table = (package / "pyproject.toml").read_text().split('[project.entry-points."bench.envs"]\n')[1].split("\n\n")[0]
-    metadata = package / f"{TASK_MODULE}-0.1.0.dist-info"
+    metadata = package / "src" / f"{TASK_MODULE}-0.1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {TASK_NAME}\nVersion: 0.1.0\n")
     (metadata / "entry_points.txt").write_text("[bench.envs]\n" + table.replace('"', "") + "\n")
-    monkeypatch.syspath_prepend(str(package))
+    monkeypatch.syspath_prepend(str(package / "src"))
     yield package
     sys.modules.pop(TASK_MODULE, None)
     gymnasium.registry.pop(f"{TASK_NAME}-v0", None)
@@ -86,7 +87,7 @@ def test_a_new_task_is_listed_and_found_in_processes_that_have_not_imported_it(
 ) -> None:
     listed = {row["env"]: row for row in json.loads(bench("list", "envs", "--json").out)}
     assert listed[f"{TASK_NAME}-v0"]["horizon"] == 50
-    monkeypatch.setenv("PYTHONPATH", str(installed_task))  # of spawned workers
+    monkeypatch.setenv("PYTHONPATH", str(installed_task / "src"))  # of spawned workers
     made = []
     for workers in (0, 2):
         with VectorEnv(f"{TASK_NAME}-v0", 2, workers) as env:
@@ -110,7 +111,7 @@ def test_a_new_task_is_listed_and_found_in_processes_that_have_not_imported_it(
 def test_a_broken_package_is_named_and_hides_no_other_task(
     text: str, message: str, installed_task: Path, bench: Bench
 ) -> None:
-    (installed_task / f"{TASK_MODULE}.py").write_text(text)
+    (installed_task / "src" / f"{TASK_MODULE}.py").write_text(text)
     refused(bench("run", "--algo", "bc", "--env", TASK_NAME), message)
     listed = {row["env"]: row for row in json.loads(bench("list", "envs", "--json").out)}
     assert message in listed[f"{TASK_NAME}-v0"]["summary"]
@@ -128,7 +129,6 @@ def test_it_says_what_it_wrote_and_what_comes_next(bench: Bench, tmp_path: Path)
 
 
 def test_its_project_file_is_one_that_installers_read(package: Path) -> None:
-    tomllib = pytest.importorskip("tomllib")
     read = tomllib.loads((package / "pyproject.toml").read_text())
     assert read["project"]["name"] == NAME
     assert read["project"]["entry-points"]["bench.algos"] == {NAME: MODULE}
@@ -143,7 +143,7 @@ def test_its_own_tests_pass(installed: Path) -> None:
 
 
 def test_its_own_tests_notice_a_loss_that_mixes_seeds(installed: Path) -> None:
-    module = installed / f"{MODULE}.py"
+    module = installed / "src" / f"{MODULE}.py"
     text = module.read_text()
     mixed = text.replace("log_prob(batch.action)", "log_prob(batch.action.flip(0))")
     assert mixed != text
@@ -268,3 +268,20 @@ def test_looking_for_a_module_imports_nothing(bench: Bench) -> None:
     assert importlib.util.find_spec("antigravity") is not None
     bench("new", "algorithm", "antigravity")
     assert "antigravity" not in sys.modules
+
+
+@pytest.mark.slow
+def test_its_folder_does_not_stand_for_its_module(bench: Bench, tmp_path: Path) -> None:
+    """Also where both have one name: the folder would be found before what an editable installation points to."""
+    assert bench("new", "algorithm", "xql").code == 0
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    quiet = ["-q", "--no-deps", "--disable-pip-version-check"]
+    subprocess.run([python, "-m", "pip", "install", *quiet, "-e", "xql"], check=True, cwd=tmp_path)
+    done = subprocess.run(
+        [python, "-c", "import importlib.util as u; print(u.find_spec('xql').origin)"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == str(tmp_path / "xql" / "src" / "xql.py"), done.stderr

@@ -289,3 +289,25 @@ def test_the_printed_command_is_the_planned_cell(toy: str) -> None:
 def test_every_method_of_a_plan_is_registered() -> None:
     for name in plans.names():
         assert {e.algo for e in plans.load(name).entries} <= set(algos.names())
+
+
+def test_what_was_run_is_what_is_reported(toy: str, tmp_path: Path, bench: Bench) -> None:
+    """Also with another profile and fewer seeds than planned, and none of it named again."""
+    out = str(tmp_path / "runs")
+    with toy_run.registered():
+        options = ("--profile", "smoke", "--seeds", "1", "--out", out, "--only", "algo=bc")
+        (cell,) = planned(plans.load(toy), "smoke", (0,), ["algo=bc"])
+        said = bench(*cell.experiment.request.words(), "--out", out, "--threads", "1", "--workers", "0")
+        assert said.code == 0, said.err
+        assert "1 cells, 1 finished, 0 to run" in bench("suite", "run", toy, *options).err
+        said = bench("suite", "status", toy, "--out", out, "--json")
+        rows = {row["algo"]: (row["state"], row["seeds"]) for row in json.loads(said.out) if row["name"] == "-"}
+        assert rows == {"awac": ("missing", "0 of 2"), "bc": ("finished", "1 of 2")}
+        assert "profile smoke, seeds 2: 2 missing, 1 finished" in said.err
+        assert "1 with fewer seeds than planned so far" in said.err
+        exact = json.loads(bench("suite", "status", toy, "--out", out, "--seeds", "2", "--json").out)
+        assert {row["state"].partition(":")[0] for row in exact} == {"missing", "not possible"}
+        said = bench("report", out, "--suite", toy, "--profile", "quick")
+        assert (said.code, "were run with --profile smoke" in said.err) == (2, True), said.err
+        said = bench("report", out, "--suite", toy)
+        assert said.code == 0, said.err

@@ -19,8 +19,8 @@ from toy_run import ONE_THREAD, TASK, experiment
 import suite.policies.export
 from algos.learner.actors import load_actor
 from envs import tasks
-from suite.run.cell import run_cell
-from suite.run.means import Means
+from suite.train.cell import run_cell
+from suite.train.means import Means
 
 EXPERTS = Path(tasks.__file__).parent / "experts"
 

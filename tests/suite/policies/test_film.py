@@ -20,9 +20,9 @@ import suite.policies.film
 from envs import plugins, tasks
 from suite.policies.film import FORMATS, film, way_of_drawing
 from suite.policies.trained import Trained, find
-from suite.run.cell import run_cell
-from suite.run.evaluate import FRESH_SEED
-from suite.run.means import Means
+from suite.train.cell import run_cell
+from suite.train.evaluate import FRESH_SEED
+from suite.train.means import Means
 
 EXPERTS = Path(tasks.__file__).parent / "experts"
 POINT = EXPERTS / "point.npz"

@@ -32,9 +32,9 @@ from suite.recipes.play import act
 from suite.record.folders import read_run
 from suite.record.rows import RecordError
 from suite.record.tidy import read_tidy
-from suite.run.cell import run_cell
-from suite.run.evaluate import EVAL_SEED, FRESH_SEED, episode_scores, evaluate
-from suite.run.means import Means
+from suite.train.cell import run_cell
+from suite.train.evaluate import EVAL_SEED, FRESH_SEED, episode_scores, evaluate
+from suite.train.means import Means
 
 
 @pytest.fixture(scope="module", autouse=True)

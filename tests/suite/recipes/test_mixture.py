@@ -20,7 +20,7 @@ from envs.errors import DatasetError
 from envs.task import MixRecipe, Task
 from suite.recipes import build as recipes
 from suite.recipes import play
-from suite.run.means import Means
+from suite.train.means import Means
 
 STEPS = 250
 MIX = MixRecipe(((MixRecipe.RANDOM, 0.5), ("point", 1.0)), steps=STEPS)
@@ -105,8 +105,8 @@ def test_runs_train_on_a_dataset_by_its_name(tmp_path: Path, monkeypatch: pytest
     from asked import resolve
 
     from suite.record.folders import read_run
-    from suite.run.cell import run_cell
-    from suite.run.hardware import Hardware
+    from suite.train.cell import run_cell
+    from suite.train.hardware import Hardware
 
     monkeypatch.setitem(tasks.TASKS, "point-reach-v0", point())
     monkeypatch.setattr(os, "fsync", lambda handle: None)

@@ -17,7 +17,7 @@ from toy_run import experiment, registered, train
 
 from suite.record import mirror
 from suite.record.folders import read_run
-from suite.run.cell import run_folder
+from suite.train.cell import run_folder
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from command import Bench
 
 from suite.record.folders import RecordError, read_run
 from suite.record.reference import SHIPPED, pack, read
-from suite.run.cell import run_cell
-from suite.run.means import Means
+from suite.train.cell import run_cell
+from suite.train.means import Means
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from algos.networks.nets import Dual
 from algos.parts.entropy import LogAlpha
 from suite.record.folders import read_run
 from suite.record.metrics import METRICS
-from suite.run.cell import run_folder
+from suite.train.cell import run_folder
 
 
 @pytest.fixture(scope="module", autouse=True)

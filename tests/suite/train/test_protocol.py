@@ -19,8 +19,8 @@ from house import ROOT
 from toy_run import HORIZON, TASK, experiment, train
 from updates import followed_by
 
-import suite.run.evaluate
-import suite.run.protocol
+import suite.train.evaluate
+import suite.train.protocol
 from algos.learner.actor_critic import ActorCritic
 from algos.learner.meter import Meter
 from algos.learner.replay import Layout, Replay
@@ -32,12 +32,12 @@ from suite.experiment.requirements import disk_bytes, lanes, memory_bytes
 from suite.measure.estimate import estimate
 from suite.record.folders import read_run
 from suite.record.rows import RecordError, Row
-from suite.run.cell import run_cell, run_folder
-from suite.run.evaluate import EVAL_SEED
-from suite.run.hardware import Hardware
-from suite.run.means import Means
-from suite.run.protocol import Diverged, Runner
-from suite.run.rows import offline_rows
+from suite.train.cell import run_cell, run_folder
+from suite.train.evaluate import EVAL_SEED
+from suite.train.hardware import Hardware
+from suite.train.means import Means
+from suite.train.protocol import Diverged, Runner
+from suite.train.rows import offline_rows
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -386,7 +386,7 @@ def test_the_kept_policy_is_the_one_scored_last(tmp_path: Path) -> None:
             return policy(torch.from_numpy(obs)).mode.numpy()
 
     with VectorEnv(TASK.id, 4, 0) as env:
-        scores = suite.run.evaluate.evaluate(env, act, 2, 3, TASK)
+        scores = suite.train.evaluate.evaluate(env, act, 2, 3, TASK)
     for name, both in scores.items():
         for seed in (0, 1):
             assert values(found, seed)[23, name] == pytest.approx(both[seed], rel=1e-6)
@@ -466,7 +466,7 @@ def test_a_run_goes_on_with_the_means_it_began_with_and_on_the_same_device(
     with pytest.raises(SettingError, match="began on cuda and cannot go on on cpu: pass --device cuda"):
         train(cell, tmp_path)
     path.write_text(text)
-    monkeypatch.setattr("suite.run.cell.compiles", lambda experiment, device: True)
+    monkeypatch.setattr("suite.train.cell.compiles", lambda experiment, device: True)
     monkeypatch.setattr("algos.learner.compiled.Compiled.run", lambda *given, **named: 1 / 0)
     train(cell, tmp_path, Hardware("cpu", threads=2, workers=0))
     assert torch.get_num_threads() == 1

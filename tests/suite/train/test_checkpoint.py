@@ -21,19 +21,19 @@ import toy_run
 from toy_run import experiment, results, train
 from updates import followed_by
 
-import suite.run.cell
-import suite.run.evaluate
-import suite.run.protocol
-import suite.run.recorder
+import suite.train.cell
+import suite.train.evaluate
+import suite.train.protocol
+import suite.train.recorder
 from algos.learner.actor_critic import ActorCritic
 from suite.record.folders import read_run
 from suite.record.rows import RecordError
 from suite.record.writer import Extent, RunWriter
-from suite.run.cell import run_cell, run_folder
-from suite.run.checkpoint import Checkpoints
-from suite.run.means import Means
-from suite.run.protocol import Runner
-from suite.run.stop import Stopped
+from suite.train.cell import run_cell, run_folder
+from suite.train.checkpoint import Checkpoints
+from suite.train.means import Means
+from suite.train.protocol import Runner
+from suite.train.stop import Stopped
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "awac": ("awac", {}),
@@ -56,8 +56,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 # where a process may die: before and after each of these
 POINTS: list[tuple[Any, str]] = [
     (Runner, "_collect"), (Runner, "_switch"), (Runner, "_finish"), (ActorCritic, "update"),
-    (suite.run.evaluate, "_wave"), (RunWriter, "append"), (RunWriter, "status"),
-    (Checkpoints, "write_chunk"), (Checkpoints, "save"), (os, "replace"), (suite.run.recorder, "save_policy"),
+    (suite.train.evaluate, "_wave"), (RunWriter, "append"), (RunWriter, "status"),
+    (Checkpoints, "write_chunk"), (Checkpoints, "save"), (os, "replace"), (suite.train.recorder, "save_policy"),
 ]  # fmt: skip
 WRITES = {"append", "status", "write_chunk", "save", "replace", "save_policy"}
 PLACES = [f"before {name}" for _, name in POINTS] + [f"after {name}" for _, name in POINTS if name in WRITES]
@@ -131,8 +131,8 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], t
         if case not in known:
             out = tmp_path_factory.mktemp("whole")
             with pytest.MonkeyPatch.context() as patch:  # whatever a test has set
-                patch.setattr(suite.run.protocol, "BLOCK", 50)
-                patch.setattr(suite.run.protocol, "CHECKPOINT_SECONDS", 1e9)
+                patch.setattr(suite.train.protocol, "BLOCK", 50)
+                patch.setattr(suite.train.protocol, "CHECKPOINT_SECONDS", 1e9)
                 points = passed(case, out)
             algo, settings = CASES[case]
             known[case] = points, results(run_folder(experiment(algo, **settings), out))
@@ -144,8 +144,8 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], t
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints between evaluations too, as in a run of hours."""
-    monkeypatch.setattr(suite.run.protocol, "BLOCK", 2)
-    monkeypatch.setattr(suite.run.protocol, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(suite.train.protocol, "BLOCK", 2)
+    monkeypatch.setattr(suite.train.protocol, "CHECKPOINT_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -426,14 +426,14 @@ def test_two_processes_cannot_run_the_same_folder(tmp_path: Path, monkeypatch: p
                 run_cell(experiment("awac"), Means(tmp_path, toy_run.ONE_THREAD))
             said.append(str(caught.value))
 
-    data = suite.run.cell._data
+    data = suite.train.cell._data
 
     def slow_data(*arguments: Any) -> Any:
         assert not (folder / "run.json").exists()
         intrude()
         return data(*arguments)
 
-    monkeypatch.setattr(suite.run.cell, "_data", slow_data)
+    monkeypatch.setattr(suite.train.cell, "_data", slow_data)
     with ticking(lambda point: intrude() if point == "before _switch" else None):
         start("awac", tmp_path)
     assert said == [f"{folder} is being run by another process"] * 4

@@ -22,12 +22,12 @@ from suite.recipes import build as recipes
 from suite.record.folders import LOCK, Run, check_results, kept_steps, policy_folder, read_columns, read_facts
 from suite.record.rows import RecordError
 from suite.record.writer import RunWriter
-from suite.run.checkpoint import CHECKPOINT, drop_chunks
-from suite.run.hardware import Engine, Hardware, prepare, versions
-from suite.run.means import Means
-from suite.run.progress import Progress
-from suite.run.protocol import Runner
-from suite.run.recorder import Recorder
+from suite.train.checkpoint import CHECKPOINT, drop_chunks
+from suite.train.hardware import Engine, Hardware, prepare, versions
+from suite.train.means import Means
+from suite.train.progress import Progress
+from suite.train.protocol import Runner
+from suite.train.recorder import Recorder
 
 __all__ = ["run_cell", "run_folder"]
 

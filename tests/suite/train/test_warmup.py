@@ -11,7 +11,7 @@ from toy_run import experiment, registered, train
 
 from algos.learner.actor_critic import ActorCritic
 from suite.experiment.requirements import lanes
-from suite.run.evaluate import uniform_actions, uniform_choices
+from suite.train.evaluate import uniform_actions, uniform_choices
 
 
 def test_actions_are_uniform_and_choices_equally_likely() -> None:

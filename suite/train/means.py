@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from suite.run.hardware import Hardware
+from suite.train.hardware import Hardware
 
 __all__ = ["Means"]
 

@@ -18,8 +18,8 @@ from suite.record.folders import policy_folder, policy_path
 from suite.record.metrics import digits
 from suite.record.rows import Row
 from suite.record.writer import RunWriter, write_json
-from suite.run.progress import Progress
-from suite.run.state import RunState
+from suite.train.progress import Progress, Standing
+from suite.train.state import RunState
 
 __all__ = ["Recorder"]
 
@@ -82,7 +82,7 @@ class Recorder:
         headline = self.experiment.task.headline
         scores, after = at.final[headline], digits(headline)
         each = " ".join(f"{x:.{after}f}" for x in scores)
-        self.progress.score(f"{headline} {scores.mean():.{after}f} [{each}] at {step:,}")
+        self.progress.score(f"{headline} {scores.mean():.{after}f} at {step:,}", f"[{each}]")
         self.writer.log(f"step {step}: {headline} {each}")
 
     def _warn_of_few_rows(self, at: RunState, learned: Mapping[str, NDArray[Any]]) -> None:
@@ -150,7 +150,7 @@ class Recorder:
             done, total, unit, spent = updates, offline, "updates", seconds["offline"]
         updates_left = 0 if at.switched else offline - updates
         left = updates_left * per_update + (online - at.env_step) * per_step
-        self.progress.show(at.phase, done, total, unit, done / spent if spent else 0.0, left)
+        self.progress.show(Standing(at.phase, done, total, unit, done / spent if spent else 0.0, left))
 
     def summary(self, at: RunState, updates: int) -> None:
         """Say where the time went, at the end of a run."""

@@ -7,7 +7,7 @@ import torch
 
 from algos.learner.replay import InitialStates, Layout, columns
 from envs.data.datasets import Transitions
-from suite.run.evaluate import Collected
+from suite.train.evaluate import Collected
 
 __all__ = ["collected_rows", "first_states", "offline_rows"]
 

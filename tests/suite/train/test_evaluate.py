@@ -12,7 +12,7 @@ from toy_env import HORIZON, POINT, SCRIPT
 
 from envs.stepping.vector import VectorEnv
 from envs.task import Goal
-from suite.run.evaluate import EVAL_SEED, Collected, collect, episode_scores, evaluate
+from suite.train.evaluate import EVAL_SEED, Collected, collect, episode_scores, evaluate
 
 
 def still(obs: Any, noise: Any) -> Any:

@@ -18,15 +18,15 @@ import torch
 import toy_run
 from toy_run import experiment, train
 
-import suite.run.protocol
+import suite.train.protocol
 from algos.learner.actor_critic import ActorCritic
 from disk import sums
 from suite.record.folders import find_runs, read_run
 from suite.record.rows import RecordError
 from suite.record.writer import Extent
-from suite.run.cell import run_cell, run_folder
-from suite.run.checkpoint import Checkpoints
-from suite.run.means import Means
+from suite.train.cell import run_cell, run_folder
+from suite.train.checkpoint import Checkpoints
+from suite.train.means import Means
 
 FLIPS = 400  # bits, over all files of a checkpoint
 
@@ -55,8 +55,8 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, byt
         return real(*arguments, **named)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(suite.run.protocol, "BLOCK", 2)
-        patch.setattr(suite.run.protocol, "CHECKPOINT_SECONDS", 0.0)
+        patch.setattr(suite.train.protocol, "BLOCK", 2)
+        patch.setattr(suite.train.protocol, "CHECKPOINT_SECONDS", 0.0)
         patch.setattr(ActorCritic, "update", update)
         with pytest.raises(Killed):
             train(experiment(), out)

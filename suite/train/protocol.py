@@ -24,13 +24,13 @@ from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment
 from suite.experiment.requirements import lanes, offline_updates, online_capacity
 from suite.record.rows import RecordError
-from suite.run.checkpoint import CHECKPOINT, Checkpoints, drop_chunks
-from suite.run.evaluate import Act, collect, evaluate, uniform_actions, uniform_choices
-from suite.run.hardware import Engine
-from suite.run.recorder import Recorder
-from suite.run.rows import collected_rows, first_states, offline_rows
-from suite.run.state import RunState
-from suite.run.stop import Stopped, StopRequest
+from suite.train.checkpoint import CHECKPOINT, Checkpoints, drop_chunks
+from suite.train.evaluate import Act, collect, evaluate, uniform_actions, uniform_choices
+from suite.train.hardware import Engine
+from suite.train.recorder import Recorder
+from suite.train.rows import collected_rows, first_states, offline_rows
+from suite.train.state import RunState
+from suite.train.stop import Stopped, StopRequest
 
 __all__ = ["Diverged", "Runner"]
 

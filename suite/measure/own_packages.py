@@ -1,0 +1,54 @@
+"""The suite's own top-level packages, whose names others use as well: taken from elsewhere, or written over?"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.util
+from collections.abc import Sequence
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
+from pathlib import Path
+
+__all__ = ["DISTRIBUTION", "OURS", "claimed", "shadowed", "written_over"]
+
+DISTRIBUTION = "awac-bench"
+OURS = ("algos", "disk", "envs", "reports", "suite")
+
+
+def shadowed(names: Sequence[str] = OURS) -> dict[str, str]:
+    """Our packages that Python takes from elsewhere than this module: name -> file, or `nowhere`."""
+    root = Path(__file__).resolve().parents[2]
+    found = {name: importlib.util.find_spec(name) for name in names}
+    places = {name: spec.origin if spec and spec.origin else "nowhere" for name, spec in found.items()}
+    return {name: place for name, place in places.items() if root not in Path(place).resolve().parents[1:2]}
+
+
+def claimed() -> dict[str, list[str]]:
+    """Other distributions that install a package of one of our names: name -> distributions."""
+    by_package = packages_distributions()
+    found = {name: [d for d in by_package.get(name, ()) if _normal(d) != DISTRIBUTION] for name in OURS}
+    return {name: sorted(set(others)) for name, others in found.items() if others}
+
+
+def written_over(own: Distribution | None = None) -> list[str]:
+    """Files of our packages that are not what the installation wrote, by the checksums that it left.
+
+    Empty where it left none, as an editable installation does.
+    """
+    try:
+        own = own or distribution(DISTRIBUTION)
+    except PackageNotFoundError:
+        return []
+    ours = [file for file in own.files or () if file.parts[0] in OURS and file.hash]
+    return [str(file) for file in ours if _digest(Path(str(own.locate_file(file)))) != file.hash.value]
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 as a RECORD has it; empty where the file is gone."""
+    if not path.is_file():
+        return ""
+    return base64.urlsafe_b64encode(hashlib.sha256(path.read_bytes()).digest()).rstrip(b"=").decode()
+
+
+def _normal(name: str) -> str:
+    return name.lower().replace("_", "-")
