@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from suite.cli.options import AsJson, Profile, print_rows
+from suite.cli.options import Profile
+from suite.cli.tables import AsJson, print_rows
 
 __all__ = ["claims"]
 

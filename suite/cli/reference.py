@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from suite.cli.options import AsJson, Device, Threads, Workers, at_least, print_rows
+from suite.cli.options import Device, Threads, Workers, at_least
+from suite.cli.tables import AsJson, Wide, print_rows
 
 if TYPE_CHECKING:
     from suite.record.reference import Packed
@@ -27,9 +28,15 @@ Folder = Annotated[
 
 
 @reference_app.command("list")
-def list_(only: Only = [], folder: Folder = None, as_json: AsJson = False) -> None:  # noqa: B006 - typer's way
-    """List the reference results with their scores at the end."""
-    print_rows([_row(one) for one in _chosen(only, folder)], as_json)
+def list_(
+    only: Only = [],  # noqa: B006 - typer's way
+    folder: Folder = None,
+    as_json: AsJson = False,
+    wide: Wide = False,
+) -> None:
+    """List the reference results: what was run, with which seeds, and how long it took where."""
+    rows = [_row(one) for one in _chosen(only, folder)]
+    print_rows(rows if as_json else [_spelt(row) for row in rows], as_json, wide)
 
 
 @reference_app.command()
@@ -41,7 +48,7 @@ def show(only: Only = [], folder: Folder = None, as_json: AsJson = False) -> Non
         return
     for row in rows:
         settings = row.pop("settings")
-        print_rows([row], as_json)
+        print_rows([_spelt(row)], as_json)
         for name, setting in settings.items():
             typer.echo(f"  {name} = {setting['value']}    ({setting['source']})")
         typer.echo()
@@ -120,13 +127,17 @@ def _row(one: Packed) -> dict[str, Any]:
         "algo": one.run.algo,
         "task": one.run.task,
         "profile": one.profile,
-        "seeds": ",".join(map(str, one.run.seeds)),
+        "seeds": list(one.run.seeds),
         "hash": run["hash"],
-        "cell": one.run.path.name,
         "departures": "; ".join(one.departures) or "-",
         "minutes": round(one.seconds / 60, 1),
         "device": run.get("device", {}).get("name", "-"),
     }
+
+
+def _spelt(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as it is printed: seeds as on a command line."""
+    return {**row, "seeds": ",".join(map(str, row["seeds"]))}
 
 
 def _facts(one: Packed) -> dict[str, Any]:
