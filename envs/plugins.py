@@ -14,7 +14,7 @@ import gymnasium
 from envs.errors import TaskPluginError
 from envs.task import Task
 
-__all__ = ["load", "make", "points", "register"]
+__all__ = ["is_importable", "load", "make", "points", "register"]
 
 GROUP = "bench.envs"
 
@@ -52,6 +52,14 @@ def load(point: EntryPoint) -> Task:
     if task.entry_point and task.id not in gymnasium.registry:
         register(task)
     return task
+
+
+def is_importable(env_id: str) -> bool:
+    """Whether another process can make the environment by itself: it is ours, a package's, or names its module."""
+    if ":" in env_id or env_id in points():
+        return True
+    spec = gymnasium.registry.get(env_id)
+    return spec is not None and isinstance(spec.entry_point, str) and spec.entry_point.startswith("envs.")
 
 
 def make(env_id: str, **options: Any) -> gymnasium.Env[Any, Any]:

@@ -24,7 +24,18 @@ if TYPE_CHECKING:
     from reports.runs.wanted import Suite
     from suite.record.reference import Packed
 
-__all__ = ["REFERENCE", "agreement", "build", "build_comparison", "build_tuning", "figure", "judged", "load", "table"]
+__all__ = [
+    "REFERENCE",
+    "agreement",
+    "build",
+    "build_comparison",
+    "build_tuning",
+    "curves",
+    "figure",
+    "judged",
+    "load",
+    "table",
+]
 
 REFERENCE = "reference"  # the results that come with the package
 Roots = str | Path | Sequence[str | Path]
@@ -199,6 +210,20 @@ def figure(
     return figure_of(
         results(read(roots, inputs, algos, tasks, _packed(beside)), metric, seed, interpolate), name, looks
     )
+
+
+def curves(
+    frame: pd.DataFrame, metric: str | None = None, seed: int = 0, looks: Mapping[str, str] = MappingProxyType({})
+) -> Figure:
+    """Learning curves of rows as `load` and a run's `metrics` have them, also of some of them or several joined.
+
+    A panel for each task and a line for each algorithm: the interquartile mean over seeds with its interval, as in a
+    report. Without a `metric` it is the one that a report would take. Raises `RecordError` where a column is missing,
+    a seed has two values at one step, or nothing is there to draw.
+    """
+    from reports.notebook.drawn import curves_of
+
+    return curves_of(frame, metric, seed, looks)
 
 
 def _packed(beside: str | Path | None) -> list[Packed]:

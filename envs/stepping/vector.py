@@ -54,7 +54,8 @@ class VectorEnv:
     Where actions are one of n choices, the largest of n numbers is taken: `action_space` is a box either way.
     An environment whose episode ends is reset at once, with a seed that follows from the one last given to it
     and the number of episodes since. Same seeds and actions give the same bytes for any number of workers.
-    Workers are spawned: a script that makes a VectorEnv needs the usual `if __name__ == "__main__"`.
+    Workers are spawned. An environment that they cannot find by themselves, as the script that makes the VectorEnv
+    registers it, is looked for in that script: it then needs the usual `if __name__ == "__main__"`.
 
     `max_episode_steps` replaces the registered time limit; None keeps it.
 
@@ -133,7 +134,7 @@ class VectorEnv:
         self._rows = [slice(first, last) for first, last in itertools.pairwise(bounds)]
         context = multiprocessing.get_context("spawn")
         try:
-            with worker.starting():
+            with worker.starting(), worker.main_left_out(plugins.is_importable(self.env_id)):
                 for rows in self._rows:
                     ours, theirs = context.Pipe()
                     self._pipes.append(ours)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 import traceback
+import types
 from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
@@ -31,6 +33,7 @@ __all__ = [
     "carve",
     "episode_seed",
     "layout",
+    "main_left_out",
     "size",
     "starting",
     "work",
@@ -130,6 +133,21 @@ def starting() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def main_left_out(wanted: bool) -> Iterator[None]:
+    """Have processes started in the block not run the program's main module again, unless that is not `wanted`.
+
+    So a script needs no guard, and what is typed at a prompt or in a notebook can start them.
+    """
+    main = sys.modules["__main__"]
+    if wanted:
+        sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager

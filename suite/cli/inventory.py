@@ -8,8 +8,7 @@ from typing import Any
 
 import algos
 from algos.settings import SettingError, nearest
-from envs import tasks
-from envs.errors import TaskPluginError
+from suite.api.lists import algorithm_rows, task_rows
 from suite.experiment.presets import PAPER, departures
 from suite.experiment.profiles import PROFILES
 from suite.plans import read as plans
@@ -22,8 +21,8 @@ __all__ = ["listing", "suites"]
 def listing(what: str, out: Path) -> list[dict[str, Any]]:
     """List one kind of thing, as rows; raises `SettingError` for a kind that is none."""
     lists: dict[str, Callable[[], list[dict[str, Any]]]] = {
-        "algos": _algos,
-        "envs": _envs,
+        "algos": algorithm_rows,
+        "envs": task_rows,
         "datasets": _datasets,
         "presets": _presets,
         "profiles": _profiles,
@@ -35,35 +34,6 @@ def listing(what: str, out: Path) -> list[dict[str, Any]]:
     if what not in lists:
         raise SettingError(f"cannot list {what!r}; {nearest(what, lists)}")
     return lists[what]()
-
-
-def _algos() -> list[dict[str, Any]]:
-    return [
-        {"algo": n, "actions": algos.load(n).default_needs.actions, "summary": e.summary, "module": e.module}
-        for n, e in algos.names().items()
-    ]
-
-
-def _envs() -> list[dict[str, Any]]:
-    return [_env(task_id) for task_id in tasks.ids()]
-
-
-def _env(task_id: str) -> dict[str, Any]:
-    try:
-        t = tasks.get(task_id)
-    except TaskPluginError as error:  # one broken package must not hide the others' tasks
-        facts = dict.fromkeys(("observation", "action", "actions", "horizon", "success", "data"), "-")
-        return {"env": task_id, **facts, "summary": str(error)}
-    return {
-        "env": t.id,
-        "observation": t.obs_dim,
-        "action": t.action_dim,
-        "actions": "choices" if t.discrete else "continuous",
-        "horizon": t.horizon,
-        "success": t.success_rule or "-",
-        "data": ", ".join(t.datasets) or "-",
-        "summary": t.summary,
-    }
 
 
 def _datasets() -> list[dict[str, Any]]:

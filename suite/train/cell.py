@@ -61,7 +61,7 @@ def run_cell(experiment: Experiment, means: Means) -> Path:
         writer = RunWriter(folder, experiment.objective.metrics)
         if known is None:
             with _disk_errors(writer):
-                writer.create(_run_json(experiment, data, engine))
+                writer.create(_run_json(experiment, data, engine, means.command))
         elif known.run["dataset"].get("fingerprint") != (data.info.fingerprint if data else None):
             raise RecordError(
                 f"{folder} was trained on data with fingerprint {known.run['dataset']['fingerprint']}, but the dataset "
@@ -161,7 +161,9 @@ def _engine(experiment: Experiment, hardware: Hardware, known: Mapping[str, Any]
     return Engine(device, began["threads"], began.get("compiled", experiment.learner.compile is True))
 
 
-def _run_json(experiment: Experiment, data: Dataset | None, engine: Engine) -> dict[str, Any]:
+def _run_json(
+    experiment: Experiment, data: Dataset | None, engine: Engine, command: Sequence[str] | None
+) -> dict[str, Any]:
     e = experiment
     info = data.info if data else None
     return {
@@ -178,7 +180,7 @@ def _run_json(experiment: Experiment, data: Dataset | None, engine: Engine) -> d
         },
         "versions": versions(),
         "device": engine.record(),
-        "command": ["bench", *sys.argv[1:]],
+        "command": list(command or ("bench", *sys.argv[1:])),
         "revision": _revision(),
         "created": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
     }

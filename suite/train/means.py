@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ class Means:
     out: Path = Path("runs")  # folder of the run folders
     hardware: Hardware = field(default_factory=Hardware)
     keep_policies: bool = False  # those of every evaluation, beside the final ones
+    command: Sequence[str] | None = None  # to be recorded as what does the same; None: this process's own
 
     def words(self) -> list[str]:
         """Words of a command line for these means, for a process or a job of its own; unset options are left out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
@@ -34,7 +35,8 @@ class StopRequest:
         return "" if self.number is None else signal.Signals(self.number).name
 
     def __enter__(self) -> StopRequest:
-        self._before = {s: signal.signal(s, self._ask) for s in STOP_SIGNALS}
+        if threading.current_thread() is threading.main_thread():  # Python hands signals to no other
+            self._before = {s: signal.signal(s, self._ask) for s in STOP_SIGNALS}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:

@@ -91,9 +91,10 @@ ROOMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "tune": ("output", "record", "experiment", "train", "measure", "launch"),
         "reference": ("output", "record", "experiment", "train", "launch"),
         "new": (),
+        "api": ("output", "record", "experiment", "train"),
         "cli": (
             "output", "record", "recipes", "experiment", "train", "policies", "measure", "launch", "plans", "tune",
-            "reference", "new",
+            "reference", "new", "api",
         ),
     },
     "reports": {
