@@ -24,6 +24,7 @@ from suite.cli.report import report
 from suite.cli.run import run
 from suite.cli.speed import speed
 from suite.cli.tune import tune
+from suite.cli.watch import watch
 from suite.output import take_all_letters
 
 app = typer.Typer(
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, tune, report, claims, mirror, explain, speed, doctor):
+for command in (run, watch, tune, report, claims, mirror, explain, speed, doctor):
     app.command()(command)
 app.command("list")(list_)
 app.add_typer(policies_app)  # nameless: its commands are ours

@@ -48,6 +48,9 @@ def run(
         bool, typer.Option("--keep-policies", help="Keep the policies of every evaluation, under policy/at+STEP.")
     ] = False,
     slurm: Slurm = [],  # noqa: B006
+    mirror: Annotated[
+        str | None, typer.Option(help="Pass on records while they are made: tensorboard or wandb, by way of ./mirror.")
+    ] = None,
     like: Annotated[
         Path | None,
         typer.Option(help="A run folder: do what it did, whatever the defaults are now. --seeds, --set: in part."),
@@ -73,4 +76,4 @@ def run(
             "name what to train, e.g. --algo awac --env pen-binary, or a run folder to repeat: --like FOLDER"
         )
     means = Means(out, Hardware(device, threads, workers), keep_policies)
-    raise typer.Exit(launch(request, means, jobs=jobs, slurm_options=slurm, dry_run=dry_run))
+    raise typer.Exit(launch(request, means, jobs=jobs, slurm_options=slurm, dry_run=dry_run, mirror=mirror))

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from suite.output import show
 
-__all__ = ["AsJson", "Wide", "print_rows"]
+__all__ = ["AsJson", "Wide", "print_rows", "table_lines"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Wide = Annotated[bool, typer.Option("--wide", help="One line per row, however long; default: as wide as the terminal.")]
@@ -37,7 +37,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, wide: bool = Fa
     elif len(rows) == 1:
         lines = _facts(rows[0])
     else:
-        lines = _table([{name: str(value) for name, value in row.items()} for row in rows], None if wide else width)
+        lines = table_lines(rows, None if wide else width)
     for line in lines:
         show(line)
 
@@ -59,8 +59,9 @@ def _flat(row: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
     return out
 
 
-def _table(rows: Sequence[Mapping[str, str]], width: int | None) -> list[str]:
+def table_lines(given: Sequence[Mapping[str, Any]], width: int | None) -> list[str]:
     """Lines of a table at most `width` wide (None: as wide as it takes), as far as single words allow."""
+    rows = [{name: str(value) for name, value in row.items()} for row in given]
     widths = {name: max(cell_len(name), *(cell_len(row[name]) for row in rows)) for name in rows[0]}
     inside, below = dict(widths), []
     first = next(iter(widths))

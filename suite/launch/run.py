@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from algos.settings import SettingError
 from suite.experiment.experiment import Experiment
 from suite.experiment.request import Request
 from suite.experiment.requirements import check_means
 from suite.experiment.resolve import check_used, resolve_all
 from suite.launch import slurm
+from suite.launch.mirrored import mirrored
 from suite.launch.side_by_side import run_side_by_side
 from suite.measure.estimate import MEASURING, estimate
 from suite.output import say, show
@@ -21,9 +23,18 @@ __all__ = ["run"]
 
 
 def run(
-    request: Request, means: Means, *, jobs: int | None = None, slurm_options: Sequence[str] = (), dry_run: bool = False
+    request: Request,
+    means: Means,
+    *,
+    jobs: int | None = None,
+    slurm_options: Sequence[str] = (),
+    dry_run: bool = False,
+    mirror: str | None = None,
 ) -> int:
-    """Resolve every cell first, so that a bad name trains nothing; then run them. Returns the exit code."""
+    """Resolve every cell first, so that a bad name trains nothing; then run them. Returns the exit code.
+
+    `mirror` names where records are passed on to while they are made.
+    """
     experiments = resolve_all(request)
     for message in check_used(request, experiments):
         say(message)
@@ -37,6 +48,13 @@ def run(
         return 0
     for experiment in experiments:
         check_means(experiment)
+    if cluster and mirror:
+        raise SettingError("--mirror watches what this machine runs; for a cluster: `bench mirror --every 60`")
+    with mirrored([run_folder(e, means.out) for e in experiments], mirror):
+        return _run(experiments, means, jobs, cluster)
+
+
+def _run(experiments: Sequence[Experiment], means: Means, jobs: int | None, cluster: Mapping[str, str]) -> int:
     if cluster or ((jobs or 1) > 1 and len(experiments) > 1):
         return run_side_by_side(experiments, means, jobs=jobs, cluster=cluster)
     code = 0

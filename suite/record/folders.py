@@ -6,6 +6,7 @@
         metrics.csv    seed, phase, env_step, update, metric, value; append-only; a pure function of run.json
         status.json    state, progress and wall-clock timings: what may differ between two equal runs; in the end also
                        the checksums of the results
+        progress.json  while it goes on: how far it is, for `bench watch` (suite/record/standing.py)
         log.txt        what happened, with the time of day
         checkpoint/    written by suite/train/checkpoint.py
         policy/        final policy per seed; in policy/at<step>/ those of an evaluation, where they were kept

@@ -9,11 +9,14 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from algos.settings import SettingError
+from disk.lock import Held, lock
 from disk.reading import read_file
 from disk.shapes import ShapeError, mapping, parse_json, whole
 from suite.record.files import check_writable
@@ -21,7 +24,10 @@ from suite.record.folders import Run, find_runs, read_run, read_status
 from suite.record.rows import RecordError
 from suite.record.writer import write_json
 
-__all__ = ["mirror", "pass_on"]
+__all__ = ["check_target", "mirror", "pass_on"]
+
+LEDGER = "passed-on.json"
+WAIT = 60.0  # seconds for another process that passes on into the same folder
 
 
 @dataclass(frozen=True)
@@ -100,10 +106,41 @@ def pass_on(
     """
     if to not in TARGETS:
         raise SettingError(f"--to {to}: choose {' or '.join(TARGETS)}")
+    with _alone(out):
+        return _pass_on(runs, to, out, project, say)
+
+
+def check_target(to: str) -> None:
+    """Raise `SettingError` where a target is unknown or its package is missing."""
+    if to not in TARGETS:
+        raise SettingError(f"--mirror {to}: choose {' or '.join(TARGETS)}")
+    if find_spec(to) is None:
+        raise SettingError(f"--mirror {to} needs its package: pip install 'awac-bench[{to}]'")
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold the folder that is written to: two that pass on at once would lose count of what they have."""
+    check_writable(out / LEDGER)
+    until = time.monotonic() + WAIT
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(lock(out / ".lock"))
+                break
+            except Held:
+                if time.monotonic() > until:
+                    raise SettingError(f"--out {out}: another process is passing on records into it") from None
+                time.sleep(0.1)
+        yield
+
+
+def _pass_on(
+    runs: Sequence[Path], to: str, out: Path, project: str, say: Callable[[str], object]
+) -> list[dict[str, Any]]:
     curves = _curves([folder for place in runs for folder in find_runs(place)], say)
     send = TARGETS[to](out, project)
-    ledger = out / "passed-on.json"
-    check_writable(ledger)
+    ledger = out / LEDGER
     passed = _passed(ledger)
     rows = []
     for curve in curves:

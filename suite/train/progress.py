@@ -107,6 +107,11 @@ class Progress:
         """Keep the latest score, which is shown with the progress from now on; `each` seed's where there is room."""
         self._score = (text, each)
 
+    @property
+    def headline(self) -> str:
+        """The latest score, without each seed's."""
+        return self._score[0]
+
     def show(self, standing: Standing) -> None:
         """Show where the run is, not more often than is good for the eye."""
         now = time.monotonic()

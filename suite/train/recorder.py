@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ from suite.experiment.requirements import offline_updates, online_steps
 from suite.record.folders import policy_folder, policy_path
 from suite.record.metrics import digits
 from suite.record.rows import Row
+from suite.record.standing import drop_standing, write_standing
 from suite.record.writer import RunWriter, write_json
 from suite.train.progress import Progress, Standing
 from suite.train.state import RunState
 
 __all__ = ["Recorder"]
 
+STANDING_EVERY = 5.0  # seconds between what `bench watch` sees
 FEW_ROWS = 0.01  # of a batch: where weights lie on less, a few rows decide what is imitated
 
 
@@ -38,6 +41,7 @@ class Recorder:
     ) -> None:
         self.experiment, self.writer, self.progress = experiment, writer, progress
         self.keep_policies = keep_policies
+        self._stood = 0.0  # when it was last written how far the run is
         self._warned: set[str] = set()  # phases in which it was said that a few rows decide
 
     def tell(self, message: str) -> None:
@@ -125,6 +129,8 @@ class Recorder:
 
     def status(self, state: str, at: RunState, updates: int, message: str = "") -> None:
         """Replace status.json. `state` is running | stopped | failed | finished."""
+        if state != "running":
+            drop_standing(self.writer.path)
         self.writer.status(
             {
                 "state": state,
@@ -150,7 +156,11 @@ class Recorder:
             done, total, unit, spent = updates, offline, "updates", seconds["offline"]
         updates_left = 0 if at.switched else offline - updates
         left = updates_left * per_update + (online - at.env_step) * per_step
-        self.progress.show(Standing(at.phase, done, total, unit, done / spent if spent else 0.0, left))
+        standing = Standing(at.phase, done, total, unit, done / spent if spent else 0.0, left)
+        self.progress.show(standing)
+        if (now := time.monotonic()) - self._stood > STANDING_EVERY:
+            self._stood = now
+            write_standing(self.writer.path, **standing._asdict(), score=self.progress.headline)
 
     def summary(self, at: RunState, updates: int) -> None:
         """Say where the time went, at the end of a run."""
