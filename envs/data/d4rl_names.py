@@ -90,7 +90,8 @@ def find(name: str, say: downloads.Progress, offline: bool = False) -> Path:
     path = folder() / file.name
     if not path.exists():
         bases = [b.strip().rstrip("/") for b in os.environ.get(MIRRORS, "").split(",") if b.strip()] or DEFAULT_MIRRORS
-        urls = [f"{base}/{file.path}" for base in bases]
+        # in D4RL's folders, or all files in one, as some lay them
+        urls = [f"{base}/{place}" for base in bases for place in (file.path, file.name)]
         put = f"put {file.name}, which is {urls[0]}, into {folder()}"
         if offline or downloads.offline():
             raise DatasetError(f"{name} is not at {path}, and this is offline: {put}")

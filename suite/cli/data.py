@@ -262,3 +262,17 @@ def add(path: Annotated[Path, typer.Argument(metavar="FILE.zip", help="What `ben
 
     for dataset_id, new in bundle.add(path).items():
         show(f"{dataset_id}  {'stored' if new else 'there already'}")
+
+
+@data_app.command()
+def push(
+    dataset: Annotated[str, typer.Argument(metavar="ID", help="A dataset in the store.")],
+    owner: Annotated[str, typer.Option(help="Whose it is on the Hub: a user or an organisation.")],
+    private: Annotated[bool, typer.Option("--private", help="A repository for nobody else.")] = False,
+) -> None:
+    """Put a dataset on the Hugging Face Hub, where Minari finds it below MINARI_REMOTE=hf://OWNER."""
+    from envs.data import hub
+    from suite.output import say, show
+
+    show(hub.push_dataset(dataset, owner, private))
+    say(f"elsewhere: MINARI_REMOTE=hf://{owner} bench run --dataset {dataset} ...")

@@ -106,8 +106,10 @@ def pass_on(
     """
     if to not in TARGETS:
         raise SettingError(f"--to {to}: choose {' or '.join(TARGETS)}")
+    curves = _curves([folder for place in runs for folder in find_runs(place)], say)
+    send = TARGETS[to](out, project)
     with _alone(out):
-        return _pass_on(runs, to, out, project, say)
+        return [_sent(curve, send, out) for curve in curves]
 
 
 def check_target(to: str) -> None:
@@ -135,28 +137,19 @@ def _alone(out: Path) -> Iterator[None]:
         yield
 
 
-def _pass_on(
-    runs: Sequence[Path], to: str, out: Path, project: str, say: Callable[[str], object]
-) -> list[dict[str, Any]]:
-    curves = _curves([folder for place in runs for folder in find_runs(place)], say)
-    send = TARGETS[to](out, project)
+def _sent(curve: Curve, send: Send, out: Path) -> dict[str, Any]:
+    """Pass on what is new of one curve, and note it."""
     ledger = out / LEDGER
     passed = _passed(ledger)
-    rows = []
-    for curve in curves:
-        moments = list(curve.moments())
-        new = moments[passed.get(curve.name, 0) :]
-        if new:
-            try:
-                send(curve, new)
-                passed[curve.name] = len(moments)
-                write_json(ledger, passed)
-            except OSError as error:
-                raise SettingError(
-                    f"--out {out}: {error.strerror or error}; what is passed on is in {ledger}"
-                ) from None
-        rows.append({"curve": curve.name, "evaluations": len(moments), "new": len(new)})
-    return rows
+    moments = list(curve.moments())
+    new = moments[passed.get(curve.name, 0) :]
+    if new:
+        try:
+            send(curve, new)
+            write_json(ledger, {**passed, curve.name: len(moments)})
+        except OSError as error:
+            raise SettingError(f"--out {out}: {error.strerror or error}; what is passed on is in {ledger}") from None
+    return {"curve": curve.name, "evaluations": len(moments), "new": len(new)}
 
 
 def _curves(folders: Sequence[Path], say: Callable[[str], object]) -> list[Curve]:

@@ -86,7 +86,7 @@ def test_what_is_missing_is_fetched_from_the_first_mirror_that_has_it(
         monkeypatch.setenv("BENCH_D4RL_MIRRORS", f"{empty.address}, {full.address}/base/")
         path = d4rl_names.find(NAME, said.append)
         d4rl_names.find(NAME, said.append)
-        assert (len(empty.requests), len(full.requests)) == (1, 1)
+        assert (len(empty.requests), len(full.requests)) == (2, 1)
     assert path == tmp_path / "d4rl" / "toy-human-v1.hdf5"
     assert path.read_bytes() == content
     assert [line.split(":")[0] for line in said] == [NAME, "toy-human-v1.hdf5"]
@@ -118,3 +118,14 @@ def test_an_unknown_name_gives_the_nearest() -> None:
     }.items():
         with pytest.raises(DatasetError, match=hint):
             d4rl_names.get(name)
+
+
+def test_a_mirror_may_lay_all_files_in_one_folder(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = hdf5(tmp_path / "made.hdf5", columns((4, 5))).read_bytes()
+    with serving(Site({"/flat/toy-human-v1.hdf5": content})) as flat:
+        monkeypatch.setenv("BENCH_D4RL_MIRRORS", f"{flat.address}/flat")
+        found = d4rl_names.find(NAME, lambda line: None)
+    assert found.read_bytes() == content
+    assert [path for path, _ in flat.requests] == ["/flat/toy_v1/toy-human-v1.hdf5", "/flat/toy-human-v1.hdf5"]

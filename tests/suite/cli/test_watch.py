@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,17 +48,16 @@ def test_what_cannot_be_read_is_a_run_that_starts(text: str, begun: Path) -> Non
     assert (run.phase, run.total) == ("starting", 0)
 
 
-def test_it_ends_when_nothing_goes_on(begun: Path, bench: Bench) -> None:
+def test_it_ends_when_nothing_goes_on(begun: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     write_standing(begun, **FAR)
 
-    def end() -> None:
-        time.sleep(0.3)
+    def end(seconds: float) -> None:
+        assert seconds == 0.1
         (begun / "status.json").write_text('{"state": "finished"}', encoding="utf-8")
 
-    thread = threading.Thread(target=end)
-    thread.start()
-    said = bench("watch", "--every", "0.1")
-    thread.join()
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "sleep", end)
+        said = bench("watch", "--every", "0.1")
     assert (said.code, "500/2,000" in said.out) == (0, True)
     said = bench("watch")
     assert (said.code, said.out) == (0, "")
