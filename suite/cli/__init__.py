@@ -5,6 +5,7 @@ Everything heavy is imported by the command that needs it.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -51,6 +52,7 @@ def _fail(message: str, code: int = 2) -> NoReturn:
 
 def main() -> None:
     """Entry point: an error that the user can fix is one line and exit code 2."""
+    _read_utf8()
     take_all_letters()
     try:
         app()
@@ -61,6 +63,19 @@ def main() -> None:
         if code is None:
             raise
         _fail(str(error), code)
+
+
+def _read_utf8() -> None:
+    """Start over in Python's UTF-8 mode where the locale has another encoding.
+
+    Names from the command line would reach records and folders as halves of letters. What is printed stays in the
+    encoding of the terminal.
+    """
+    if sys.flags.utf8_mode or sys.getfilesystemencoding().lower().replace("-", "") == "utf8":
+        return
+    printed = f"{sys.stdout.encoding}:backslashreplace"
+    environment = {"PYTHONIOENCODING": printed, **os.environ, "PYTHONUTF8": "1"}
+    os.execve(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]], environment)
 
 
 def _exit_code(error: Exception) -> int | None:

@@ -40,7 +40,7 @@ def list_(
 
 
 @reference_app.command()
-def show(only: Only = [], folder: Folder = None, as_json: AsJson = False) -> None:  # noqa: B006
+def show(only: Only = [], folder: Folder = None, as_json: AsJson = False, wide: Wide = False) -> None:  # noqa: B006
     """Show how results were made: command, data, versions, machine, time, and every setting with its source."""
     rows = [_facts(one) for one in _chosen(only, folder)]
     if as_json:

@@ -22,6 +22,7 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "docs/coming-from.md",
     "docs/data.md",
+    "docs/python.md",
     "docs/tuning.md",
     "benchmarks/README.md",
     "benchmarks/scores.md",

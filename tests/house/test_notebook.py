@@ -46,3 +46,11 @@ def test_the_page_on_python_runs(
     exec(compile(code, "python.md", "exec"), {})
     assert capsys.readouterr().out.startswith("True 0.5 --set\n")
     assert (tmp_path / "curves.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_the_readmes_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```", (DOCS.parent / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    (code,) = [block for block in blocks if "suite.run(" in block]
+    exec(compile(code, "README.md", "exec"), {})

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 
 @dataclass
@@ -83,6 +83,16 @@ def serving(hub: Hub) -> Iterator[Hub]:
 
         def do_GET(self) -> None:
             path = unquote(urlsplit(self.path).path)
+            if path == "/api/datasets":
+                asked_for = parse_qs(urlsplit(self.path).query)
+                found = [
+                    {"id": repo}
+                    for kind, repo in hub.repos
+                    if kind == "dataset"
+                    and repo.partition("/")[0] == asked_for["author"][0]
+                    and asked_for.get("search", [""])[0] in repo
+                ]
+                return self.answer(200, found)
             asked = re.fullmatch(r"/api/(model|dataset)s/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+))?", path)
             file = re.fullmatch(r"/(datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
             if asked:

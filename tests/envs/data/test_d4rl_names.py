@@ -120,10 +120,11 @@ def test_an_unknown_name_gives_the_nearest() -> None:
             d4rl_names.get(name)
 
 
-def test_a_mirror_may_lay_all_files_in_one_folder(
-    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_mirror_may_lay_all_files_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = hdf5(tmp_path / "made.hdf5", columns((4, 5))).read_bytes()
+    monkeypatch.undo()
+    monkeypatch.setitem(FILES, NAME, File("toy_v1/toy-human-v1.hdf5", 3))
+    monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path / "d4rl"))
     with serving(Site({"/flat/toy-human-v1.hdf5": content})) as flat:
         monkeypatch.setenv("BENCH_D4RL_MIRRORS", f"{flat.address}/flat")
         found = d4rl_names.find(NAME, lambda line: None)
