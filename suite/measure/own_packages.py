@@ -39,8 +39,8 @@ def written_over(own: Distribution | None = None) -> list[str]:
         own = own or distribution(DISTRIBUTION)
     except PackageNotFoundError:
         return []
-    ours = [file for file in own.files or () if file.parts[0] in OURS and file.hash]
-    return [str(file) for file in ours if _digest(Path(str(own.locate_file(file)))) != file.hash.value]
+    ours = [(file, file.hash.value) for file in own.files or () if file.parts[0] in OURS and file.hash]
+    return [str(file) for file, known in ours if _digest(Path(str(own.locate_file(file)))) != known]
 
 
 def _digest(path: Path) -> str:
