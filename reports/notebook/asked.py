@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from reports.notebook.shown import shown
 from reports.numbers.results import Results
 from reports.pictures import curves, look, plots
 from reports.pictures.matrices import heat_map, improvement_matrix
@@ -122,7 +123,7 @@ def figure_of(results: Results, name: str, looks: Mapping[str, str]) -> Figure:
     figure: Figure | None = draw(results, look.styles([cell.label for cell in results.cells], looks))
     if figure is None:
         raise RecordError(f"nothing to draw in {name!r}: these results have none of it by {results.metric}")
-    return figure
+    return shown(figure)
 
 
 def _known(things: Mapping[str, Any], name: str, kind: str) -> Any:

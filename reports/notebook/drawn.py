@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reports.notebook.frame import COLUMNS
+from reports.notebook.shown import shown
 from reports.numbers.headline import headline_of
 from reports.numbers.lines import lines_of
 from reports.pictures import look
@@ -40,7 +41,7 @@ def curves_of(frame: pd.DataFrame, metric: str | None, seed: int, looks: Mapping
     if not lines:
         raise RecordError(f"nothing to draw: these rows have no {metric!r}")
     styles = look.styles([cell.label for cell in cells], looks)
-    return curve_panels(lines, sorted({line.task for line in lines}), metric, styles)
+    return shown(curve_panels(lines, sorted({line.task for line in lines}), metric, styles))
 
 
 def _cell(task: str, label: str, rows: pd.DataFrame) -> Cell:

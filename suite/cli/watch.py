@@ -29,12 +29,12 @@ def watch(
 
     places = runs or [Path("runs")]
     found = _rows(going(places))
-    if as_json or once or not found:
-        if not found:
-            say(f"no run goes on below {', '.join(map(str, places))}; `bench list runs` shows those that are there")
-        print_rows(found, as_json, wide) if found or as_json else None
-        return
-    _follow(places, every, wide)
+    if not found:
+        say(f"no run goes on below {', '.join(map(str, places))}; `bench list runs` shows those that are there")
+    if as_json or (once and found):
+        print_rows(found, as_json, wide)
+    elif found:
+        _follow(places, every, wide)
 
 
 def _follow(places: Sequence[Path], every: float, wide: bool) -> None:

@@ -144,7 +144,7 @@ class Progress:
     def _draw(self, text: str, standing: Standing, bar: bool) -> None:
         if self._bar is None:
             self._bar = Bar(*self._columns, console=self.console, auto_refresh=False, redirect_stdout=False)
-            self._bar.add_task("")
+            self._bar.add_task(text, total=standing.total or 1)
             self._bar.start()
         self._bar.columns = self._columns if bar else self._columns[-1:]
         task = self._bar.task_ids[0]
