@@ -254,6 +254,11 @@ ALGOS: dict[str, Entry] = {
         profiles=_ON_POLICY_SIZES,
         look="brown dashed",
     ),
+    "xql": Entry(
+        "algos.methods.xql",
+        "XQL: V the soft maximum of Q over data actions by Gumbel regression, then weighted imitation",
+        look="olive dash-dotted",
+    ),
 }
 
 

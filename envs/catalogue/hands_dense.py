@@ -23,8 +23,11 @@ def _dense(binary: Task, highest: float, **facts: Any) -> Task:
         summary=f"{binary.summary}, dense reward",
         reward_range=(-math.inf, highest),
         dense=True,
-        settings={**kept, **temperatures},
-        sources=dict.fromkeys(temperatures, "AWAC A.3: 0.3 where the largest reward is 1 above the least"),
+        settings={**kept, **temperatures, "xql.beta": 8.0},
+        sources={
+            **dict.fromkeys(temperatures, "AWAC A.3: 0.3 where the largest reward is 1 above the least"),
+            "xql.beta": "XQL's README for pen-human, on these rewards",
+        },
         **facts,
     )
 

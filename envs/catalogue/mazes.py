@@ -9,13 +9,14 @@ from envs.task import MazeRecipe, Task
 
 __all__ = ["TASKS"]
 
-# IQL's paper, CQL's README and cql_antmaze_new.py (values 2.02 of ours, plus 2), Cal-QL's run_antmaze.sh (5.05 of
-# ours, plus 5), RLPD's README: weights and gaps are divided by that factor, and the soft maximum gets its inverse as
-# temperature. Online they run for 300,000 to 1,000,000 steps, and none of them decays weights. AWAC's temperature is
-# ours: at 1, and with its weight decay, the quick profile's policy never arrives.
+# IQL's paper, XQL's configs/antmaze_config.py, CQL's README and cql_antmaze_new.py (values 2.02 of ours, plus 2),
+# Cal-QL's run_antmaze.sh (5.05 of ours, plus 5), RLPD's README: weights and gaps are divided by that factor, and the
+# soft maximum gets its inverse as temperature. Online they run for 300,000 to 1,000,000 steps, and none of them decays
+# weights. AWAC's temperature is ours: at 1, and with its weight decay, the quick profile's policy never arrives.
 _SETTINGS = {
     "iql.expectile": 0.9,
     "iql.inverse_temperature": 10.0,
+    "xql.inverse_temperature": 10.0,
     "cql.conservative_weight": 2.48,
     "cql.lagrange_gap": 0.495,
     "cql.conservative_temperature": 0.495,
@@ -32,16 +33,21 @@ _SETTINGS = {
 # ReBRAC's penalties of the policy's loss and of the target, the latter for rewards that are a tenth of its own
 _REBRAC = {"umaze": (0.003, 0.02), "medium": (0.001, 0.005), "large": (0.002, 0.01)}
 
+# XQL's temperature and largest exponent: its offline/reproduce/antmaze, of play data
+_XQL = {"umaze": (2.0, 7.0), "medium": (0.8, 5.0), "large": (0.6, 5.0)}
 
-def _official(actor_bc_weight: float, critic_bc_weight: float) -> dict[str, Any]:
+
+def _official(name: str) -> dict[str, Any]:
     """What authors' code sets on these mazes."""
     return {
         "iql.inverse_temperature": 10.0,
         "iql.expectile": 0.9,
+        "xql.inverse_temperature": 10.0,
+        "xql.max_clip": _XQL[name][1],
         "cal-ql.hidden": (256, 256),
         "cal-ql.offline_updates": 1_000_000,
-        "rebrac.actor_bc_weight": actor_bc_weight,
-        "rebrac.critic_bc_weight": critic_bc_weight,
+        "rebrac.actor_bc_weight": _REBRAC[name][0],
+        "rebrac.critic_bc_weight": _REBRAC[name][1],
         "rebrac.discount": 0.999,
         "rebrac.critic_lr": 5e-5,
     }
@@ -80,8 +86,8 @@ def _maze(name: str, **facts: Any) -> Task:
         terminates=True,
         ends_at_success=True,
         obs_parts=maze_maps.PARTS,
-        settings=_SETTINGS,
-        presets={"official": _official(*_REBRAC[name])},
+        settings={**_SETTINGS, "xql.beta": _XQL[name][0]},
+        presets={"official": _official(name)},
         profiles=_PROFILES,
         **facts,
     )

@@ -75,7 +75,7 @@ def test_methods_look_as_they_always_did():
         "cyan": ["abm", "mpo", "mpo-acme"],
         "grey": ["bc", "bc-demos"],
         "maroon": ["awr", "rwr"],
-        "olive": ["marwil", "marwil-rllib", "iql"],
+        "olive": ["marwil", "marwil-rllib", "iql", "xql"],
         "brown": ["dapg", "trpo", "ppo"],
         "navy": ["cql", "cal-ql"],
         "pink": ["algae-dice", "td3", "ddpg"],

@@ -369,6 +369,15 @@ def test_the_table_of_presets_is_that_of_the_code() -> None:
         }),
         ("sac", "door-binary", "paper", {"clone": "demos", "demo_batch": 128}),
         ("iql", "halfcheetah", "official", {"activation": "relu"}),
+        ("xql", "halfcheetah", "official", {
+            "hidden": [256, 256], "batch_size": 1024, "beta": 5.0, "max_clip": 5.0, "inverse_temperature": 3.0,
+            "huber_delta": 20.0, "value_layer_norm": True, "weight_cap": 100.0, "log_std_range": [-5.0, 2.0],
+        }),
+        ("xql", "antmaze-umaze", "official", {"beta": 2.0, "max_clip": 7.0, "inverse_temperature": 10.0}),
+        ("xql", "antmaze-medium", "official", {"beta": 0.8, "max_clip": 5.0, "inverse_temperature": 10.0}),
+        ("xql", "antmaze-large", "official", {"beta": 0.6, "max_clip": 5.0, "inverse_temperature": 10.0}),
+        ("xql", "pen-dense", "official", {"beta": 8.0, "max_clip": 5.0, "inverse_temperature": 0.5}),
+        ("xql", "pen-binary", "official", {"beta": 1.0, "inverse_temperature": 0.5}),
     ],
 )  # fmt: skip
 def test_values_that_were_written_down_from_the_sources(
@@ -381,6 +390,7 @@ def test_values_that_were_written_down_from_the_sources(
 @pytest.mark.parametrize(
     ("algo", "updates"),
     [("bear", 1_000_000), ("bcq", 1_000_000), ("td3-bc", 1_000_000), ("rebrac", 1_000_000), ("iql", 1_000_000),
+     ("xql", 1_000_000),
      ("brac", 500_000), ("brac-v", 500_000), ("cql", 3_000_000), ("cal-ql", 20_000), ("awac", 25_000)],
 )  # fmt: skip
 def test_offline_phases_are_as_long_as_those_of_their_sources(algo: str, updates: int) -> None:

@@ -59,7 +59,7 @@ def logged(learner: ActorCritic) -> dict[str, Any]:
 # values, weights and duals
 
 # they imitate weighted actions; without fresh data, RWR only clones
-WEIGHTED = {"abm", "awac", "awac-z", "awr", "iql", "marwil", "marwil-rllib", "mpo", "mpo-acme", "rwr"}
+WEIGHTED = {"abm", "awac", "awac-z", "awr", "iql", "marwil", "marwil-rllib", "mpo", "mpo-acme", "rwr", "xql"}
 
 
 @in_every_case
