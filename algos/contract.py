@@ -278,6 +278,7 @@ class Needs:
     source: Literal["all", "demos"] = "all"  # which offline rows the batch comes from
     offline_data: bool = True  # False: never sees prior data and has no offline phase
     offline_phase: bool = True  # False: offline data are only replayed online
+    offline_fit: bool = False  # True: a model is fitted offline only, so that it cannot do without prior data
     offline_only: bool = False  # True: does not learn online; its score at the switch stands
     bounded_q: bool = True  # False where values hold more than reward (an entropy bonus)
     log_std_range: tuple[float, float] | None = None  # of a Gaussian policy, which starts in its middle

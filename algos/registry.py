@@ -238,6 +238,12 @@ ALGOS: dict[str, Entry] = {
     "sac-bc": Entry(
         "algos.methods.sac_bc", "SAC with a cloning term on demonstrations in the policy loss", look="green"
     ),
+    "spot": Entry(
+        "algos.methods.spot",
+        "SPOT: TD3 within the support of a VAE of the data, by its density at the policy's actions",
+        profiles=_VAE_SIZES,
+        look="violet dash-dotted",
+    ),
     "td3": Entry(
         "algos.methods.td3", "TD3: deterministic policy, twin critics, delayed; unprotected offline", look="pink dashed"
     ),

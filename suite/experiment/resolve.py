@@ -278,7 +278,8 @@ def _check_from_scratch(experiment: Experiment) -> None:
         if experiment.learner.normalise_obs and not needs.offline_data:
             raise SettingError(f"normalise_obs contradicts {experiment.algo}, which never sees offline data")
         return
-    if needs.offline_only or needs.demos or (needs.demo_batch and needs.demo_rows == "all"):
+    demonstrations = needs.demos or (needs.demo_batch > 0 and needs.demo_rows == "all")
+    if needs.offline_only or needs.offline_fit or demonstrations:
         what = "demonstrations" if needs.demos else "offline data"
         raise SettingError(f"prior_data=false contradicts {experiment.algo}, which cannot do without {what}")
     if experiment.learner.normalise_obs:

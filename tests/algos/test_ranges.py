@@ -136,6 +136,8 @@ HELD: dict[str, dict[str, tuple[float, ...]]] = {
     "rlpd": {"subset critics policy_every": FROM_1, "alpha": FROM_0},
     "sac": {"alpha": FROM_0, "demo_batch": FROM_1},
     "sac_bc": {"bc_weight alpha": FROM_0, "demo_batch": FROM_1},
+    "spot": {"support_weight target_noise exploration_noise": FROM_0, "support_decay_floor": SHARE,
+             "support_decay_updates policy_every vae_hidden": FROM_1, "vae_lr target_noise_clip": ABOVE_0},
     "td3": {"critics policy_every": FROM_1, "target_noise exploration_noise": FROM_0, "target_noise_clip": ABOVE_0},
     "td3_bc": {"q_weight target_noise exploration_noise": FROM_0, "bc_decay_floor": SHARE,
                "bc_decay_updates policy_every": FROM_1, "target_noise_clip": ABOVE_0},

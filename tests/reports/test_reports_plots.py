@@ -70,7 +70,7 @@ def test_methods_look_as_they_always_did():
         "blue": ["awac", "awac-z"],
         "red": ["sac", "sac-scratch", "sac-prior", "rlpd"],
         "green": ["sac-bc", "td3-bc"],
-        "violet": ["bear", "bear-loose", "bcq"],
+        "violet": ["bear", "bear-loose", "bcq", "spot"],
         "orange": ["brac", "brac-v", "rebrac"],
         "cyan": ["abm", "mpo", "mpo-acme"],
         "grey": ["bc", "bc-demos"],

@@ -369,6 +369,16 @@ def test_the_table_of_presets_is_that_of_the_code() -> None:
         }),
         ("sac", "door-binary", "paper", {"clone": "demos", "demo_batch": 128}),
         ("iql", "halfcheetah", "official", {"activation": "relu"}),
+        ("spot", "halfcheetah", "official", {
+            "hidden": [256, 256], "batch_size": 256, "support_weight": 0.05, "support_decay_floor": 0.2,
+            "support_decay_updates": 1_000_000, "vae_lr": 1e-3, "vae_hidden": [750, 750], "normalise_obs": True,
+            "target_noise": 0.2, "target_noise_clip": 0.5, "policy_every": 2, "exploration_noise": 0.1, "tau": 5e-3,
+        }),
+        ("spot", "hopper", "official", {"support_weight": 0.1, "policy_lr": 3e-4}),
+        ("spot", "walker2d", "official", {"support_weight": 0.2}),
+        ("spot", "antmaze-umaze", "official", {"support_weight": 0.25, "policy_lr": 1e-4, "normalise_obs": False}),
+        ("spot", "antmaze-medium", "official", {"support_weight": 0.05, "discount": 0.99}),
+        ("spot", "antmaze-large", "official", {"support_weight": 0.025, "discount": 0.995}),
         ("xql", "halfcheetah", "official", {
             "hidden": [256, 256], "batch_size": 1024, "beta": 5.0, "max_clip": 5.0, "inverse_temperature": 3.0,
             "huber_delta": 20.0, "value_layer_norm": True, "weight_cap": 100.0, "log_std_range": [-5.0, 2.0],
@@ -390,7 +400,7 @@ def test_values_that_were_written_down_from_the_sources(
 @pytest.mark.parametrize(
     ("algo", "updates"),
     [("bear", 1_000_000), ("bcq", 1_000_000), ("td3-bc", 1_000_000), ("rebrac", 1_000_000), ("iql", 1_000_000),
-     ("xql", 1_000_000),
+     ("xql", 1_000_000), ("spot", 1_000_000),
      ("brac", 500_000), ("brac-v", 500_000), ("cql", 3_000_000), ("cal-ql", 20_000), ("awac", 25_000)],
 )  # fmt: skip
 def test_offline_phases_are_as_long_as_those_of_their_sources(algo: str, updates: int) -> None:
