@@ -151,6 +151,11 @@ ALGOS: dict[str, Entry] = {
         space="DDPG_SPACE",
         look="pink dotted",
     ),
+    "fql": Entry(
+        "algos.methods.fql",
+        "FQL: a flow that clones the data, distilled into a one-step policy that Q moves",
+        look="green dotted",
+    ),
     "iql": Entry(
         "algos.methods.iql",
         "IQL: values of data actions by expectile regression, then weighted imitation",

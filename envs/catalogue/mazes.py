@@ -39,6 +39,9 @@ _XQL = {"umaze": (2.0, 7.0), "medium": (0.8, 5.0), "large": (0.6, 5.0)}
 # SPOT's weight: its configs/online_finetune, of play data
 _SPOT = {"umaze": 0.25, "medium": 0.05, "large": 0.025}
 
+# FQL's weight: the commands of its README
+_FQL = {"umaze": 10.0, "medium": 10.0, "large": 3.0}
+
 
 def _official(name: str) -> dict[str, Any]:
     """What authors' code sets on these mazes."""
@@ -53,7 +56,6 @@ def _official(name: str) -> dict[str, Any]:
         "rebrac.critic_bc_weight": _REBRAC[name][1],
         "rebrac.discount": 0.999,
         "rebrac.critic_lr": 5e-5,
-        "spot.support_weight": _SPOT[name],
         "spot.policy_lr": 1e-4,
         "spot.discount": 0.995 if name == "large" else 0.99,
     }
@@ -92,7 +94,12 @@ def _maze(name: str, **facts: Any) -> Task:
         terminates=True,
         ends_at_success=True,
         obs_parts=maze_maps.PARTS,
-        settings={**_SETTINGS, "xql.beta": _XQL[name][0], "spot.support_weight": _SPOT[name]},
+        settings={
+            **_SETTINGS,
+            "xql.beta": _XQL[name][0],
+            "spot.support_weight": _SPOT[name],
+            "fql.distil_weight": _FQL[name],
+        },
         presets={"official": _official(name)},
         profiles=_PROFILES,
         **facts,

@@ -127,6 +127,7 @@ HELD: dict[str, dict[str, tuple[float, ...]]] = {
             "conservative_samples backup_samples": FROM_1},
     "dapg": {"step_size damping value_lr": ABOVE_0, "demo_weight value_weight_decay": FROM_0,
              "demo_decay gae_lambda": SHARE, "cg_iterations value_passes value_batch": FROM_1},
+    "fql": {"distil_weight": FROM_0, "flow_steps": FROM_1},
     "iql": {"expectile": (0.0, 1.0), "inverse_temperature": FROM_0, "weight_cap": ABOVE_0},
     "marwil": {"beta": FROM_0, "scale_start weight_cap": ABOVE_0, "scale_rate": SHARE, "updates": FROM_1},
     "mpo": {"temperature eps eps_mean eps_std eps_penalty dual_lr": ABOVE_0, "samples": FROM_1},

@@ -69,7 +69,7 @@ def test_methods_look_as_they_always_did():
     words = {
         "blue": ["awac", "awac-z"],
         "red": ["sac", "sac-scratch", "sac-prior", "rlpd"],
-        "green": ["sac-bc", "td3-bc"],
+        "green": ["sac-bc", "td3-bc", "fql"],
         "violet": ["bear", "bear-loose", "bcq", "spot"],
         "orange": ["brac", "brac-v", "rebrac"],
         "cyan": ["abm", "mpo", "mpo-acme"],

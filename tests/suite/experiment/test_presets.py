@@ -369,6 +369,15 @@ def test_the_table_of_presets_is_that_of_the_code() -> None:
         }),
         ("sac", "door-binary", "paper", {"clone": "demos", "demo_batch": 128}),
         ("iql", "halfcheetah", "official", {"activation": "relu"}),
+        ("fql", "door-binary", "official", {
+            "hidden": [512] * 4, "batch_size": 256, "distil_weight": 10.0, "flow_steps": 10, "q_aggregate": "mean",
+            "normalise_q": False, "layer_norm": True, "tau": 5e-3, "discount": 0.99, "policy_lr": 3e-4,
+            "buffer_size": 2_000_000, "keep_offline_data": True, "offline_fraction": None,
+        }),
+        ("fql", "antmaze-umaze", "official", {"distil_weight": 10.0, "q_aggregate": "mean"}),
+        ("fql", "antmaze-large", "official", {"distil_weight": 3.0}),
+        ("fql", "pen-dense", "official", {"distil_weight": 1000.0, "q_aggregate": "min"}),
+        ("fql", "relocate-dense", "official", {"distil_weight": 10_000.0, "q_aggregate": "min"}),
         ("spot", "halfcheetah", "official", {
             "hidden": [256, 256], "batch_size": 256, "support_weight": 0.05, "support_decay_floor": 0.2,
             "support_decay_updates": 1_000_000, "vae_lr": 1e-3, "vae_hidden": [750, 750], "normalise_obs": True,
@@ -400,7 +409,7 @@ def test_values_that_were_written_down_from_the_sources(
 @pytest.mark.parametrize(
     ("algo", "updates"),
     [("bear", 1_000_000), ("bcq", 1_000_000), ("td3-bc", 1_000_000), ("rebrac", 1_000_000), ("iql", 1_000_000),
-     ("xql", 1_000_000), ("spot", 1_000_000),
+     ("xql", 1_000_000), ("spot", 1_000_000), ("fql", 1_000_000),
      ("brac", 500_000), ("brac-v", 500_000), ("cql", 3_000_000), ("cal-ql", 20_000), ("awac", 25_000)],
 )  # fmt: skip
 def test_offline_phases_are_as_long_as_those_of_their_sources(algo: str, updates: int) -> None:
