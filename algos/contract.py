@@ -265,6 +265,7 @@ class Needs:
     action_samples: int = 0  # K draws for actions at the batch's states
     next_action_samples: int = 1  # K' draws for actions at the next states, where there are critics
     critic_draws: bool = False  # a uniform draw per critic and update
+    # the next three, and `demo_batch`, are asked anew for each phase, by its settings
     policy_every: int = 1  # updates between steps of the policy
     targets_every: int = 1  # updates between moves of the targets: 1, or policy_every as in TD3
     modules_every: int = 1  # updates between steps of `modules`: 1, or policy_every as in RLPD
@@ -272,7 +273,7 @@ class Needs:
     exploration_noise: float = 0.0  # standard deviation of what a deterministic policy adds when it collects
     columns: tuple[str, ...] = ()  # of `algos.learner.replay.COLUMNS`, beside the transition itself
     initial_batch: int = 0  # rows of a batch of initial states
-    demo_batch: int = 0  # rows of a second batch from demonstrations; asked anew for each phase, by its settings
+    demo_batch: int = 0  # rows of a second batch from demonstrations
     # which offline rows are demonstrations: those that the data mark, all, or all where the data mark none
     demo_rows: Literal["marked", "all", "marked or all"] = "marked"
     source: Literal["all", "demos"] = "all"  # which offline rows the batch comes from

@@ -265,6 +265,22 @@ ALGOS: dict[str, Entry] = {
         profiles=_ON_POLICY_SIZES,
         look="brown dashed",
     ),
+    "wsrl": Entry(
+        "algos.methods.wsrl",
+        "WSRL: Cal-QL offline, then SAC with ten critics on its own data alone, after a warm-up by the policy",
+        protocol={"prior_data": "warm", "updates_per_step": 4.0, "warmup_steps": 5000},
+        profiles={
+            "quick": {
+                "updates_per_step": 1.0,
+                "policy_every": 1,
+                "conservative_samples": 4,
+                "backup_samples": 4,
+                "warmup_steps": 1000,
+            },
+            "smoke": {"updates_per_step": 1.0, "policy_every": 1, "warmup_steps": 40},
+        },
+        look="navy dotted",
+    ),
     "xql": Entry(
         "algos.methods.xql",
         "XQL: V the soft maximum of Q over data actions by Gumbel regression, then weighted imitation",

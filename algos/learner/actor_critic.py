@@ -103,12 +103,12 @@ class ActorCritic:
         self.stage: Stage | None = None  # of the update that is being made
         compiled = learner.compile is True if compiled is None else compiled
         self.compiled = Compiled(self.update, self._moving) if compiled else None
-        self.rounds = Rounds(self._round, self.generators, capture and self.device.type == "cuda", _turns(self.needs))
+        self.rounds = Rounds(self._round, self.generators, capture and self.device.type == "cuda")
         self._version = 0  # changes with whatever a recorded round would not see
         self._age = torch.zeros((), dtype=torch.float64, device=self.device)  # updates of this phase
         self.nets = self._build(0)
         self.optimisers = self._optimisers(self.nets)
-        self.meter = Meter(self.needs.policy_every)
+        self.meter = Meter()
         self.updates = 0
         self.set_phase("offline")
 
@@ -139,10 +139,12 @@ class ActorCritic:
         self.phase: Phase = phase
         self.cfg = self.objective.on_phase(self.base_cfg, phase)
         stages = self.objective.stages(self.cfg, phase, self.collected, self.learner)
-        self.sampler.phase, self.sampler.demo_batch = phase, self.objective.needs(self.cfg).demo_batch
+        self.pace = self.objective.needs(self.cfg)  # of what it says, how often something moves and the demonstrations
+        self.sampler.phase, self.sampler.demo_batch = phase, self.pace.demo_batch
+        self.rounds.turns = _turns(self.pace)
         seeds, capacity = len(self.seeds), self.sampler.window_capacity
         self.iteration = Iteration(stages, seeds=seeds, capacity=capacity, device=self.device)
-        self.meter.enter(stage.name for stage in stages)
+        self.meter.enter((stage.name for stage in stages), self.pace.policy_every)
         self._age.zero_()
         self._version += 1
 
@@ -189,7 +191,7 @@ class ActorCritic:
 
     def learn(self, batch: Batch, noise: Noise) -> None:
         """Make one update from a given batch, eagerly: it is neither replayed nor compiled."""
-        self.update(batch, noise, self.updates % self.needs.policy_every)
+        self.update(batch, noise, self.updates % self.pace.policy_every)
         self._count(1)
 
     def _count(self, updates: int) -> None:
@@ -256,10 +258,10 @@ class ActorCritic:
             loss, logged = self.objective.actor_loss(self.cfg, nets, step)
             gradients["policy"] = gradients_of(loss, nets.policy, retain=True)
             std = step.dist.std.mean(dim=(1, 2))
-            self.meter.add({"actor_loss": loss, "policy_std": std, **logged}, step.stage, self.needs.policy_every)
-        if turn % self.needs.modules_every == 0 and (stage is None or {*stage.trains} - {"policy"}):
+            self.meter.add({"actor_loss": loss, "policy_std": std, **logged}, step.stage, self.pace.policy_every)
+        if turn % self.pace.modules_every == 0 and (stage is None or {*stage.trains} - {"policy"}):
             losses, logged = self.objective.auxiliary_losses(self.cfg, nets, step)
-            self.meter.add(logged, step.stage, self.needs.modules_every)
+            self.meter.add(logged, step.stage, self.pace.modules_every)
             for name, loss in losses.items():
                 gradients[name] = gradients_of(loss, nets.extra[name])
         if "policy" in gradients and (own := self.objective.policy_step(self.cfg, nets, step, gradients["policy"])):
@@ -269,7 +271,7 @@ class ActorCritic:
             del gradients["policy"]
         for name, gradient in gradients.items():
             self._apply(name, gradient)
-        for online, target in nets.targets() if turn % self.needs.targets_every == 0 else ():
+        for online, target in nets.targets() if turn % self.pace.targets_every == 0 else ():
             with torch.no_grad():
                 torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), learner.tau)
         self.iteration.cursor += 1

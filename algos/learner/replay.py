@@ -143,9 +143,11 @@ class Replay:
         self.online_filled.fill_(float(min(self.inserted, self.capacity)))
 
     def drop_offline(self) -> None:
-        """Take the offline rows out of use: from now on only online ones are sampled."""
+        """Take the offline rows, and first states, out of use: from now on only online ones are sampled."""
         self.dropped = True
         self.offline_in_use.zero_()
+        if self.initial is not None:
+            self.initial.offline = self.initial.offline[:0]
 
     def uniform_rows(self, u: Tensor) -> Tensor:
         """Row numbers, uniform over the offline rows in use and the seed's online rows, from u in [0, 1): [S, B]."""

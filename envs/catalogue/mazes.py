@@ -10,9 +10,10 @@ from envs.task import MazeRecipe, Task
 __all__ = ["TASKS"]
 
 # IQL's paper, XQL's configs/antmaze_config.py, CQL's README and cql_antmaze_new.py (values 2.02 of ours, plus 2),
-# Cal-QL's run_antmaze.sh (5.05 of ours, plus 5), RLPD's README: weights and gaps are divided by that factor, and the
-# soft maximum gets its inverse as temperature. Online they run for 300,000 to 1,000,000 steps, and none of them decays
-# weights. AWAC's temperature is ours: at 1, and with its weight decay, the quick profile's policy never arrives.
+# Cal-QL's run_antmaze.sh and WSRL's antmaze_cql (5.05 of ours, plus 5), RLPD's README: weights and gaps are divided by
+# that factor, and the soft maximum gets its inverse as temperature. Online they run for 300,000 to 1,000,000 steps, and
+# none of them decays weights. AWAC's temperature is ours: at 1, and with its weight decay, the quick profile's policy
+# never arrives.
 _SETTINGS = {
     "iql.expectile": 0.9,
     "iql.inverse_temperature": 10.0,
@@ -23,6 +24,9 @@ _SETTINGS = {
     "cal-ql.conservative_weight": 0.99,
     "cal-ql.lagrange_gap": 0.158,
     "cal-ql.conservative_temperature": 0.198,
+    "wsrl.conservative_weight": 0.99,
+    "wsrl.lagrange_gap": 0.158,
+    "wsrl.online_backup_samples": 10,
     "rlpd.backup_entropy": False,
     "rlpd.subset": 1,
     "awac.temperature": 3.0,
@@ -52,6 +56,8 @@ def _official(name: str) -> dict[str, Any]:
         "xql.max_clip": _XQL[name][1],
         "cal-ql.hidden": (256, 256),
         "cal-ql.offline_updates": 1_000_000,
+        "wsrl.hidden": (256, 256),
+        "wsrl.offline_updates": 1_000_000,
         "rebrac.actor_bc_weight": _REBRAC[name][0],
         "rebrac.critic_bc_weight": _REBRAC[name][1],
         "rebrac.discount": 0.999,

@@ -55,7 +55,12 @@ class Protocol(Settings):
         "AWAC Table 2",
         within=AT_LEAST_ONE,
     )
-    prior_data: bool = setting(True, "see the offline data at all; off: from scratch", "AWAC; off: AWR Table 1")
+    prior_data: bool | Literal["warm"] = setting(
+        True,
+        "what the offline data are for: all that follows; off: nothing, from scratch; warm: the offline phase alone, "
+        "after which the policy collects warmup_steps before the first update",
+        "AWAC; off: AWR Table 1; warm: WSRL",
+    )
     keep_offline_data: bool = setting(True, "sample offline rows online as well", "AWAC Algorithm 1")
     offline_fraction: float | None = setting(
         None,
@@ -119,12 +124,18 @@ class Protocol(Settings):
             )
         if self.her_future + self.her_fresh > 1:
             raise SettingError(f"her_future={self.her_future} and her_fresh={self.her_fresh} are more than all rows")
-        if self.offline_fraction is not None and not self.keep_offline_data:
-            raise SettingError("offline_fraction contradicts keep_offline_data=false")
+        if self.offline_fraction is not None and not self.replays_offline_data:
+            what = "prior_data=warm" if self.prior_data == "warm" else "keep_offline_data=false"
+            raise SettingError(f"offline_fraction contradicts {what}")
         if unknown := set(self.reset_at_switch) - set(PARTS):
             raise SettingError(
                 f"reset_at_switch: unknown part {', '.join(sorted(unknown))}; parts are {', '.join(PARTS)}"
             )
+
+    @property
+    def replays_offline_data(self) -> bool:
+        """Whether offline rows, where there are any, are sampled online too."""
+        return self.keep_offline_data and self.prior_data != "warm"
 
 
 @dataclass(frozen=True)
@@ -259,6 +270,8 @@ def without_meaning(experiment: Experiment) -> dict[str, str]:
     out = {}
     if not experiment.objective.needs(experiment.cfg).offline_data:
         out["prior_data"] = f"{experiment.algo} never sees prior data"
+    if experiment.protocol.prior_data == "warm":
+        out["keep_offline_data"] = "prior_data=warm keeps none of the offline data online"
     if task.goal is None:
         out |= dict.fromkeys(("her_future", "her_fresh"), f"{task.id} has no goals to exchange")
     if task.discrete or experiment.needs.policy not in ("gaussian", "squashed"):

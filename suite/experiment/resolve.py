@@ -289,6 +289,24 @@ def _check_from_scratch(experiment: Experiment) -> None:
         )
 
 
+def _check_warm_start(experiment: Experiment) -> None:
+    """Raise `SettingError` where nothing would be warm, or offline rows would be sampled online after all."""
+    algo, protocol = experiment.algo, experiment.protocol
+    online = experiment.objective.needs(experiment.objective.on_phase(experiment.cfg, "online"))
+    if online.offline_only:
+        raise SettingError(f"prior_data=warm contradicts {algo}, which does not learn online")
+    if not online.offline_phase:
+        raise SettingError(f"prior_data=warm contradicts {algo}, which has no offline phase to start from")
+    if online.demo_batch or online.source == "demos":
+        raise SettingError(f"prior_data=warm contradicts {algo}, which learns from demonstrations online too")
+    if not protocol.warmup_steps:
+        raise SettingError(
+            "prior_data=warm needs warmup_steps, which the policy collects before the first online update; WSRL: 5000"
+        )
+    if protocol.warmup_actions != "policy":
+        raise SettingError("prior_data=warm contradicts warmup_actions=uniform: what warms up is the pretrained policy")
+
+
 def _check(experiment: Experiment) -> None:
     """Raise `SettingError` for contradictions between parts, which no single part can see."""
     for name, why in without_meaning(experiment).items():
@@ -308,3 +326,5 @@ def _check(experiment: Experiment) -> None:
             raise SettingError("prior_data=false contradicts offline_fraction; set offline_fraction=none as well")
         raise SettingError(f"offline_fraction contradicts {experiment.algo}, which never sees offline data")
     _check_from_scratch(experiment)
+    if protocol.prior_data == "warm" and experiment.needs.offline_data:
+        _check_warm_start(experiment)

@@ -146,7 +146,7 @@ class Runner:
         self.at.switched = True
 
     def _drop_offline_if_told(self) -> None:
-        if not self.protocol.keep_offline_data:
+        if not self.protocol.replays_offline_data:
             self.replay.drop_offline()
 
     def _online(self) -> None:

@@ -144,6 +144,8 @@ HELD: dict[str, dict[str, tuple[float, ...]]] = {
                "bc_decay_updates policy_every": FROM_1, "target_noise_clip": ABOVE_0},
     "trpo": {"max_kl damping": ABOVE_0, "cg_iterations backtracks value_passes value_batch": FROM_1,
              "gae_lambda": SHARE},
+    "wsrl": {"critics subset policy_every conservative_samples backup_samples online_backup_samples": FROM_1,
+             "conservative_weight lagrange_gap alpha": FROM_0, "conservative_temperature": ABOVE_0},
     "xql": {"beta max_clip huber_delta weight_cap": ABOVE_0, "inverse_temperature": FROM_0},
 }  # fmt: skip
 

@@ -77,7 +77,7 @@ def test_methods_look_as_they_always_did():
         "maroon": ["awr", "rwr"],
         "olive": ["marwil", "marwil-rllib", "iql", "xql"],
         "brown": ["dapg", "trpo", "ppo"],
-        "navy": ["cql", "cal-ql"],
+        "navy": ["cql", "cal-ql", "wsrl"],
         "pink": ["algae-dice", "td3", "ddpg"],
     }
     every = look.styles(list(LOOKS), LOOKS)

@@ -170,7 +170,7 @@ def test_a_learner_with_a_preset_takes_steps(algo: str, preset: str) -> None:
     assert shared.keys() | own.keys() | describe(Protocol).keys() | tiny.SMALL.keys() >= settings.keys()
     for phase in tiny.phases(algo):
         learner = tiny.learner(algo, phase=phase, settings=own, common=shared, q_max=0.0)
-        learner.run(2 * learner.needs.policy_every)
+        learner.run(2 * learner.pace.policy_every)
         assert learner.finite().all()
 
 
@@ -369,6 +369,19 @@ def test_the_table_of_presets_is_that_of_the_code() -> None:
         }),
         ("sac", "door-binary", "paper", {"clone": "demos", "demo_batch": 128}),
         ("iql", "halfcheetah", "official", {"activation": "relu"}),
+        ("wsrl", "door-binary", "official", {
+            "hidden": [512, 512], "critics": 10, "subset": 2, "layer_norm": True, "policy_every": 4, "batch_size": 256,
+            "updates_per_step": 4.0, "prior_data": "warm", "warmup_steps": 5000, "warmup_actions": "policy",
+            "offline_updates": 20_000, "policy_lr": 1e-4, "critic_lr": 3e-4, "buffer_size": 2_000_000,
+            "conservative_weight": 0.198, "conservative_samples": 10, "backup_samples": 10, "online_backup_samples": 1,
+            "calibrate": True, "alpha": "auto",
+        }),
+        ("wsrl", "antmaze-large", "official", {
+            "offline_updates": 1_000_000, "online_backup_samples": 10, "lagrange_gap": 0.158, "warmup_steps": 5000,
+        }),
+        ("wsrl", "walker2d", "official", {
+            "offline_updates": 250_000, "conservative_weight": 5.0, "calibrate": False, "lagrange_gap": None,
+        }),
         ("fql", "door-binary", "official", {
             "hidden": [512] * 4, "batch_size": 256, "distil_weight": 10.0, "flow_steps": 10, "q_aggregate": "mean",
             "normalise_q": False, "layer_norm": True, "tau": 5e-3, "discount": 0.99, "policy_lr": 3e-4,

@@ -52,7 +52,7 @@ in_every_case = pytest.mark.parametrize(("name", "settings", "phase"), cases_in_
 
 def logged(learner: ActorCritic) -> dict[str, Any]:
     """What a few updates log; all that is delayed happens at least once."""
-    learner.run(learner.iteration.updates or learner.needs.policy_every)
+    learner.run(learner.iteration.updates or learner.pace.policy_every)
     return learner.read_metrics()
 
 
