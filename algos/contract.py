@@ -68,7 +68,9 @@ __all__ = [
     "bellman",
     "discounts",
     "effective_sample_size",
+    "held_entries",
     "row_mean",
+    "whole_rows",
 ]
 
 SEED = 0
@@ -257,6 +259,7 @@ class Stage:
 class Needs:
     """What an objective asks of the skeleton and the protocol."""
 
+    chunks: bool = False  # True: its losses take chunks of actions, of which the episode may not hold the last ones
     policy: Family | Builder = "gaussian"  # or a network of the objective's own, which acts through `act` only
     # "any": no loss differentiates through an action, so choices serve as well; policies are categorical then
     actions: Literal["any", "continuous"] = "continuous"
@@ -328,6 +331,18 @@ def effective_sample_size(weights: Tensor) -> Tensor:
     )
 
 
+def held_entries(batch: Batch, values: Tensor) -> Tensor:
+    """Values of the entries of an action [S, B, A], 0 for those of a chunk that its episode does not hold."""
+    held = batch.columns.get("held")
+    return values if held is None else values * held
+
+
+def whole_rows(batch: Batch, values: Tensor) -> Tensor:
+    """Values of rows [S, B], 0 for those whose chunk of actions its episode does not hold to the end."""
+    held = batch.columns.get("held")
+    return values if held is None else values * held[..., -1]
+
+
 def bellman(step: Step, next_q: Tensor) -> Tensor:
     """One-step target from the value of the next state [S, B]."""
     return step.batch.reward + discounts(step) * next_q
@@ -359,7 +374,7 @@ def _td_target(cfg: Any, nets: Nets, step: Step, next_dist: Dist) -> Tensor:
 
 def _critic_loss(cfg: Any, nets: Nets, step: Step, q: Tensor, target: Tensor, next_dist: Dist) -> LossAndMetrics:
     """Squared distance of each critic [S, E, B] from the target [S, B], summed over the critics."""
-    return row_mean((q - target[:, None]).square().sum(ENSEMBLE)), {}
+    return row_mean(whole_rows(step.batch, (q - target[:, None]).square().sum(ENSEMBLE))), {}
 
 
 def _no_penalty(cfg: Any, nets: Nets, step: Step, q: Tensor) -> LossAndMetrics | None:

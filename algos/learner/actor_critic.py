@@ -9,6 +9,7 @@ rounds of sampling and update are replayed as a graph (`algos.learner.capture`).
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ from algos.contract import (
     Step,
     row_mean,
 )
+from algos.learner.action_chunks import ActionChunks
 from algos.learner.actors import acting
 from algos.learner.build import build, stream_seed
 from algos.learner.capture import Rounds
@@ -56,7 +58,9 @@ class ActorCritic:
 
     `q_max` is the largest possible return (None: unknown), used as `learner.q_bound` says. `collected` is the number
     of rows per seed that an online iteration adds. `capture` is whether updates on CUDA are replayed as a graph; it
-    changes their speed only. `hindsight` is how goals are exchanged in what it samples, if at all.
+    changes their speed only. `hindsight` is how goals are exchanged in what it samples, if at all. With an
+    `action_chunk` above 1 the replay, and the `layout` given, hold single steps, while the learner decides so many
+    actions at once: its own layout and discount are those of such a decision.
     """
 
     def __init__(
@@ -74,9 +78,11 @@ class ActorCritic:
         capture: bool = True,
         collected: int = 1000,
         hindsight: Hindsight | None = None,
+        action_chunk: int = 1,
         compiled: bool | None = None,  # None: as the setting `compile` says, which leaves `auto` to who knows the run
     ) -> None:
-        self.objective, self.learner, self.seeds, self.layout = objective, learner, tuple(seeds), layout
+        self.objective, self.seeds, self.layout = objective, tuple(seeds), layout.chunked(action_chunk)
+        self.learner = dataclasses.replace(learner, discount=learner.discount**action_chunk)
         self.replay = replay
         self.device = device or torch.device("cpu")
         self.base_cfg = cfg
@@ -85,17 +91,20 @@ class ActorCritic:
         self.q_max = q_max if self.needs.bounded_q and learner.q_bound != "none" else None
         if layout.discrete and self.needs.actions == "continuous":
             raise SettingError(f"{objective.name} needs continuous actions, not one of {layout.action_dim} choices")
+        if action_chunk > 1 and (hindsight is not None or not self.needs.chunks):
+            raise SettingError(f"{objective.name} cannot learn from chunks of actions here")
         cloned = replay is not None and replay.offline and self.needs.demo_batch  # else row 0 would be, again and again
         if replay is not None and (self.needs.demos or cloned) and not replay.demos:
             raise SettingError(f"{objective.name} learns from demonstrations, but the dataset marks none")
         self.generators = [torch.Generator(self.device).manual_seed(stream_seed(s, "learn")) for s in self.seeds]
         self.sampler = Sampler(
             self.needs,
-            layout=layout,
+            layout=self.layout,
             replay=replay,
             batch_size=learner.batch_size,
             offline_fraction=offline_fraction,
             hindsight=hindsight,
+            chunks=None if action_chunk == 1 else ActionChunks(action_chunk, learner.discount, layout, self.device),
             normalise_obs=learner.normalise_obs,
             generators=self.generators,
             device=self.device,

@@ -19,7 +19,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from algos.contract import ENSEMBLE, Metrics, Needs, Step, bellman, row_mean
+from algos.contract import ENSEMBLE, Metrics, Needs, Step, bellman, held_entries, row_mean
 from algos.networks.dists import Dist
 from algos.networks.nets import MLP, Nets
 from algos.settings import AT_LEAST_ONE, NOT_NEGATIVE, Preset, Settings, setting
@@ -46,6 +46,7 @@ METRICS = {
     "q_coef": "weight of Q in the policy's loss",
 }
 
+_CANNOT = ("activations", "norm-after", "initialisation", "scores of drawn actions, as it collects")
 PRESETS = {
     "official": Preset(
         "seohongpark's fql, agents/fql.py, main.py and the offline-to-online commands of its README",
@@ -57,8 +58,23 @@ PRESETS = {
             "buffer_size": 2_000_000,
             "offline_updates": 1_000_000,
         },
-        ("activations", "norm-after", "initialisation", "scores of drawn actions, as it collects"),
-    )
+        _CANNOT,
+    ),
+    "q-chunking": Preset(
+        "ColinQiyangLi's qc, agents/acfql.py, main.py and QC-FQL of its README",
+        {
+            "hidden": (512, 512, 512, 512),
+            "batch_size": 256,
+            "policy_weight_decay": 0.0,
+            "q_bound": "none",
+            "action_chunk": 5,
+            "distil_weight": 100.0,
+            "buffer_size": 2_000_000,
+            "offline_updates": 1_000_000,
+            "warmup_steps": 5000,
+        },
+        (*_CANNOT, "sparse rewards of scene and puzzle-3x3"),
+    ),
 }
 SPACE: Space = {"distil_weight": Span(1, 1000, log=True), "q_aggregate": Choice(("mean", "min"))}
 
@@ -125,7 +141,12 @@ class Field(nn.Module):
 def needs(cfg: Config) -> Needs:
     """The one-step policy, the flow, and draws for its start and time and for the policy's noise."""
     return Needs(
-        policy=OneStep, layer_norm=cfg.layer_norm, action_samples=3, next_action_samples=1, modules={"flow": Field}
+        chunks=True,
+        policy=OneStep,
+        layer_norm=cfg.layer_norm,
+        action_samples=3,
+        next_action_samples=1,
+        modules={"flow": Field},
     )
 
 
@@ -166,7 +187,7 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
     time = torch.special.ndtr(step.noise.action[:, 2, :, :1])  # uniform, from a normal draw
     point = (1.0 - time) * start + time * batch.action
     velocity: Tensor = nets.extra["flow"](batch.obs, point, time)
-    loss = row_mean((velocity - (batch.action - start)).square().mean(-1))
+    loss = row_mean(held_entries(batch, (velocity - (batch.action - start)).square()).mean(-1))
     return {"flow": loss}, {"flow_loss": loss.detach()}
 
 
@@ -175,7 +196,7 @@ def act(cfg: Config, nets: Nets, obs: Tensor, noise: Tensor | None) -> Tensor:
     policy = nets.policy
     assert isinstance(policy, OneStep)
     drawn = obs.new_zeros(*obs.shape[:-1], policy.action_dim) if noise is None else noise
-    return policy(obs).action(drawn).clamp(-1.0, 1.0)
+    return Drawn(obs, policy).action(drawn).clamp(-1.0, 1.0)
 
 
 @torch.no_grad()

@@ -37,6 +37,12 @@ class Protocol(Settings):
         1000, "environment steps per seed between blocks of updates", "AWAC's code", within=AT_LEAST_ONE
     )
     updates_per_step: float = setting(1.0, "updates per environment step", "AWAC Table 2", within=NOT_NEGATIVE)
+    action_chunk: int = setting(
+        1,
+        "actions that the policy decides at once and carries out in turn; the critics rate them together",
+        "AWAC: 1; Q-chunking: 5",
+        within=AT_LEAST_ONE,
+    )
     warmup_steps: int = setting(
         0,
         "environment steps before the first online update, rounded up to whole iterations",
@@ -174,8 +180,8 @@ class Experiment:
 
     @property
     def layout(self) -> Layout:
-        """Columns that a row of the replay holds."""
-        more = () if self.hindsight is None else ("steps_left",)
+        """Columns that a row of the replay, a single step, holds."""
+        more = ("steps_left",) if self.hindsight is not None or self.protocol.action_chunk > 1 else ()
         task = self.task
         return Layout(task.obs_dim, task.action_dim, (*self.needs.columns, *more), task.discrete)
 
@@ -270,6 +276,8 @@ def without_meaning(experiment: Experiment) -> dict[str, str]:
     out = {}
     if not experiment.objective.needs(experiment.cfg).offline_data:
         out["prior_data"] = f"{experiment.algo} never sees prior data"
+    if not experiment.needs.chunks:
+        out["action_chunk"] = f"{experiment.algo} decides one action at a time"
     if experiment.protocol.prior_data == "warm":
         out["keep_offline_data"] = "prior_data=warm keeps none of the offline data online"
     if task.goal is None:

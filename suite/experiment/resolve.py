@@ -289,6 +289,21 @@ def _check_from_scratch(experiment: Experiment) -> None:
         )
 
 
+def _check_chunks(experiment: Experiment) -> None:
+    """Raise `SettingError` where actions cannot be decided several at a time."""
+    chunk, task = experiment.protocol.action_chunk, experiment.task
+    if not experiment.needs.chunks:  # a list of algorithms may share what a plan or a preset sets
+        raise SettingError(f"action_chunk={chunk} contradicts {experiment.algo}, which decides one action at a time")
+    if experiment.hindsight is not None:
+        raise SettingError(
+            f"action_chunk={chunk} contradicts {task.short_name}, whose goals are exchanged step by step"
+        )
+    if chunk > task.horizon:
+        raise SettingError(
+            f"action_chunk={chunk} is longer than an episode of {task.short_name} ({task.horizon} steps)"
+        )
+
+
 def _check_warm_start(experiment: Experiment) -> None:
     """Raise `SettingError` where nothing would be warm, or offline rows would be sampled online after all."""
     algo, protocol = experiment.algo, experiment.protocol
@@ -326,5 +341,7 @@ def _check(experiment: Experiment) -> None:
             raise SettingError("prior_data=false contradicts offline_fraction; set offline_fraction=none as well")
         raise SettingError(f"offline_fraction contradicts {experiment.algo}, which never sees offline data")
     _check_from_scratch(experiment)
+    if protocol.action_chunk > 1:
+        _check_chunks(experiment)
     if protocol.prior_data == "warm" and experiment.needs.offline_data:
         _check_warm_start(experiment)

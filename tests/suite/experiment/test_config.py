@@ -101,6 +101,7 @@ def test_every_algorithm_on_every_task_in_every_profile() -> None:
                     "rollouts": any(not isinstance(r, MixRecipe) for r in recipes),
                     "dataset_steps": any(isinstance(r, MixRecipe) for r in recipes),
                     "prior_data": experiment.needs.offline_data,
+                    "action_chunk": experiment.needs.chunks,
                     "keep_offline_data": experiment.protocol.prior_data != "warm",
                 }
                 assert unsaid == {name for name, said in says.items() if not said}

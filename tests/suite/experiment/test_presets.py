@@ -382,6 +382,15 @@ def test_the_table_of_presets_is_that_of_the_code() -> None:
         ("wsrl", "walker2d", "official", {
             "offline_updates": 250_000, "conservative_weight": 5.0, "calibrate": False, "lagrange_gap": None,
         }),
+        ("fql", "door-binary", "q-chunking", {
+            "hidden": [512] * 4, "action_chunk": 5, "distil_weight": 100.0, "warmup_steps": 5000, "flow_steps": 10,
+            "warmup_actions": "policy", "offline_updates": 1_000_000,
+        }),
+        ("rlpd", "door-binary", "q-chunking", {
+            "hidden": [512] * 4, "action_chunk": 5, "critics": 10, "updates_per_step": 1.0, "policy_every": 1,
+            "warmup_steps": 5000, "warmup_actions": "uniform", "offline_fraction": 0.5, "backup_entropy": False,
+            "target_entropy": None, "layer_norm": True,
+        }),
         ("fql", "door-binary", "official", {
             "hidden": [512] * 4, "batch_size": 256, "distil_weight": 10.0, "flow_steps": 10, "q_aggregate": "mean",
             "normalise_q": False, "layer_norm": True, "tau": 5e-3, "discount": 0.99, "policy_lr": 3e-4,
