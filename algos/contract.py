@@ -68,7 +68,9 @@ __all__ = [
     "bellman",
     "discounts",
     "effective_sample_size",
+    "held_entries",
     "row_mean",
+    "whole_rows",
 ]
 
 SEED = 0
@@ -257,6 +259,7 @@ class Stage:
 class Needs:
     """What an objective asks of the skeleton and the protocol."""
 
+    chunks: bool = False  # True: its losses take chunks of actions, of which the episode may not hold the last ones
     policy: Family | Builder = "gaussian"  # or a network of the objective's own, which acts through `act` only
     # "any": no loss differentiates through an action, so choices serve as well; policies are categorical then
     actions: Literal["any", "continuous"] = "continuous"
@@ -265,6 +268,7 @@ class Needs:
     action_samples: int = 0  # K draws for actions at the batch's states
     next_action_samples: int = 1  # K' draws for actions at the next states, where there are critics
     critic_draws: bool = False  # a uniform draw per critic and update
+    # the next three, and `demo_batch`, are asked anew for each phase, by its settings
     policy_every: int = 1  # updates between steps of the policy
     targets_every: int = 1  # updates between moves of the targets: 1, or policy_every as in TD3
     modules_every: int = 1  # updates between steps of `modules`: 1, or policy_every as in RLPD
@@ -272,12 +276,13 @@ class Needs:
     exploration_noise: float = 0.0  # standard deviation of what a deterministic policy adds when it collects
     columns: tuple[str, ...] = ()  # of `algos.learner.replay.COLUMNS`, beside the transition itself
     initial_batch: int = 0  # rows of a batch of initial states
-    demo_batch: int = 0  # rows of a second batch from demonstrations; asked anew for each phase, by its settings
+    demo_batch: int = 0  # rows of a second batch from demonstrations
     # which offline rows are demonstrations: those that the data mark, all, or all where the data mark none
     demo_rows: Literal["marked", "all", "marked or all"] = "marked"
     source: Literal["all", "demos"] = "all"  # which offline rows the batch comes from
     offline_data: bool = True  # False: never sees prior data and has no offline phase
     offline_phase: bool = True  # False: offline data are only replayed online
+    offline_fit: bool = False  # True: a model is fitted offline only, so that it cannot do without prior data
     offline_only: bool = False  # True: does not learn online; its score at the switch stands
     bounded_q: bool = True  # False where values hold more than reward (an entropy bonus)
     log_std_range: tuple[float, float] | None = None  # of a Gaussian policy, which starts in its middle
@@ -326,6 +331,18 @@ def effective_sample_size(weights: Tensor) -> Tensor:
     )
 
 
+def held_entries(batch: Batch, values: Tensor) -> Tensor:
+    """Values of the entries of an action [S, B, A], 0 for those of a chunk that its episode does not hold."""
+    held = batch.columns.get("held")
+    return values if held is None else values * held
+
+
+def whole_rows(batch: Batch, values: Tensor) -> Tensor:
+    """Values of rows [S, B], 0 for those whose chunk of actions its episode does not hold to the end."""
+    held = batch.columns.get("held")
+    return values if held is None else values * held[..., -1]
+
+
 def bellman(step: Step, next_q: Tensor) -> Tensor:
     """One-step target from the value of the next state [S, B]."""
     return step.batch.reward + discounts(step) * next_q
@@ -357,7 +374,7 @@ def _td_target(cfg: Any, nets: Nets, step: Step, next_dist: Dist) -> Tensor:
 
 def _critic_loss(cfg: Any, nets: Nets, step: Step, q: Tensor, target: Tensor, next_dist: Dist) -> LossAndMetrics:
     """Squared distance of each critic [S, E, B] from the target [S, B], summed over the critics."""
-    return row_mean((q - target[:, None]).square().sum(ENSEMBLE)), {}
+    return row_mean(whole_rows(step.batch, (q - target[:, None]).square().sum(ENSEMBLE))), {}
 
 
 def _no_penalty(cfg: Any, nets: Nets, step: Step, q: Tensor) -> LossAndMetrics | None:

@@ -151,6 +151,11 @@ ALGOS: dict[str, Entry] = {
         space="DDPG_SPACE",
         look="pink dotted",
     ),
+    "fql": Entry(
+        "algos.methods.fql",
+        "FQL: a flow that clones the data, distilled into a one-step policy that Q moves",
+        look="green dotted",
+    ),
     "iql": Entry(
         "algos.methods.iql",
         "IQL: values of data actions by expectile regression, then weighted imitation",
@@ -238,6 +243,12 @@ ALGOS: dict[str, Entry] = {
     "sac-bc": Entry(
         "algos.methods.sac_bc", "SAC with a cloning term on demonstrations in the policy loss", look="green"
     ),
+    "spot": Entry(
+        "algos.methods.spot",
+        "SPOT: TD3 within the support of a VAE of the data, by its density at the policy's actions",
+        profiles=_VAE_SIZES,
+        look="violet dash-dotted",
+    ),
     "td3": Entry(
         "algos.methods.td3", "TD3: deterministic policy, twin critics, delayed; unprotected offline", look="pink dashed"
     ),
@@ -253,6 +264,27 @@ ALGOS: dict[str, Entry] = {
         protocol={"steps_per_iteration": 10_000},
         profiles=_ON_POLICY_SIZES,
         look="brown dashed",
+    ),
+    "wsrl": Entry(
+        "algos.methods.wsrl",
+        "WSRL: Cal-QL offline, then SAC with ten critics on its own data alone, after a warm-up by the policy",
+        protocol={"prior_data": "warm", "updates_per_step": 4.0, "warmup_steps": 5000},
+        profiles={
+            "quick": {
+                "updates_per_step": 1.0,
+                "policy_every": 1,
+                "conservative_samples": 4,
+                "backup_samples": 4,
+                "warmup_steps": 1000,
+            },
+            "smoke": {"updates_per_step": 1.0, "policy_every": 1, "warmup_steps": 40},
+        },
+        look="navy dotted",
+    ),
+    "xql": Entry(
+        "algos.methods.xql",
+        "XQL: V the soft maximum of Q over data actions by Gumbel regression, then weighted imitation",
+        look="olive dash-dotted",
     ),
 }
 

@@ -9,6 +9,7 @@ rounds of sampling and update are replayed as a graph (`algos.learner.capture`).
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ from algos.contract import (
     Step,
     row_mean,
 )
+from algos.learner.action_chunks import ActionChunks
 from algos.learner.actors import acting
 from algos.learner.build import build, stream_seed
 from algos.learner.capture import Rounds
@@ -56,7 +58,9 @@ class ActorCritic:
 
     `q_max` is the largest possible return (None: unknown), used as `learner.q_bound` says. `collected` is the number
     of rows per seed that an online iteration adds. `capture` is whether updates on CUDA are replayed as a graph; it
-    changes their speed only. `hindsight` is how goals are exchanged in what it samples, if at all.
+    changes their speed only. `hindsight` is how goals are exchanged in what it samples, if at all. With an
+    `action_chunk` above 1 the replay, and the `layout` given, hold single steps, while the learner decides so many
+    actions at once: its own layout and discount are those of such a decision.
     """
 
     def __init__(
@@ -74,9 +78,11 @@ class ActorCritic:
         capture: bool = True,
         collected: int = 1000,
         hindsight: Hindsight | None = None,
+        action_chunk: int = 1,
         compiled: bool | None = None,  # None: as the setting `compile` says, which leaves `auto` to who knows the run
     ) -> None:
-        self.objective, self.learner, self.seeds, self.layout = objective, learner, tuple(seeds), layout
+        self.objective, self.seeds, self.layout = objective, tuple(seeds), layout.chunked(action_chunk)
+        self.learner = dataclasses.replace(learner, discount=learner.discount**action_chunk)
         self.replay = replay
         self.device = device or torch.device("cpu")
         self.base_cfg = cfg
@@ -85,17 +91,20 @@ class ActorCritic:
         self.q_max = q_max if self.needs.bounded_q and learner.q_bound != "none" else None
         if layout.discrete and self.needs.actions == "continuous":
             raise SettingError(f"{objective.name} needs continuous actions, not one of {layout.action_dim} choices")
+        if action_chunk > 1 and (hindsight is not None or not self.needs.chunks):
+            raise SettingError(f"{objective.name} cannot learn from chunks of actions here")
         cloned = replay is not None and replay.offline and self.needs.demo_batch  # else row 0 would be, again and again
         if replay is not None and (self.needs.demos or cloned) and not replay.demos:
             raise SettingError(f"{objective.name} learns from demonstrations, but the dataset marks none")
         self.generators = [torch.Generator(self.device).manual_seed(stream_seed(s, "learn")) for s in self.seeds]
         self.sampler = Sampler(
             self.needs,
-            layout=layout,
+            layout=self.layout,
             replay=replay,
             batch_size=learner.batch_size,
             offline_fraction=offline_fraction,
             hindsight=hindsight,
+            chunks=None if action_chunk == 1 else ActionChunks(action_chunk, learner.discount, layout, self.device),
             normalise_obs=learner.normalise_obs,
             generators=self.generators,
             device=self.device,
@@ -103,12 +112,12 @@ class ActorCritic:
         self.stage: Stage | None = None  # of the update that is being made
         compiled = learner.compile is True if compiled is None else compiled
         self.compiled = Compiled(self.update, self._moving) if compiled else None
-        self.rounds = Rounds(self._round, self.generators, capture and self.device.type == "cuda", _turns(self.needs))
+        self.rounds = Rounds(self._round, self.generators, capture and self.device.type == "cuda")
         self._version = 0  # changes with whatever a recorded round would not see
         self._age = torch.zeros((), dtype=torch.float64, device=self.device)  # updates of this phase
         self.nets = self._build(0)
         self.optimisers = self._optimisers(self.nets)
-        self.meter = Meter(self.needs.policy_every)
+        self.meter = Meter()
         self.updates = 0
         self.set_phase("offline")
 
@@ -139,10 +148,12 @@ class ActorCritic:
         self.phase: Phase = phase
         self.cfg = self.objective.on_phase(self.base_cfg, phase)
         stages = self.objective.stages(self.cfg, phase, self.collected, self.learner)
-        self.sampler.phase, self.sampler.demo_batch = phase, self.objective.needs(self.cfg).demo_batch
+        self.pace = self.objective.needs(self.cfg)  # of what it says, how often something moves and the demonstrations
+        self.sampler.phase, self.sampler.demo_batch = phase, self.pace.demo_batch
+        self.rounds.turns = _turns(self.pace)
         seeds, capacity = len(self.seeds), self.sampler.window_capacity
         self.iteration = Iteration(stages, seeds=seeds, capacity=capacity, device=self.device)
-        self.meter.enter(stage.name for stage in stages)
+        self.meter.enter((stage.name for stage in stages), self.pace.policy_every)
         self._age.zero_()
         self._version += 1
 
@@ -189,7 +200,7 @@ class ActorCritic:
 
     def learn(self, batch: Batch, noise: Noise) -> None:
         """Make one update from a given batch, eagerly: it is neither replayed nor compiled."""
-        self.update(batch, noise, self.updates % self.needs.policy_every)
+        self.update(batch, noise, self.updates % self.pace.policy_every)
         self._count(1)
 
     def _count(self, updates: int) -> None:
@@ -256,10 +267,10 @@ class ActorCritic:
             loss, logged = self.objective.actor_loss(self.cfg, nets, step)
             gradients["policy"] = gradients_of(loss, nets.policy, retain=True)
             std = step.dist.std.mean(dim=(1, 2))
-            self.meter.add({"actor_loss": loss, "policy_std": std, **logged}, step.stage, self.needs.policy_every)
-        if turn % self.needs.modules_every == 0 and (stage is None or {*stage.trains} - {"policy"}):
+            self.meter.add({"actor_loss": loss, "policy_std": std, **logged}, step.stage, self.pace.policy_every)
+        if turn % self.pace.modules_every == 0 and (stage is None or {*stage.trains} - {"policy"}):
             losses, logged = self.objective.auxiliary_losses(self.cfg, nets, step)
-            self.meter.add(logged, step.stage, self.needs.modules_every)
+            self.meter.add(logged, step.stage, self.pace.modules_every)
             for name, loss in losses.items():
                 gradients[name] = gradients_of(loss, nets.extra[name])
         if "policy" in gradients and (own := self.objective.policy_step(self.cfg, nets, step, gradients["policy"])):
@@ -269,7 +280,7 @@ class ActorCritic:
             del gradients["policy"]
         for name, gradient in gradients.items():
             self._apply(name, gradient)
-        for online, target in nets.targets() if turn % self.needs.targets_every == 0 else ():
+        for online, target in nets.targets() if turn % self.pace.targets_every == 0 else ():
             with torch.no_grad():
                 torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), learner.tau)
         self.iteration.cursor += 1

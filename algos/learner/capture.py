@@ -33,7 +33,7 @@ class Rounds:
         capture: bool,
         turns: Sequence[int] = (0,),
     ) -> None:
-        self._round, self._generators, self._turns = round_, generators, turns
+        self._round, self._generators, self.turns = round_, generators, turns
         self.capture = capture  # turned off where recording fails
         self._failure = ""  # why recording failed
         self._key: Hashable = None
@@ -43,7 +43,7 @@ class Rounds:
     @property
     def captured(self) -> bool:
         """Whether rounds of every kind met so far are replayed, as long as the key stays."""
-        return bool(self._graphs) and len(self._graphs) == len(set(self._turns)) * len(self._eager)
+        return bool(self._graphs) and len(self._graphs) == len(set(self.turns)) * len(self._eager)
 
     def take_failure(self) -> str:
         """Why recording failed, in one line, told once; empty when it did not."""
@@ -58,9 +58,9 @@ class Rounds:
         if key != self._key:
             self._key, self._eager, self._graphs = key, {}, {}
         for number in range(first, first + rounds):
-            turn = self._turns[number % len(self._turns)]
+            turn = self.turns[number % len(self.turns)]
             eager = self._eager.setdefault(kind, 0)
-            if self.capture and (kind, turn) not in self._graphs and eager >= WARMUP * len(self._turns):
+            if self.capture and (kind, turn) not in self._graphs and eager >= WARMUP * len(self.turns):
                 self._record(kind, turn)
             if (kind, turn) in self._graphs:
                 self._graphs[kind, turn].replay()

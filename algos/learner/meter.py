@@ -18,18 +18,19 @@ __all__ = ["Meter"]
 class Meter:
     """Sums [S] of what updates log within one phase; another phase may log other metrics.
 
-    They are kept by stage, or by how often what is logged happens in a cycle of `cycle` updates: a delayed policy's
-    loss is averaged over the updates that moved the policy.
+    They are kept by stage, or by how often what is logged happens in a cycle of updates: a delayed policy's loss is
+    averaged over the updates that moved the policy.
     """
 
-    def __init__(self, cycle: int) -> None:
-        self._cycle = cycle
+    def __init__(self) -> None:
+        self._cycle = 1
         self._sums: dict[str | int, Metrics] = {}
         self._count = 0  # updates since the sums were read
         self._counts: dict[str, int] = {}  # the same for each stage
 
-    def enter(self, stages: Iterable[str]) -> None:
-        """Begin a phase with these stages."""
+    def enter(self, stages: Iterable[str], cycle: int) -> None:
+        """Begin a phase with these stages, or one whose cycle has so many updates."""
+        self._cycle = cycle
         self._sums, self._count, self._counts = {}, 0, dict.fromkeys(stages, 0)
 
     @torch.no_grad()

@@ -7,7 +7,7 @@ asks the host.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -29,6 +29,7 @@ COLUMNS: dict[str, Literal["action", "number"]] = {
     "next_action": "action",  # the action taken at next_obs; zero where the episode ends here
     "has_next": "number",  # 1 where next_action is one, else 0
     "ends": "number",  # 1 in the last row of an episode, else 0
+    "held": "action",  # of a chunk of actions: 1 for each entry that the episode holds, 0 behind its end
     "steps_left": "number",  # rows from this one to the last of its episode, both counted
 }
 
@@ -52,6 +53,13 @@ class Layout:
     def width(self) -> int:
         """Width of a whole row."""
         return sum(self.widths)
+
+    def chunked(self, length: int) -> Layout:
+        """Rows of `length` actions side by side, as `algos.learner.action_chunks` makes them; itself for 1."""
+        if length == 1:
+            return self
+        columns = (*(name for name in self.columns if name != "steps_left"), "held")
+        return replace(self, action_dim=length * self.action_dim, columns=columns)
 
     def offset(self, name: str) -> int:
         """Column at which a part of the row begins."""
@@ -143,9 +151,11 @@ class Replay:
         self.online_filled.fill_(float(min(self.inserted, self.capacity)))
 
     def drop_offline(self) -> None:
-        """Take the offline rows out of use: from now on only online ones are sampled."""
+        """Take the offline rows, and first states, out of use: from now on only online ones are sampled."""
         self.dropped = True
         self.offline_in_use.zero_()
+        if self.initial is not None:
+            self.initial.offline = self.initial.offline[:0]
 
     def uniform_rows(self, u: Tensor) -> Tensor:
         """Row numbers, uniform over the offline rows in use and the seed's online rows, from u in [0, 1): [S, B]."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from algos.contract import Batch, Needs, Noise, Phase, Stage, Trajectories
+from algos.learner.action_chunks import ActionChunks
 from algos.learner.hindsight import Hindsight, Relabeller
 from algos.learner.iteration import Iteration, shuffled_passes
 from algos.learner.replay import InitialStates, Layout, Replay
@@ -20,7 +21,7 @@ class Sampler:
 
     `generators` is the learner's own list of random streams; `offline_fraction` the fixed share of offline rows of
     online batches (None: uniform over all rows). With `hindsight`, batches have some of their goals replaced; those of
-    demonstrations beside them and first states keep theirs.
+    demonstrations beside them and first states keep theirs. With `chunks`, rows are chunks of actions, as is `layout`.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class Sampler:
         device: torch.device,
         offline_fraction: float | None = None,
         hindsight: Hindsight | None = None,
+        chunks: ActionChunks | None = None,
         normalise_obs: bool = False,
     ) -> None:
         if hindsight is not None and not needs.single_rows:
             raise ValueError("goals cannot be exchanged in rows that carry returns or are looked at as trajectories")
         self.relabeller = None if hindsight is None else Relabeller(hindsight, layout, device)
+        self.chunks = chunks
         self.needs, self.batch_size, self.layout, self.replay = needs, batch_size, layout, replay
         self.offline_fraction, self.generators, self.device = offline_fraction, generators, device
         self.obs_mean, self.obs_std = self._obs_scale() if normalise_obs else (None, None)
@@ -147,7 +150,9 @@ class Sampler:
     ) -> Batch:
         """Batch of the rows with these numbers [S, B]; their goals are exchanged where `later` [S, B] is given."""
         replay = self.rows()
-        if later is None or self.relabeller is None:
+        if self.chunks is not None:
+            rows = self.chunks.gather(replay, index)
+        elif later is None or self.relabeller is None:
             rows = replay.gather(index)
         else:
             rows = self.relabeller.gather(replay, index, later)

@@ -196,6 +196,7 @@ def needs(cfg: Config) -> Needs:
         action_samples=own + (0 if cfg.mode == "reward_awac" else cfg.divergence_samples),
         next_action_samples=cfg.divergence_samples if cfg.mode == "kl_value" else 1,
         bounded_q=cfg.alpha == 0 and cfg.mode in ("logprob_policy", "kl_policy"),
+        offline_fit=cfg.behaviour_fit == "offline",
         modules={"behaviour": POLICIES[cfg.policy_family], **alpha_modules(cfg.alpha), **dual},
         module_lr={"penalty_weight": 1e-3} if dual else {},  # start, range and step size: BRAC's code
         module_decay={"behaviour": "policy"},  # AWAC's own scripts

@@ -32,8 +32,11 @@ __all__ = [
     "actor_loss",
     "auxiliary_losses",
     "expectile_loss",
+    "imitation_loss",
     "needs",
+    "target_q",
     "td_target",
+    "value_of",
 ]
 
 METRICS = {
@@ -93,8 +96,20 @@ def td_target(cfg: Config, nets: Nets, step: Step, next_dist: Dist) -> Tensor:
 
 def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
     """-w(s,a) log pi(a|s), weights without gradient; each [S]."""
-    advantage = _q(nets, step) - _v(nets, step).detach()  # [S, B]
-    w = (cfg.inverse_temperature * advantage).clamp_max(math.log(cfg.weight_cap)).exp()
+    return imitation_loss(cfg.inverse_temperature, cfg.weight_cap, nets, step)
+
+
+def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
+    """Loss of V, its regression on the target critics' smaller value of the data's actions."""
+    v = value_of(nets, step)
+    loss = row_mean(expectile_loss(target_q(nets, step) - v, cfg.expectile))
+    return {"value": loss}, {"value": row_mean(v), "value_loss": loss.detach()}
+
+
+def imitation_loss(inverse_temperature: float, weight_cap: float, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
+    """-min(exp(inverse_temperature (Q - V)), weight_cap) log pi(a|s), with what it logs; each [S]."""
+    advantage = target_q(nets, step) - value_of(nets, step).detach()  # [S, B]
+    w = (inverse_temperature * advantage).clamp_max(math.log(weight_cap)).exp()
     log_prob = step.dist.log_prob(step.batch.action)  # [S, B]
     with torch.no_grad():  # for the record only: no loss of IQL rates an action of the policy
         q_policy = nets.q(step.batch.obs, step.dist.mode).amin(ENSEMBLE)
@@ -108,24 +123,17 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
     }
 
 
-def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
-    """Loss of V, its regression on the target critics' smaller value of the data's actions."""
-    v = _v(nets, step)
-    loss = row_mean(expectile_loss(_q(nets, step) - v, cfg.expectile))
-    return {"value": loss}, {"value": row_mean(v), "value_loss": loss.detach()}
-
-
 def expectile_loss(u: Tensor, expectile: float) -> Tensor:
     """Loss |expectile - 1(u < 0)| u^2: errors of too low a V count `expectile`, of too high a V the rest; any shape."""
     return (expectile - (u < 0).to(u.dtype)).abs() * u.square()
 
 
-def _q(nets: Nets, step: Step) -> Tensor:
+def target_q(nets: Nets, step: Step) -> Tensor:
     """The target critics' smaller value of the data's actions: [S, B]."""
     return step.once("q", lambda: nets.target_q(step.batch.obs, step.batch.action).amin(ENSEMBLE))
 
 
-def _v(nets: Nets, step: Step) -> Tensor:
+def value_of(nets: Nets, step: Step) -> Tensor:
     """V of the batch's states, with gradient: [S, B]."""
     v: Tensor = step.once("v", lambda: nets.extra["value"](step.batch.obs))
     return v

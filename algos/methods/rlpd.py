@@ -39,7 +39,28 @@ PRESETS = {
             "warmup_actions": "uniform",
         },
         ("initialisation", "alpha", "data"),
-    )
+    ),
+    "q-chunking": Preset(
+        "ColinQiyangLi's qc, agents/acrlpd.py, main_online.py and RLPD-AC of its README",
+        {
+            "hidden": (512, 512, 512, 512),
+            "batch_size": 256,
+            "policy_weight_decay": 0.0,
+            "q_bound": "none",
+            "action_chunk": 5,
+            "subset": 1,
+            "backup_entropy": False,
+            "updates_per_step": 1.0,
+            "policy_every": 1,
+            "warmup_steps": 5000,
+            "warmup_actions": "uniform",
+        },
+        (
+            "initialisation",
+            "alpha",
+            "a target of the mean over all critics: subset=1 takes one of them at random, the same in expectation",
+        ),
+    ),
 }
 SPACE: Space = {"subset": Choice((1, 2)), "backup_entropy": Choice((True, False)), "layer_norm": Choice((True, False))}
 
@@ -79,6 +100,7 @@ class Config(Settings):
 def needs(cfg: Config) -> Needs:
     """An ensemble, and prior data that are only replayed online."""
     return Needs(
+        chunks=True,
         policy="squashed",
         critics=cfg.critics,
         layer_norm=cfg.layer_norm,

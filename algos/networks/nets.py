@@ -118,9 +118,9 @@ class TwinQ(nn.Module):
 class ValueNet(nn.Module):
     """Network of state values: obs [S, B, O] -> [S, B]."""
 
-    def __init__(self, seeds: int, obs_dim: int, hidden: Sequence[int]) -> None:
+    def __init__(self, seeds: int, obs_dim: int, hidden: Sequence[int], layer_norm: bool = False) -> None:
         super().__init__()
-        self.body = MLP((seeds,), (obs_dim, *hidden, 1))
+        self.body = MLP((seeds,), (obs_dim, *hidden, 1), layer_norm=layer_norm)
 
     def forward(self, obs: Tensor) -> Tensor:
         out: Tensor = self.body(obs)

@@ -1,8 +1,9 @@
 """Policies on disk: one npz per policy, plain arrays and one JSON text, readable without pickle and without torch.
 
 Holds `meta` (JSON: family, obs_dim, action_dim, hidden, activation, which is relu where it is not said, log_std_range
-where it is not the family's own, and whatever the writer adds, such as task and score) and the policy's parameters
-under their own names, without the seed axis. float16 is enough for a shipped expert.
+where it is not the family's own, action_chunk where action_dim is that of several actions, and whatever the writer
+adds, such as task and score) and the policy's parameters under their own names, without the seed axis. float16 is
+enough for a shipped expert.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _META = table(
     {
         "activation": text,
         "log_std_range": either(listing(number(), least=2, most=2), nothing),
+        "action_chunk": whole(1, 1 << 20),
         "task": text,
         "algo": text,
         "profile": text,

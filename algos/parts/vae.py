@@ -20,7 +20,7 @@ from algos.contract import Metrics, Step, row_mean
 from algos.networks.dists import Gaussian
 from algos.networks.nets import MLP
 
-__all__ = ["ENCODER_DRAWS", "METRICS", "VAE", "latents", "log_prob_bound", "vae_loss"]
+__all__ = ["ENCODER_DRAWS", "METRICS", "VAE", "latents", "log_prob_bound", "row_loss", "vae_loss"]
 
 ENCODER_DRAWS = 2  # action-wide draws of noise that `vae_loss` takes: a latent is as wide as two actions
 METRICS = {
@@ -67,14 +67,16 @@ def latents(noise: Tensor) -> Tensor:
 
 def vae_loss(vae: VAE, step: Step, noise: Tensor) -> tuple[Tensor, Metrics]:
     """Reconstruction and divergence on the batch, from `ENCODER_DRAWS` draws [S, 2, B, A]; each [S]."""
-    obs, action = step.batch.obs, step.batch.action
-    posterior = vae.encode(obs, action)
-    latent, _ = posterior.sample(latents(noise)[:, 0])
-    mse = row_mean((vae.decode(obs, latent).tanh() - action).square().mean(-1))
-    kl = row_mean(_divergence(posterior))
+    mse, kl = map(row_mean, _row_parts(vae, step.batch.obs, step.batch.action, noise))
     loss = mse + _KL_WEIGHT * kl
-    bound = _evidence(loss.detach(), action.shape[-1])
+    bound = _evidence(loss.detach(), step.batch.action.shape[-1])
     return loss, {"vae_mse": mse.detach(), "vae_kl": kl.detach(), "behaviour_log_prob": bound}
+
+
+def row_loss(vae: VAE, obs: Tensor, action: Tensor, noise: Tensor) -> Tensor:
+    """The loss at each of given actions [S, B, A], from `ENCODER_DRAWS` draws [S, 2, B, A]: [S, B]."""
+    mse, kl = _row_parts(vae, obs, action, noise)
+    return mse + _KL_WEIGHT * kl
 
 
 def log_prob_bound(vae: VAE, obs: Tensor, action: Tensor) -> Tensor:
@@ -82,6 +84,13 @@ def log_prob_bound(vae: VAE, obs: Tensor, action: Tensor) -> Tensor:
     posterior = vae.encode(obs, action)
     mse = (vae.decode(obs, posterior.mean).tanh() - action).square().mean(-1)
     return _evidence(mse + _KL_WEIGHT * _divergence(posterior), action.shape[-1])
+
+
+def _row_parts(vae: VAE, obs: Tensor, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Reconstruction error and divergence of each row, means over dimensions and latents: [S, B] each."""
+    posterior = vae.encode(obs, action)
+    latent, _ = posterior.sample(latents(noise)[:, 0])
+    return (vae.decode(obs, latent).tanh() - action).square().mean(-1), _divergence(posterior)
 
 
 def _divergence(posterior: Gaussian) -> Tensor:

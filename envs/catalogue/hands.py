@@ -61,6 +61,7 @@ def _hand(name: str, **facts: Any) -> Task:
             **{key: {"awac.advantage_clip": None, "awac.v_estimator": "sample"} for key in ("corl", "d3rlpy")},
             "official": {
                 "iql.inverse_temperature": 0.5,  # configs/kitchen_config.py, which is of the hands too
+                "xql.inverse_temperature": 0.5,  # likewise
                 "rebrac.actor_bc_weight": _REBRAC[name][0],
                 "rebrac.critic_bc_weight": _REBRAC[name][1],
             },

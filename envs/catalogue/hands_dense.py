@@ -13,8 +13,11 @@ from envs.task import Task
 __all__ = ["TASKS"]
 
 
-def _dense(binary: Task, highest: float, **facts: Any) -> Task:
-    """One dense task: the binary one with rewards of up to `highest` per step, and temperatures that much higher."""
+def _dense(binary: Task, highest: float, fql: float = 1000.0, **facts: Any) -> Task:
+    """One dense task: the binary one with rewards of up to `highest` per step, and temperatures that much higher.
+
+    `fql` is the weight of FQL's distillation.
+    """
     temperatures = {f"{name}.temperature": 0.3 * highest for name in ("awac", "abm", "mpo")}
     kept = {name: value for name, value in binary.settings.items() if not name.startswith("awac")}
     return replace(
@@ -23,8 +26,12 @@ def _dense(binary: Task, highest: float, **facts: Any) -> Task:
         summary=f"{binary.summary}, dense reward",
         reward_range=(-math.inf, highest),
         dense=True,
-        settings={**kept, **temperatures},
-        sources=dict.fromkeys(temperatures, "AWAC A.3: 0.3 where the largest reward is 1 above the least"),
+        settings={**kept, **temperatures, "xql.beta": 8.0, "fql.distil_weight": fql, "fql.q_aggregate": "min"},
+        sources={
+            **dict.fromkeys(temperatures, "AWAC A.3: 0.3 where the largest reward is 1 above the least"),
+            "xql.beta": "XQL's README for pen-human, on these rewards",
+            **dict.fromkeys(("fql.distil_weight", "fql.q_aggregate"), "FQL's README, offline to online on cloned data"),
+        },
         **facts,
     )
 
@@ -56,6 +63,7 @@ TASKS = (
         _relocate,
         entry_point="envs.simulators.hands_dense:RelocateDenseEnv",
         highest=31.0,
+        fql=10_000.0,
         anchors=(-5.72, 4430.02),
         d4rl_anchors=(-6.425911, 4233.8778),
         fix_rewards=adroit_dense.fixed_relocate,

@@ -15,6 +15,8 @@ _LOCOMOTION_SETTINGS = {
     "awac.temperature": 10.0,
     "abm.temperature": 10.0,
     "mpo.temperature": 10.0,
+    "xql.beta": 5.0,
+    "spot.support_weight": 0.2,
     "online_steps": 500_000,
     "demonstrations": 15,
     "rollouts": 100,
@@ -25,6 +27,8 @@ _LOCOMOTION_SOURCES = {
     "awac.temperature": _HUNDREDS,
     "abm.temperature": _HUNDREDS,
     "mpo.temperature": _HUNDREDS,
+    "xql.beta": "ours: XQL's code has 1 where returns are scaled to span 1000; here they span thousands",
+    "spot.support_weight": "SPOT's configs: 0.05 to 0.2 on medium and medium-replay data, 0.2 to 1 on medium-expert",
     "online_steps": "AWAC's MuJoCo script: 500 epochs of 1000; the text does not say how long Figure 5's runs are",
     "demonstrations": "AWAC section 3",
     "rollouts": "AWAC section 3",
@@ -73,15 +77,21 @@ _NO_FORCES = {"include_cfrc_ext_in_observation": False}
 def _presets(official: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """What presets set on a runner: RLPD's sizes and bonus, CORL's temperature, and the `official` ones of the task.
 
-    Observations are as they are but in the code of TD3+BC, AWR and CORL.
+    Observations are as they are but in the code of TD3+BC, SPOT, AWR and CORL. SPOT's weights are those of medium data.
     """
     plain = {"normalise_obs": False}
     return {
         "official": {
             **plain,
             "td3-bc.normalise_obs": True,
+            "spot.normalise_obs": True,
             "awr.normalise_obs": True,
             "rlpd.hidden": (256, 256),
+            "wsrl.hidden": (256, 256),
+            "wsrl.calibrate": False,
+            "wsrl.conservative_weight": 5.0,
+            "wsrl.conservative_temperature": 1.0,
+            "wsrl.offline_updates": 250_000,
             "rlpd.backup_entropy": True,
             **official,
         },
@@ -115,6 +125,7 @@ TASKS = (
         d4rl_anchors=(-280.178953, 12135.0),
         recipe=Recipe(clone_updates=10_000),
         recipes=_like_d4rl("halfcheetah", 0.202, tuple(range(0, 120_001, 20_000))),
+        presets=_presets({"spot.support_weight": 0.05}),
         terminates=False,
     ),
     _runner(
@@ -127,7 +138,7 @@ TASKS = (
         d4rl_anchors=(1.629008, 4592.3),
         recipe=Recipe(clone_updates=10_000),
         recipes=_like_d4rl("walker2d", 0.302, tuple(range(0, 160_001, 40_000))),
-        presets=_presets({"awr.policy_lr": 2.5e-5}),
+        presets=_presets({"awr.policy_lr": 2.5e-5, "spot.support_weight": 0.2}),
     ),
     _runner(
         "hopper",
@@ -139,7 +150,7 @@ TASKS = (
         d4rl_anchors=(-20.272305, 3234.3),
         recipe=Recipe(clone_updates=3000),
         recipes=_like_d4rl("hopper", 0.402, tuple(range(0, 160_001, 40_000))),
-        presets=_presets({"awr.policy_lr": 1e-4}),
+        presets=_presets({"awr.policy_lr": 1e-4, "spot.support_weight": 0.1}),
     ),
     _runner(
         "ant",

@@ -9,19 +9,24 @@ from envs.task import MazeRecipe, Task
 
 __all__ = ["TASKS"]
 
-# IQL's paper, CQL's README and cql_antmaze_new.py (values 2.02 of ours, plus 2), Cal-QL's run_antmaze.sh (5.05 of
-# ours, plus 5), RLPD's README: weights and gaps are divided by that factor, and the soft maximum gets its inverse as
-# temperature. Online they run for 300,000 to 1,000,000 steps, and none of them decays weights. AWAC's temperature is
-# ours: at 1, and with its weight decay, the quick profile's policy never arrives.
+# IQL's paper, XQL's configs/antmaze_config.py, CQL's README and cql_antmaze_new.py (values 2.02 of ours, plus 2),
+# Cal-QL's run_antmaze.sh and WSRL's antmaze_cql (5.05 of ours, plus 5), RLPD's README: weights and gaps are divided by
+# that factor, and the soft maximum gets its inverse as temperature. Online they run for 300,000 to 1,000,000 steps, and
+# none of them decays weights. AWAC's temperature is ours: at 1, and with its weight decay, the quick profile's policy
+# never arrives.
 _SETTINGS = {
     "iql.expectile": 0.9,
     "iql.inverse_temperature": 10.0,
+    "xql.inverse_temperature": 10.0,
     "cql.conservative_weight": 2.48,
     "cql.lagrange_gap": 0.495,
     "cql.conservative_temperature": 0.495,
     "cal-ql.conservative_weight": 0.99,
     "cal-ql.lagrange_gap": 0.158,
     "cal-ql.conservative_temperature": 0.198,
+    "wsrl.conservative_weight": 0.99,
+    "wsrl.lagrange_gap": 0.158,
+    "wsrl.online_backup_samples": 10,
     "rlpd.backup_entropy": False,
     "rlpd.subset": 1,
     "awac.temperature": 3.0,
@@ -32,18 +37,33 @@ _SETTINGS = {
 # ReBRAC's penalties of the policy's loss and of the target, the latter for rewards that are a tenth of its own
 _REBRAC = {"umaze": (0.003, 0.02), "medium": (0.001, 0.005), "large": (0.002, 0.01)}
 
+# XQL's temperature and largest exponent: its offline/reproduce/antmaze, of play data
+_XQL = {"umaze": (2.0, 7.0), "medium": (0.8, 5.0), "large": (0.6, 5.0)}
 
-def _official(actor_bc_weight: float, critic_bc_weight: float) -> dict[str, Any]:
+# SPOT's weight: its configs/online_finetune, of play data
+_SPOT = {"umaze": 0.25, "medium": 0.05, "large": 0.025}
+
+# FQL's weight: the commands of its README
+_FQL = {"umaze": 10.0, "medium": 10.0, "large": 3.0}
+
+
+def _official(name: str) -> dict[str, Any]:
     """What authors' code sets on these mazes."""
     return {
         "iql.inverse_temperature": 10.0,
         "iql.expectile": 0.9,
+        "xql.inverse_temperature": 10.0,
+        "xql.max_clip": _XQL[name][1],
         "cal-ql.hidden": (256, 256),
         "cal-ql.offline_updates": 1_000_000,
-        "rebrac.actor_bc_weight": actor_bc_weight,
-        "rebrac.critic_bc_weight": critic_bc_weight,
+        "wsrl.hidden": (256, 256),
+        "wsrl.offline_updates": 1_000_000,
+        "rebrac.actor_bc_weight": _REBRAC[name][0],
+        "rebrac.critic_bc_weight": _REBRAC[name][1],
         "rebrac.discount": 0.999,
         "rebrac.critic_lr": 5e-5,
+        "spot.policy_lr": 1e-4,
+        "spot.discount": 0.995 if name == "large" else 0.99,
     }
 
 
@@ -80,8 +100,13 @@ def _maze(name: str, **facts: Any) -> Task:
         terminates=True,
         ends_at_success=True,
         obs_parts=maze_maps.PARTS,
-        settings=_SETTINGS,
-        presets={"official": _official(*_REBRAC[name])},
+        settings={
+            **_SETTINGS,
+            "xql.beta": _XQL[name][0],
+            "spot.support_weight": _SPOT[name],
+            "fql.distil_weight": _FQL[name],
+        },
+        presets={"official": _official(name)},
         profiles=_PROFILES,
         **facts,
     )

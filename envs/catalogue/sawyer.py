@@ -55,7 +55,10 @@ TASKS = (
         },
         # its scripts exchange most goals for fresh ones; within the quick profile AWAC does not learn from those
         # (benchmarks/profile.md)
-        presets={"official": {"awac.her_future": 0.3, "awac.her_fresh": 0.5}},
+        presets={
+            "official": {"awac.her_future": 0.3, "awac.her_fresh": 0.5},
+            "q-chunking": {"action_chunk": 1},  # goals are exchanged step by step
+        },
         profiles={
             "quick": {
                 "critic_lr": 1e-3,

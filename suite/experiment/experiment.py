@@ -37,6 +37,12 @@ class Protocol(Settings):
         1000, "environment steps per seed between blocks of updates", "AWAC's code", within=AT_LEAST_ONE
     )
     updates_per_step: float = setting(1.0, "updates per environment step", "AWAC Table 2", within=NOT_NEGATIVE)
+    action_chunk: int = setting(
+        1,
+        "actions that the policy decides at once and carries out in turn; the critics rate them together",
+        "AWAC: 1; Q-chunking: 5",
+        within=AT_LEAST_ONE,
+    )
     warmup_steps: int = setting(
         0,
         "environment steps before the first online update, rounded up to whole iterations",
@@ -55,7 +61,12 @@ class Protocol(Settings):
         "AWAC Table 2",
         within=AT_LEAST_ONE,
     )
-    prior_data: bool = setting(True, "see the offline data at all; off: from scratch", "AWAC; off: AWR Table 1")
+    prior_data: bool | Literal["warm"] = setting(
+        True,
+        "what the offline data are for: all that follows; off: nothing, from scratch; warm: the offline phase alone, "
+        "after which the policy collects warmup_steps before the first update",
+        "AWAC; off: AWR Table 1; warm: WSRL",
+    )
     keep_offline_data: bool = setting(True, "sample offline rows online as well", "AWAC Algorithm 1")
     offline_fraction: float | None = setting(
         None,
@@ -119,12 +130,18 @@ class Protocol(Settings):
             )
         if self.her_future + self.her_fresh > 1:
             raise SettingError(f"her_future={self.her_future} and her_fresh={self.her_fresh} are more than all rows")
-        if self.offline_fraction is not None and not self.keep_offline_data:
-            raise SettingError("offline_fraction contradicts keep_offline_data=false")
+        if self.offline_fraction is not None and not self.replays_offline_data:
+            what = "prior_data=warm" if self.prior_data == "warm" else "keep_offline_data=false"
+            raise SettingError(f"offline_fraction contradicts {what}")
         if unknown := set(self.reset_at_switch) - set(PARTS):
             raise SettingError(
                 f"reset_at_switch: unknown part {', '.join(sorted(unknown))}; parts are {', '.join(PARTS)}"
             )
+
+    @property
+    def replays_offline_data(self) -> bool:
+        """Whether offline rows, where there are any, are sampled online too."""
+        return self.keep_offline_data and self.prior_data != "warm"
 
 
 @dataclass(frozen=True)
@@ -163,8 +180,8 @@ class Experiment:
 
     @property
     def layout(self) -> Layout:
-        """Columns that a row of the replay holds."""
-        more = () if self.hindsight is None else ("steps_left",)
+        """Columns that a row of the replay, a single step, holds."""
+        more = ("steps_left",) if self.hindsight is not None or self.protocol.action_chunk > 1 else ()
         task = self.task
         return Layout(task.obs_dim, task.action_dim, (*self.needs.columns, *more), task.discrete)
 
@@ -259,6 +276,10 @@ def without_meaning(experiment: Experiment) -> dict[str, str]:
     out = {}
     if not experiment.objective.needs(experiment.cfg).offline_data:
         out["prior_data"] = f"{experiment.algo} never sees prior data"
+    if not experiment.needs.chunks:
+        out["action_chunk"] = f"{experiment.algo} decides one action at a time"
+    if experiment.protocol.prior_data == "warm":
+        out["keep_offline_data"] = "prior_data=warm keeps none of the offline data online"
     if task.goal is None:
         out |= dict.fromkeys(("her_future", "her_fresh"), f"{task.id} has no goals to exchange")
     if task.discrete or experiment.needs.policy not in ("gaussian", "squashed"):

@@ -156,8 +156,9 @@ def _parameters(experiment: Experiment) -> int:
     e = experiment
     hidden = e.learner.hidden
     inner = sum(a * b for a, b in itertools.pairwise(hidden))
-    policy = e.task.obs_dim * hidden[0] + inner + hidden[-1] * e.task.action_dim
-    critic = (e.task.obs_dim + e.task.action_dim) * hidden[0] + inner + hidden[-1]
+    action_dim = e.protocol.action_chunk * e.task.action_dim
+    policy = e.task.obs_dim * hidden[0] + inner + hidden[-1] * action_dim
+    critic = (e.task.obs_dim + action_dim) * hidden[0] + inner + hidden[-1]
     return policy + 2 * e.needs.critics * critic
 
 

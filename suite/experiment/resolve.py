@@ -278,7 +278,8 @@ def _check_from_scratch(experiment: Experiment) -> None:
         if experiment.learner.normalise_obs and not needs.offline_data:
             raise SettingError(f"normalise_obs contradicts {experiment.algo}, which never sees offline data")
         return
-    if needs.offline_only or needs.demos or (needs.demo_batch and needs.demo_rows == "all"):
+    demonstrations = needs.demos or (needs.demo_batch > 0 and needs.demo_rows == "all")
+    if needs.offline_only or needs.offline_fit or demonstrations:
         what = "demonstrations" if needs.demos else "offline data"
         raise SettingError(f"prior_data=false contradicts {experiment.algo}, which cannot do without {what}")
     if experiment.learner.normalise_obs:
@@ -286,6 +287,39 @@ def _check_from_scratch(experiment: Experiment) -> None:
             "prior_data=false contradicts normalise_obs, whose statistics are those of the offline data; "
             "set normalise_obs=false as well"
         )
+
+
+def _check_chunks(experiment: Experiment) -> None:
+    """Raise `SettingError` where actions cannot be decided several at a time."""
+    chunk, task = experiment.protocol.action_chunk, experiment.task
+    if not experiment.needs.chunks:  # a list of algorithms may share what a plan or a preset sets
+        raise SettingError(f"action_chunk={chunk} contradicts {experiment.algo}, which decides one action at a time")
+    if experiment.hindsight is not None:
+        raise SettingError(
+            f"action_chunk={chunk} contradicts {task.short_name}, whose goals are exchanged step by step"
+        )
+    if chunk > task.horizon:
+        raise SettingError(
+            f"action_chunk={chunk} is longer than an episode of {task.short_name} ({task.horizon} steps)"
+        )
+
+
+def _check_warm_start(experiment: Experiment) -> None:
+    """Raise `SettingError` where nothing would be warm, or offline rows would be sampled online after all."""
+    algo, protocol = experiment.algo, experiment.protocol
+    online = experiment.objective.needs(experiment.objective.on_phase(experiment.cfg, "online"))
+    if online.offline_only:
+        raise SettingError(f"prior_data=warm contradicts {algo}, which does not learn online")
+    if not online.offline_phase:
+        raise SettingError(f"prior_data=warm contradicts {algo}, which has no offline phase to start from")
+    if online.demo_batch or online.source == "demos":
+        raise SettingError(f"prior_data=warm contradicts {algo}, which learns from demonstrations online too")
+    if not protocol.warmup_steps:
+        raise SettingError(
+            "prior_data=warm needs warmup_steps, which the policy collects before the first online update; WSRL: 5000"
+        )
+    if protocol.warmup_actions != "policy":
+        raise SettingError("prior_data=warm contradicts warmup_actions=uniform: what warms up is the pretrained policy")
 
 
 def _check(experiment: Experiment) -> None:
@@ -307,3 +341,7 @@ def _check(experiment: Experiment) -> None:
             raise SettingError("prior_data=false contradicts offline_fraction; set offline_fraction=none as well")
         raise SettingError(f"offline_fraction contradicts {experiment.algo}, which never sees offline data")
     _check_from_scratch(experiment)
+    if protocol.action_chunk > 1:
+        _check_chunks(experiment)
+    if protocol.prior_data == "warm" and experiment.needs.offline_data:
+        _check_warm_start(experiment)

@@ -53,6 +53,7 @@ def learner_on_made_up_rows(
         capture=capture,
         collected=e.protocol.steps_per_iteration,
         hindsight=e.hindsight,
+        action_chunk=e.protocol.action_chunk,
         compiled=compiled,
     )
     if not e.needs.offline_only:

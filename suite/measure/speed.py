@@ -51,12 +51,12 @@ def _time_environments(experiment: Experiment, learner: ActorCritic, workers: in
     e, p = experiment, experiment.protocol
     seeds = len(e.seeds)
     with VectorEnv(e.task.id, seeds * lanes(e), workers) as env:
-        evaluate(env, learner.act, seeds, 1, e.task)  # the first steps are slower
+        evaluate(env, learner.act, seeds, 1, e.task, p.action_chunk)  # the first steps are slower
         start = time.perf_counter()
-        collect(env, learner.act, e.seeds, 0, p.steps_per_iteration, e.task.action_dim)
+        collect(env, learner.act, e.seeds, 0, p.steps_per_iteration, e.task.action_dim, p.action_chunk)
         collected = time.perf_counter() - start
         start = time.perf_counter()
-        evaluate(env, learner.act, seeds, p.eval_episodes, e.task)
+        evaluate(env, learner.act, seeds, p.eval_episodes, e.task, p.action_chunk)
         evaluated = time.perf_counter() - start
     return _Parts(collected / p.steps_per_iteration, evaluated, seeds * p.steps_per_iteration / collected)
 

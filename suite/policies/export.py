@@ -102,8 +102,10 @@ def export(trained: Trained, k: int, kind: str, folder: Path) -> dict[str, Any]:
         if not difference <= TOLERANCE:
             raise SettingError(f"{trained.where}: as {kind} its actions differ by {difference:.2g}: nothing is written")
         digest = hashlib.sha256(new.read_bytes()).hexdigest()
-    shape = ["batch"] if discrete else ["batch", task.action_dim]
+    chunk = trained.action_chunk
+    shape = ["batch"] if discrete else ["batch", chunk * task.action_dim]
     meaning = f"0 to {task.action_dim - 1}" if discrete else "the policy's mode, clipped to [-1, 1]"
+    meaning += f"; {chunk} actions side by side, for as many steps" if chunk > 1 else ""
     write_json(
         path.with_suffix(path.suffix + ".json"),
         {

@@ -23,10 +23,10 @@ from envs.discrete import boxed
 from envs.errors import SimulatorError
 from envs.task import Task
 from suite.output import replacing, say
-from suite.policies.trained import FINAL, Trained, found
-from suite.recipes.play import act
+from suite.policies.trained import FINAL, Trained, act_of, found
 from suite.record.files import check_writable
 from suite.train.evaluate import FRESH_SEED
+from suite.train.in_turn import InTurn
 
 __all__ = ["FORMATS", "REPAIR", "film", "video", "way_of_drawing"]
 
@@ -119,13 +119,14 @@ class _Panel:
         self.task = trained.task
         self.env: gymnasium.Env[Any, Any] = boxed(outside.make(self.task.id, render_mode="rgb_array"))
         self.rate = float(self.env.metadata.get("render_fps") or FPS)
-        self.policy = trained.alone(k)
+        self.act, self.chunk = act_of(trained.alone(k)), trained.action_chunk
         moment = "" if trained.at == FINAL else f" at {int(trained.at):,}"
         self.label = f"{name}, seed {trained.seeds[k]}{moment}"
         self.obs = np.zeros(self.task.obs_dim, np.float32)
         self._begin()
 
     def _begin(self) -> None:
+        self.play = InTurn(self.act, self.chunk)
         self.total, self.ended, self.success = 0.0, False, False
         self.last: Image.Image | None = None  # picture of an ended episode
 
@@ -137,7 +138,7 @@ class _Panel:
     def step(self) -> None:
         if self.ended:
             return
-        action = act(self.policy, self.obs[None])[0]
+        action = self.play(self.obs[None, None], None, np.zeros((1, 1), bool))[0, 0]
         obs, reward, terminated, truncated, _ = self.env.step(np.clip(action, -1.0, 1.0))
         self.obs = np.asarray(obs, np.float32)
         self.total += float(reward)

@@ -72,7 +72,8 @@ def rescore(trained: Trained, episodes: int, sample: bool, own_states: bool, wor
     task.check_simulator()
     first = EVAL_SEED if own_states else FRESH_SEED
     with VectorEnv(task.id, seeds * min(episodes, MOST_LANES), workers) as env:
-        scores = episode_scores(env, act_of(trained.actor), seeds, episodes, task, first, sample)
+        act, chunk = act_of(trained.actor), trained.action_chunk
+        scores = episode_scores(env, act, seeds, episodes, task, first, sample, chunk)
     return Rescored(trained, scores, sample)
 
 

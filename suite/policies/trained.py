@@ -22,7 +22,7 @@ from suite.experiment.request import parse_list, seed_list
 from suite.output import say
 from suite.record.folders import Run, find_runs, kept_steps, policy_folder, policy_path, read_facts
 from suite.record.rows import RecordError
-from suite.train.evaluate import Act
+from suite.train.in_turn import Act
 
 __all__ = ["FINAL", "Trained", "act_of", "find", "found"]
 
@@ -48,6 +48,11 @@ class Trained:
     def name(self) -> str:
         """Name of the run folder, or of the file."""
         return self.where.stem if self.run is None else self.where.name
+
+    @property
+    def action_chunk(self) -> int:
+        """How many actions it decides at once."""
+        return int(self.metas[0].get("action_chunk", 1))
 
     def alone(self, k: int) -> nn.Module:
         """The policy of seed number k by itself."""

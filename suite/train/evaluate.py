@@ -6,7 +6,6 @@ alone, so no simulator or generator state has to survive a resume, and the numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +15,11 @@ from envs.discrete import choices, one_hot
 from envs.stepping.vector import VectorEnv
 from envs.task import Task
 from suite.record.metrics import SCORE_UNITS
+from suite.train.in_turn import Act, InTurn
 
 __all__ = [
     "EVAL_SEED",
     "FRESH_SEED",
-    "Act",
     "Collected",
     "collect",
     "episode_scores",
@@ -33,8 +32,6 @@ EVAL_SEED = 1_000_000  # initial state of evaluation episode e: reset(seed=EVAL_
 FRESH_SEED = 2_000_000  # the same for policies scored afterwards, in states that no run was evaluated in
 _SUCCESS_SCORES = tuple(name for name, unit in SCORE_UNITS.items() if unit == "share")
 _RESET, _NOISE, _EPISODE_NOISE = 11, 12, 13  # numbers that tell random streams apart
-
-Act = Callable[[NDArray[np.float32], "NDArray[np.float32] | None"], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -51,10 +48,13 @@ class Collected:
     returns: NDArray[np.float64]  # [S] mean undiscounted return of the episodes
 
 
-def collect(env: VectorEnv, act: Act, seeds: tuple[int, ...], iteration: int, steps: int, action_dim: int) -> Collected:
+def collect(
+    env: VectorEnv, act: Act, seeds: tuple[int, ...], iteration: int, steps: int, action_dim: int, chunk: int = 1
+) -> Collected:
     """Collect `steps` environment steps per seed with the sampled policy, in equal lanes of freshly reset environments.
 
-    A lane's last episode is cut where its steps end; a cut bootstraps, as a time limit does.
+    A lane's last episode is cut where its steps end; a cut bootstraps, as a time limit does. `act` decides `chunk`
+    actions at a time.
     """
     s = len(seeds)
     lanes = env.count // s
@@ -64,16 +64,19 @@ def collect(env: VectorEnv, act: Act, seeds: tuple[int, ...], iteration: int, st
     ]
     noise = np.stack(
         [
-            np.random.default_rng([k, _NOISE, iteration]).standard_normal((length, lanes, action_dim), np.float32)
+            np.random.default_rng([k, _NOISE, iteration]).standard_normal(
+                (length, lanes, chunk * action_dim), np.float32
+            )
             for k in seeds
         ]
-    )  # [S, T, lanes, A]
-    obs = env.reset(resets)
+    )  # [S, T, lanes, h A]
+    obs, begins, play = env.reset(resets), np.ones((s, lanes), bool), InTurn(act, chunk)
     parts: list[tuple[NDArray[np.float32], ...]] = []
     flags: list[tuple[NDArray[np.bool_], ...]] = []
     for t in range(length):
-        action = act(obs.reshape(s, lanes, -1), noise[:, t])
+        action = play(obs.reshape(s, lanes, -1), noise[:, t], begins)
         step = env.step(action.reshape(env.count, -1))
+        begins = (step.terminated | step.truncated).reshape(s, lanes)
         parts.append((obs, action.reshape(env.count, -1), step.reward, step.next_obs))
         flags.append((step.terminated, step.truncated, step.success))
         obs = step.obs
@@ -110,14 +113,23 @@ def uniform_choices(obs: NDArray[np.float32], noise: NDArray[np.float32] | None)
     return one_hot(choices(noise), noise.shape[-1])
 
 
-def evaluate(env: VectorEnv, act: Act, seeds: int, episodes: int, task: Task) -> dict[str, NDArray[np.float64]]:
+def evaluate(
+    env: VectorEnv, act: Act, seeds: int, episodes: int, task: Task, chunk: int = 1
+) -> dict[str, NDArray[np.float64]]:
     """Scores of the policy's mode, each [S]: the same `episodes` initial states for every seed and algorithm."""
-    scores = episode_scores(env, act, seeds, episodes, task)
+    scores = episode_scores(env, act, seeds, episodes, task, chunk=chunk)
     return _with_normalized(task, {name: values.mean(axis=1) for name, values in scores.items()})  # of the mean return
 
 
 def episode_scores(
-    env: VectorEnv, act: Act, seeds: int, episodes: int, task: Task, first: int = EVAL_SEED, sample: bool = False
+    env: VectorEnv,
+    act: Act,
+    seeds: int,
+    episodes: int,
+    task: Task,
+    first: int = EVAL_SEED,
+    sample: bool = False,
+    chunk: int = 1,
 ) -> dict[str, NDArray[np.float64]]:
     """Scores of single episodes, each [S, episodes]; episode e starts from reset(seed=first + e).
 
@@ -125,11 +137,11 @@ def episode_scores(
     episode came to its goal, normalised ones between its anchors.
 
     `sample` acts by samples instead of modes. Their noise follows from the episode's reset seed, so that neither the
-    number of environments nor that of episodes changes an episode.
+    number of environments nor that of episodes changes an episode. `act` decides `chunk` actions at a time.
     """
     lanes = env.count // seeds
     waves = range(first, first + episodes, lanes)
-    scores = [_wave(env, act, seeds, start, task.horizon, sample) for start in waves]
+    scores = [_wave(env, act, seeds, start, task.horizon, sample, chunk) for start in waves]
     joined = {name: np.concatenate([w[name] for w in scores], axis=1)[:, :episodes] for name in scores[0]}
     unwanted = set(_SUCCESS_SCORES) if task.success is None else set()
     if task.goal is None:
@@ -142,20 +154,21 @@ def _with_normalized(task: Task, scores: dict[str, NDArray[np.float64]]) -> dict
 
 
 def _wave(
-    env: VectorEnv, act: Act, seeds: int, first: int, horizon: int, sample: bool
+    env: VectorEnv, act: Act, seeds: int, first: int, horizon: int, sample: bool, chunk: int
 ) -> dict[str, NDArray[np.float64]]:
     """Play one episode in every lane: [S, lanes] per score."""
     lanes = env.count // seeds
     resets = range(first, first + lanes)
-    noise = _episode_noise(resets, horizon, env.action_space.shape[0]) if sample else None
-    obs = env.reset([*resets] * seeds)
+    noise = _episode_noise(resets, horizon, chunk * env.action_space.shape[0]) if sample else None
+    obs, begins, play = env.reset([*resets] * seeds), np.ones((seeds, lanes), bool), InTurn(act, chunk)
     running = np.ones(env.count, bool)
     last = np.zeros(env.count, bool)
     ever = np.zeros(env.count, bool)
     total, hits, length, reward = np.zeros((4, env.count))
     for t in range(horizon):
-        action = act(obs.reshape(seeds, lanes, -1), None if noise is None else np.stack([noise[t]] * seeds))
+        action = play(obs.reshape(seeds, lanes, -1), None if noise is None else np.stack([noise[t]] * seeds), begins)
         step = env.step(action.reshape(env.count, -1))
+        begins = (step.terminated | step.truncated).reshape(seeds, lanes)
         total += np.where(running, step.reward, 0.0)
         reward = np.where(running, step.reward, reward)
         hits += running & step.success

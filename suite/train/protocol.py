@@ -25,8 +25,9 @@ from suite.experiment.experiment import Experiment
 from suite.experiment.requirements import lanes, offline_updates, online_capacity
 from suite.record.rows import RecordError
 from suite.train.checkpoint import CHECKPOINT, Checkpoints, drop_chunks
-from suite.train.evaluate import Act, collect, evaluate, uniform_actions, uniform_choices
+from suite.train.evaluate import collect, evaluate, uniform_actions, uniform_choices
 from suite.train.hardware import Engine
+from suite.train.in_turn import Act
 from suite.train.recorder import Recorder
 from suite.train.rows import collected_rows, first_states, offline_rows
 from suite.train.state import RunState
@@ -87,6 +88,7 @@ class Runner:
             device=device,
             collected=protocol.steps_per_iteration,
             hindsight=experiment.hindsight,
+            action_chunk=protocol.action_chunk,
             compiled=engine.compiled,
         )
         self.replay = replay
@@ -146,7 +148,7 @@ class Runner:
         self.at.switched = True
 
     def _drop_offline_if_told(self) -> None:
-        if not self.protocol.keep_offline_data:
+        if not self.protocol.replays_offline_data:
             self.replay.drop_offline()
 
     def _online(self) -> None:
@@ -201,6 +203,7 @@ class Runner:
                 self.at.iteration,
                 p.steps_per_iteration,
                 self.layout.action_dim,
+                p.action_chunk,
             )
         rows = collected_rows(self.layout, got, self.experiment.learner.discount)
         self._append(rows)
@@ -227,7 +230,8 @@ class Runner:
             return
         seeds, task = len(self.experiment.seeds), self.experiment.task
         with self._timed("evaluate"):
-            self.at.final = evaluate(self.env, self.learner.act, seeds, self.protocol.eval_episodes, task)
+            p = self.protocol
+            self.at.final = evaluate(self.env, self.learner.act, seeds, p.eval_episodes, task, p.action_chunk)
         self.recorder.evaluation(self.at, self.learner, self._calendar_step())
         self.at.evaluated = point
         self._save()

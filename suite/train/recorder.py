@@ -109,7 +109,8 @@ class Recorder:
         meta: dict[str, Any] = {
             **meta_of(actor),
             "obs_dim": e.layout.obs_dim,
-            "action_dim": e.layout.action_dim,
+            "action_dim": learner.layout.action_dim,
+            **({} if e.protocol.action_chunk == 1 else {"action_chunk": e.protocol.action_chunk}),
             "hidden": e.learner.hidden,
             "task": e.task.id,
             "algo": e.algo,

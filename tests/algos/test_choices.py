@@ -28,7 +28,7 @@ CHOICES = dataclasses.replace(tiny.LAYOUT, discrete=True)
 
 
 def test_methods_whose_losses_never_look_through_an_action_take_choices() -> None:
-    able = "abm awac awac-z awr bc bc-demos dapg iql marwil marwil-rllib mpo ppo rwr trpo"
+    able = "abm awac awac-z awr bc bc-demos dapg iql marwil marwil-rllib mpo ppo rwr trpo xql"
     assert set(able.split()) == set(ABLE)
 
 

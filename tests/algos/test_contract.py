@@ -55,14 +55,14 @@ def trained_next(learner: Any) -> tuple[bool, set[str]]:
 @pytest.mark.parametrize("order", ["pre", "post"])
 def test_a_step_moves_exactly_the_parameters_it_should(name: str, phase: Phase, order: str) -> None:
     learner = tiny.learner(name, phase=phase, common={"update_order": order, "copy_targets": False})
-    needs = learner.needs
-    for turn in range(learner.iteration.updates or needs.policy_every):
+    needs, pace = learner.needs, learner.pace
+    for turn in range(learner.iteration.updates or pace.policy_every):
         policy, modules = trained_next(learner)
-        delayed = turn % needs.policy_every != 0
-        expected = {f"extra.{module}" for module in modules} if turn % needs.modules_every == 0 else set()
+        delayed = turn % pace.policy_every != 0
+        expected = {f"extra.{module}" for module in modules} if turn % pace.modules_every == 0 else set()
         expected |= {"policy"} if policy and not delayed else set()
         expected |= {"critic"} if needs.critics else set()
-        if turn % needs.targets_every == 0:
+        if turn % pace.targets_every == 0:
             expected |= {"target_critic"} if needs.critics else set()
             expected |= {"target_policy"} if needs.target_policy else set()
         before = tiny.parameters(learner)
@@ -213,7 +213,7 @@ def test_metrics_are_declared_and_per_seed(name: str, phase: Phase) -> None:
 @of_every_algorithm
 def test_metrics_are_means_since_the_last_reading(name: str) -> None:
     twice, split = (tiny.learner(name, phase=tiny.phases(name)[0]) for _ in range(2))
-    cycle = twice.needs.policy_every
+    cycle = twice.pace.policy_every
     twice.run(2 * cycle)
     split.run(cycle)
     first = split.read_metrics()

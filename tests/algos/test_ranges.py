@@ -127,6 +127,7 @@ HELD: dict[str, dict[str, tuple[float, ...]]] = {
             "conservative_samples backup_samples": FROM_1},
     "dapg": {"step_size damping value_lr": ABOVE_0, "demo_weight value_weight_decay": FROM_0,
              "demo_decay gae_lambda": SHARE, "cg_iterations value_passes value_batch": FROM_1},
+    "fql": {"distil_weight": FROM_0, "flow_steps": FROM_1},
     "iql": {"expectile": (0.0, 1.0), "inverse_temperature": FROM_0, "weight_cap": ABOVE_0},
     "marwil": {"beta": FROM_0, "scale_start weight_cap": ABOVE_0, "scale_rate": SHARE, "updates": FROM_1},
     "mpo": {"temperature eps eps_mean eps_std eps_penalty dual_lr": ABOVE_0, "samples": FROM_1},
@@ -136,11 +137,16 @@ HELD: dict[str, dict[str, tuple[float, ...]]] = {
     "rlpd": {"subset critics policy_every": FROM_1, "alpha": FROM_0},
     "sac": {"alpha": FROM_0, "demo_batch": FROM_1},
     "sac_bc": {"bc_weight alpha": FROM_0, "demo_batch": FROM_1},
+    "spot": {"support_weight target_noise exploration_noise": FROM_0, "support_decay_floor": SHARE,
+             "support_decay_updates policy_every vae_hidden": FROM_1, "vae_lr target_noise_clip": ABOVE_0},
     "td3": {"critics policy_every": FROM_1, "target_noise exploration_noise": FROM_0, "target_noise_clip": ABOVE_0},
     "td3_bc": {"q_weight target_noise exploration_noise": FROM_0, "bc_decay_floor": SHARE,
                "bc_decay_updates policy_every": FROM_1, "target_noise_clip": ABOVE_0},
     "trpo": {"max_kl damping": ABOVE_0, "cg_iterations backtracks value_passes value_batch": FROM_1,
              "gae_lambda": SHARE},
+    "wsrl": {"critics subset policy_every conservative_samples backup_samples online_backup_samples": FROM_1,
+             "conservative_weight lagrange_gap alpha": FROM_0, "conservative_temperature": ABOVE_0},
+    "xql": {"beta max_clip huber_delta weight_cap": ABOVE_0, "inverse_temperature": FROM_0},
 }  # fmt: skip
 
 

@@ -69,15 +69,15 @@ def test_methods_look_as_they_always_did():
     words = {
         "blue": ["awac", "awac-z"],
         "red": ["sac", "sac-scratch", "sac-prior", "rlpd"],
-        "green": ["sac-bc", "td3-bc"],
-        "violet": ["bear", "bear-loose", "bcq"],
+        "green": ["sac-bc", "td3-bc", "fql"],
+        "violet": ["bear", "bear-loose", "bcq", "spot"],
         "orange": ["brac", "brac-v", "rebrac"],
         "cyan": ["abm", "mpo", "mpo-acme"],
         "grey": ["bc", "bc-demos"],
         "maroon": ["awr", "rwr"],
-        "olive": ["marwil", "marwil-rllib", "iql"],
+        "olive": ["marwil", "marwil-rllib", "iql", "xql"],
         "brown": ["dapg", "trpo", "ppo"],
-        "navy": ["cql", "cal-ql"],
+        "navy": ["cql", "cal-ql", "wsrl"],
         "pink": ["algae-dice", "td3", "ddpg"],
     }
     every = look.styles(list(LOOKS), LOOKS)

@@ -140,7 +140,7 @@ def learner(
     config = LearnerConfig(**{**SMALL, **(common or {})})
     on = torch.device(device)
     needs = objective.needs(cfg)
-    left = ("steps_left",) if more.get("hindsight") else ()
+    left = ("steps_left",) if more.get("hindsight") or more.get("action_chunk", 1) > 1 else ()
     layout = dataclasses.replace(LAYOUT, columns=(*needs.columns, *left), discrete=discrete)
     if offline is None:
         offline = rows(OFFLINE if needs.offline_data else 0, seed=1, layout=layout)
@@ -189,7 +189,7 @@ def draws(made: ActorCritic) -> Iterator[tuple[Stage | None, Batch, Noise]]:
 def switch(made: ActorCritic) -> None:
     """Give every seed some rows of its own and enter the online phase."""
     assert made.replay is not None
-    collected = torch.stack([rows(ONLINE, seed=100 + s, layout=made.layout) for s in made.seeds])
+    collected = torch.stack([rows(ONLINE, seed=100 + s, layout=made.replay.layout) for s in made.seeds])
     made.replay.append(collected)
     if made.replay.initial is not None:
         made.replay.initial.append(collected[:, ::EPISODE, : made.layout.obs_dim])

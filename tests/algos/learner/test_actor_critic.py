@@ -168,7 +168,7 @@ def test_updates_that_move_no_policy_evaluate_none_at_the_batch(
     dist.__set_name__(Step, "dist")
     monkeypatch.setattr(Step, "dist", dist)
     monkeypatch.setattr(learner, "update", noted)
-    learner.run(learner.iteration.updates or 2 * learner.needs.policy_every)
+    learner.run(learner.iteration.updates or 2 * learner.pace.policy_every)
     assert 0 < sum(moved) < len(moved)
     assert asked == [number for number, it_moved in enumerate(moved) if it_moved]
 

@@ -208,7 +208,7 @@ def test_recorded_and_replayed_rounds_are_counted_like_eager_ones(name: str, pha
     """With stages and delays, too, and wherever a block of updates ends."""
     eager, replayed = (tiny.learner(name, phase=phase) for _ in range(2))
     replayed.rounds.capture = True
-    enough = (WARMUP + 2) * (eager.iteration.updates or eager.needs.policy_every)
+    enough = (WARMUP + 2) * (eager.iteration.updates or eager.pace.policy_every)
     for block in (1, enough, 3, 1):
         for learner in (eager, replayed):
             learner.run(block)

@@ -169,7 +169,7 @@ def test_no_update_waits_for_the_host(name: str, phase: Phase) -> None:
 @in_every_phase
 def test_a_saved_learner_continues_bit_equal(name: str, phase: Phase) -> None:
     learner = tiny.learner(name, phase=phase, device="cuda")
-    cycle = learner.iteration.updates or learner.needs.policy_every
+    cycle = learner.iteration.updates or learner.pace.policy_every
     enough = (WARMUP + 1) * cycle + 1  # records the graph of every turn or stage and ends within a cycle
     learner.run(enough)
     file = io.BytesIO()

@@ -154,7 +154,7 @@ def test_every_network_has_the_activation_asked_for(algo: str, networks: int) ->
         parts = [m for m in learner.nets.modules() if isinstance(m, MLP)]
         assert len(parts) >= networks
         assert {m.activation for m in parts} == {activation}
-        learner.run(2 * learner.needs.policy_every)
+        learner.run(2 * learner.pace.policy_every)
         assert learner.finite().all()
         batch, _ = learner.draw()
         if learner.nets.critic is not None:

@@ -185,7 +185,7 @@ def test_methods_that_need_continuous_actions_are_refused_with_those_that_do_not
     assert said.code == 2
     assert said.err == (
         "bench: sac needs continuous actions and toy_env:line has 3 choices; abm, awac, awac-z, awr, bc, bc-demos, "
-        "dapg, iql, marwil, marwil-rllib, mpo, ppo, rwr, trpo can\n"
+        "dapg, iql, marwil, marwil-rllib, mpo, ppo, rwr, trpo, xql can\n"
     )
     assert not Path("runs").exists()
 

@@ -101,6 +101,8 @@ def test_every_algorithm_on_every_task_in_every_profile() -> None:
                     "rollouts": any(not isinstance(r, MixRecipe) for r in recipes),
                     "dataset_steps": any(isinstance(r, MixRecipe) for r in recipes),
                     "prior_data": experiment.needs.offline_data,
+                    "action_chunk": experiment.needs.chunks,
+                    "keep_offline_data": experiment.protocol.prior_data != "warm",
                 }
                 assert unsaid == {name for name, said in says.items() if not said}
 
@@ -182,6 +184,7 @@ def test_what_an_entry_sets_beside_its_own_settings_exists_and_in_a_profile_is_a
         (("hidden=64,x",), "expected a comma-separated list of whole numbers"),
         (("hidden=",), "give at least one positive layer width"),
         (("keep_offline_data=maybe",), "expected true | false"),
+        (("prior_data=maybe",), "expected true | false or warm"),
         (("weight_norm=max",), "expected softmax | exp"),
         (("offline_fraction=half",), "expected a finite number or none"),
     ],

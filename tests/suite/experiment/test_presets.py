@@ -170,7 +170,7 @@ def test_a_learner_with_a_preset_takes_steps(algo: str, preset: str) -> None:
     assert shared.keys() | own.keys() | describe(Protocol).keys() | tiny.SMALL.keys() >= settings.keys()
     for phase in tiny.phases(algo):
         learner = tiny.learner(algo, phase=phase, settings=own, common=shared, q_max=0.0)
-        learner.run(2 * learner.needs.policy_every)
+        learner.run(2 * learner.pace.policy_every)
         assert learner.finite().all()
 
 
@@ -369,6 +369,56 @@ def test_the_table_of_presets_is_that_of_the_code() -> None:
         }),
         ("sac", "door-binary", "paper", {"clone": "demos", "demo_batch": 128}),
         ("iql", "halfcheetah", "official", {"activation": "relu"}),
+        ("wsrl", "door-binary", "official", {
+            "hidden": [512, 512], "critics": 10, "subset": 2, "layer_norm": True, "policy_every": 4, "batch_size": 256,
+            "updates_per_step": 4.0, "prior_data": "warm", "warmup_steps": 5000, "warmup_actions": "policy",
+            "offline_updates": 20_000, "policy_lr": 1e-4, "critic_lr": 3e-4, "buffer_size": 2_000_000,
+            "conservative_weight": 0.198, "conservative_samples": 10, "backup_samples": 10, "online_backup_samples": 1,
+            "calibrate": True, "alpha": "auto",
+        }),
+        ("wsrl", "antmaze-large", "official", {
+            "offline_updates": 1_000_000, "online_backup_samples": 10, "lagrange_gap": 0.158, "warmup_steps": 5000,
+        }),
+        ("wsrl", "walker2d", "official", {
+            "offline_updates": 250_000, "conservative_weight": 5.0, "calibrate": False, "lagrange_gap": None,
+        }),
+        ("fql", "door-binary", "q-chunking", {
+            "hidden": [512] * 4, "action_chunk": 5, "distil_weight": 100.0, "warmup_steps": 5000, "flow_steps": 10,
+            "warmup_actions": "policy", "offline_updates": 1_000_000,
+        }),
+        ("rlpd", "door-binary", "q-chunking", {
+            "hidden": [512] * 4, "action_chunk": 5, "critics": 10, "updates_per_step": 1.0, "policy_every": 1,
+            "warmup_steps": 5000, "warmup_actions": "uniform", "offline_fraction": 0.5, "backup_entropy": False,
+            "target_entropy": None, "layer_norm": True,
+        }),
+        ("fql", "door-binary", "official", {
+            "hidden": [512] * 4, "batch_size": 256, "distil_weight": 10.0, "flow_steps": 10, "q_aggregate": "mean",
+            "normalise_q": False, "layer_norm": True, "tau": 5e-3, "discount": 0.99, "policy_lr": 3e-4,
+            "buffer_size": 2_000_000, "keep_offline_data": True, "offline_fraction": None,
+        }),
+        ("fql", "antmaze-umaze", "official", {"distil_weight": 10.0, "q_aggregate": "mean"}),
+        ("fql", "antmaze-large", "official", {"distil_weight": 3.0}),
+        ("fql", "pen-dense", "official", {"distil_weight": 1000.0, "q_aggregate": "min"}),
+        ("fql", "relocate-dense", "official", {"distil_weight": 10_000.0, "q_aggregate": "min"}),
+        ("spot", "halfcheetah", "official", {
+            "hidden": [256, 256], "batch_size": 256, "support_weight": 0.05, "support_decay_floor": 0.2,
+            "support_decay_updates": 1_000_000, "vae_lr": 1e-3, "vae_hidden": [750, 750], "normalise_obs": True,
+            "target_noise": 0.2, "target_noise_clip": 0.5, "policy_every": 2, "exploration_noise": 0.1, "tau": 5e-3,
+        }),
+        ("spot", "hopper", "official", {"support_weight": 0.1, "policy_lr": 3e-4}),
+        ("spot", "walker2d", "official", {"support_weight": 0.2}),
+        ("spot", "antmaze-umaze", "official", {"support_weight": 0.25, "policy_lr": 1e-4, "normalise_obs": False}),
+        ("spot", "antmaze-medium", "official", {"support_weight": 0.05, "discount": 0.99}),
+        ("spot", "antmaze-large", "official", {"support_weight": 0.025, "discount": 0.995}),
+        ("xql", "halfcheetah", "official", {
+            "hidden": [256, 256], "batch_size": 1024, "beta": 5.0, "max_clip": 5.0, "inverse_temperature": 3.0,
+            "huber_delta": 20.0, "value_layer_norm": True, "weight_cap": 100.0, "log_std_range": [-5.0, 2.0],
+        }),
+        ("xql", "antmaze-umaze", "official", {"beta": 2.0, "max_clip": 7.0, "inverse_temperature": 10.0}),
+        ("xql", "antmaze-medium", "official", {"beta": 0.8, "max_clip": 5.0, "inverse_temperature": 10.0}),
+        ("xql", "antmaze-large", "official", {"beta": 0.6, "max_clip": 5.0, "inverse_temperature": 10.0}),
+        ("xql", "pen-dense", "official", {"beta": 8.0, "max_clip": 5.0, "inverse_temperature": 0.5}),
+        ("xql", "pen-binary", "official", {"beta": 1.0, "inverse_temperature": 0.5}),
     ],
 )  # fmt: skip
 def test_values_that_were_written_down_from_the_sources(
@@ -381,6 +431,7 @@ def test_values_that_were_written_down_from_the_sources(
 @pytest.mark.parametrize(
     ("algo", "updates"),
     [("bear", 1_000_000), ("bcq", 1_000_000), ("td3-bc", 1_000_000), ("rebrac", 1_000_000), ("iql", 1_000_000),
+     ("xql", 1_000_000), ("spot", 1_000_000), ("fql", 1_000_000),
      ("brac", 500_000), ("brac-v", 500_000), ("cql", 3_000_000), ("cal-ql", 20_000), ("awac", 25_000)],
 )  # fmt: skip
 def test_offline_phases_are_as_long_as_those_of_their_sources(algo: str, updates: int) -> None:

@@ -90,7 +90,7 @@ def test_all_policies_begin_in_the_same_states_and_play_their_own_episodes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The right of two panels shows a still policy: its point stays while the left one's moves."""
-    monkeypatch.setattr(suite.policies.film, "act", lambda policy, obs: (policy if callable(policy) else still)(obs))
+    monkeypatch.setattr(suite.policies.film, "act_of", lambda policy: lambda obs, noise: policy(obs[0])[None])
     seen: list[int] = []
     real = plugins.make
 

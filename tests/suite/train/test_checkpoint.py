@@ -44,6 +44,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "no offline data online": ("awac", {"keep_offline_data": False}),
     "all parts anew": ("sac", {"reset_at_switch": "networks,targets,optimisers,duals"}),
     "half offline": ("sac-prior", {"offline_fraction": 0.5}),
+    "nothing kept of the offline data": ("awac", {"prior_data": "warm", "warmup_steps": 32}),
+    "chunks of actions": ("fql", {"action_chunk": 3}),
     "warm-up": ("awac", {"warmup_steps": 32}),
     "ring that wraps": ("awac", {"buffer_size": 24}),  # and does not hold whole iterations
     "behaviour of a ring": ("brac", {"buffer_size": 24}),

@@ -52,14 +52,14 @@ in_every_case = pytest.mark.parametrize(("name", "settings", "phase"), cases_in_
 
 def logged(learner: ActorCritic) -> dict[str, Any]:
     """What a few updates log; all that is delayed happens at least once."""
-    learner.run(learner.iteration.updates or learner.needs.policy_every)
+    learner.run(learner.iteration.updates or learner.pace.policy_every)
     return learner.read_metrics()
 
 
 # values, weights and duals
 
 # they imitate weighted actions; without fresh data, RWR only clones
-WEIGHTED = {"abm", "awac", "awac-z", "awr", "iql", "marwil", "marwil-rllib", "mpo", "mpo-acme", "rwr"}
+WEIGHTED = {"abm", "awac", "awac-z", "awr", "iql", "marwil", "marwil-rllib", "mpo", "mpo-acme", "rwr", "xql"}
 
 
 @in_every_case

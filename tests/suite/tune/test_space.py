@@ -30,7 +30,7 @@ def drawn(domain: Span | Choice, draw: random.Random) -> Any:
 
 
 def test_there_are_as_many_methods_as_the_registry_names() -> None:
-    assert len(algos.ALGOS) == 32
+    assert len(algos.ALGOS) == 36
 
 
 @EVERY
