@@ -239,7 +239,7 @@ def test_explain_and_list_show_presets(bench: Bench) -> None:
     said = sum("preset official" in row["source"] for row in rows)
     assert moves["awac", "official"] == said - 1, "its 25,000 offline updates are the default's"
     assert moves["iql", "official"] == 7
-    assert len(bench("list", "presets").out.splitlines()) == len(listed) + 1
+    assert len(bench("list", "presets", "--wide").out.splitlines()) == len(listed) + 1
 
 
 @pytest.mark.parametrize(
