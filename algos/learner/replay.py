@@ -226,6 +226,8 @@ def columns(
         out["return_to_go"] = returns_to_go(reward, terminated, ends, discount)
     if {"next_action", "has_next"} & set(names):
         out["next_action"], out["has_next"] = next_actions(action, ends)
+    if "held" in names:
+        out["held"] = np.ones_like(action, np.float32)  # of a chunk of one, which every episode holds
     if "steps_left" in names:
         out["steps_left"] = steps_left(ends)
     return {name: out[name] for name in names}
