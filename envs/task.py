@@ -21,6 +21,7 @@ __all__ = [
     "MazeRecipe",
     "MixRecipe",
     "NoiseRecipe",
+    "PlayRecipe",
     "Recipe",
     "Task",
     "minus_distance",
@@ -110,7 +111,20 @@ class MazeRecipe:
     demo_noise: float = 0.0
 
 
-AnyRecipe: TypeAlias = Recipe | NoiseRecipe | MixRecipe | MazeRecipe
+@dataclass(frozen=True)
+class PlayRecipe:
+    """Recipe of a dataset of play: a scripted oracle moves things about along noisy plans, without regard to the task.
+
+    The module of the task's environment has the function `play` that does so.
+    """
+
+    rollouts: int = 1000  # episodes; OGBench
+    length: int = 1000  # steps of each; OGBench
+    noise: float = 0.1  # of the plan, as a share of the largest step of each action; OGBench
+    smoothing: float = 0.5  # width over which it is smoothed, in steps; OGBench
+
+
+AnyRecipe: TypeAlias = Recipe | NoiseRecipe | MixRecipe | MazeRecipe | PlayRecipe
 
 
 def minus_distance(achieved: Any, desired: Any) -> Any:
@@ -187,7 +201,7 @@ class Task:
     @property
     def datasets(self) -> list[str]:
         """Names of the task's datasets, those that can be built here first."""
-        built = [DEFAULT] if self.expert or isinstance(self.recipe, NoiseRecipe | MixRecipe) else []
+        built = [DEFAULT] if self.expert or isinstance(self.recipe, NoiseRecipe | MixRecipe | PlayRecipe) else []
         return [*built, *self.recipes, *self.remote]
 
     def recipe_of(self, name: str) -> AnyRecipe:

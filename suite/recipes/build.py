@@ -24,10 +24,11 @@ from envs.data import datasets
 from envs.data.datasets import Dataset, DatasetInfo, Episode
 from envs.errors import DatasetError
 from envs.stepping.vector import default_workers
-from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, Recipe, Task
+from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, PlayRecipe, Recipe, Task
 from suite.recipes.clones import always_the_same_numbers, clone
 from suite.recipes.demonstrator import demonstrations
 from suite.recipes.mazes import Steered, maze_episodes
+from suite.recipes.oracle import played
 from suite.recipes.play import Progress, mixture, noise, rollouts
 
 __all__ = [
@@ -168,6 +169,17 @@ def _maze_data(
     return episodes, f"{demos} demonstrations by {recipe.demonstrator} and {others}"
 
 
+def _play_data(
+    task: Task, recipe: PlayRecipe, seed: int, workers: int, progress: Progress | None
+) -> tuple[list[Episode], str]:
+    """Pieces of play, and a description."""
+    pieces = played(task, recipe, seed, workers, progress)
+    return (
+        pieces,
+        f"{recipe.rollouts} episodes of a scripted oracle at play, in {len(pieces)} pieces between successes,",
+    )
+
+
 _Maker: TypeAlias = Callable[[Task, Any, int, int, "Progress | None"], tuple[list[Episode], str]]
 _MAKERS: dict[type, _Maker] = {
     Recipe: _cloned_data,
@@ -175,6 +187,7 @@ _MAKERS: dict[type, _Maker] = {
     MixRecipe: _mixed_data,
     NoiseRecipe: _noise_data,
     MazeRecipe: _maze_data,
+    PlayRecipe: _play_data,
 }
 
 
