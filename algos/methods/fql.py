@@ -85,8 +85,8 @@ class Config(Settings):
 
     distil_weight: float = setting(
         10.0,
-        "alpha: weight of the distance to the flow's action beside Q",
-        "FQL's code; its README: 3 to 30,000, larger where rewards are",
+        "alpha: weight of the distance to the flow's action beside Q; a mean over entries, so more for action_chunk",
+        "FQL's code; its README: 3 to 30,000, larger where rewards are; Q-chunking: 100",
         within=NOT_NEGATIVE,
     )
     flow_steps: int = setting(10, "Euler steps by which the flow makes an action", "FQL's code", within=AT_LEAST_ONE)
