@@ -215,7 +215,7 @@ def test_explain_prints_every_setting_with_value_range_meaning_and_source(bench:
     assert found["batch_size"]["value"] == 1024
     assert all(row["meaning"] and row["source"] and row["allowed"] for row in found.values())
     assert (found["tau"]["allowed"], found["q_bound"]["allowed"]) == ("in (0, 1]", "target | output | none")
-    table = bench("explain", "awac", "door-binary").out
+    table = bench("explain", "awac", "door-binary", "--wide").out
     assert len(table.splitlines()) == len(found) + 1
 
 

@@ -242,11 +242,11 @@ def test_nothing_is_left_half_written(
 ) -> None:
     real, calls = Path.write_text, [0]
 
-    def write_text(self: Path, *arguments: Any) -> int:
+    def write_text(self: Path, *arguments: Any, **named: Any) -> int:
         calls[0] += 1
         if calls[0] == 3:
             raise error
-        return real(self, *arguments)
+        return real(self, *arguments, **named)
 
     monkeypatch.setattr(Path, "write_text", write_text)
     said = bench("new", "algorithm", NAME)

@@ -221,7 +221,7 @@ def test_run_leaves_out_the_impossible_and_skips_the_finished(
     def run_all(
         cells: list[suite.launch.processes.Command], jobs: int, gpus: object = (), *_: object
     ) -> dict[str, int]:
-        commands.extend(list(cell.command)[3:] for cell in cells)
+        commands.extend(list(cell.command)[4:] for cell in cells)
         return {cell.name: 0 for cell in cells}
 
     monkeypatch.setattr("suite.launch.side_by_side.run_all", run_all)
