@@ -1,6 +1,7 @@
-"""Spoil files, flip bits of checkpoints, kill writers, and count what goes wrong: tracebacks, silent resumes, losses.
+"""Spoil files, flip bits, kill writers and nodes, and count what goes wrong: tracebacks, silent resumes, losses.
 
-    python benchmarks/faults.py [--files 300] [--flips 1000] [--kills 200] [--seed 0] [--only readers,flips,kills]
+    python benchmarks/faults.py [--files 300] [--flips 1000] [--kills 200] [--losses 6] [--seed 0]
+                                [--only readers,flips,kills,clusters]
 
 Prints the tables of `benchmarks/results/faults.md`; exit status 1 where one of their last columns is not 0. A whole run
 that is killed and resumed is `benchmarks/kill.py`.
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from faults_on_clusters import clusters
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
@@ -134,6 +136,11 @@ TABLES: dict[str, tuple[Callable[..., Iterator[Sequence[object]]], str, tuple[st
     "readers": (readers, "files", ("reader", "files", "read", "refused in a line", "tracebacks")),
     "flips": (flips, "flips", ("file", "bits flipped", "newest state", "the one before", "refused", "silent resumes")),
     "kills": (kills, "kills", ("writer", "kills", "old or new, whole", "left behind", "lost")),
+    "clusters": (
+        clusters,
+        "losses",
+        ("cluster", "cells", "jobs preempted", "nodes killed", "finished, the same bytes", "lost"),
+    ),
 }
 
 
@@ -143,6 +150,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=300, help="spoiled files per reader")
     parser.add_argument("--flips", type=int, default=1000)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--losses", type=int, default=6, help="jobs preempted, and nodes killed: minutes each")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default=",".join(TABLES))
     given = parser.parse_args()

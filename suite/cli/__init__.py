@@ -45,6 +45,12 @@ app.add_typer(reference_app, name="reference")
 app.add_typer(new_app, name="new")
 
 
+def _with_address(words: list[str]) -> list[str]:
+    """Write out `--ray local` where no address follows: typer has no options whose value may be left out."""
+    bare = [word == "--ray" and "".join(words[n + 1 : n + 2])[:1] in ("", "-") for n, word in enumerate(words)]
+    return [out for word, alone in zip(words, bare, strict=True) for out in ([word, "local"] if alone else [word])]
+
+
 def _fail(message: str, code: int = 2) -> NoReturn:
     sys.stderr.write(f"bench: {message}\n")
     raise SystemExit(code)
@@ -54,6 +60,7 @@ def main() -> None:
     """Entry point: an error that the user can fix is one line and exit code 2."""
     _read_utf8()
     take_all_letters()
+    sys.argv[1:] = _with_address(sys.argv[1:])
     try:
         app()
     except KeyboardInterrupt:

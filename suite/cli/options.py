@@ -12,6 +12,7 @@ from algos.settings import SettingError
 
 __all__ = [
     "Algo",
+    "CellsPerJob",
     "DatasetName",
     "Device",
     "DryRun",
@@ -20,6 +21,8 @@ __all__ = [
     "Out",
     "Preset",
     "Profile",
+    "Ray",
+    "Retries",
     "Seeds",
     "Set",
     "Slurm",
@@ -79,6 +82,21 @@ Jobs = Annotated[
 Slurm = Annotated[
     list[str],
     typer.Option(help="Submit to SLURM with this option of sbatch: time=8:00:00, partition=gpu, ... Repeatable."),
+]
+Retries = Annotated[
+    int,
+    typer.Option(callback=at_least(0), help="How often a cell that fails is tried again, from a checkpoint."),
+]
+CellsPerJob = Annotated[
+    int | None,
+    typer.Option(callback=at_least(1), help="Cells that share a job of SLURM's, or with --ray a GPU; default: 1."),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[ADDRESS]",
+        help="Train on a Ray cluster: its address, auto for the one that runs here, local (default) for a new one.",
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings and an estimate; train nothing.")]
 

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from suite.cli.options import Device, DryRun, Jobs, Out, Profile, Slurm, Threads, Workers
+from suite.cli.options import (
+    CellsPerJob,
+    Device,
+    DryRun,
+    Jobs,
+    Out,
+    Profile,
+    Ray,
+    Retries,
+    Slurm,
+    Threads,
+    Workers,
+)
 from suite.cli.tables import AsJson, Wide, print_rows
 
 __all__ = ["suite_app"]
@@ -58,16 +70,21 @@ def run(
     threads: Threads = None,
     workers: Workers = None,
     jobs: Jobs = None,
+    retries: Retries = 0,
     dry_run: DryRun = False,
     slurm: Slurm = [],  # noqa: B006
+    ray: Ray = None,
+    cells_per_job: CellsPerJob = None,
 ) -> None:
     """Run a suite's cells; finished ones are left alone, failed and stopped ones go on."""
+    from suite.launch.spread import Spread
     from suite.plans import run as plans
     from suite.train.hardware import Hardware
     from suite.train.means import Means
 
+    spread = Spread.parse(jobs=jobs, retries=retries, cells_per_job=cells_per_job, slurm_options=slurm, ray=ray)
     means = Means(out, Hardware(device, threads, workers))
-    code = plans.run(name, profile, seeds, only, means, jobs=jobs, slurm_options=slurm, dry_run=dry_run, preset=preset)
+    code = plans.run(name, profile, seeds, only, means, spread, dry_run=dry_run, preset=preset)
     raise typer.Exit(code)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from suite.cli.options import (
     Algo,
+    CellsPerJob,
     DatasetName,
     Device,
     DryRun,
@@ -17,6 +18,8 @@ from suite.cli.options import (
     Out,
     Preset,
     Profile,
+    Ray,
+    Retries,
     Seeds,
     Set,
     Slurm,
@@ -43,11 +46,17 @@ def run(
     threads: Threads = None,
     workers: Workers = None,
     jobs: Jobs = None,
+    retries: Retries = 0,
     dry_run: DryRun = False,
     keep_policies: Annotated[
         bool, typer.Option("--keep-policies", help="Keep the policies of every evaluation, under policy/at+STEP.")
     ] = False,
+    data_only: Annotated[
+        bool, typer.Option("--data-only", help="Build or download the datasets of these cells, and train nothing.")
+    ] = False,
     slurm: Slurm = [],  # noqa: B006
+    ray: Ray = None,
+    cells_per_job: CellsPerJob = None,
     mirror: Annotated[
         str | None, typer.Option(help="Pass on records while they are made: tensorboard or wandb, by way of ./mirror.")
     ] = None,
@@ -61,6 +70,7 @@ def run(
     from suite.experiment.again import repeat
     from suite.experiment.request import Request
     from suite.launch.run import run as launch
+    from suite.launch.spread import Spread
     from suite.train.hardware import Hardware
     from suite.train.means import Means
 
@@ -76,4 +86,5 @@ def run(
             "name what to train, e.g. --algo awac --env pen-binary, or a run folder to repeat: --like FOLDER"
         )
     means = Means(out, Hardware(device, threads, workers), keep_policies)
-    raise typer.Exit(launch(request, means, jobs=jobs, slurm_options=slurm, dry_run=dry_run, mirror=mirror))
+    spread = Spread.parse(jobs=jobs, retries=retries, cells_per_job=cells_per_job, slurm_options=slurm, ray=ray)
+    raise typer.Exit(launch(request, means, spread, dry_run=dry_run, data_only=data_only, mirror=mirror))

@@ -9,11 +9,14 @@ import typer
 
 from suite.cli.options import (
     Algo,
+    CellsPerJob,
     DatasetName,
     Device,
     Env,
     Jobs,
     Profile,
+    Ray,
+    Retries,
     Set,
     Threads,
     Workers,
@@ -56,17 +59,22 @@ def tune(
     threads: Threads = None,
     workers: Workers = None,
     jobs: Jobs = None,
+    retries: Retries = 0,
+    ray: Ray = None,
+    cells_per_job: CellsPerJob = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what is searched, how many runs that takes and how long.")
     ] = False,
 ) -> None:
     """Choose settings by trials on seeds of their own, the same number for each algorithm. The same command resumes."""
     from suite.experiment.request import Request, spell_seeds
+    from suite.launch.spread import Spread
     from suite.train.hardware import Hardware
     from suite.train.means import Means
     from suite.tune.plan import Plan, tuning_seeds
     from suite.tune.search import tune as searched
 
+    spread = Spread.parse(jobs=jobs, retries=retries, cells_per_job=cells_per_job, ray=ray)
     request = Request.parse(
         algo=algo, env=env, seeds=spell_seeds(tuning_seeds(seeds)), profile=profile, dataset=dataset, set_=set_
     )
@@ -82,4 +90,4 @@ def tune(
         sampler_seed=sampler_seed,
     )
     means = Means(out, Hardware(device, threads, workers))
-    raise typer.Exit(searched(plan, means, name, jobs=jobs or 1, dry_run=dry_run))
+    raise typer.Exit(searched(plan, means, name, spread, dry_run=dry_run))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import algos
 from algos.settings import SettingError
@@ -95,6 +96,12 @@ class Request:
         for task in self.tasks:
             for algo in self.algos:
                 yield dataclasses.replace(self, algos=(algo,), tasks=(task,))
+
+    def kept(self, folder: Path) -> Request:
+        """The same request, with a copy of its preset file that nobody changes before a process reads it."""
+        if self.preset_file is None:
+            return self
+        return dataclasses.replace(self, preset_file=self.preset_file.kept(folder))
 
     def words(self) -> list[str]:
         """Words after `bench` that ask for the same again, as `parse` reads them."""

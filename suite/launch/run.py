@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from algos.settings import SettingError
 from suite.experiment.experiment import Experiment
 from suite.experiment.request import Request
 from suite.experiment.requirements import check_means
 from suite.experiment.resolve import check_used, resolve_all
-from suite.launch import slurm
 from suite.launch.mirrored import mirrored
-from suite.launch.side_by_side import run_side_by_side
+from suite.launch.side_by_side import build_data, run_side_by_side, submit_data
+from suite.launch.spread import Spread
 from suite.measure.estimate import MEASURING, estimate
 from suite.output import say, show
 from suite.train.cell import run_cell, run_folder
@@ -25,21 +25,20 @@ __all__ = ["run"]
 def run(
     request: Request,
     means: Means,
+    spread: Spread,
     *,
-    jobs: int | None = None,
-    slurm_options: Sequence[str] = (),
     dry_run: bool = False,
+    data_only: bool = False,
     mirror: str | None = None,
 ) -> int:
     """Resolve every cell first, so that a bad name trains nothing; then run them. Returns the exit code.
 
-    `mirror` names where records are passed on to while they are made.
+    `data_only` builds their datasets and trains nothing. `mirror` names where records are passed on to as they are made.
     """
     experiments = resolve_all(request)
     for message in check_used(request, experiments):
         say(message)
-    cluster = slurm.parse_options(slurm_options)
-    if not cluster:  # a cluster has other devices than this machine
+    if not spread.elsewhere:
         means.hardware.torch_device()
     if dry_run:
         say(MEASURING)
@@ -48,15 +47,17 @@ def run(
         return 0
     for experiment in experiments:
         check_means(experiment)
-    if cluster and mirror:
-        raise SettingError("--mirror watches what this machine runs; for a cluster: `bench mirror --every 60`")
+    if spread.slurm and mirror:
+        raise SettingError("--mirror watches what this machine runs; for SLURM's jobs: `bench mirror --every 60`")
+    if data_only:
+        return _data_only(experiments, means, spread)
     with mirrored([run_folder(e, means.out) for e in experiments], mirror):
-        return _run(experiments, means, jobs, cluster)
+        return _run(experiments, means, spread)
 
 
-def _run(experiments: Sequence[Experiment], means: Means, jobs: int | None, cluster: Mapping[str, str]) -> int:
-    if cluster or ((jobs or 1) > 1 and len(experiments) > 1):
-        return run_side_by_side(experiments, means, jobs=jobs, cluster=cluster)
+def _run(experiments: Sequence[Experiment], means: Means, spread: Spread) -> int:
+    if spread.in_processes(len(experiments)):
+        return run_side_by_side(experiments, means, spread)
     code = 0
     for experiment in experiments:
         try:
@@ -68,6 +69,17 @@ def _run(experiments: Sequence[Experiment], means: Means, jobs: int | None, clus
             say(str(error))
             code = 1
     return code
+
+
+def _data_only(experiments: Sequence[Experiment], means: Means, spread: Spread) -> int:
+    """Have the cells' datasets in the store, or submit jobs that build them; returns the exit code."""
+    if spread.ray is not None:
+        raise SettingError("--data-only builds here, or as jobs of --slurm; with --ray, cells build what they need")
+    if not spread.slurm:
+        return build_data(experiments, means, spread)
+    if not submit_data(experiments, means, spread):
+        say("every dataset that can be built is there already")
+    return 0
 
 
 def _show_plan(experiment: Experiment, means: Means) -> None:

@@ -1,6 +1,7 @@
-"""Cells as jobs of a SLURM cluster, by way of submitit: submitted once, queued again when their time is up.
+"""Cells as jobs of a SLURM cluster, by way of submitit: submitted once, queued again until they are done.
 
-`OUT/slurm/` holds what submitit leaves, logs among it, and `jobs.csv`: which job trains which run folder below OUT.
+`OUT/slurm/` holds what submitit leaves, logs among it; `jobs.csv`: which job trains which run folder below OUT; and
+`data.csv`: which one builds which dataset.
 """
 
 from __future__ import annotations
@@ -13,19 +14,27 @@ import math
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from algos.settings import SettingError
 from suite.launch.processes import TERM_SECONDS, Command
+from suite.launch.slurm_job import Job
 
-__all__ = ["check", "cores", "parse_options", "queued", "submit"]
+__all__ = ["building", "check", "cores", "parse_options", "queued", "submit", "submit_data"]
 
-_OURS = ("array", "signal", "output", "error", "open-mode")  # what submitit writes itself
+_OURS = ("array", "signal", "output", "error", "open-mode", "requeue", "kill-on-invalid-dep")  # written here
 _EXAMPLE = "--slurm time=8:00:00"
+_WARNING = 90  # seconds before its end at which a job is warned; SLURM may do so 60 s earlier
+_LEAST_MINUTES = 5  # a job starts, trains for a while and stops
+assert TERM_SECONDS < _WARNING
+# behind submitit's command in the script: a job that is asked to leave before Python could notice returns all the same
+_RETURN = """code=$?
+job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
+job=${job:-$SLURM_JOB_ID}
+if [ $code = 143 ] && [ "$(squeue --noheader --format=%T --jobs=$job)" = RUNNING ]; then scontrol requeue $job; fi
+exit $code"""
 _TIMEOUTS = 10_000  # a job that makes a checkpoint in time may be queued again as often as it takes
 
 
@@ -42,7 +51,11 @@ def parse_options(texts: Sequence[str]) -> dict[str, str]:
         out[name] = value
     if texts and "time" not in out:
         raise SettingError(f"--slurm needs a time limit, e.g. {_EXAMPLE}: a run that takes longer is queued again")
-    _minutes(out.get("time", "1"))
+    if texts and _minutes(out["time"]) < _LEAST_MINUTES:
+        raise SettingError(
+            f"--slurm time={out['time']}: too short to get anywhere, as a job is warned up to {_WARNING + 60} s before "
+            f"its end; give {_LEAST_MINUTES} minutes or more"
+        )
     cores(out)
     return out
 
@@ -65,38 +78,96 @@ def check() -> None:
         raise SettingError("--slurm: no sbatch and srun here; submit where SLURM's commands are, or leave --slurm out")
 
 
-def submit(cells: Sequence[Command], options: Mapping[str, str], jobs: int | None, out: Path) -> dict[str, str]:
-    """Submit every cell, named by its run folder in `out`, as one job array; returns jobs by name.
+def submit(
+    cells: Sequence[Command],
+    options: Mapping[str, str],
+    out: Path,
+    *,
+    jobs: int | None = None,
+    per_job: int = 1,
+    retries: int = 0,
+    after: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Submit every cell, named by its run folder in `out`; returns jobs by name.
 
-    At most `jobs` of them run at a time. Raises `SettingError` where sbatch says no.
+    `per_job` of them share a job, and jobs come in arrays. At most `jobs` cells run at a time. Cells named in `after`
+    begin when that job has ended well, and not at all where it fails. Raises `SettingError` where sbatch says no.
     """
+    after = after or {}
+    groups: dict[tuple[str, ...], list[Command]] = {}
+    for cell in cells:
+        first = after.get(cell.name)
+        # an array limits its own jobs only: with a limit there is one array, which begins when all data are there
+        needed = tuple(dict.fromkeys(after.values())) if jobs is not None else (first,) if first else ()
+        groups.setdefault(needed, []).append(cell)
+    ids: dict[str, str] = {}
+    for needed, group in groups.items():
+        bundles = [group[first : first + per_job] for first in range(0, len(group), per_job)]
+        at_once = None if jobs is None else max(1, jobs // per_job)
+        submitted = _submit([Job(bundle, retries) for bundle in bundles], options, out, at_once, needed)
+        found = {cell.name: job for job, bundle in zip(submitted, bundles, strict=True) for cell in bundle}
+        _note(out / "slurm" / "jobs.csv", [(job, str(Path(name).relative_to(out))) for name, job in found.items()])
+        ids |= found
+    return ids
+
+
+def submit_data(datasets: Sequence[Command], options: Mapping[str, str], out: Path, retries: int = 0) -> dict[str, str]:
+    """Submit jobs that build datasets, named by their ids; returns jobs by id."""
+    if not datasets:
+        return {}
+    jobs = [Job([one], retries, goes_on=False) for one in datasets]
+    ids = dict(zip((one.name for one in datasets), _submit(jobs, options, out), strict=True))
+    _note(out / "slurm" / "data.csv", [(job, name) for name, job in ids.items()])
+    return ids
+
+
+def _submit(
+    jobs: Sequence[Job], options: Mapping[str, str], out: Path, at_once: int | None = None, needed: Sequence[str] = ()
+) -> list[str]:
+    """Submit jobs as one array; returns their ids in SLURM."""
     import submitit
 
-    folder = out / "slurm"
-    executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=_TIMEOUTS)
+    executor = submitit.AutoExecutor(out / "slurm", cluster="slurm", slurm_max_num_timeout=_TIMEOUTS)
     more = {name: value for name, value in options.items() if name not in ("time", "cpus-per-task", "job-name")}
+    if needed:
+        own = [options["dependency"]] if "dependency" in options else []
+        more |= {"dependency": ",".join([*own, "afterok:" + ":".join(needed)]), "kill-on-invalid-dep": "yes"}
     executor.update_parameters(
         name=options.get("job-name", "bench"),
         timeout_min=_minutes(options["time"]),
         cpus_per_task=cores(options),
         stderr_to_stdout=True,
-        slurm_additional_parameters=more,
-        **({} if jobs is None else {"slurm_array_parallelism": jobs}),
+        slurm_signal_delay_s=_WARNING,
+        slurm_teardown=_RETURN.splitlines(),
+        slurm_additional_parameters={**more, "requeue": True},
+        **({} if at_once is None else {"slurm_array_parallelism": at_once}),
     )
     try:
         with contextlib.redirect_stderr(io.StringIO()), executor.batch():  # it repeats what the error says
-            submitted = [executor.submit(Job(cell.command)) for cell in cells]
+            submitted = [executor.submit(job) for job in jobs]
     except RuntimeError as error:  # sbatch refused
         raise SettingError(f"--slurm: {_reason(str(error))}") from None
-    ids = {cell.name: str(job.job_id) for cell, job in zip(cells, submitted, strict=True)}
-    with (folder / "jobs.csv").open("a", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows((job, Path(name).relative_to(out)) for name, job in ids.items())
-    return ids
+    return [str(job.job_id) for job in submitted]
+
+
+def _note(path: Path, rows: Sequence[tuple[str, str]]) -> None:
+    """Add jobs to a table of them."""
+    with path.open("a", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
 
 
 def queued(out: Path) -> dict[str, str]:
     """Run folders in `out` with a job that is waiting or running: folder -> job."""
-    known = out / "slurm" / "jobs.csv"
+    return {str(out / name): job for name, job in _alive(out / "slurm" / "jobs.csv").items()}
+
+
+def building(out: Path) -> dict[str, str]:
+    """Datasets with a job that is waiting or running, submitted for cells in `out`: id -> job."""
+    return _alive(out / "slurm" / "data.csv")
+
+
+def _alive(known: Path) -> dict[str, str]:
+    """What a table of jobs says of those in the queue: name -> job."""
     if not known.exists() or shutil.which("squeue") is None:
         return {}
     asked = subprocess.run(
@@ -108,36 +179,7 @@ def queued(out: Path) -> dict[str, str]:
         raise SettingError(f"squeue does not say what is in the queue: {_reason(asked.stderr)}")
     alive = set(asked.stdout.split())
     with known.open(newline="", encoding="utf-8") as file:
-        return {str(out / name): job for job, name in csv.reader(file) if job in alive}
-
-
-class Job:
-    """One `bench run` as submitit carries it out: a callable that can be pickled, and asked for a checkpoint."""
-
-    def __init__(self, command: Sequence[str]) -> None:
-        self.command = list(command)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._waiting: threading.Thread | None = None
-
-    def __call__(self) -> None:
-        """Run the command to its end; an exit code other than 0 fails the job."""
-        self._process = subprocess.Popen(self.command)
-        # waits beside us, so that `checkpoint`, which a signal handler calls, can wait as well
-        self._waiting = threading.Thread(target=self._process.wait)
-        self._waiting.start()
-        self._waiting.join()
-        if self._process.returncode:
-            raise RuntimeError(f"bench ended with exit code {self._process.returncode}; its last lines say why")
-
-    def checkpoint(self) -> Any:
-        """Stop at a checkpoint and return what is to be queued: the same command, which goes on from there."""
-        import submitit
-
-        if self._process is not None and self._waiting is not None:
-            self._process.terminate()
-            self._waiting.join(TERM_SECONDS)
-            self._process.kill()
-        return submitit.helpers.DelayedSubmission(Job(self.command))
+        return {name: job for job, name in csv.reader(file) if job in alive}
 
 
 def _minutes(time: str) -> int:

@@ -15,6 +15,7 @@ from suite.experiment.preset_file import PresetFile
 from suite.experiment.request import parse_seeds
 from suite.launch import slurm
 from suite.launch.side_by_side import run_side_by_side
+from suite.launch.spread import Spread
 from suite.measure.estimate import MEASURING, estimate
 from suite.output import say, show
 from suite.plans import read as plans
@@ -64,9 +65,8 @@ def run(
     seeds: str | None,
     only: Sequence[str],
     means: Means,
+    spread: Spread,
     *,
-    jobs: int | None = None,
-    slurm_options: Sequence[str] = (),
     dry_run: bool = False,
     preset: str | None = None,
 ) -> int:
@@ -76,8 +76,7 @@ def run(
     their settings from it.
     """
     plan, cells = _cells(name, profile, seeds, only, preset)
-    cluster = slurm.parse_options(slurm_options)
-    if not cluster:  # a cluster has other devices than this machine
+    if not spread.elsewhere:
         means.hardware.torch_device()
     for cell in cells:
         if cell.experiment is None:
@@ -88,9 +87,9 @@ def run(
     left = [e for e in possible if _status(run_folder(e, means.out)).get("state") != "finished"]
     say(f"{plan.name}: {len(possible)} cells, {len(possible) - len(left)} finished, {len(left)} to run")
     if dry_run:
-        _dry_run(left, means, jobs or 1)
+        _dry_run(left, means, spread.jobs or 1)
         return 0
-    return run_side_by_side(left, means, jobs=jobs, cluster=cluster) if left else 0
+    return run_side_by_side(left, means, spread) if left else 0
 
 
 def _dry_run(left: Sequence[Experiment], means: Means, jobs: int) -> None:

@@ -14,6 +14,7 @@ from algos.settings import spell
 from suite.experiment.experiment import Experiment
 from suite.launch.processes import shell_code
 from suite.launch.side_by_side import run_processes
+from suite.launch.spread import Spread
 from suite.measure.estimate import estimate
 from suite.output import say, show
 from suite.record.folders import RecordError, read_run
@@ -31,27 +32,28 @@ Trials = dict[str, list[Trial]]  # of each algorithm
 Cells = dict[str, tuple[Experiment, int]]  # run folder -> what is run there, for which trial
 
 
-def tune(plan: Plan, means: Means, name: str | None, *, jobs: int, dry_run: bool = False) -> int:
+def tune(plan: Plan, means: Means, name: str | None, spread: Spread, *, dry_run: bool = False) -> int:
     """Carry out a search, or what is left of it, below `means.out`, and write its preset file.
 
     Returns the exit code: the worst of a run's where one was stopped or failed, and the same command goes on.
     """
     sampler.check()
-    means.hardware.torch_device()
+    if not spread.elsewhere:
+        means.hardware.torch_device()
     folder = means.out / (name or plan.name)
     if dry_run:
-        _show_plan(plan, folder, means, jobs)
+        _show_plan(plan, folder, means, spread.jobs or 1)
         return 0
     search = plan.begin(folder)
     means = dataclasses.replace(means, out=folder)
     for first in range(0, plan.trials, plan.round):
-        code = _round(plan, search, range(first, min(first + plan.round, plan.trials)), means, jobs)
+        code = _round(plan, search, range(first, min(first + plan.round, plan.trials)), means, spread)
         if code:
             return code
     return _finish(plan, search)
 
 
-def _round(plan: Plan, search: Search, numbers: range, means: Means, jobs: int) -> int:
+def _round(plan: Plan, search: Search, numbers: range, means: Means, spread: Spread) -> int:
     """Run what is left of a round's trials; returns the exit code."""
     trials = _read(search)
     if all(_done(trials[algo], numbers) for algo in plan.spaces):
@@ -63,7 +65,7 @@ def _round(plan: Plan, search: Search, numbers: range, means: Means, jobs: int) 
             if number not in known or not known[number].done:
                 left |= _cells(plan, algo, number, values, known.get(number), means)
     watch = _Watch(search, trials, left)
-    codes = run_processes([cell for cell, _ in left.values()], means, jobs, watch)
+    codes = run_processes([cell for cell, _ in left.values()], means, spread, watch)
     trials = _read(search)
     _tell(plan, trials)
     failed = {

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
+    "docs/clusters.md",
     "docs/coming-from.md",
     "docs/data.md",
     "docs/python.md",

@@ -9,7 +9,10 @@ import pytest
 from house import ROOT
 
 # files whose tests are all slow, and why
-ALL_SLOW: dict[str, str] = {}
+ALL_SLOW = {
+    "tests/suite/launch/test_real_ray.py": "a cluster of daemons, with trainings",
+    "tests/suite/launch/test_real_slurm.py": "a cluster of daemons, with trainings",
+}
 
 
 def quick_tests(tree: ast.Module) -> list[str]:

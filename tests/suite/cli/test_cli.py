@@ -378,9 +378,7 @@ def test_jobs_hand_each_cell_what_is_its_own(bench: Bench, monkeypatch: pytest.M
     commands: dict[str, list[str]] = {}
     built: list[tuple[str, int]] = []
 
-    def run_all(
-        cells: list[suite.launch.processes.Command], jobs: int, gpus: object = (), *_: object
-    ) -> dict[str, int]:
+    def run_all(cells: list[suite.launch.processes.Command], jobs: int, **_: object) -> dict[str, int]:
         assert jobs == 3
         commands.update({cell.name: list(cell.command) for cell in cells})
         return {name: 2 if "sac-bc" in name else 0 for name in commands}
@@ -416,12 +414,10 @@ def test_jobs_build_several_datasets_side_by_side(bench: Bench, monkeypatch: pyt
     calls: list[list[list[str]]] = []
     built: list[str] = []
 
-    def run_all(
-        cells: list[suite.launch.processes.Command], jobs: int, gpus: object = (), *_: object
-    ) -> dict[str, int]:
+    def run_all(cells: list[suite.launch.processes.Command], jobs: int, **_: object) -> dict[str, int]:
         assert jobs == 2
         calls.append([list(cell.command)[4:] for cell in cells])
-        builds = cells[0].command[4] == "data"
+        builds = "--data-only" in cells[0].command
         return {cell.name: fails if builds and "pen" in cell.name else 0 for cell in cells}
 
     monkeypatch.setattr("suite.launch.side_by_side.run_all", run_all)
@@ -431,25 +427,23 @@ def test_jobs_build_several_datasets_side_by_side(bench: Bench, monkeypatch: pyt
             "--jobs", "2", "--profile", "quick", "--set", "dataset_seed=7", algo="awac,bc", env="door-binary,pen-binary"
         )
     )
-    options = ["data", "build", "--workers", "0", "--env"]
-    assert calls[0] == [
-        [*options, f"{name}-binary-v0", "--dataset", "default", "--profile", "quick", "--seed", "7"]
-        for name in ("door", "pen")
-    ]
+    for words, name in zip(calls[0], ("door", "pen"), strict=True):
+        given = dict(itertools.pairwise(words))
+        assert (given["--env"], given["--set"], given["--profile"]) == (f"{name}-binary", "dataset_seed=7", "quick")
+    assert built == []
     if fails:
-        assert (said.code, built) == (1, ["door-binary-v0"])
+        assert said.code == 1
         assert [words[words.index("--env") + 1] for words in calls[1]] == ["door-binary", "door-binary"]
-        assert said.err.count(f"no dataset: `bench data build` ended with exit code {fails}") == 2
+        assert said.err.count(f"no dataset: building it ended with exit code {fails}") == 2
     else:
         assert (said.code, len(calls[1])) == (0, 4)
-        assert built == ["door-binary-v0", "pen-binary-v0"]  # which finds them in the store
 
 
 @pytest.mark.parametrize("code", [NOT_STARTED, -signal.SIGTERM])
 def test_a_stop_while_datasets_are_built_begins_nothing_more(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, code: int | None
 ) -> None:
-    def run_all(cells: list[suite.launch.processes.Command], jobs: int, *_: object) -> dict[str, int | None]:
+    def run_all(cells: list[suite.launch.processes.Command], jobs: int, **_: object) -> dict[str, int | None]:
         return {cell.name: code for cell in cells}
 
     monkeypatch.setattr("suite.launch.side_by_side.run_all", run_all)

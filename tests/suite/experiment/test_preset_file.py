@@ -168,12 +168,12 @@ def test_a_process_reads_a_copy_that_nobody_changes(tmp_path: Path) -> None:
 def test_processes_are_given_the_copy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
 
-    def run_all(cells: Any, jobs: int, *_: object) -> dict[str, int]:
+    def run_all(cells: Any, **_: object) -> dict[str, int]:
         commands.extend(list(cell.command) for cell in cells)
         return {cell.name: 0 for cell in cells}
 
     monkeypatch.setattr("suite.launch.side_by_side.run_all", run_all)
-    monkeypatch.setattr("suite.launch.side_by_side._build_datasets", lambda *_: {})
+    monkeypatch.setattr("suite.launch.side_by_side.build_missing", lambda *_, **__: {})
     path = file(Path("mine.toml"))
     bench("run", "--algo", "awac,bc", "--env", "door-binary", "--preset", path, "--jobs", "2", "--device", "cpu")
     presets = [command[command.index("--preset") + 1] for command in commands]

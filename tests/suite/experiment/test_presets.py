@@ -277,12 +277,12 @@ def test_a_run_records_whose_settings_it_has(bench: Bench) -> None:
 def test_jobs_hand_on_the_preset(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
 
-    def run_all(cells: Any, jobs: int, gpus: object = (), *_: object) -> dict[str, int]:
+    def run_all(cells: Any, **_: object) -> dict[str, int]:
         commands.extend(list(cell.command) for cell in cells)
         return {cell.name: 1 for cell in cells}
 
     monkeypatch.setattr("suite.launch.side_by_side.run_all", run_all)
-    monkeypatch.setattr("suite.launch.side_by_side._build_datasets", lambda *_: {})
+    monkeypatch.setattr("suite.launch.side_by_side.build_missing", lambda *_, **__: {})
     bench("run", "--algo", "awac,bc", "--env", "door-binary", "--preset", "official", "--jobs", "2", "--device", "cpu")
     assert [command[command.index("--preset") + 1] for command in commands] == ["official", PAPER]
     assert [command[command.index("--name") + 1] for command in commands] == ["quick-official", "quick"]

@@ -6,7 +6,6 @@ import io
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 from asked import resolve
+from signalled import signal_once
 
 from envs.stepping.worker import STOP_SIGNALS
 from suite.launch.processes import NOT_STARTED, Command, run_all, shell_code, stopped
 from suite.launch.side_by_side import run_side_by_side
+from suite.launch.spread import Spread
 from suite.train.hardware import Hardware
 from suite.train.means import Means
 
@@ -59,21 +60,6 @@ def cell(name: str, program: str, *arguments: object) -> Command:
     return Command(name, [sys.executable, "-c", program, *map(str, arguments)])
 
 
-def signal_once(paths: list[Path], number: int, times: int = 1) -> threading.Thread:
-    """Send this process a signal when all paths exist."""
-
-    def wait() -> None:
-        until = time.monotonic() + 20
-        while not all(p.exists() for p in paths) and time.monotonic() < until:
-            time.sleep(0.01)
-        for _ in range(times):
-            os.kill(os.getpid(), number)
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    return thread
-
-
 def test_cells_run_side_by_side(tmp_path: Path) -> None:
     """Each waits for the other to have begun: one after the other they would never end well."""
     cells = [cell("a", MEET, tmp_path, "a", "b"), cell("b", MEET, tmp_path, "b", "a")]
@@ -98,6 +84,46 @@ def test_a_failing_cell_keeps_no_other_from_running() -> None:
     killed = cell("killed", "import os; os.kill(os.getpid(), 9)")
     cells = [killed, *(cell(f"ends with {code}", f"import sys; sys.exit({code})") for code in (2, 0, 1))]
     assert run_all(cells, 1) == {"killed": -9, "ends with 2": 2, "ends with 0": 0, "ends with 1": 1}
+
+
+# ends with the next of the codes that its file holds
+FLAKY = """
+import pathlib, sys
+file = pathlib.Path(sys.argv[1])
+code, *left = file.read_text().split()
+file.write_text(" ".join(left))
+sys.exit(int(code))
+"""
+
+
+@pytest.mark.parametrize(
+    ("codes", "retries", "end", "left"),
+    [
+        ("1 0", 1, 0, ""),
+        ("1 1 0", 1, 1, "0"),
+        ("1 137 0", 2, 0, ""),
+        ("2 0", 3, 2, "0"),  # refused: another try ends the same way
+        ("143 0", 3, 143, "0"),  # stopped by somebody
+        ("1 0", 0, 1, "0"),
+    ],
+)
+def test_a_cell_that_fails_is_tried_again_so_often(
+    codes: str, retries: int, end: int, left: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "codes").write_text(codes)
+    (tmp_path / "other").write_text("0")
+    cells = [cell("a", FLAKY, tmp_path / "codes"), cell("b", FLAKY, tmp_path / "other")]
+    assert run_all(cells, 1, retries=retries) == {"a": end, "b": 0}
+    assert (tmp_path / "codes").read_text() == left
+    assert capsys.readouterr().err.count(" of ") == len(codes.split()) - len(left.split()) - 1
+
+
+def test_what_was_stopped_is_not_tried_again(tmp_path: Path) -> None:
+    """Also where it ends with an error of its own when asked to stop."""
+    failing = LONG.replace("sys.exit(143)", "sys.exit(1)")
+    stopper = signal_once([tmp_path / "a"], signal.SIGTERM)
+    assert run_all([cell("a", failing, tmp_path, "a")], 1, retries=5) == {"a": 1}
+    stopper.join()
 
 
 def test_the_last_words_of_a_failed_cell_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +259,7 @@ def test_cells_side_by_side_share_the_cores_unless_openmp_says_less(
 ) -> None:
     commands: list[Sequence[str]] = []
 
-    def run_all(cells: Sequence[Command], jobs: int, gpus: object, *_: object) -> dict[str, int]:
+    def run_all(cells: Sequence[Command], **_: object) -> dict[str, int]:
         commands.extend(one.command for one in cells)
         return {}
 
@@ -241,7 +267,7 @@ def test_cells_side_by_side_share_the_cores_unless_openmp_says_less(
     monkeypatch.setattr("suite.launch.side_by_side.default_workers", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", said)
     experiments = [resolve("sac-scratch", env, (0,)) for env in ("door-binary", "pen-binary")]
-    run_side_by_side(experiments, Means(tmp_path, Hardware("cpu", asked)), jobs=2)
+    run_side_by_side(experiments, Means(tmp_path, Hardware("cpu", asked)), Spread(jobs=2))
     assert len(commands) == 2
     for words in commands:
         assert (words[words.index("--threads") + 1], words[words.index("--workers") + 1]) == means

@@ -9,19 +9,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from command import Bench
+from signalled import signal_once
 
 from algos.settings import SettingError
+from suite.launch.processes import Command
 from suite.launch.slurm import parse_options, queued, submit
+from suite.launch.slurm_job import Job
 from suite.record.folders import read_run
 
 pytest.importorskip("submitit")
 
 SBATCH = 'cp "$1" "$CLUSTER/submitted.sh"; echo x >> "$CLUSTER/times"; echo "Submitted batch job 12"'
-SQUEUE = 'cat "$CLUSTER/queue"'
+SQUEUE = 'case "$*" in *--jobs=*) echo RUNNING;; *) cat "$CLUSTER/queue";; esac'
+COUNTING = (
+    'n=$(ls "$CLUSTER" | grep -c "^[0-9]*\\.sh"); n=$((n+1)); cp "$1" "$CLUSTER/$n.sh"; echo "Submitted batch job $n"'
+)
 SCONTROL = 'echo "$@" >> "$CLUSTER/told"'
 BOTH = ("--algo", "sac-scratch", "--env", "point-reach,pen-binary", "--seeds", "2", "--profile", "smoke")
 
@@ -43,11 +50,31 @@ def play(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
+def options(script: Path) -> dict[str, str]:
+    """The options in a script for sbatch; "" of those without a value."""
+    found = re.findall(r"^#SBATCH --([a-z-]+)(?:=(.*))?$", script.read_text(), re.M)
+    return {name: value.strip("'") for name, value in found}
+
+
 def asked(cluster: Path) -> dict[str, str]:
-    """The options in the script that sbatch was given."""
-    lines = (cluster / "submitted.sh").read_text().splitlines()
-    found = [re.match(r"#SBATCH --([a-z-]+)=(.*)", line) for line in lines]
-    return {option[1]: option[2].strip("'") for option in found if option}
+    """The options of what was submitted last."""
+    return options(cluster / "submitted.sh")
+
+
+def job_of(number: str) -> Job:
+    """What a job carries out."""
+    job = pickle.loads(Path(f"runs/slurm/{number}_submitted.pkl").read_bytes()).function
+    assert isinstance(job, Job)
+    return job
+
+
+def queued_by(cluster: Path, job: str) -> dict[str, str]:
+    (cluster / "queue").write_text(f"{job}\n")
+    return queued(Path("runs"))
+
+
+def word(command: Sequence[str], option: str) -> str:
+    return command[command.index(option) + 1]
 
 
 def test_cells_become_one_array_with_the_options_asked_for(bench: Bench, cluster: Path) -> None:
@@ -61,7 +88,7 @@ def test_cells_become_one_array_with_the_options_asked_for(bench: Bench, cluster
     assert asked(cluster)["array"] == "0-1%1"
     assert asked(cluster)["signal"].startswith("USR2@")
     for n, env in enumerate(("point-reach", "pen-binary")):
-        command = pickle.loads(Path(f"runs/slurm/12_{n}_submitted.pkl").read_bytes()).function.command
+        command = job_of(f"12_{n}").commands[0].command
         assert command[command.index("--env") + 1] == env
         assert command[command.index("--threads") + 1] == command[command.index("--workers") + 1] == "4"
         assert command[command.index("--out") + 1] == "runs"
@@ -101,6 +128,124 @@ def test_a_suite_is_submitted_and_its_status_tells_of_the_queue(bench: Bench, cl
     assert len(re.findall(r"queued: job 12_[01]", said.out)) == 2, said.out
 
 
+def test_small_cells_share_jobs_and_their_cores(bench: Bench, cluster: Path) -> None:
+    three = ("--algo", "sac-scratch", "--env", "point-reach,pen-binary,door-binary", "--profile", "smoke")
+    said = bench("run", *three, "--cells-per-job", "2", "--slurm", "time=60", "--slurm", "cpus-per-task=6")
+    assert re.findall(r"submitted as job (\S+)", said.err) == ["12_0", "12_0", "12_1"]
+    shared = job_of("12_0")
+    assert [word(c.command, "--env") for c in shared.commands] == ["point-reach", "pen-binary"]
+    assert {word(c.command, "--threads") for c in shared.commands} == {"3"}
+    assert len(queued_by(cluster, "12_0")) == 2, "one job, two run folders"
+
+
+def test_datasets_are_jobs_that_cells_wait_for(bench: Bench, cluster: Path) -> None:
+    """One dataset of two cells, which no other cell waits for; it is built once, also for cells that come later."""
+    play(cluster, "sbatch", COUNTING)
+    both = ("--env", "point-reach", "--seeds", "1", "--profile", "smoke", "--retries", "3", "--slurm", "time=60")
+    said = bench("run", "--algo", "awac,bc,sac-scratch", "--set", "dataset_seed=5", *both)
+    assert re.findall(r"^dataset \S+/point-reach/default-s5\S+: submitted as job (\d+)$", said.err, re.M) == ["1"]
+    assert len(re.findall(r"submitted as job 2_[01], after job 1$", said.err, re.M)) == 2
+    assert len(re.findall(r"sac-scratch\S+: submitted as job 3$", said.err, re.M)) == 1
+    data, cells, alone = (options(cluster / f"{n}.sh") for n in (1, 2, 3))
+    assert (cells["dependency"], cells["kill-on-invalid-dep"], cells["requeue"]) == ("afterok:1", "yes", "")
+    assert "dependency" not in data | alone
+    assert "--data-only" in job_of("1").commands[0].command
+    assert (job_of("1").goes_on, job_of("1").retries, job_of("3").goes_on) == (False, 3, True)
+    (cluster / "queue").write_text("1\n")
+    said = bench("run", "--algo", "iql", "--set", "dataset_seed=5", *both)
+    assert "in the queue already, job 1" in said.err
+    assert options(cluster / "4.sh")["dependency"] == "afterok:1"
+
+
+def test_data_alone_are_built_here_or_as_jobs(bench: Bench, cluster: Path) -> None:
+    play(cluster, "sbatch", COUNTING)
+    asked = ("--algo", "awac", "--env", "point-reach", "--profile", "smoke", "--set", "dataset_seed=6", "--data-only")
+    assert "submitted as job 1" in bench("run", *asked, "--slurm", "time=60").err
+    assert not (cluster / "2.sh").exists()
+    built = bench("run", *asked)
+    assert re.fullmatch(r"awac-bench/point-reach/default-s6-\S+\n", built.out)
+    assert "is there already" in bench("run", *asked, "--slurm", "time=60").err
+    assert not list(Path("runs").glob("point-reach*")), "nothing was trained"
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--slurm", "time=60", "--ray", "auto"), "--slurm and --ray: give one of them"),
+        (("--cells-per-job", "2"), "--cells-per-job is for --slurm and --ray"),
+        (("--retries", "-1"), "give 0 or more"),
+    ],
+)
+def test_options_that_contradict_each_other(bench: Bench, options: tuple[str, ...], why: str) -> None:
+    said = bench("run", *BOTH, *options)
+    assert (said.code, len(said.err.splitlines())) == (2, 1)
+    assert why in said.err
+
+
+@pytest.fixture
+def requeued(monkeypatch: pytest.MonkeyPatch, cluster: Path) -> list[int]:
+    """Signals that a job raises for submitit, which then queues it again."""
+    raised: list[int] = []
+    monkeypatch.setattr("suite.launch.slurm_job.signal.raise_signal", raised.append)
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    return raised
+
+
+WAITS = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(30)"
+FAILS = "import os, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); sys.exit(7)"
+WAITS_FOR_B = """
+import os, pathlib, sys, time
+def ended(file):
+    try:
+        os.kill(int(file.read_text()), 0)
+    except (FileNotFoundError, ValueError):
+        pass
+    except ProcessLookupError:  # its parent knows that it has ended
+        return True
+while not ended(pathlib.Path(sys.argv[1]).with_name("b")):
+    time.sleep(0.05)
+"""
+
+
+def python(name: object, program: str) -> Command:
+    return Command(str(name), [sys.executable, "-c", program, str(name)])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+def test_a_job_that_has_to_leave_keeps_what_is_not_done(number: int, requeued: list[int], tmp_path: Path) -> None:
+    left, failed = python(tmp_path / "a", WAITS_FOR_B + WAITS), python(tmp_path / "b", FAILS)
+    job = Job([left, failed])
+    stopper = signal_once([tmp_path / "a"], number)
+    with pytest.raises(RuntimeError, match=r"b: exit code 7; .*a: exit code 143"):
+        job()
+    stopper.join()
+    assert requeued == [signal.SIGUSR2]
+    assert pickle.loads(pickle.dumps(job)).commands == [left]
+    job.commands = [python(tmp_path / "a", "")]
+    with pytest.raises(RuntimeError, match="b: exit code 7"):
+        job()
+    assert len(requeued) == 1
+
+
+def test_a_job_that_was_cancelled_does_not_return(cluster: Path, requeued: list[int], tmp_path: Path) -> None:
+    play(cluster, "squeue", "echo COMPLETING")
+    stopper = signal_once([tmp_path / "a"], signal.SIGTERM)
+    with pytest.raises(RuntimeError, match="exit code 143"):
+        Job([python(tmp_path / "a", WAITS)])()
+    stopper.join()
+    assert requeued == []
+
+
+def test_what_begins_anew_is_not_queued_again_when_its_time_is_up(requeued: list[int], tmp_path: Path) -> None:
+    for number in (signal.SIGUSR2, signal.SIGTERM):
+        stopper = signal_once([tmp_path / str(number)], number)
+        with pytest.raises(RuntimeError, match="too short" if number == signal.SIGUSR2 else "exit code"):
+            Job([python(tmp_path / str(number), WAITS)], goes_on=False)()
+        stopper.join()
+    assert requeued == [signal.SIGUSR2], "once: when it was preempted"
+
+
 def test_what_sbatch_refuses_is_said_in_one_line(bench: Bench, cluster: Path) -> None:
     play(cluster, "sbatch", "echo 'sbatch: error: invalid partition specified: gqu' >&2; exit 1")
     said = bench("run", *BOTH, "--slurm", "time=60", "--slurm", "partition=gqu")
@@ -123,6 +268,8 @@ def test_without_slurm_it_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch,
         ("time=", "give an option of sbatch as name=value"),
         ("partition=gpu", "needs a time limit"),
         ("array=0-3", "set here already"),
+        ("time=0:02:00", "give 5 minutes or more"),
+        ("time=3:59", "warned up to 150 s before its end"),
         ("time=8h", "give minutes, hours:minutes:seconds or days-hours"),
     ],
 )
@@ -133,7 +280,7 @@ def test_options_that_are_none(text: str, why: str) -> None:
 
 def test_cores_are_a_number() -> None:
     with pytest.raises(SettingError, match="give a number of cores"):
-        parse_options(["time=1", "cpus-per-task=all"])
+        parse_options(["time=5", "cpus-per-task=all"])
 
 
 @pytest.mark.parametrize(  # sbatch's manual, --time
@@ -141,9 +288,7 @@ def test_cores_are_a_number() -> None:
     [("90", 90), ("90:30", 91), ("1:30:00", 90), ("1-0", 1440), ("1-2", 1560), ("1-2:03", 1563), ("1-2:03:04", 1564)],
 )
 def test_time_limits_as_sbatch_reads_them(text: str, minutes: int, cluster: Path, tmp_path: Path) -> None:
-    from suite.launch.processes import Command
-
-    submit([Command(str(tmp_path / "a"), ["true"])], parse_options([f"time={text}"]), None, tmp_path)
+    submit([Command(str(tmp_path / "a"), ["true"])], parse_options([f"time={text}"]), tmp_path)
     assert asked(cluster)["time"] == str(minutes)
 
 

@@ -1,0 +1,118 @@
+"""A real SLURM on this machine: what its jobs do when preempted, out of time, cancelled, or in need of data."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command import Bench
+from real_slurm import Slurm, lacking
+from signalled import wait_for
+
+from suite.record.folders import read_run, read_status
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(lacking()), reason=lacking() or "there is one")]
+pytest.importorskip("submitit")
+
+SIZES = ("--env", "point-reach", "--seeds", "1", "--profile", "smoke", "--workers", "0")
+LONG = ("run", "--algo", "sac-scratch", *SIZES, "--set", "online_steps=1000000", "--set", "compile=false")
+PLAN = """
+title = "one cell"
+seeds = { value = 1, source = "ours" }
+[[grid]]
+algos = ["awac"]
+envs = ["point-reach"]
+"""
+# the first task that starts here sleeps before it runs anything
+SLOW_START = """
+import os, time
+if "SLURM_PROCID" in os.environ and not os.path.exists("begun"):
+    open("begun", "w").close()
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def slurm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]:
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # short: a socket's path may not be long
+    cluster = Slurm(folder)
+    for name in ("SLURM_CONF", "PATH"):
+        monkeypatch.setenv(name, cluster.environment[name])
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder)
+
+
+def said() -> str:
+    """What all jobs have said."""
+    return "".join(path.read_text() for path in sorted(Path("runs/slurm").glob("*.out")))
+
+
+def steps(run: Path) -> int:
+    """Online steps that the run's status tells of."""
+    return int(read_status(run).get("env_step", 0))
+
+
+def test_a_job_comes_back_when_preempted_or_out_of_time_and_not_when_cancelled(bench: Bench, slurm: Slurm) -> None:
+    assert bench(*LONG, "--slurm", "time=10").code == 0
+    wait_for(lambda: any(steps(path.parent) for path in Path("runs").glob("*/*/*/status.json")))
+    run = next(Path("runs").glob("*/*/*/run.json")).parent
+    job = next(iter(slurm.jobs()))
+
+    first = slurm.take_the_place()
+    wait_for(lambda: first not in slurm.jobs())
+    preempted = steps(run)
+    assert slurm.jobs() == {job: "PENDING"} or slurm.jobs() == {job: "RUNNING"}
+    wait_for(lambda: steps(run) > preempted)
+    assert f"resuming at step {preempted:,}" in said()
+
+    slurm.soon_out_of_time(job)
+    wait_for(lambda: "Requeued job" in said().partition("resuming")[2])
+    wait_for(lambda: read_status(run)["state"] == "stopped")
+    stopped = steps(run)
+    slurm.run("scontrol", "update", f"JobId={job}", "TimeLimit=10")
+    wait_for(lambda: steps(run) > stopped)
+    assert f"resuming at step {stopped:,}" in said()
+    assert bench(*LONG, "--slurm", "time=10").err.endswith(f"in the queue already, job {job}\n")
+
+    slurm.run("scancel", job)
+    wait_for(lambda: not slurm.jobs())
+    assert read_status(run)["state"] == "stopped"
+    assert said().count("Requeued job") == 2
+    again = bench(*LONG, "--slurm", "time=10").err
+    assert re.search(r"submitted as job \d+\n", again), "what was cancelled is submitted when asked for"
+
+
+def test_a_cell_waits_for_its_data_and_a_suite_tells_how_far_it_is(
+    bench: Bench, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job that builds them is asked to leave before its Python could notice, and returns nonetheless."""
+    Path("plan.toml").write_text(PLAN)
+    Path("sitecustomize.py").write_text(SLOW_START)
+    monkeypatch.setenv("PYTHONPATH", f"{Path.cwd()}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    slurm.run("scontrol", "update", "NodeName=localhost", "State=DRAIN", "Reason=not yet")
+    plan = ("plan.toml", "--profile", "smoke")
+    submitted = bench("suite", "run", *plan, "--workers", "0", "--slurm", "time=10")
+    data, cell = re.findall(r"submitted as job (\d+)", submitted.err)
+    assert f"after job {data}" in submitted.err
+    assert slurm.run("squeue", "--noheader", f"--jobs={cell}", "--format=%E").startswith(f"afterok:{data}")
+    assert f"queued: job {cell}" in bench("suite", "status", *plan).out
+    again = bench("suite", "run", *plan, "--workers", "0", "--slurm", "time=10")
+    assert f"in the queue already, job {cell}" in again.err, "neither data nor cell twice"
+    assert sorted(slurm.jobs()) == sorted([data, cell])
+
+    slurm.run("scontrol", "update", "NodeName=localhost", "State=RESUME")
+    wait_for(Path("begun").exists)
+    slurm.run("scancel", "--signal=TERM", data)
+    wait_for(lambda: "Restarts=1" in slurm.run("scontrol", "show", "job", data))
+    wait_for(lambda: not slurm.jobs())
+    assert read_run(next(Path("runs").glob("*/*/*/run.json")).parent).finished, said()
+    assert "finished" in bench("suite", "status", *plan).out
