@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.setup-done
+RUNS   := $(VENV)/.runs# what the demo needs: the package without tools and extras
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 JOBS   ?= $(shell getconf _NPROCESSORS_ONLN)
 
 .PHONY: setup demo test test-slow test-all lint format clean
@@ -14,10 +16,16 @@ setup: $(SETUP)
 $(SETUP): pyproject.toml constraints.txt
 	@echo "==> setting up $(VENV): about two minutes the first time"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@$(INSTALL) -e ".[dev]"
+	@touch $@ $(RUNS)
+
+$(RUNS): pyproject.toml constraints.txt
+	@echo "==> setting up $(VENV): about a minute the first time"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(INSTALL) -e .
 	@touch $@
 
-demo: $(SETUP)
+demo: $(RUNS)
 	@echo "==> training SAC, AWAC and BC on sawyer-push, five seeds at once; each line says the time left"
 	@$(BIN)/bench run --algo sac,awac,bc --env sawyer-push --seeds 5 --jobs $(JOBS) --out demo/runs
 	@echo "==> drawing the report"

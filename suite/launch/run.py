@@ -33,7 +33,7 @@ def run(
 ) -> int:
     """Resolve every cell first, so that a bad name trains nothing; then run them. Returns the exit code.
 
-    `data_only` builds their datasets and trains nothing. `mirror` names where records are passed on to as they are made.
+    `data_only` builds their datasets and trains nothing. `mirror` names where records go as they are made.
     """
     experiments = resolve_all(request)
     for message in check_used(request, experiments):
