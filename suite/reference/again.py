@@ -12,6 +12,7 @@ from algos.settings import SettingError
 from suite.experiment.again import repeat
 from suite.experiment.request import Request
 from suite.launch.run import run
+from suite.launch.spread import Spread
 from suite.record.reference import Packed
 from suite.record.writer import write_json
 from suite.train.means import Means
@@ -40,7 +41,7 @@ def run_again(cells: Sequence[Packed], means: Means) -> tuple[list[Packed], int]
     for cell in cells:
         request, threads = request_of(cell)
         hardware = replace(means.hardware, threads=means.hardware.threads or threads)
-        code = run(request, replace(means, hardware=hardware))
+        code = run(request, replace(means, hardware=hardware), Spread())
         if code:
             return done, code
         done.append(cell)
