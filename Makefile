@@ -1,5 +1,6 @@
 # make demo   install, compare AWAC, SAC and BC on a pushing task, draw the report
 # make test   install, lint, test: all that is quick
+# make docs   build the site of the documents into site/, without a network
 # make test-all    the slow tests too: compilers, simulators over many steps, processes, whole trainings
 PYTHON ?= python3
 VENV   := .venv
@@ -9,7 +10,7 @@ RUNS   := $(VENV)/.runs# what the demo needs: the package without tools and extr
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 JOBS   ?= $(shell getconf _NPROCESSORS_ONLN)
 
-.PHONY: setup demo test test-slow test-all lint format clean
+.PHONY: setup demo docs test test-slow test-all lint format clean
 
 setup: $(SETUP)
 
@@ -30,6 +31,11 @@ demo: $(RUNS)
 	@$(BIN)/bench run --algo sac,awac,bc --env sawyer-push --seeds 5 --jobs $(JOBS) --out demo/runs
 	@echo "==> drawing the report"
 	@echo "==> open $$($(BIN)/bench report demo/runs --out demo/report)"
+
+docs: $(SETUP)
+	@echo "==> building the site"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "==> open site/index.html"
 
 PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal
 
@@ -56,4 +62,4 @@ format: $(SETUP)
 	@$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) demo site build *.egg-info .mypy_cache .ruff_cache .pytest_cache
