@@ -56,7 +56,7 @@ ALGOS: dict[str, Entry] = {
         "algos.methods.abm", "ABM: samples of a prior of good data actions, imitated by their advantage", look="cyan"
     ),
     "algae-dice": Entry(
-        "algos.methods.algae_dice", "AlgaeDICE: policy and Q as two players of one regularised objective", look="pink"
+        "algos.methods.algae_dice", "AlgaeDICE: policy and Q as two players of one regularised objective", look="plum"
     ),
     "awac": Entry(
         "algos.methods.awac", "AWAC: data actions imitated by the exponential of their advantage", look="blue"
@@ -129,13 +129,13 @@ ALGOS: dict[str, Entry] = {
         protocol={"offline_fraction": 0.5},
         presets="CAL_QL_PRESETS",
         profiles={"quick": {"conservative_samples": 4, "backup_samples": 4}},
-        look="navy dashed",
+        look="forest dashed",
     ),
     "cql": Entry(
         "algos.methods.cql",
         "CQL: SAC whose critics are pushed down at actions that the data do not hold",
         profiles={"quick": {"conservative_samples": 4}},
-        look="navy",
+        look="forest",
     ),
     "dapg": Entry(
         "algos.methods.dapg",
@@ -149,7 +149,7 @@ ALGOS: dict[str, Entry] = {
         "DDPG: TD3 with one critic, no delay and no target noise",
         {"critics": 1, "target_noise": 0.0, "policy_every": 1},
         space="DDPG_SPACE",
-        look="pink dotted",
+        look="plum dotted",
     ),
     "fql": Entry(
         "algos.methods.fql",
@@ -250,7 +250,7 @@ ALGOS: dict[str, Entry] = {
         look="violet dash-dotted",
     ),
     "td3": Entry(
-        "algos.methods.td3", "TD3: deterministic policy, twin critics, delayed; unprotected offline", look="pink dashed"
+        "algos.methods.td3", "TD3: deterministic policy, twin critics, delayed; unprotected offline", look="plum dashed"
     ),
     "td3-bc": Entry(
         "algos.methods.td3_bc",

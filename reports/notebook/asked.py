@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from reports.notebook.shown import shown
 from reports.numbers.results import Results
-from reports.pictures import curves, look, plots
+from reports.pictures import curves, plots
 from reports.pictures.matrices import heat_map, improvement_matrix
+from reports.pictures.styles import Style, styles
 from reports.tables.cells import cells_table, gaps_table
 from reports.tables.differences import improvement_table, pairs_table
+from reports.tables.online import online_table
 from reports.tables.paper import paper_tables
 from reports.tables.ranking import leaders_table, ranking_table
-from reports.tables.scores import aggregate_table, before_after_table, finals_table, online_table
+from reports.tables.scores import aggregate_table, before_after_table, finals_table
 from reports.tables.table import Table
 from suite.record.folders import RecordError
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FIGURES", "TABLES", "figure_of", "table_of"]
 
-Styles = Mapping[str, look.Style]
+Styles = Mapping[str, Style]
 
 
 def _pairs(results: Results) -> Table:
@@ -120,7 +122,7 @@ def table_of(results: Results, name: str) -> pd.DataFrame:
 def figure_of(results: Results, name: str, looks: Mapping[str, str]) -> Figure:
     """One of FIGURES; raises `RecordError` where there is nothing to draw."""
     draw = _known(FIGURES, name, "figure")
-    figure: Figure | None = draw(results, look.styles([cell.label for cell in results.cells], looks))
+    figure: Figure | None = draw(results, styles([cell.label for cell in results.cells], looks))
     if figure is None:
         raise RecordError(f"nothing to draw in {name!r}: these results have none of it by {results.metric}")
     return shown(figure)

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from reports.numbers.grid import Gap
 from reports.numbers.headline import headline_of
 from reports.numbers.intervals import CONFIDENCE, REPS
 from reports.numbers.results import Results
-from reports.page.content import content_of
 from reports.page.folder import KIND, MARK, refuse_foreign, swapped_into, write_results
 from reports.page.report import Report
 from reports.page.runs import Runs
+from reports.page.section import Section
+from reports.page.sections import content_of
+from reports.pictures.palette import css
 from reports.runs.collect import Collection, Quarantined, collect
 from reports.runs.interpolate import interpolated
 from reports.runs.only import Only
@@ -142,5 +145,13 @@ def render(template: str, content: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+    def filled(section: Section) -> Markup:
+        """The inside of a section: its template, filled with its content."""
+        inside = environment.get_template(f"sections/{section.id}.html")
+        return Markup(inside.render({"runs": content["runs"], **section.content}))
+
     environment.filters["shown"] = partial(_shown, runs=content["runs"])
+    environment.filters["filled"] = filled
+    environment.globals["palette"] = Markup(css())
     return environment.get_template(template).render(content)

@@ -1,6 +1,6 @@
 "use strict";
 // Sorting, filtering and enlarging. The page is complete without it: every control is made here.
-(() => {
+const page = (() => {
   const make = (tag, fields = {}, ...children) => {
     const node = Object.assign(document.createElement(tag), fields);
     node.append(...children);
@@ -90,68 +90,95 @@
     for (const row of rows) for (const kind in known) row[kind].forEach((name) => known[kind].add(name));
     filterable(rows, "rows", (controls) => table.parentNode.before(controls), rows.length >= SMALL);
   }
-  for (const [section, noun] of [["tasks", "tasks"], ["runs", "runs"]]) {
+  for (const [section, noun] of [["curves", "tasks"], ["runs", "runs"]]) {
     const parts = all(`#${section} [data-task]`);
     const items = parts.map((node) => item(node, [node.dataset.task], node.dataset.algorithm ? [node.dataset.algorithm] : []));
     if (items.length) filterable(items, noun, (controls) => parts[0].before(controls), noun === "runs");
   }
 
-  const chooser = () => {
-    const title = make("summary");
-    const update = () => {
-      const some = (kind, plural) => [...chosen[kind]].join(", ") || `all ${plural}`;
-      title.textContent = `Show ${some("algorithm", "algorithms")} on ${some("task", "tasks")}`;
+  // ---- one choice for the page: tables, tasks, runs, drawings and charts follow it; nothing chosen is everything
+  const parts = new Map(); // entry -> what is drawn of it
+  for (const node of all("[data-of]")) parts.set(node.dataset.of, [...(parts.get(node.dataset.of) ?? []), node]);
+  for (const name of parts.keys()) known.algorithm.add(name);
+  const listeners = [];
+  const choice = {
+    shows: (name) => !chosen.algorithm.size || chosen.algorithm.has(name),
+    listen: (react) => { listeners.push(react); },
+    toggle: (name) => { // as in a legend: from all of them, one is taken away
+      if (!chosen.algorithm.size) known.algorithm.forEach((one) => chosen.algorithm.add(one));
+      if (!chosen.algorithm.delete(name)) chosen.algorithm.add(name);
+      if (chosen.algorithm.size === known.algorithm.size) chosen.algorithm.clear();
+      choice.changed();
+    },
+    changed: () => {
       lists.forEach((list) => list());
-    };
+      for (const [name, nodes] of parts) nodes.forEach((node) => node.toggleAttribute("hidden", !choice.shows(name)));
+      listeners.forEach((react) => react());
+    },
+  };
+
+  const chooser = () => {
+    const title = make("summary"), boxes = [];
     const group = (kind, legend) => make("fieldset", {}, make("legend", { textContent: legend }),
       ...[...known[kind]].sort().map((name) => {
         const box = make("input", { type: "checkbox" });
-        box.addEventListener("change", () => { chosen[kind][box.checked ? "add" : "delete"](name); update(); });
+        boxes.push([box, kind, name]);
+        box.addEventListener("change", () => { chosen[kind][box.checked ? "add" : "delete"](name); choice.changed(); });
         return make("label", {}, box, ` ${name}`);
       }));
     const clear = make("button", { type: "button", textContent: "Show all" });
     const panel = make("details", { className: "chooser" }, title,
       group("algorithm", "Algorithms (none chosen: all)"), group("task", "Tasks (none chosen: all)"), clear,
-      make("span", { className: "soft", textContent: " Tables, tasks and runs follow the choice; figures show all algorithms." }));
+      make("span", { className: "soft", textContent: " Tables, figures, tasks and runs follow the choice. What is computed over tasks is still over all of them." }));
     clear.addEventListener("click", () => {
-      all("input", panel).forEach((box) => { box.checked = false; });
       for (const kind in chosen) chosen[kind].clear();
-      update();
+      choice.changed();
+    });
+    choice.listen(() => {
+      const some = (kind, plural) => [...chosen[kind]].join(", ") || `all ${plural}`;
+      title.textContent = `Show ${some("algorithm", "algorithms")} on ${some("task", "tasks")}`;
+      boxes.forEach(([box, kind, name]) => { box.checked = chosen[kind].has(name); });
     });
     document.querySelector(".bar > div").append(panel);
-    update();
+    choice.changed();
   };
   chooser();
 
-  // ---- enlarging
+  // ---- enlarging: to the window, or half as large again where that would be no larger than on the page
   const caption = make("span");
   const size = make("button", { type: "button" });
   const close = make("button", { type: "button", textContent: "Close", autofocus: true });
-  const picture = make("img");
-  const room = make("div", { tabIndex: 0 }, picture);
+  const room = make("div", { tabIndex: 0 });
   room.setAttribute("role", "region");
   room.setAttribute("aria-label", "The enlarged figure");
   const dialog = make("dialog", {}, make("p", {}, caption, size, close), room);
   const resize = (actual) => {
     dialog.classList.toggle("actual", actual);
-    size.textContent = actual ? "Fit the window" : "Full size";
+    size.textContent = actual ? "Fit the window" : "Larger still";
   };
   size.addEventListener("click", () => resize(!dialog.classList.contains("actual")));
   close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   document.body.append(dialog);
-  for (const image of all("figure.picture img")) {
-    const title = text(image.closest("figure").querySelector("figcaption .what"));
+  for (const pan of all("figure.picture:not(.live) > .pan")) {
+    const title = text(pan.parentNode.querySelector("figcaption .what")), drawing = pan.firstElementChild;
     const button = make("button", { type: "button" });
     button.setAttribute("aria-label", `Enlarge: ${title}`);
-    image.replaceWith(button);
-    button.append(image);
+    drawing.replaceWith(button);
+    button.append(drawing);
     button.addEventListener("click", () => {
-      Object.assign(picture, { src: image.getAttribute("src"), alt: image.alt });
+      const copy = drawing.cloneNode(true), shown = drawing.getBoundingClientRect();
+      copy.querySelectorAll("[id]").forEach((node) => { node.id = `large-${node.id}`; });
+      for (const name of ["clip-path", "href", "xlink:href"]) {
+        copy.querySelectorAll(`[${CSS.escape(name)}]`).forEach((node) => node.setAttribute(name, node.getAttribute(name).replace("#", "#large-")));
+      }
+      room.replaceChildren(copy);
       caption.textContent = title;
       dialog.setAttribute("aria-label", title);
-      resize(window.innerWidth < 700); // on a phone, a figure that fits is no larger than before
       dialog.showModal();
+      const fits = Math.min(room.clientWidth / shown.width, room.clientHeight / shown.height);
+      copy.style.setProperty("--larger", `${Math.round(shown.width * Math.max(1.5, fits * 1.5))}px`);
+      resize(fits < 1.2); // one that fits the window is hardly larger than before, as on a phone
     });
   }
 
@@ -171,4 +198,5 @@
     opened.forEach((node) => { node.open = true; });
   });
   window.addEventListener("afterprint", () => opened.forEach((node) => { node.open = false; }));
+  return { make, all, choice };
 })();

@@ -11,7 +11,7 @@ from reports.page.folder import refuse_foreign, swapped_into
 from reports.page.runs import shown_runs
 from reports.pictures.budget import budget_panel
 from reports.pictures.embed import shown
-from reports.pictures.look import styles
+from reports.pictures.styles import styles
 from reports.tables.table import decimals
 from reports.tables.tuning import tuning_tables
 from suite.record.folders import RecordError

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reports.numbers.budget import best_so_far, expected_best
-from reports.pictures.look import RC, Style, grid_of_panels, place_legend
+from reports.pictures.look import RC, grid_of_panels, place_legend
+from reports.pictures.styles import Style
 
 __all__ = ["budget_panel"]
 

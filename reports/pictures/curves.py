@@ -16,17 +16,8 @@ from numpy.typing import NDArray
 from reports.numbers.grid import SCALES
 from reports.numbers.intervals import FEW
 from reports.numbers.lines import Line
-from reports.pictures.look import (
-    FEW_POINTS,
-    RC,
-    Style,
-    faint,
-    fitted_ticks,
-    grid_of_panels,
-    place_legend,
-    put_title,
-    title_of,
-)
+from reports.pictures.look import FEW_POINTS, RC, faint, fitted_ticks, grid_of_panels, place_legend, put_title, title_of
+from reports.pictures.styles import Style
 
 __all__ = ["SwitchAxis", "curve_panels"]
 
@@ -121,9 +112,10 @@ def _curve_panel(ax: Any, drawn: Sequence[Line], metric: str, look: Mapping[str,
 
 
 def _draw_line(ax: Any, axis: SwitchAxis, line: Line, style: Style, singles: bool, band: float) -> None:
-    x = axis.place(line.steps)
-    if not np.isnan(line.low).any() and len(line.steps):
-        ax.fill_between(x, line.low, line.high, color=style.color, alpha=band, linewidth=0)
+    seen, of = line.legible, f"of {line.label}"
+    x = axis.place(seen.steps)
+    if not np.isnan(seen.low).any() and len(seen.steps):
+        ax.fill_between(x, seen.low, seen.high, color=style.color, alpha=band, linewidth=0, gid=of)
     thin: list[NDArray[np.float64]] = []
     stopped: list[NDArray[np.float64]] = []
     every = axis.place(line.all_seeds.steps)
@@ -131,17 +123,19 @@ def _draw_line(ax: Any, axis: SwitchAxis, line: Line, style: Style, singles: boo
         known = ~np.isnan(values)
         path = np.column_stack([every[known], values[known]])
         (stopped if seed in line.diverged else thin).append(path)
-    if singles:
-        ax.add_collection(LineCollection(thin, colors=style.color, linewidths=0.6, alpha=0.3))
-    ax.add_collection(LineCollection(stopped, colors=style.color, linewidths=0.8, alpha=0.6, linestyles="dotted"))
+    if singles and line.coarse is None:
+        ax.add_collection(LineCollection(thin, colors=style.color, linewidths=0.6, alpha=0.3, gid=of))
+    lost = {"linewidths": 0.8, "alpha": 0.6, "linestyles": "dotted", "gid": of}
+    ax.add_collection(LineCollection(stopped, colors=style.color, **lost))
     marker = style.marker if len(line.steps) <= FEW_POINTS else None
-    ax.plot(x, line.point, color=style.color, linestyle=style.dashes, linewidth=2, marker=marker, markersize=3.5)
+    how: dict[str, Any] = {"color": style.color, "linestyle": style.dashes, "gid": of}
+    ax.plot(x, seen.point, linewidth=2, marker=marker, markersize=3.5, **how)
     if not len(line.steps):
         return
     if line.offline_only:
-        ax.plot([x[-1], axis.end], [line.point[-1]] * 2, color=style.color, linestyle=style.dashes, linewidth=1)
+        ax.plot([x[-1], axis.end], [seen.point[-1]] * 2, linewidth=1, **how)
     if not line.finished:
-        ax.plot(x[-1], line.point[-1], color=style.color, **UNFINISHED)
+        ax.plot(x[-1], seen.point[-1], color=style.color, gid=of, **UNFINISHED)
 
 
 def _legend(lines: Sequence[Line], look: Mapping[str, Style]) -> tuple[list[Line2D], list[str]]:
@@ -150,7 +144,8 @@ def _legend(lines: Sequence[Line], look: Mapping[str, Style]) -> tuple[list[Line
     for line in sorted(lines, key=lambda line: line.label):
         style = look[line.label]
         name = f"{line.label} (offline only)" if line.offline_only else line.label
-        entries.setdefault(name, Line2D([], [], color=style.color, linestyle=style.dashes, linewidth=2))
+        handle = Line2D([], [], color=style.color, linestyle=style.dashes, linewidth=2, gid=f"of {line.label}")
+        entries.setdefault(name, handle)
     if not all(line.finished for line in lines):
         entries["unfinished: up to here"] = Line2D([], [], color="0.3", linestyle="none", **UNFINISHED)
     return list(entries.values()), list(entries)

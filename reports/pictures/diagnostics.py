@@ -14,7 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from reports.pictures.curves import SwitchAxis
-from reports.pictures.look import RC, Style, grid_of_panels, place_legend, put_title
+from reports.pictures.look import RC, grid_of_panels, place_legend, put_title
+from reports.pictures.styles import Style
 from reports.runs.cells import Cell
 from reports.runs.curves import Curve
 from suite.record.metrics import METRICS

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -18,11 +16,8 @@ from reports.numbers.grid import SCALES
 from reports.tables.table import number
 
 __all__ = [
-    "DASHES",
     "FEW_POINTS",
-    "PALETTE",
     "RC",
-    "Style",
     "faint",
     "fitted_ticks",
     "folded",
@@ -31,36 +26,9 @@ __all__ = [
     "put_title",
     "save",
     "score_text",
-    "styles",
     "title_of",
 ]
 
-# Twelve colours are what can be told apart: any two differ by 18 or more in CIELAB for normal sight, deuteranopia,
-# protanopia and tritanopia (Machado et al. 2009). Methods that share one are told apart by dashes.
-PALETTE = {
-    "blue": "#0061b1",
-    "red": "#cd450c",
-    "green": "#0a9760",
-    "violet": "#9d3cff",
-    "orange": "#eb9a00",
-    "cyan": "#01c3fb",
-    "grey": "#676c7b",
-    "maroon": "#770035",
-    "olive": "#b7ba68",
-    "brown": "#5d2e00",
-    "navy": "#0028a3",
-    "pink": "#e59fb2",
-}
-DASHES: dict[str, Any] = {
-    "solid": "solid",
-    "dashed": (0, (5, 1.5)),
-    "dotted": (0, (1, 1)),
-    "dash-dotted": (0, (6, 1.5, 1, 1.5)),
-    "long-dashed": (0, (9, 2)),
-    "dash-dot-dotted": (0, (4, 1.2, 1, 1.2, 1, 1.2)),
-}
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # when colours and dashes are used up
-CROWD = 4  # entries of one method that share its colour; more than that cannot be told apart by dashes
 DPI = 120  # of PNG files
 LONG_TICK = 5  # characters of a number beside a panel that leave room for the axis's title
 FEW_POINTS = 15  # of a curve: up to so many, each evaluation is marked
@@ -77,68 +45,6 @@ RC = {
     "figure.facecolor": "white",
     "text.parse_math": False,  # a name with two dollar signs is a name
 }
-
-
-@dataclass(frozen=True)
-class Style:
-    """How one entry looks in every figure of a report."""
-
-    color: str
-    dashes: Any
-    marker: str = "o"
-
-
-def styles(labels: Sequence[str], looks: Mapping[str, str]) -> dict[str, Style]:
-    """Choose the look of each label; no two are equal.
-
-    `looks` is what each known method looks like in every report, whatever else is there: one of PALETTE, and of DASHES
-    unless it is solid ("blue", "blue dashed"). A label is a method and perhaps a tag, `awac [quick]`. Tagged and
-    unknown variants (`awac-mine`) keep the colour of their method and take its next free dashes while these are few;
-    all others take the colour least used.
-    """
-    homes = {_method(name): _spot(look) for name, look in looks.items()}
-    known = {hue: {(dashes, 0) for own, dashes in homes.values() if own == hue} for hue in PALETTE}
-    spots = [(dashes, marker) for marker in range(len(MARKERS)) for dashes in range(len(DASHES))]
-    taken: dict[str, list[tuple[int, int]]] = {hue: [] for hue in PALETTE}
-    placed: dict[str, tuple[str, tuple[int, int]]] = {}
-
-    def place(label: str, hue: str, spot: tuple[int, int]) -> None:
-        taken[hue].append(spot)
-        placed[label] = (hue, spot)
-
-    ordered = sorted(set(labels), key=lambda label: (_method(label) != label.lower(), label))
-    for label in ordered:
-        hue, dashes = homes.get(_method(label), ("", 0))
-        if hue and (dashes, 0) not in taken[hue]:
-            place(label, hue, (dashes, 0))
-    for label in [label for label in ordered if label not in placed]:
-        family = _family(_method(label), homes)
-        if family is None or len(taken[family]) >= CROWD:
-            family = min(taken, key=lambda hue: len(taken[hue]))
-        kept = known[family] - {(0, 0)}  # for the methods they belong to
-        free = [spot for spot in spots if spot not in taken[family]] or spots
-        place(label, family, min(free, key=lambda spot: (spot in kept, spots.index(spot))))
-    dashed = list(DASHES.values())
-    return {label: Style(PALETTE[hue], dashed[i], MARKERS[j]) for label, (hue, (i, j)) in sorted(placed.items())}
-
-
-def _spot(look: str) -> tuple[str, int]:
-    """Colour and number of the dashes of a look in words."""
-    hue, _, dashes = look.partition(" ")
-    if hue not in PALETTE or (dashes or "solid") not in DASHES:
-        raise ValueError(f"look {look!r}: name one of {', '.join(PALETTE)}, and perhaps one of {', '.join(DASHES)}")
-    return hue, list(DASHES).index(dashes or "solid")
-
-
-def _method(label: str) -> str:
-    """The method of a label: `awac` of `AWAC (external)`."""
-    return re.sub(r" [\[(].*$", "", label).lower().replace("_", "-")
-
-
-def _family(method: str, homes: Mapping[str, tuple[str, int]]) -> str | None:
-    """The colour of the method whose name this one begins with, the longest that fits."""
-    known = [name for name in homes if method == name or method.startswith(f"{name}-")]
-    return homes[max(known, key=len)][0] if known else None
 
 
 def title_of(metric: str) -> str:

@@ -21,6 +21,7 @@ from reports.pictures.look import RC, folded, score_text
 
 __all__ = ["heat_map", "improvement_matrix", "mean_ranks"]
 
+LIGHT_INK, DARK_INK = "#fefefe", "#010101"  # on a colour, which is the same on a dark page
 EVEN = 0.179  # luminance on which black and white have the same contrast
 WIDEST = 1.05  # inches of a column
 SMALL_PRINT = 12  # up to so many entries the matrix has room for intervals
@@ -159,7 +160,7 @@ def _fill(
             continue
         face = colors(float(shade))
         ax.add_patch(Rectangle((x, y), 1, 1, facecolor=face, edgecolor="white", linewidth=1.5))
-        ink = "white" if _luminance(face) < EVEN else "black"
+        ink = LIGHT_INK if _luminance(face) < EVEN else DARK_INK
         weight = "bold" if bold and bold[y][x] else "normal"
         note = notes[y][x] if notes else ""
         middle = y + (0.37 if note else 0.5)

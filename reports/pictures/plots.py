@@ -20,7 +20,9 @@ from reports.numbers.aggregates import AGGREGATES
 from reports.numbers.grid import SCALES, Common
 from reports.numbers.intervals import Interval
 from reports.numbers.shares import profile
-from reports.pictures.look import FEW_POINTS, PALETTE, RC, Style, faint, grid_of_panels, place_legend, title_of
+from reports.pictures.look import FEW_POINTS, RC, faint, grid_of_panels, place_legend, title_of
+from reports.pictures.palette import PALETTE
+from reports.pictures.styles import Style
 
 __all__ = ["aggregate_bars", "difference_bars", "efficiency", "improvement_bars", "profiles"]
 

@@ -78,7 +78,7 @@ def collect(
     packed = pick([source_of(one.run) for one in beside])
     if not sources and not imported and not (packed and not found):
         raise RecordError(_nothing(roots, inputs, quarantined, found))
-    cells = [*own_cells(sources), *external_cells(imported)]
+    cells = [*own_cells(sources), *external_cells(imported, beside=bool(sources or packed))]
     joined, apart = beside_them(cells, packed)
     cells = sorted([*cells, *joined], key=lambda c: (c.task, c.label, not c.finished, c.first.where))
     return Collection(cells, quarantined, len(folders), own_cells(packed), apart)

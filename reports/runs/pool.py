@@ -63,14 +63,18 @@ def _tags(groups: Sequence[Sequence[Source]], mixed: bool) -> list[str]:
     return [with_profile(s, s.where) for s in firsts]
 
 
-def external_cells(sources: Sequence[Source]) -> list[Cell]:
-    """The cells of imported results; raises `RecordError` where two of them are the same cell."""
+def external_cells(sources: Sequence[Source], beside: bool) -> list[Cell]:
+    """The cells of imported results; raises `RecordError` where two of them are the same cell.
+
+    A label says that it is external only where it has to be told apart: `beside` runs of our own, or the same in
+    another file.
+    """
     cells = []
     for source in sources:
         name = source.algo.removesuffix(" (external)")
         twins = [s for s in sources if (s.algo.removesuffix(" (external)"), s.task) == (name, source.task)]
-        suffix = "external" if len(twins) == 1 else f"external: {source.where}"
-        cells.append(Cell(source.task, f"{name} ({suffix})", (source,)))
+        tag = f" (external: {source.where})" if len(twins) > 1 else " (external)" if beside else ""
+        cells.append(Cell(source.task, name + tag, (source,)))
     doubled = [c for c in cells if sum((o.task, o.label) == (c.task, c.label) for o in cells) > 1]
     if doubled:
         raise RecordError(f"{doubled[0].label} on {doubled[0].task} was given twice by --input; leave one out")

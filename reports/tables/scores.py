@@ -1,4 +1,4 @@
-"""The tables of scores: before and after fine-tuning, during it, final, and over tasks."""
+"""The tables of scores: before and after fine-tuning, final, and over tasks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import numpy as np
 from reports.numbers.aggregates import AGGREGATES
 from reports.numbers.before_after import LAST, SCORE_COLUMNS, BeforeAfter
 from reports.numbers.intervals import CONFIDENCE, FEW, Interval
-from reports.numbers.online import Online, Times
-from reports.tables.table import ENDS, Table, Value, decimals, number, numbers, text
+from reports.tables.table import ENDS, Table, decimals, number, numbers, text
 
-__all__ = ["aggregate_table", "before_after_table", "finals_table", "online_table"]
+__all__ = ["aggregate_table", "before_after_table", "finals_table"]
 
 
 def before_after_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
@@ -103,94 +102,6 @@ def finals_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
         ["task", "algorithm", "seeds", *(f"{kind}{end}" for kind in kinds for end in ENDS), "spread"],
         records,
     )
-
-
-def online_table(rows: Sequence[Online], metric: str) -> Table:
-    """Online phases per task and entry: dip and recovery after the switch, area, regret, steps to the threshold."""
-    digits = decimals(metric, [row.area.iqm.point for row in rows])
-    shown, records = [], []
-    for row in rows:
-        regret = None if row.regret is None else row.regret.iqm
-        threshold = "–" if row.threshold is None else f"{row.threshold:g}"
-        shown.append(
-            [
-                row.cell.task,
-                row.cell.label,
-                str(row.seeds),
-                f"{text(row.dip.iqm, digits)} (k = {row.window:,})",
-                _regained(row),
-                text(row.area.iqm, digits),
-                text(regret, digits),
-                "–" if row.reached is None else f"{_times(row.reached, 'reached')} (threshold {threshold})",
-            ]
-        )
-        reached: list[Value] = [None, None] if row.reached is None else [row.reached.happened, row.reached.median]
-        records.append(
-            [
-                row.cell.task,
-                row.cell.label,
-                row.seeds,
-                row.final_step,
-                row.window,
-                *numbers(row.dip.iqm),
-                row.fell,
-                row.regained.happened,
-                row.regained.median,
-                *numbers(row.area.iqm),
-                *numbers(regret),
-                row.threshold,
-                *reached,
-            ]
-        )
-    return Table(
-        "online",
-        f"{metric} during fine-tuning: IQM over seeds with {CONFIDENCE:.0%} interval. Worst dip: lowest score "
-        "within the first k environment steps minus the score at the switch. Area: mean over the online phase "
-        "(trapezoids); regret: solved minus area. Noise alone makes the lowest of several evaluations low. Steps count "
-        "from the switch; a seed that never gets there counts as later than all others (a median of inf in the CSV).",
-        [
-            "task",
-            "algorithm",
-            "seeds",
-            "worst dip",
-            "score at the switch regained",
-            "area",
-            "regret",
-            "steps to the threshold",
-        ],
-        shown,
-        [
-            "task",
-            "algorithm",
-            "seeds",
-            "final_step",
-            "dip_window",
-            *(f"dip_iqm{end}" for end in ENDS),
-            "fell",
-            "regained",
-            "regained_median_step",
-            *(f"area_iqm{end}" for end in ENDS),
-            *(f"regret_iqm{end}" for end in ENDS),
-            "threshold",
-            "reached",
-            "reached_median_step",
-        ],
-        records,
-    )
-
-
-def _regained(row: Online) -> str:
-    if not row.fell:
-        return f"none of {row.seeds} fell"
-    fell = "" if row.fell == row.seeds else f" ({row.seeds - row.fell} never fell)"
-    return _times(row.regained, "regained it") + fell
-
-
-def _times(times: Times, what: str) -> str:
-    """Words such as `3 of 5 regained it, median 4,000 steps`."""
-    median = f"{times.median:,.0f} steps" if np.isfinite(times.median) else "not reached"
-    share = f"{times.happened} of {len(times.steps)} {what}"
-    return share if not times.happened else f"{share}, median {median}"
 
 
 def aggregate_table(table: Mapping[str, Mapping[str, Interval]], tasks: int, seeds: Mapping[str, str]) -> Table:

@@ -19,7 +19,8 @@ from reports.numbers.notes import warnings
 from reports.numbers.online import Times, area, dip, online
 from reports.numbers.pairs import finals, over_tasks, per_task
 from reports.tables.differences import pairs_table
-from reports.tables.scores import finals_table, online_table
+from reports.tables.online import online_table
+from reports.tables.scores import finals_table
 from reports.tables.table import number
 from suite.record.folders import RecordError
 
