@@ -178,17 +178,21 @@
           [...x.keys()].reverse().forEach((i) => ctx.lineTo(px(x[i]), py(high[i])));
           ctx.fill();
         }
-        if (this.state.seeds) for (const { line } of on) this.singles(ctx, px, py, line);
+        for (const { line } of on) {
+          if (this.state.seeds) this.singles(ctx, px, py, line, line.seeds, []);
+          this.singles(ctx, px, py, line, line.lost, [2 * devicePixelRatio, 2 * devicePixelRatio]);
+        }
       });
     }
 
-    singles(ctx, px, py, line) {
-      if (!line.seeds) return;
-      const x = this.axis.of(line, line.seeds.x);
-      ctx.globalAlpha = 0.35;
+    singles(ctx, px, py, line, seeds, dash) {
+      if (!seeds) return;
+      const x = this.axis.of(line, seeds.x);
+      ctx.globalAlpha = dash.length ? 0.7 : 0.35;
+      ctx.setLineDash(dash);
       ctx.strokeStyle = css(`--${line.hue}`);
       ctx.lineWidth = devicePixelRatio;
-      for (const values of line.seeds.y) {
+      for (const values of seeds.y) {
         ctx.beginPath();
         values.forEach((y, i) => { if (y !== null) ctx.lineTo(px(x[i]), py(y)); });
         ctx.stroke();
@@ -298,8 +302,9 @@
   }
 
   // ---- controls
-  const select = (label, options, change) => {
-    const list = make("select", {}, ...options.map(([value, text]) => make("option", { value, textContent: text })));
+  const options = (choices) => choices.map(([value, text]) => make("option", { value, textContent: text }));
+  const select = (label, choices, change) => {
+    const list = make("select", {}, ...options(choices));
     list.addEventListener("change", () => change(list.value));
     return make("label", {}, `${label} `, list);
   };
@@ -318,23 +323,27 @@
   const started = [];
   const start = (figure, specs) => {
     const lines = specs.flatMap((spec) => spec.lines);
-    const many = lines.find((line) => line.means);
-    const state = { smooth: many ? "means" : "1", seeds: false, time: false };
+    const state = { smooth: "1", seeds: false, time: false };
     const box = make("div", { className: "chart" }), tools = make("div", { className: "tools" });
     let chart;
     const again = () => chart.build();
+    const smoothing = select("Smoothing", [], (value) => { state.smooth = value; again(); });
+    const offer = (spec) => { // the means of some evaluations have bands; running means have none
+      const means = spec.lines.find((line) => line.means)?.means;
+      const running = ["3", "5", "11"].map((width) => [width, `running mean of ${width}`]);
+      state.smooth = means ? "means" : "1";
+      smoothing.lastChild.replaceChildren(...options([...(means ? [["means", `means of ${means.each} evaluations`]] : []), ["1", "none"], ...running]));
+    };
     if (specs.length > 1) {
       tools.append(select("Show", specs.map((spec, i) => [i, spec.name]), (i) => {
         chart.chart = specs[i];
         chart.zoomed = false;
+        offer(specs[i]);
         again();
       }));
     }
-    if (Math.max(...lines.map((line) => line.x.length)) > 4) {
-      const means = many ? [["means", `means of ${many.means.each} evaluations`]] : [];
-      tools.append(select("Smoothing", [...means, ["1", "none"], ["3", "running mean of 3"], ["5", "running mean of 5"], ["11", "running mean of 11"]],
-        (value) => { state.smooth = value; again(); }));
-    }
+    offer(specs[0]);
+    if (Math.max(...lines.map((line) => line.x.length)) > 4) tools.append(smoothing);
     if (lines.some((line) => line.seeds)) tools.append(tick("single seeds", (on) => { state.seeds = on; chart.plot.redraw(); }));
     if (lines.some((line) => line.minutes)) tools.append(tick("against wall time", (on) => { state.time = on; chart.zoomed = false; again(); }));
     const larger = button("Enlarge", "", () => {

@@ -16,7 +16,7 @@ from reports.pictures.look import FEW_POINTS, title_of
 from reports.pictures.palette import hue_of
 from reports.pictures.styles import Style
 
-__all__ = ["as_script", "efficiency_chart", "task_chart"]
+__all__ = ["as_script", "efficiency_chart", "holds_singles", "task_chart"]
 
 DIGITS = 4
 SINGLE_VALUES = 60_000  # of single seeds on the whole page, up to which they are part of it
@@ -70,8 +70,11 @@ def _line(line: Line, style: Style, cost: Cost | None, singles: bool) -> dict[st
         out["means"] = {"each": found.each, "x": found.steps.tolist(), **_band(found.point, found.low, found.high)}
     if cost is not None and cost.ends is not None:
         out["minutes"] = _numbers(np.array(cost.ends) / 60)
+    seeds = line.all_seeds
+    lost = [_numbers(row) for seed, row in zip(seeds.seeds, seeds.values, strict=True) if seed in line.diverged]
+    if lost:
+        out["lost"] = {"x": seeds.steps.tolist(), "y": lost}
     if singles:
-        seeds = line.all_seeds
         out["seeds"] = {"x": seeds.steps.tolist(), "y": [_numbers(row) for row in seeds.values]}
     return out
 

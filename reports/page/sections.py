@@ -70,9 +70,9 @@ def _cells(report: Report) -> Section:
     )
 
 
-def _runs(report: Report) -> Section:
+def _runs(report: Report) -> Section | None:
     settings_table(report.results.cells).write(report.folder / "tables")
-    return Section("runs", "Runs", "Runs", {})
+    return Section("runs", "Runs", "Runs", {}) if report.runs.views else None
 
 
 def _method(report: Report) -> Section:

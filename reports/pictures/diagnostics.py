@@ -89,7 +89,9 @@ def diagnostics(cells: Sequence[Cell], panels: Sequence[Panel], look: Mapping[st
     with mpl.rc_context({**RC, "font.size": 8}):
         names = {cell.label: None for cell in cells}
         labels = sorted(names)
-        handles = [Line2D([], [], color=look[x].color, linestyle=look[x].dashes, linewidth=2) for x in labels]
+        handles = [
+            Line2D([], [], color=look[x].color, linestyle=look[x].dashes, linewidth=2, gid=f"of {x}") for x in labels
+        ]
         figure, axes = grid_of_panels(len(panels), min(4, len(panels)), 3.0, 2.0, labels, above=0.42)
         for ax, panel in zip(axes, panels, strict=True):
             _panel(ax, cells, panel, look)
@@ -100,7 +102,7 @@ def diagnostics(cells: Sequence[Cell], panels: Sequence[Panel], look: Mapping[st
 def _panel(ax: Any, cells: Sequence[Cell], panel: Panel, look: Mapping[str, Style]) -> None:
     drawn = [(c.label, name, found) for c in cells for name in panel.metrics if (found := c.curve(name)) is not None]
     axis = SwitchAxis([curve.steps for _, _, curve in drawn])
-    values = [_draw(ax, axis, curve, look[label], name == panel.dots) for label, name, curve in drawn]
+    values = [_draw(ax, axis, label, curve, look[label], name == panel.dots) for label, name, curve in drawn]
     axis.decorate(ax, ticks_online=2)
     known = np.concatenate(values) if values else np.zeros(0)
     if known.size and known.min() > 0 and known.max() > DECADES * known.min():
@@ -114,13 +116,14 @@ def _panel(ax: Any, cells: Sequence[Cell], panel: Panel, look: Mapping[str, Styl
     put_title(ax, panel.title, 2.9, size=9, pad=4)
 
 
-def _draw(ax: Any, axis: SwitchAxis, curve: Curve, style: Style, dots: bool) -> Any:
+def _draw(ax: Any, axis: SwitchAxis, label: str, curve: Curve, style: Style, dots: bool) -> Any:
     """Draw the median over seeds; returns it, [T]."""
     finite = np.where(np.isfinite(curve.values), curve.values, np.nan)
     known = ~np.isnan(finite).all(axis=0)
     x, y = axis.place(curve.steps[known]), np.nanmedian(finite[:, known], axis=0)
+    how: dict[str, Any] = {"color": style.color, "gid": f"of {label}"}
     if dots:
-        ax.plot(x, y, color=style.color, linestyle="none", marker=".", markersize=4, markevery=max(1, len(x) // DOTS))
+        ax.plot(x, y, linestyle="none", marker=".", markersize=4, markevery=max(1, len(x) // DOTS), **how)
     else:
-        ax.plot(x, y, color=style.color, linestyle=style.dashes, linewidth=1.3)
+        ax.plot(x, y, linestyle=style.dashes, linewidth=1.3, **how)
     return y

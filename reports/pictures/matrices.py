@@ -54,13 +54,14 @@ def heat_map(scores: Mapping[str, Mapping[str, float]], tasks: Sequence[str], me
         square = 0.78 if len(tasks) <= 8 else 0.62
         figure, ax = _squares(labels, [*tasks, "mean rank"], square, 0.36)
         texts = [["" if math.isnan(x) else score_text(x, metric) for x in row] for row in values]
-        _fill(ax, _shades(values, metric), SCORES, texts, size=9 if len(tasks) <= 8 else 8)
+        _fill(ax, labels, _shades(values, metric), SCORES, texts, size=9 if len(tasks) <= 8 else 8)
         for y, label in enumerate(labels):
             count = int((~np.isnan(values[y])).sum())
             part = f" ({count}/{len(tasks)})" if count < len(tasks) else ""
             if count:
                 text = f"{ranks[label]:.1f}{part}"
-                ax.text(len(tasks) + 0.15, y + 0.5, text, ha="left", va="center", fontsize=8)
+                where = {"ha": "left", "va": "center", "fontsize": 8, "gid": f"of {label}"}
+                ax.text(len(tasks) + 0.15, y + 0.5, text, **where)
     return figure
 
 
@@ -99,7 +100,7 @@ def improvement_matrix(table: Mapping[tuple[str, str], Interval], labels: Sequen
         sure = [[p is not None and (p.low > 0.5 or p.high < 0.5) for p in row] for row in pairs]
         notes = [["" if p is None or math.isnan(p.low) else f"{p.low:.2f}–{p.high:.2f}" for p in row] for row in pairs]
         same = {(i, i) for i in range(len(order))}
-        _fill(ax, values, DUEL, texts, 10 if small else 8, notes if small else None, sure, same)
+        _fill(ax, order, values, DUEL, texts, 10 if small else 8, notes if small else None, sure, same)
         ax.set_ylabel("X")
         ax.xaxis.set_label_position("top")
         ax.set_xlabel("Y")
@@ -143,6 +144,7 @@ def _luminance(color: Sequence[float]) -> float:
 
 def _fill(
     ax: Any,
+    rows: Sequence[str],
     shades: NDArray[np.float64],
     colors: Colormap,
     texts: Sequence[Sequence[str]],
@@ -151,19 +153,24 @@ def _fill(
     bold: Sequence[Sequence[bool]] | None = None,
     blank: set[tuple[int, int]] | frozenset[tuple[int, int]] = frozenset(),
 ) -> None:
+    for name, tick in zip(rows, ax.get_yticklabels(), strict=True):
+        tick.set_gid(f"of {name}")
     for (y, x), shade in np.ndenumerate(shades):
+        of = {"gid": f"of {rows[y]}"}
         if (y, x) in blank:
-            ax.add_patch(Rectangle((x, y), 1, 1, facecolor="0.93", edgecolor="white", linewidth=1.5))
+            ax.add_patch(Rectangle((x, y), 1, 1, facecolor="0.93", edgecolor="white", linewidth=1.5, **of))
             continue
         if math.isnan(shade):
-            ax.add_patch(Rectangle((x, y), 1, 1, facecolor="white", edgecolor="0.75", hatch="////", linewidth=0))
+            ax.add_patch(Rectangle((x, y), 1, 1, facecolor="white", edgecolor="0.75", hatch="////", linewidth=0, **of))
             continue
         face = colors(float(shade))
-        ax.add_patch(Rectangle((x, y), 1, 1, facecolor=face, edgecolor="white", linewidth=1.5))
+        ax.add_patch(Rectangle((x, y), 1, 1, facecolor=face, edgecolor="white", linewidth=1.5, **of))
         ink = LIGHT_INK if _luminance(face) < EVEN else DARK_INK
         weight = "bold" if bold and bold[y][x] else "normal"
         note = notes[y][x] if notes else ""
         middle = y + (0.37 if note else 0.5)
-        ax.text(x + 0.5, middle, texts[y][x], ha="center", va="center", color=ink, fontsize=size, fontweight=weight)
+        ax.text(
+            x + 0.5, middle, texts[y][x], ha="center", va="center", color=ink, fontsize=size, fontweight=weight, **of
+        )
         if note:
-            ax.text(x + 0.5, y + 0.76, note, ha="center", va="center", color=ink, fontsize=6.5)
+            ax.text(x + 0.5, y + 0.76, note, ha="center", va="center", color=ink, fontsize=6.5, **of)

@@ -39,7 +39,13 @@ def aggregate_bars(table: Mapping[str, Mapping[str, Interval]], metric: str, loo
         FigureCanvasAgg(figure)
         axes = figure.subplots(1, len(AGGREGATES), sharey=True)
         for ax, name in zip(axes, AGGREGATES, strict=True):
-            _bars(ax, labels, [table[label][name] for label in labels], [look[label].color for label in labels])
+            _bars(
+                ax,
+                labels,
+                [table[label][name] for label in labels],
+                [look[label].color for label in labels],
+                named=True,
+            )
             ax.xaxis.set_major_locator(MaxNLocator(3))  # panels are narrow, and small scores have long numbers
             ax.set_title(name + (" (less is better)" if name == "optimality gap" else ""), fontsize=10)
         axes[0].set_yticks(range(len(labels)), labels)
@@ -77,15 +83,20 @@ def _forest(values: Mapping[str, Interval], neutral: float, title: str) -> tuple
     return figure, ax
 
 
-def _bars(ax: Any, names: Sequence[str], values: Sequence[Interval], colors: Sequence[str]) -> None:
+def _bars(
+    ax: Any, names: Sequence[str], values: Sequence[Interval], colors: Sequence[str], named: bool = False
+) -> None:
+    """A bar and a line for each value, from the lowest up; `named` says that the names are those of entries."""
     ends = np.array([(value.point, value.low, value.high) for value in values])
     if np.nanmax(ends) - np.nanmin(ends) < THIN:  # all alike: rounding must not look like a difference
         middle = float(np.nanmean(ends))
         ax.set_xlim(middle - 0.05, middle + 0.05)
-    for y, (value, color) in enumerate(zip(values, colors, strict=True)):
+    for y, (name, value, color) in enumerate(zip(names, values, colors, strict=True)):
+        of = f"of {name}" if named else None
         if value.high - value.low > THIN:
-            ax.barh(y, value.high - value.low, left=value.low, height=0.6, color=color, alpha=0.55, linewidth=0)
-        ax.plot([value.point] * 2, [y - 0.3, y + 0.3], color="black", linewidth=1.8)
+            how = {"height": 0.6, "color": color, "alpha": 0.55, "linewidth": 0, "gid": of}
+            ax.barh(y, value.high - value.low, left=value.low, **how)
+        ax.plot([value.point] * 2, [y - 0.3, y + 0.3], color="black", linewidth=1.8, gid=of)
     ax.use_sticky_edges = False  # bars would otherwise end on the frame
     ax.margins(x=0.08)
     ax.set_ylim(-0.6, len(names) - 0.4)
@@ -101,25 +112,30 @@ def _fit(figure: Figure, left: float, under: float = 0.4) -> None:
 
 
 def profiles(grid: Common, metric: str, look: Mapping[str, Style]) -> Figure:
-    """Performance profiles: share of runs whose final score is above each threshold.
-
-    Thresholds reach from 0 to what counts as solved, and further where scores do.
-    """
-    scores = np.concatenate([x for label in grid.labels for x in grid.scores[label]])
-    taus = np.linspace(min(0.0, float(scores.min())), max(1.0, float(scores.max())), 101)
+    """Performance profiles: share of runs whose final score is above each threshold; the axis holds every score."""
+    taus = _thresholds(np.concatenate([x for label in grid.labels for x in grid.scores[label]]))
     with mpl.rc_context(RC):
         figure, ax = _one_panel(grid.labels)
         for label in grid.labels:
             share, low, high = profile(grid.scores[label], taus)
-            style = look[label]
+            style, of = look[label], f"of {label}"
             x = taus * SCALES[metric]
-            ax.step(x, share, where="post", color=style.color, linestyle=style.dashes, linewidth=2)
-            ax.fill_between(x, low, high, step="post", color=style.color, alpha=faint(len(grid.labels)), linewidth=0)
+            ax.step(x, share, where="post", color=style.color, linestyle=style.dashes, linewidth=2, gid=of)
+            band = {"step": "post", "color": style.color, "alpha": faint(len(grid.labels)), "linewidth": 0, "gid": of}
+            ax.fill_between(x, low, high, **band)
         ax.set_xlabel(f"final {title_of(metric)} (threshold)")
         ax.set_ylabel("share of runs above it")
         ax.set_ylim(-0.02, 1.02)
+        ax.set_xlim(x[0], x[-1])
         _legend(figure, grid.labels, look)
     return figure
+
+
+def _thresholds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Thresholds from just below the lowest score to just above the highest, where every profile is 1 and 0."""
+    low, high = float(scores.min()), float(scores.max())
+    room = 0.04 * (high - low) or 0.05
+    return np.linspace(low - room, high + room, 201)
 
 
 def efficiency(
@@ -138,8 +154,9 @@ def efficiency(
         for label, (x, point, low, high) in curves.items():
             style = look[label]
             few = style.marker if len(x) <= FEW_POINTS else None
-            ax.fill_between(x, low, high, color=style.color, alpha=faint(len(labels)), linewidth=0)
-            ax.plot(x, point, color=style.color, linestyle=style.dashes, linewidth=2, marker=few, markersize=3.5)
+            how: dict[str, Any] = {"color": style.color, "gid": f"of {label}"}
+            ax.fill_between(x, low, high, alpha=faint(len(labels)), linewidth=0, **how)
+            ax.plot(x, point, linestyle=style.dashes, linewidth=2, marker=few, markersize=3.5, **how)
         ax.set_xlabel(x_name)
         ax.set_ylabel(f"{title_of(metric)}, IQM over tasks")
         ax.yaxis.set_major_locator(MaxNLocator(6))
@@ -163,6 +180,7 @@ def _legend(figure: Figure, labels: Sequence[str], look: Mapping[str, Style], ma
             linewidth=2,
             marker=look[x].marker if marked else None,
             markersize=3.5,
+            gid=f"of {x}",
         )
         for x in labels
     ]

@@ -20,6 +20,8 @@ DASHES: dict[str, Any] = {
     "dash-dot-dotted": (0, (4, 1.2, 1.4, 1.2, 1.4, 1.2)),
 }
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # when colours and dashes are used up
+# in which they are given to those that have none of their own: neighbours of those in use come late
+GIVEN = ("red", "violet", "orange", "cyan", "maroon", "olive", "brown", "green", "plum", "grey", "forest", "blue")
 CROWD = 4  # entries of one family that share its colour; more than that cannot be told apart by dashes
 
 Spot = tuple[int, int]  # numbers of the dashes and of the marker
@@ -89,8 +91,8 @@ def _place(
 
 
 def _freest(taken: Mapping[str, Sequence[Spot]]) -> str:
-    """The hue of the fewest entries, the first of several."""
-    return min(taken, key=lambda hue: len(taken[hue]))
+    """The hue of the fewest entries, the first of GIVEN where there are several."""
+    return min(GIVEN, key=lambda hue: len(taken[hue]))
 
 
 def _spot(look: str) -> Home:
