@@ -279,7 +279,7 @@ ALGOS: dict[str, Entry] = {
             },
             "smoke": {"updates_per_step": 1.0, "policy_every": 1, "warmup_steps": 40},
         },
-        look="navy dotted",
+        look="forest dotted",
     ),
     "xql": Entry(
         "algos.methods.xql",

@@ -73,7 +73,7 @@
   class Chart {
     constructor(box, chart, state) {
       Object.assign(this, { box, chart, state, shownAt: null });
-      this.room = make("div", { className: "plot", tabIndex: 0 });
+      this.room = make("div", { className: "plot", tabIndex: 0, chart: this });
       this.room.setAttribute("role", "application");
       this.room.setAttribute("aria-label", `${chart.name}: ${chart.y}. Arrow keys walk through the evaluations, plus and minus zoom, 0 shows all.`);
       this.said = make("output", { className: "said" });

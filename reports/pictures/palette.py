@@ -12,7 +12,7 @@ __all__ = ["DARK", "PAGES", "PALETTE", "css", "hue_of", "variable"]
 PAGES = ("#ffffff", "#16181c")  # a white page, as files have it, and a dark one
 PALETTE = {
     "blue": "#0a72fc",
-    "red": "#c24a07",
+    "red": "#c34508",
     "green": "#058254",
     "violet": "#9020d1",
     "orange": "#d67a03",
@@ -20,7 +20,7 @@ PALETTE = {
     "grey": "#626677",
     "maroon": "#510113",
     "olive": "#839948",
-    "brown": "#763d17",
+    "brown": "#7d4118",
     "forest": "#1a5637",
     "plum": "#690058",
 }

@@ -44,7 +44,7 @@ def styles(labels: Sequence[str], looks: Mapping[str, str]) -> dict[str, Style]:
     `looks` is what each known method looks like: one of PALETTE, and of DASHES unless it is solid ("blue", "blue
     dashed"). A label is a method and perhaps a tag, `awac [quick]`. Labels of one family, a method with its tags and
     variants (`awac-z`, `awac-mine`), share a colour and differ in their dashes. Families share one only when there are
-    more of them than colours: of two that call the same colour theirs, the one whose line is solid keeps it.
+    more of them than colours: of two that are at home in one, that with the solid line stays.
     """
     homes = {_method(name): _spot(look) for name, look in looks.items()}
     families: dict[str, list[str]] = {}
@@ -60,7 +60,10 @@ def styles(labels: Sequence[str], looks: Mapping[str, str]) -> dict[str, Style]:
         else:
             _place(families[family], hue, homes, taken, placed)
     for family in moved:
-        _place(families[family], _freest(taken), homes, taken, placed)
+        at = _freest(taken)
+        if taken[at] and family in homes:  # nothing is free: then every one stays where readers know it
+            at = homes[family][0]
+        _place(families[family], at, homes, taken, placed)
     dashed = list(DASHES.values())
     return {label: Style(PALETTE[hue], dashed[i], MARKERS[j]) for label, (hue, (i, j)) in sorted(placed.items())}
 

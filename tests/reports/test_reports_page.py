@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 
 import pytest
+from browser import started, watched
 from test_reports import PLAIN, records, write
 
 import reports
@@ -15,8 +14,7 @@ from reports.pictures import embed
 from reports.runs.collect import collect
 
 NASTY = '<script>document.title = "taken"</script>'
-SECTIONS = ("summary", "curves", "before-after", "over-tasks", "cells", "tasks", "runs", "method")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+SECTIONS = ("summary", "curves", "before-after", "over-tasks", "cells", "runs", "method")
 
 
 def write_runs(root):
@@ -54,31 +52,15 @@ def report(runs):
 
 @pytest.fixture(scope="module")
 def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no test in a browser")
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is on the path: no test in a browser")
-    flags = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses to run as root with its sandbox
-    with api.sync_playwright() as play:
-        started = play.chromium.launch(executable_path=program, args=flags)
-        yield started
-        started.close()
+    with started() as one:
+        yield one
 
 
 @pytest.fixture
 def opened(browser, report):
-    """The page at 1280 px; fails if it asks the network for anything or writes to the console."""
-    tab = browser.new_page(viewport={"width": 1280, "height": 900})
-    said, asked = [], []
-    tab.on("console", lambda message: said.append(message.text))
-    tab.on("pageerror", lambda error: said.append(str(error)))
-    tab.on("request", lambda request: asked.append(request.url[:60]))
-    address = (report / "index.html").as_uri()
-    tab.goto(address)
-    yield tab
-    assert said == []
-    assert [url for url in asked if url != address[:60] and not url.startswith("data:image/")] == []
-    tab.close()
+    """The page at 1280 px."""
+    with watched(browser, (report / "index.html").as_uri(), viewport={"width": 1280, "height": 900}) as tab:
+        yield tab
 
 
 def column(tab, table, name):
@@ -132,7 +114,7 @@ def test_a_click_on_a_header_sorts_by_number_and_empty_cells_stay_last(opened):
     ],
 )
 def test_sorting_by_hand(browser, report, shown, order):
-    script = (report / "index.html").read_text().rpartition("<script>")[2].partition("</script>")[0]
+    script = (report / "index.html").read_text().rpartition("<script>")[2].partition("</script>")[0]  # without #charts
     rows = "".join(f"<tr><td>{x}</td></tr>" for x in shown)
     table = f"<table><thead><tr><th>x</th></tr></thead><tbody>{rows}</tbody></table>"
     tab = browser.new_page()
@@ -173,11 +155,15 @@ def test_algorithms_and_tasks_are_chosen_once_for_the_whole_page(opened):
     assert set(column(opened, "before_after", "task")) == {"pen"}
     assert set(column(opened, "cells", "algorithm")) == {"awac"}
     assert column(opened, "aggregates", "algorithm") == ["awac"]
-    assert opened.locator("#tasks h3:visible").all_text_contents() == ["pen"]
+    assert opened.locator("#curves h3:visible").all_text_contents() == ["pen"]
     assert opened.locator("#runs details[data-task]:visible").count() == 1
-    assert opened.locator("#tasks output").text_content() == "showing 1 of 3 tasks"
+    assert opened.locator("#curves .find output").text_content() == "showing 1 of 3 tasks"
+    drawn = """(name) => [...document.querySelectorAll(`#over-tasks [data-of=${name}]`)].some((node) =>
+      getComputedStyle(node).display !== 'none')"""
+    assert [opened.evaluate(drawn, name) for name in ("awac", "bc", "sac")] == [True, False, False]
     choose.get_by_role("button", name="Show all").click()
-    assert opened.locator("#tasks h3:visible").count() == 3
+    assert opened.locator("#curves h3:visible").count() == 3
+    assert opened.evaluate(drawn, "bc")
 
 
 def test_a_cell_leads_to_its_run_and_runs_are_searched(opened):
@@ -191,28 +177,44 @@ def test_a_cell_leads_to_its_run_and_runs_are_searched(opened):
 
 
 def test_a_figure_is_enlarged_and_escape_gives_the_focus_back(opened):
-    button = opened.locator("figure.picture button").first
+    button = opened.locator("#before-after .pan button").first
     dialog = opened.locator("dialog")
     assert not dialog.is_visible()
+    before = button.locator("svg").bounding_box()["width"]
     button.focus()
     opened.keyboard.press("Enter")
     assert dialog.is_visible()
-    assert dialog.locator("img").get_attribute("src") == button.locator("img").get_attribute("src")
+    copy = dialog.locator("svg")
+    assert copy.get_attribute("aria-label") == button.locator("svg").get_attribute("aria-label")
+    assert copy.bounding_box()["width"] > 1.19 * before
+    dialog.get_by_role("button", name="Larger still").click()
+    assert copy.bounding_box()["width"] > 1.49 * before
     opened.keyboard.press("Escape")
     assert not dialog.is_visible()
     assert button.evaluate("(node) => node === document.activeElement")
     button.click()
-    dialog.get_by_role("button", name="Full size").click()
-    assert dialog.locator("img").evaluate("(image) => image.clientWidth === image.naturalWidth")
     dialog.get_by_role("button", name="Close").click()
     assert not dialog.is_visible()
 
 
+def test_whatever_says_enlarge_does(opened):
+    """Also figures as wide as the page, for which the window has no more room."""
+    opened.evaluate("document.querySelectorAll('details').forEach((node) => { node.open = true; })")
+    buttons = opened.locator(".pan button:visible")
+    assert buttons.count() > 3
+    for button in buttons.all():
+        before = button.locator("svg, img").bounding_box()["width"]
+        button.click()
+        assert opened.locator("dialog svg, dialog img").bounding_box()["width"] > 1.19 * before
+        opened.keyboard.press("Escape")
+
+
 def test_every_control_and_picture_has_a_name(opened):
-    bare = """() => [...document.querySelectorAll("button, input, img, [role=region], dialog")].filter((node) =>
+    bare = """() => [...document.querySelectorAll(
+      "button, input, select, img, [role=img], [role=region], [role=application], dialog")].filter((node) =>
       !(node.getAttribute("aria-label") || node.getAttribute("alt") || node.getAttribute("aria-labelledby")
         || node.textContent.trim() || node.closest("label")?.textContent.trim())).map((node) => node.outerHTML)"""
-    opened.locator("figure.picture button").first.click()  # gives the dialog its name
+    opened.locator("#before-after .pan button").first.click()  # gives the dialog its name, and makes a copy with ids
     assert opened.evaluate(bare) == []
     ids = opened.evaluate("[...document.querySelectorAll('[id]')].map((node) => node.id)")
     assert len(ids) == len(set(ids))
@@ -261,7 +263,8 @@ def test_without_javascript_everything_is_readable(browser, report):
     tab.goto((report / "index.html").as_uri())
     assert tab.locator("tbody tr:visible").count() >= 30
     assert tab.locator("section:visible").count() == len(SECTIONS)
-    assert tab.locator("button, input").count() == 0
+    assert tab.locator("button, input, select").count() == 0
+    assert tab.locator("#summary svg[role=img]:visible, #summary img:visible").count() == 1
     details = tab.locator("#runs details[data-task]").first
     details.locator("summary").click()
     assert details.get_by_text("f00d").is_visible()
@@ -271,7 +274,7 @@ def test_without_javascript_everything_is_readable(browser, report):
 def test_print_has_all_sections_and_figures_and_no_controls(opened, tmp_path):
     opened.emulate_media(media="print")
     assert opened.locator(
-        "button:visible:not(.picture button), input:visible, nav:visible, .files:visible"
+        "button:visible:not(.pan button), input:visible, select:visible, canvas:visible, nav:visible, .files:visible"
     ).count() == (
         opened.locator("th button:visible").count()  # a header's text is its button
     )
@@ -338,11 +341,15 @@ def test_a_run_shows_the_settings_in_which_it_differs_and_all_are_in_the_csv(run
 
 
 def test_a_figure_goes_into_the_page_in_the_smaller_of_two_forms(tmp_path):
-    (tmp_path / "f.svg").write_text('<?xml?>\n<svg a="#b 100%">\n<p d="1.23999 4.5"/><text>0.12345</text></svg>')
-    (tmp_path / "f.png").write_bytes(b"x" * 200)
-    assert (
-        embed._image(tmp_path / "f")
-        == 'data:image/svg+xml,<svg a="%23b 100%25"> <p d="1.23 4.5"/><text>0.12345</text></svg>'
+    body = '<p d="1.23999 4.5" id="m1"/><use href="#m1" style="fill: #0a72fc; stroke: #ffffff"/><text>0.12345</text>'
+    body += '<g id="patch_1"/><g id="of a 1.23456"/><text style="fill: #fefefe">&lt;script></text>'
+    (tmp_path / "f.svg").write_text(f'<?xml?>\n<svg viewBox="0 0 9 9" width="9pt">\n{body}</svg>')
+    (tmp_path / "f.png").write_bytes(b"x" * 500)
+    assert embed._smaller(tmp_path / "f", "a & b") == (
+        '<svg role="img" aria-label="a &amp; b" viewBox="0 0 9 9"> <p d="1.23 4.5" id="f-m1"/>'
+        '<use href="#f-m1" style="fill: var(--blue); stroke: var(--paper)"/><text>0.12345</text>'
+        '<g/><g data-of="a 1.23456"/><text style="fill: #fefefe">&lt;script></text></svg>',
+        "",
     )
     (tmp_path / "f.png").write_bytes(b"x" * 6)
-    assert embed._image(tmp_path / "f") == "data:image/png;base64,eHh4eHh4"
+    assert embed._smaller(tmp_path / "f", "") == ("", "data:image/png;base64,eHh4eHh4")

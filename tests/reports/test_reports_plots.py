@@ -8,15 +8,18 @@ import re
 
 import numpy as np
 import pytest
+from cells import cell as cell_of
 from matplotlib.figure import Figure
 
 from algos import ALGOS
 from reports.numbers.aggregates import AGGREGATES
 from reports.numbers.grid import Common
 from reports.numbers.intervals import Interval
-from reports.numbers.lines import Line
-from reports.pictures import curves, diagnostics, look, plots
+from reports.numbers.lines import Line, lines_of
+from reports.pictures import curves, diagnostics, look, palette, plots
 from reports.pictures.matrices import heat_map, improvement_matrix, mean_ranks
+from reports.pictures.palette import PALETTE
+from reports.pictures.styles import DASHES, Style, styles
 from reports.runs.cells import Cell, Source
 from reports.runs.curves import Curve
 from suite.cli.report_inputs import looks
@@ -48,18 +51,54 @@ def lab(color, matrix):
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
+@pytest.mark.parametrize("hues", [PALETTE, palette.DARK])
 @pytest.mark.parametrize("sight", SIGHT)
-def test_any_two_colours_can_be_told_apart(sight):
-    seen = [lab(color, SIGHT[sight]) for color in look.PALETTE.values()]
-    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 18
+def test_any_two_colours_can_be_told_apart(sight, hues):
+    assert list(hues) == list(PALETTE)
+    seen = [lab(color, SIGHT[sight]) for color in hues.values()]
+    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 15
+
+
+def luminance(color):
+    """Relative luminance as WCAG 2 defines it."""
+    parts = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+
+
+@pytest.mark.parametrize(("hues", "page"), zip((PALETTE, palette.DARK), palette.PAGES, strict=True))
+def test_every_colour_has_the_contrast_with_its_page_that_graphics_need(hues, page):
+    for hue, color in hues.items():
+        high, low = sorted((luminance(color), luminance(page)), reverse=True)
+        assert (high + 0.05) / (low + 0.05) >= 3, hue
+
+
+def test_no_more_than_two_colours_are_blue():
+    for hues in (PALETTE, palette.DARK):
+        _, a, b = np.array([lab(color, SIGHT["normal"]) for color in hues.values()]).T
+        angle, chroma = np.degrees(np.arctan2(b, a)) % 360, np.hypot(a, b)
+        assert ((angle > 200) & (angle < 300) & (chroma > 25)).sum() <= 2
+
+
+def test_methods_share_a_colour_only_when_there_are_more_of_them_than_colours():
+    """CQL and Cal-QL are at home in one; so are IQL and MARWIL, ReBRAC and BRAC."""
+    for labels in (
+        ["AWAC", "CQL", "IQL", "SPOT", "Cal-QL", "ReBRAC"],
+        ["cql", "cal-ql", "iql", "marwil", "rebrac", "brac", "rlpd", "sac", "td3", "ddpg", "awac", "mine"],
+    ):
+        found = styles(labels, LOOKS)
+        assert len({style.color for style in found.values()}) == len(labels)
+        for label in labels:  # who moves keeps its dashes, and goes back when it is alone
+            assert found[label].dashes == styles([label], LOOKS)[label].dashes
+    assert styles(["cql", "cal-ql"], LOOKS)["cql"] == styles(["cql"], LOOKS)["cql"]
+    assert styles(["cal-ql"], LOOKS)["cal-ql"].color == PALETTE["forest"]
 
 
 def test_a_method_looks_the_same_in_every_report():
     assert all(entry.look for entry in ALGOS.values())
-    every = look.styles(list(LOOKS), LOOKS)
+    every = styles(list(LOOKS), LOOKS)
     for name, words in LOOKS.items():
-        assert every[name].color == look.PALETTE[words.split()[0]]
-        assert look.styles([name, "sac", "zzz"], LOOKS)[name] == every[name]
+        assert every[name].color == PALETTE[words.split()[0]]
+        assert styles([name, "zzz"], LOOKS)[name] == every[name]
     assert every["awac-z"].color == every["awac"].color
     assert every["awac-z"].dashes != every["awac"].dashes
 
@@ -77,19 +116,19 @@ def test_methods_look_as_they_always_did():
         "maroon": ["awr", "rwr"],
         "olive": ["marwil", "marwil-rllib", "iql", "xql"],
         "brown": ["dapg", "trpo", "ppo"],
-        "navy": ["cql", "cal-ql", "wsrl"],
-        "pink": ["algae-dice", "td3", "ddpg"],
+        "forest": ["cql", "cal-ql", "wsrl"],
+        "plum": ["algae-dice", "td3", "ddpg"],
     }
-    every = look.styles(list(LOOKS), LOOKS)
+    every = styles(list(LOOKS), LOOKS)
     assert set(every) == {name for names in words.values() for name in names}
     for hue, names in words.items():
-        for name, dashes in zip(names, look.DASHES.values(), strict=False):
-            assert every[name] == look.Style(look.PALETTE[hue], dashes), name
+        for name, dashes in zip(names, DASHES.values(), strict=False):
+            assert every[name] == Style(PALETTE[hue], dashes), name
 
 
 def test_a_look_that_nobody_can_draw_is_refused():
     with pytest.raises(ValueError, match="look 'blue wavy': name one of blue, red"):
-        look.styles(["awac"], {"awac": "blue wavy"})
+        styles(["awac"], {"awac": "blue wavy"})
 
 
 @pytest.mark.parametrize("looks", [LOOKS, {}])
@@ -104,23 +143,23 @@ def test_a_look_that_nobody_can_draw_is_refused():
     ],
 )
 def test_two_entries_never_look_the_same(labels, looks):
-    found = look.styles(labels, looks)
+    found = styles(labels, looks)
     assert set(found) == set(labels)
     assert len({(s.color, str(s.dashes), s.marker) for s in found.values()}) == len(labels)
 
 
 def test_tagged_and_unknown_variants_keep_the_colour_of_their_method():
-    found = look.styles(["awac", "awac (external)", "sac-bc [quick]", "awac-mine", "cal-ql", "td3_bc"], LOOKS)
-    assert {found[x].color for x in ("awac", "awac (external)", "awac-mine")} == {look.PALETTE["blue"]}
-    assert found["sac-bc [quick]"] == look.styles(["sac-bc"], LOOKS)["sac-bc"]
-    assert found["td3_bc"] == look.styles(["td3-bc"], LOOKS)["td3-bc"]
+    found = styles(["awac", "awac (external)", "sac-bc [quick]", "awac-mine", "cal-ql"], LOOKS)
+    assert {found[x].color for x in ("awac", "awac (external)", "awac-mine")} == {PALETTE["blue"]}
+    assert found["sac-bc [quick]"] == styles(["sac-bc"], LOOKS)["sac-bc"]
+    assert styles(["td3_bc"], LOOKS)["td3_bc"] == styles(["td3-bc"], LOOKS)["td3-bc"]
 
 
 def test_a_figure_is_saved_three_times_with_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         table = {x: {k: Interval(0.5, 0.4, 0.6) for k in AGGREGATES} for x in ("awac", "sac")}
-        look.save(plots.aggregate_bars(table, "success", look.styles(list(table), LOOKS)), tmp_path / name, "figure")
+        look.save(plots.aggregate_bars(table, "success", styles(list(table), LOOKS)), tmp_path / name, "figure")
     for kind, start in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
         one, other = ((tmp_path / name / f"figure.{kind}").read_bytes() for name in ("a", "b"))
         assert one == other
@@ -176,7 +215,7 @@ def test_a_large_matrix_has_numbers_only():
 def test_the_efficiency_curve_has_a_band_where_it_has_limits():
     x, nan = np.arange(4.0), np.full(4, np.nan)
     known = {"awac": (x, x / 4, x / 4 - 0.1, x / 4 + 0.1), "one seed": (x, x / 5, nan, nan)}
-    figure = plots.efficiency(known, "environment steps", "success", look.styles(list(known), LOOKS))
+    figure = plots.efficiency(known, "environment steps", "success", styles(list(known), LOOKS))
     (ax,) = figure.axes
     assert [list(line.get_ydata()) for line in ax.lines] == [list(x / 4), list(x / 5)]
     assert ax.get_xlabel() == "environment steps"
@@ -194,7 +233,7 @@ def line(label, steps, **over):
 def test_curves_shade_the_offline_phase_and_mark_what_is_unfinished():
     lines = [line("awac", [-100, 0, 50, 100]), line("bc", [-100, 0], offline_only=True)]
     lines.append(line("sac", [-100, 0, 50], finished=False))
-    figure = curves.curve_panels(lines, ["pen"], "success", look.styles(["awac", "bc", "sac"], LOOKS))
+    figure = curves.curve_panels(lines, ["pen"], "success", styles(["awac", "bc", "sac"], LOOKS))
     (ax,) = figure.axes
     shade = ax.patches[0].get_extents().transformed(ax.transData.inverted())
     assert shade.x1 == pytest.approx(0)
@@ -222,7 +261,7 @@ def test_what_is_recorded_is_drawn_and_pairs_share_a_panel():
     cells = [cell("bear", recorded)]
     panels = diagnostics.panels_of(cells)
     assert [panel.metrics for panel in panels] == [("q_data", "q_policy"), ("mmd",), ("my_dual",)]
-    figure = diagnostics.diagnostics(cells, panels, look.styles(["bear"], LOOKS))
+    figure = diagnostics.diagnostics(cells, panels, styles(["bear"], LOOKS))
     data, policy = figure.axes[0].lines[:2]
     assert (data.get_linestyle(), list(data.get_ydata())) == ("-", [1, 2, 3])
     assert (policy.get_linestyle(), policy.get_marker(), list(policy.get_ydata())) == ("None", ".", [4, 5, 6])
@@ -244,7 +283,7 @@ def halves(labels):
     [("success", "final success; 1 is solved"), ("normalized_score", "final normalized score / 100; 1 is solved")],
 )
 def test_aggregates_say_on_which_scale_they_are(metric, words):
-    assert plots.aggregate_bars(halves(["awac"]), metric, look.styles(["awac"], LOOKS)).get_supxlabel() == words
+    assert plots.aggregate_bars(halves(["awac"]), metric, styles(["awac"], LOOKS)).get_supxlabel() == words
 
 
 @pytest.mark.parametrize(
@@ -256,7 +295,7 @@ def test_aggregates_say_on_which_scale_they_are(metric, words):
     ],
 )
 def test_the_sides_of_the_switch_are_named_below_the_ticks(steps, names):
-    figure = curves.curve_panels([line("awac", steps)], ["pen"], "success", look.styles(["awac"], LOOKS))
+    figure = curves.curve_panels([line("awac", steps)], ["pen"], "success", styles(["awac"], LOOKS))
     figure.canvas.draw()
     (ax,) = figure.axes
     assert [text.get_text() for text in ax.texts] == names
@@ -269,16 +308,16 @@ def test_the_sides_of_the_switch_are_named_below_the_ticks(steps, names):
 @pytest.mark.parametrize("count", [1, 3, 10, 20])
 def test_nothing_is_drawn_outside_of_a_figure(count):
     labels = [f"a long name of method {i}" for i in range(count)]
-    styles, tasks = look.styles(labels, LOOKS), ["pen", "D4RL/antmaze/large-diverse-v1", "halfcheetah-medium-replay-v2"]
+    looks, tasks = styles(labels, LOOKS), ["pen", "D4RL/antmaze/large-diverse-v1", "halfcheetah-medium-replay-v2"]
     scores = {x: np.random.default_rng(0).random((3, 3)) for x in labels}
     by_task = {x: list(found.T) for x, found in scores.items()}
     pairs = {pair: Interval(0.5, 0.4, 0.6) for pair in itertools.combinations(labels, 2)}
     drawn = [
         heat_map({x: dict(zip(tasks, scores[x][0], strict=True)) for x in labels}, tasks, "success"),
-        plots.aggregate_bars(halves(labels), "normalized_score", styles),
-        plots.profiles(Common(tuple(labels), tuple(tasks), by_task, {}, ()), "success", styles),
+        plots.aggregate_bars(halves(labels), "normalized_score", looks),
+        plots.profiles(Common(tuple(labels), tuple(tasks), by_task, {}, ()), "success", looks),
         improvement_matrix(pairs, labels),
-        curves.curve_panels([line(x, [-100, 0, 100]) for x in labels], ["pen"], "success", styles),
+        curves.curve_panels([line(x, [-100, 0, 100]) for x in labels], ["pen"], "success", looks),
     ]
     for figure in drawn:
         figure.canvas.draw()
@@ -308,23 +347,39 @@ def test_a_task_is_broken_at_its_hyphens():
 
 def test_a_name_with_dollar_signs_is_a_name(tmp_path):
     names = ["my_$\\frac{a}$_method", "a $ b"]
-    figure = curves.curve_panels(
-        [line(x, [-100, 0, 100]) for x in names], ["pen $x$"], "success", look.styles(names, {})
-    )
+    figure = curves.curve_panels([line(x, [-100, 0, 100]) for x in names], ["pen $x$"], "success", styles(names, {}))
     look.save(figure, tmp_path, "figure")
     assert "frac" in (tmp_path / "figure.svg").read_text()
 
 
-def test_a_profile_reaches_as_far_as_the_scores_do():
-    scores = {"a": [np.array([-20.0, 50.0]) / 100], "b": [np.array([130.0, 60.0]) / 100]}
-    grid = Common(("a", "b"), ("hopper",), scores, {}, ())
-    (ax,) = plots.profiles(grid, "normalized_score", look.styles(["a", "b"], {})).axes
-    drawn = np.concatenate([own.get_xdata() for own in ax.lines])
-    assert (drawn.min(), drawn.max()) == pytest.approx((-20, 130))
-    (ax,) = plots.profiles(
-        Common(("a",), ("pen",), {"a": [np.array([0.2, 0.4])]}, {}, ()), "success", look.styles(["a"], {})
-    ).axes
-    assert (ax.lines[0].get_xdata().min(), ax.lines[0].get_xdata().max()) == (0, 1)
+def test_the_axis_of_a_profile_holds_all_scores_and_little_else():
+    for low, high in ((-20.0, 130.0), (60.0, 90.0), (-80.0, -10.0)):
+        scores = {"a": [np.array([low, (low + high) / 2]) / 100], "b": [np.array([high, high]) / 100]}
+        grid = Common(("a", "b"), ("hopper",), scores, {}, ())
+        (ax,) = plots.profiles(grid, "normalized_score", styles(["a", "b"], {})).axes
+        from_, to = ax.get_xlim()
+        assert low - 0.1 * (high - low) < from_ < low
+        assert high < to < high + 0.1 * (high - low)
+        first, second = (line.get_ydata() for line in ax.lines[:2])
+        assert (first[0], second[0], first[-1], second[-1]) == (1, 1, 0, 0)
+    alike = Common(("a",), ("pen",), {"a": [np.array([0.2, 0.2])]}, {}, ())
+    (ax,) = plots.profiles(alike, "success", styles(["a"], {})).axes
+    assert ax.get_xlim()[0] < 0.2 < ax.get_xlim()[1]
+
+
+def test_of_many_evaluations_means_are_drawn_by_hand():
+    """200 of them: each seed's means of 5 in a row, none across the switch, and the IQM of those."""
+    steps = np.arange(-99, 101)
+    values = np.stack([np.arange(200.0), np.arange(200.0) + 2])
+    drawn = lines_of([cell_of("pen", "a", {0: values[0], 1: values[1]}, steps=steps, metric="return")], "return", 0)[0]
+    assert drawn.legible.each == 5
+    assert len(drawn.legible.steps) == 40
+    np.testing.assert_allclose(drawn.legible.point[:2], [3, 8])  # 0..4 and 2..6; 5..9 and 7..11
+    assert drawn.legible.steps[19] < 0 < drawn.legible.steps[20]
+    figure = curves.curve_panels([drawn], ["pen"], "return", styles(["a"], {}), large=True)
+    assert max(len(path.get_xdata()) for path in figure.axes[0].lines) == 40
+    few = lines_of([cell_of("pen", "a", {0: values[0][:60], 1: values[1][:60]}, steps=steps[:60])], "success", 0)[0]
+    assert few.legible is few
 
 
 @pytest.mark.parametrize("ends", [(-12_345.0, 9_000.0), (-150_000.0, 20_000.0), (-0.0123, 0.004)])
@@ -332,6 +387,6 @@ def test_long_numbers_leave_room_for_the_title_of_their_axis(ends):
     steps = np.array([-100, 0, 100])
     y = np.array([ends[0], 0.0, ends[1]])
     wide = Line("a", "cheetah", True, False, steps, y, y, y, Curve((0, 1), steps, np.stack([y, y])), frozenset())
-    figure = curves.curve_panels([wide], ["cheetah"], "return", look.styles(["a"], {}))
+    figure = curves.curve_panels([wide], ["cheetah"], "return", styles(["a"], {}))
     figure.draw_without_rendering()
     assert figure.axes[0].yaxis.get_label().get_window_extent().x0 >= 0
