@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,27 +34,54 @@ class Beside:
 
 
 def beside(cells: Sequence[Cell], printed: Sequence[Printed]) -> list[Beside]:
-    """Each printed number with every finished cell of ours on the same task, data and method, or with none.
+    """Each printed number with every finished cell of the same task, data and method, or with none.
 
     The verdict says whether the printed number lies inside our 95 % interval, and after a semicolon how the two
     protocols differ: then neither the one nor the other is confirmed.
     """
     out = []
     for one in printed:
-        task = task_name(one.task, one.dataset)
-        own = [cell for cell in cells if (cell.task, cell.first.algo) == (task, one.what)]
+        own = [cell for cell in cells if _answers(cell, one)]
         found = [b for cell in own if cell.finished and (b := _beside(cell, one)) is not None]
         nothing = "not finished here" if own else "not run"
         out += found or [Beside(one, one.what, 0, None, NOT_A_RUN.get(one.what, nothing))]
     return out
 
 
+def _answers(cell: Cell, one: Printed) -> bool:
+    """Whether a cell is of the printed number's method, task and data.
+
+    Data of D4RL are the same under each of their names, whatever their version, which is said as a difference:
+    `d4rl/pen-cloned-v1`, Minari's `D4RL/pen/cloned-v2`, and the task `pen-cloned-v1` of results from elsewhere.
+    """
+    first = cell.first
+    if first.algo.removesuffix(" (external)").lower().replace("_", "-") != one.what:
+        return False
+    if cell.task == task_name(one.task, one.dataset):
+        return True
+    of_d4rl = one.dataset.startswith("d4rl/") and _plain(_data(cell)) == _plain(one.dataset)
+    return of_d4rl and (first.external or cell.task.partition(" (")[0] == one.task)
+
+
+def _data(cell: Cell) -> str:
+    """The name of a cell's data: what its run says, or its task where nothing is known but that."""
+    return cell.task if cell.first.external else str(dict(cell.first.run.get("dataset") or {}).get("id"))
+
+
+def _plain(name: str) -> str:
+    """A name of D4RL's data in the words of D4RL, without its version."""
+    return re.sub(r"-v\d+$", "", name.lower().removeprefix("d4rl/").replace("/", "-"))
+
+
 def _beside(cell: Cell, one: Printed) -> Beside | None:
-    curve, _ = cell.usable(one.metric)
+    counted = one.share_of if one.share_of and cell.curve(one.share_of) is not None else ""
+    curve, _ = cell.usable(counted or one.metric)
     values = None if curve is None else _values(curve, one.at, cell.offline_only)
     if curve is None or values is None:
         return None
-    ours = stats.t_interval(values, bounds_of(cell, one.metric))
+    ours = stats.t_interval(values, bounds_of(cell, counted or one.metric))
+    if counted:
+        ours = Interval(100 * ours.point, 100 * ours.low, 100 * ours.high)
     return Beside(one, cell.label, len(values), ours, _verdict(one, ours, _differences(cell, curve, one)))
 
 
@@ -72,13 +100,22 @@ def _differences(cell: Cell, curve: Curve, one: Printed) -> list[str]:
     run = cell.first.run
     found = [] if cell.first.profile == "paper" else [f"profile {cell.first.profile}"]
     if cell.first.external:
-        return ["settings unknown"]
+        return ["settings unknown", *_other_data(cell, one)]
     last = int(curve.steps[-1])
     if one.at == "final" and one.steps is not None and last != one.steps:
         found.append(f"{last:,} steps, not {one.steps:,}")
     if run.get("preset", "paper") != "paper":
         found.append(f"preset {run['preset']}")
+    found += _other_data(cell, one)
     return [*found, *([one.note] if one.note else [])]
+
+
+def _other_data(cell: Cell, one: Printed) -> list[str]:
+    """That the data are of another version or origin than D4RL's, if they are."""
+    name, theirs = _data(cell), one.dataset.removeprefix("d4rl/")
+    if theirs == one.dataset or name.removeprefix("d4rl/") == theirs or cell.task == task_name(one.task, one.dataset):
+        return []
+    return [f"data {name}, not {theirs}"]
 
 
 def _verdict(one: Printed, ours: Interval, differences: Sequence[str]) -> str:

@@ -1,7 +1,10 @@
 """Numbers printed in the papers, each with its place; papers.csv beside this module holds them.
 
-Not in it: curves, which are printed as pictures only, and TRPO and PPO on LunarLander in AWR's Table 1, for which no
-readable copy was at hand.
+Of the comparison itself: AWAC and AWR. Of others, matched by the name of their data: CORL's fine-tuning (its README),
+and CQL and IQL on AntMaze as XQL (Garg et al. 2023) prints them.
+
+Not in it: curves, which are printed as pictures only, and, for want of a readable copy, TRPO and PPO on LunarLander in
+AWR's Table 1, and the tables of IQL's, Cal-QL's and RLPD's own papers.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ class Printed:
     steps: int | None  # environment steps after the switch; None: none, or not printed
     value: float
     note: str  # what differs from our task, or is unsure
+    share_of: str = ""  # of a score in percent that is a share of episodes: the metric that counts them
 
 
 def printed(place: str | None = None, task: str | None = None) -> list[Printed]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cells import cell as made_cell
 
 from reports.runs.cells import Cell, Source, dataset_name, task_name
 from reports.runs.curves import Curve
@@ -17,6 +18,7 @@ from reports.tables.beside import beside, beside_table
 from suite.cli.report_inputs import suite_of
 from suite.record.papers import Printed, printed
 
+SCORE = "normalized_score"
 SETTINGS = {"temperature": {"value": 0.3}, "hidden": {"value": [256, 256]}, "online_steps": {"value": 300}}
 
 
@@ -188,3 +190,46 @@ def test_the_table_has_every_printed_number() -> None:
     assert table.rows[0][5].startswith("0.40 [")
     assert table.rows[1][-1] == "not run"
     assert all(len(row) == len(table.columns) for row in table.records)
+
+
+def test_corls_numbers_have_the_averages_that_it_prints() -> None:
+    """Those of its README, on the lines below its tables; they are rounded to a hundredth."""
+    averages = {
+        ("antmaze", "switch"): (18.12, 48.38, 56.29, 52.88, 53.04, 80.00),
+        ("antmaze", "final"): (16.46, 95.58, 78.50, 92.38, 97.33, 78.88),
+        ("cloned", "switch"): (22.84, -0.72, 21.69, 2.43, -0.76, 20.33),
+        ("cloned", "final"): (21.76, 0.22, 44.99, 11.81, -0.79, 93.04),
+    }
+    rows = [row for row in printed() if row.paper == "CORL"]
+    assert len(rows) == 6 * 10 * 2
+    for (kind, at), expected in averages.items():
+        for what, mean in zip(("awac", "cql", "iql", "spot", "cal-ql", "rebrac"), expected, strict=True):
+            own = [r.value for r in rows if (r.what, r.at) == (what, at) and kind in r.dataset]
+            assert len(own) == {"antmaze": 6, "cloned": 4}[kind]
+            assert np.mean(own) == pytest.approx(mean, abs=0.011), (kind, at, what)
+
+
+def corl(dataset: str, what: str, at: str = "final") -> list[Printed]:
+    return [row for row in printed() if (row.dataset, row.what, row.at) == (f"d4rl/{dataset}", what, at)]
+
+
+def test_numbers_of_d4rls_data_are_matched_by_any_of_its_names() -> None:
+    theirs = made_cell("pen-cloned-v1", "Cal-QL", {0: (-2.0, -3.0), 1: (-2.5, -2.0)}, external=True, metric=SCORE)
+    (row,) = beside([theirs], corl("pen-cloned-v1", "cal-ql"))
+    assert (row.printed.value, row.verdict) == (-2.68, "inside our interval; different protocol: settings unknown")
+    minari = {"dataset": {"id": "D4RL/pen/cloned-v2", "asked": "D4RL/pen/cloned-v2"}, "profile": "paper"}
+    task = "pen-dense-v0 (D4RL/pen/cloned-v2)"
+    own = made_cell(task, "iql", {0: (80.0, 90.0), 1: (81.0, 99.0)}, run=minari, metric=SCORE)
+    (row,) = beside([own], corl("pen-cloned-v1", "iql"))
+    assert row.ours is not None
+    assert "data D4RL/pen/cloned-v2, not pen-cloned-v1" in row.verdict
+    binary = made_cell("pen-binary-v0 (D4RL/pen/cloned-v2)", "iql", {0: (80.0, 90.0)}, run=minari, metric=SCORE)
+    assert beside([binary], corl("pen-cloned-v1", "iql"))[0].ours is None  # other rewards
+
+
+def test_a_score_of_antmaze_is_the_share_of_episodes_that_arrive() -> None:
+    data = {"dataset": {"id": "d4rl/antmaze-umaze-v2", "asked": "d4rl/antmaze-umaze-v2"}, "profile": "paper"}
+    own = made_cell("antmaze-umaze-v1 (d4rl/antmaze-umaze-v2)", "awac", {0: (0.4, 0.9), 1: (0.6, 1.0)}, run=data)
+    (row,) = beside([own], corl("antmaze-umaze-v2", "awac"))
+    assert row.ours is not None
+    assert (row.printed.value, row.ours.point) == (98.75, pytest.approx(95))
