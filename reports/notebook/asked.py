@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from reports.notebook.shown import shown
+from reports.numbers.cost import costs_of
 from reports.numbers.results import Results
 from reports.pictures import curves, plots
+from reports.pictures.cost import cost_panels
 from reports.pictures.matrices import heat_map, improvement_matrix
 from reports.pictures.styles import Style, styles
 from reports.tables.cells import cells_table, gaps_table
+from reports.tables.cost import cost_table
 from reports.tables.differences import improvement_table, pairs_table
 from reports.tables.online import online_table
 from reports.tables.paper import paper_tables
@@ -66,6 +69,7 @@ TABLES: Mapping[str, Callable[[Results], Table | None]] = {
     "improvement": lambda r: improvement_table(r.improvements),
     "left_out": lambda r: gaps_table("left_out", "", [*r.before_after[1], *r.online[1]]),
     "cells": lambda r: cells_table(r.cells, []),
+    "cost": lambda r: cost_table(costs_of(r.cells)),
 }
 
 
@@ -101,6 +105,11 @@ def _improvement(results: Results, styles: Styles) -> Figure | None:
     return improvement_matrix(results.improvements, grid.labels) if grid and results.improvements else None
 
 
+def _cost(results: Results, styles: Styles) -> Figure | None:
+    costs = {(one.cell.task, one.cell.label): one for one in reversed(costs_of(results.cells))}
+    return cost_panels(results.lines, costs, results.metric, styles)
+
+
 FIGURES: Mapping[str, Callable[[Results, Styles], Any]] = {
     "learning_curves": _curves,
     "finals": _heat_map,
@@ -108,6 +117,7 @@ FIGURES: Mapping[str, Callable[[Results, Styles], Any]] = {
     "profile": _profile,
     "efficiency": _efficiency,
     "improvement": _improvement,
+    "cost": _cost,
 }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reports.runs.cells import Cell, Source
+from reports.tables.cost import duration
 from reports.tables.table import Table
 
 __all__ = ["Runs", "settings_table", "shown_runs"]
@@ -89,7 +90,7 @@ def _view(source: Source, usual: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "profile": source.profile,
         "seeds": ", ".join(map(str, source.seeds)),
         "state": status.get("state", "unknown"),
-        "time": _duration(spent) if spent else "",
+        "time": duration(spent) if spent else "",
         "settings": other,
         "facts": {
             "command": " ".join(map(str, run.get("command") or ())),
@@ -110,13 +111,6 @@ def _preset(run: Mapping[str, Any]) -> str:
     """The preset of a run, and what a preset file says of its source."""
     file = run.get("preset_file")
     return f"{run['preset']}: {file['content']['source']}" if file else str(run.get("preset") or "")
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _pairs(content: Any) -> str:
