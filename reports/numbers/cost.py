@@ -72,8 +72,7 @@ def _cost(cell: Cell) -> Cost:
 
 def _ends(cell: Cell, parts: Sequence[dict[str, float]]) -> tuple[float, float]:
     """Mean seconds of a run until the switch and in all; evaluations cost the same on both sides of it."""
-    steps = np.concatenate([curve.steps for s in cell.sources for curve in s.curves.values()] or [np.zeros(0)])
-    evaluations = np.unique(steps)
+    evaluations = np.array(sorted({int(step) for s in cell.sources for c in s.curves.values() for step in c.steps}))
     before = float((evaluations <= 0).mean()) if len(evaluations) else 0.0
     switch = [one.get("offline", 0.0) + before * one.get("evaluate", 0.0) for one in parts]
     return float(np.mean(switch)), float(np.mean([sum(one.values()) for one in parts]))

@@ -11,7 +11,7 @@ from reports.page.live import efficiency_chart
 from reports.page.report import Report
 from reports.page.section import Section
 from reports.pictures import curves, plots
-from reports.tables.ranking import ranking_table
+from reports.tables.ranking import leaders_table, ranking_table
 from reports.tables.table import Table
 
 __all__ = ["section"]
@@ -26,7 +26,7 @@ def section(report: Report) -> Section:
     content = {
         "facts": " ".join(filter(None, [summary.facts(results.cells, metric), summary.counted(results.cells, metric)])),
         "sentences": summary.verdict_sentences(main, metric) if main else summary.no_ranking(results.per_task),
-        "ranking": report.table(ranking_table(main, metric)) if main else None,
+        "ranking": _ranking(report),
         "overview": _overview(report),
         "known": _known(notices, notes),
         "notices": report.some(notices),
@@ -35,6 +35,14 @@ def section(report: Report) -> Section:
         "suite_notes": report.suite.notes if report.suite else [],
     }
     return Section("summary", "Summary", "Summary", content)
+
+
+def _ranking(report: Report) -> Table | None:
+    """The ranking, or where there is none over tasks who is first on each of them."""
+    results, verdicts = report.results, report.results.per_task
+    if results.main:
+        return report.table(ranking_table(results.main, results.metric))
+    return report.table(leaders_table(verdicts, results.metric)) if len(verdicts) > 1 else None
 
 
 def _overview(report: Report) -> dict[str, Any] | None:

@@ -27,7 +27,7 @@ def section(report: Report) -> Section:
     content = {
         "heat_map": _heat_map(report),
         "paper": [report.table(one) for one in paper_tables(rows, verdicts, results.averages, metric)],
-        "leaders": report.table(leaders_table(verdicts, metric)) if len(verdicts) > 1 else None,
+        "leaders": report.table(leaders_table(verdicts, metric)) if results.main and len(verdicts) > 1 else None,
         "before_after": report.some(before_after_table(rows, metric)),
         "finals": report.some(finals_table(rows, metric)),
         "online": report.some(online_table(phases, metric)),

@@ -35,7 +35,7 @@ def _beside(report: Report) -> Section | None:
     else:
         rows = [row for row in beside(cells, printed()) if row.ours is not None]
     table = report.some(beside_table(rows))
-    return table and Section("beside", "Beside the papers", "Beside the papers", {"table": table})
+    return None if table is None else Section("beside", "Beside the papers", "Beside the papers", {"table": table})
 
 
 def _claims(report: Report) -> Section | None:

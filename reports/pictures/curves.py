@@ -125,7 +125,7 @@ def _draw_line(ax: Any, axis: SwitchAxis, line: Line, style: Style, singles: boo
         (stopped if seed in line.diverged else thin).append(path)
     if singles and line.coarse is None:
         ax.add_collection(LineCollection(thin, colors=style.color, linewidths=0.6, alpha=0.3, gid=of))
-    lost = {"linewidths": 0.8, "alpha": 0.6, "linestyles": "dotted", "gid": of}
+    lost: dict[str, Any] = {"linewidths": 0.8, "alpha": 0.6, "linestyles": "dotted", "gid": of}
     ax.add_collection(LineCollection(stopped, colors=style.color, **lost))
     marker = style.marker if len(line.steps) <= FEW_POINTS else None
     how: dict[str, Any] = {"color": style.color, "linestyle": style.dashes, "gid": of}

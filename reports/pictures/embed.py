@@ -66,9 +66,10 @@ def _rounded(tag: re.Match[str]) -> str:
 
     Names that no other part refers to are left out; those of entries become an attribute.
     """
-    text = re.sub(r"(\.\d\d)\d+", r"\1", tag[0]) if ' id="of ' not in tag[0] else tag[0]
-    text = re.sub(r' id="of ([^"]*)"', r' data-of="\1"', text)
-    return re.sub(r' id="(?:\w+_\d+)"', "", text)
+    named = re.search(r""" id=(["'])of (.*?)\1""", tag[0], re.S)  # numbers in a name stay as they are
+    if named:
+        return tag[0].replace(named[0], f" data-of={named[1]}{named[2]}{named[1]}")
+    return re.sub(r' id="\w+_\d+"', "", re.sub(r"(\.\d\d)\d+", r"\1", tag[0]))
 
 
 def _of_the_page(drawing: str, name: str, says: str) -> str:

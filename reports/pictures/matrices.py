@@ -156,7 +156,7 @@ def _fill(
     for name, tick in zip(rows, ax.get_yticklabels(), strict=True):
         tick.set_gid(f"of {name}")
     for (y, x), shade in np.ndenumerate(shades):
-        of = {"gid": f"of {rows[y]}"}
+        of: dict[str, Any] = {"gid": f"of {rows[y]}"}
         if (y, x) in blank:
             ax.add_patch(Rectangle((x, y), 1, 1, facecolor="0.93", edgecolor="white", linewidth=1.5, **of))
             continue

@@ -16,7 +16,7 @@ from reports.numbers.aggregates import AGGREGATES
 from reports.numbers.grid import Common
 from reports.numbers.intervals import Interval
 from reports.numbers.lines import Line, lines_of
-from reports.pictures import curves, diagnostics, look, palette, plots
+from reports.pictures import curves, diagnostics, embed, look, palette, plots
 from reports.pictures.matrices import heat_map, improvement_matrix, mean_ranks
 from reports.pictures.palette import PALETTE
 from reports.pictures.styles import DASHES, Style, styles
@@ -390,3 +390,20 @@ def test_long_numbers_leave_room_for_the_title_of_their_axis(ends):
     figure = curves.curve_panels([wide], ["cheetah"], "return", styles(["a"], {}))
     figure.draw_without_rendering()
     assert figure.axes[0].yaxis.get_label().get_window_extent().x0 >= 0
+
+
+def test_a_drawing_inside_the_page_holds_no_markup_of_a_name(tmp_path):
+    (tmp_path / "figures").mkdir()
+    name = '"</svg><script>document.title = 1</script>'
+    look_of = styles([name], {})
+    drawn = [
+        curves.curve_panels([line(name, [-100, 0, 100])], [name], "success", look_of),
+        heat_map({name: {name: 0.5}}, [name], "success"),
+        plots.aggregate_bars(halves([name]), "success", look_of),
+    ]
+    for number, figure in enumerate(drawn):
+        found = embed.shown(tmp_path, f"f{number}", "title", name, figure)
+        assert "&lt;script" in found.drawing
+        assert "<script" not in found.drawing
+        assert found.drawing.count("</svg>") == 1
+        assert found.drawing.count("data-of=") > 1
