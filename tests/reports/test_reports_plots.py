@@ -397,7 +397,7 @@ def test_a_drawing_inside_the_page_holds_no_markup_of_a_name(tmp_path):
     name = '"</svg><script>document.title = 1</script>'
     look_of = styles([name], {})
     drawn = [
-        curves.curve_panels([line(name, [-100, 0, 100])], [name], "success", look_of),
+        curves.curve_panels([line(name, [-100, 0, 100])], ["pen"], "success", look_of),
         heat_map({name: {name: 0.5}}, [name], "success"),
         plots.aggregate_bars(halves([name]), "success", look_of),
     ]
