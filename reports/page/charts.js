@@ -169,9 +169,10 @@
           ctx.fillRect(px(0), bbox.top, 1, bbox.height);
         }
         const on = this.lines.filter((one) => choice.shows(one.line.of));
+        const looked = on.some((one) => one.line.of === this.looked);
         for (const { line, x, low, high } of on) {
-          if (!low) continue;
-          ctx.globalAlpha = Math.min(0.2, 0.9 / on.length);
+          if (!low || (looked && line.of !== this.looked)) continue;
+          ctx.globalAlpha = looked ? 0.25 : Math.min(0.2, 0.7 / on.length); // many on top of each other are mud
           ctx.fillStyle = css(`--${line.hue}`);
           ctx.beginPath();
           x.forEach((at, i) => ctx.lineTo(px(at), py(low[i])));
@@ -232,6 +233,9 @@
         const button = make("button", { type: "button", innerHTML: mark });
         button.append(make("span", { textContent: line.of + (line.level ? " (offline only)" : "") }), make("span", { className: "value" }));
         button.addEventListener("click", () => choice.toggle(line.of));
+        for (const [event, name] of [["pointerenter", line.of], ["focus", line.of], ["pointerleave", null], ["blur", null]]) {
+          button.addEventListener(event, () => { this.looked = name; this.plot.redraw(false); }); // its band alone
+        }
         return button;
       });
       this.legend.replaceChildren(...this.buttons);

@@ -82,7 +82,7 @@ const page = (() => {
     });
   };
 
-  const SMALL = 8; // a table with fewer rows needs no search box
+  const SMALL = 12; // a table with fewer rows needs no search box
   const known = { task: new Set(), algorithm: new Set() };
   for (const table of all("figure.table table")) {
     const rows = rowsOf(table);

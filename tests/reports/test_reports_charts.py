@@ -174,6 +174,22 @@ def test_on_paper_the_drawings_are_there_instead_of_the_charts(opened):
     assert opened.locator("#summary .pan svg:visible, #summary .pan img:visible").count() == 1
 
 
+def test_a_single_task_is_drawn_once(tmp_path):
+    """Its curve is on the first screen, and nothing is aggregated over it."""
+    for algo in ("awac", "sac"):
+        write(tmp_path / "runs", "pen", algo, PLAIN)
+    html = reports.build(tmp_path / "runs", tmp_path / "out").read_text()
+    figures = re.findall(r'<span class="what">([^<]*)</span>', html)
+    assert figures == [
+        "success across the switch",
+        "pen: learning metrics",
+        "Performance profile: higher is better at every threshold",
+        "Probability of improvement",
+    ]
+    assert 'id="table-aggregates"' not in html
+    assert 'id="table-differences_over_tasks"' not in html
+
+
 def test_names_cannot_end_the_script_that_holds_the_numbers():
     name = "</script><script>alert(1)//"
     lines = lines_of([cell("pen", name, {0: (0.1, 0.2, np.nan), 1: (0.3, 0.4, np.inf)}, steps=(-1, 0, 5))], "return", 0)

@@ -306,3 +306,17 @@ def test_every_table_is_json_too(tmp_path: Path) -> None:
     table = json.loads((folder / "before_after.json").read_text())
     assert table["records"][0]["final_mean"] == pytest.approx(0.8)
     assert table["title"].startswith("success: IQM over seeds with 95% interval.")
+
+
+def test_results_from_elsewhere_say_so_only_beside_something_else(tmp_path: Path) -> None:
+    head = "algo,env,seed,env_step,metric,value\n"
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.csv").write_text(head + "cql,pen,0,0,success,0.5\n")
+    alone, other = tmp_path / "one.csv", tmp_path / "two.csv"
+    assert [c.label for c in collect([], [alone]).cells] == ["cql"]
+    assert [c.label for c in collect([], [alone, other]).cells] == [
+        "cql (external: one.csv)",
+        "cql (external: two.csv)",
+    ]
+    write(tmp_path / "runs", "pen", "awac", PLAIN)
+    assert [c.label for c in collect([tmp_path / "runs"], [alone]).cells] == ["awac", "cql (external)"]
