@@ -77,6 +77,6 @@ Every = Annotated[float | None, typer.Option(min=1.0, help="With --watch: second
 
 def refuse_beside(others: dict[str, Any], why: str) -> None:
     """Refuse options that something else on the command line rules out; raises `SettingError` that names them."""
-    given = [name for name, value in others.items() if value not in (None, False, [])]
+    given = [name for name, value in others.items() if not (value is None or value is False or value == [])]
     if given:
         raise SettingError(f"{why}; without {', '.join(given)}")

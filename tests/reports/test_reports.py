@@ -252,7 +252,7 @@ def test_results_come_back_through_input(report, tmp_path):
         return [{k: v for k, v in row.items() if k not in drop} for row in rows if row["algorithm"][:2] != "bc"]
 
     assert numbers(first) == numbers(again)
-    assert "settings unknown: awac (external)" in (again / "index.html").read_text()
+    assert "settings unknown: awac, " in (again / "index.html").read_text()
 
 
 def test_own_and_external_results_stand_side_by_side(runs, report):

@@ -85,6 +85,7 @@ def test_without_a_run_that_goes_on_a_report_is_built_once(tmp_path):
     [
         (("--every", "5"), "--every says how often --watch looks; without --every"),
         (("--compare", "a", "b", "--watch"), "--compare takes two folders of runs, --metric and --out"),
+        (("--compare", "a", "b", "--threshold", "0"), "without --threshold"),
         (("--profile", "smoke"), "without --profile"),
     ],
 )
