@@ -11,8 +11,8 @@ from reports.notebook.frame import COLUMNS
 from reports.notebook.shown import shown
 from reports.numbers.headline import headline_of
 from reports.numbers.lines import lines_of
-from reports.pictures import look
 from reports.pictures.curves import curve_panels
+from reports.pictures.styles import styles
 from reports.runs.cells import Cell, Source
 from reports.runs.curves import Curve
 from suite.record.folders import RecordError
@@ -40,8 +40,8 @@ def curves_of(frame: pd.DataFrame, metric: str | None, seed: int, looks: Mapping
     lines = lines_of(cells, metric, seed)
     if not lines:
         raise RecordError(f"nothing to draw: these rows have no {metric!r}")
-    styles = look.styles([cell.label for cell in cells], looks)
-    return shown(curve_panels(lines, sorted({line.task for line in lines}), metric, styles))
+    shown_as = styles([cell.label for cell in cells], looks)
+    return shown(curve_panels(lines, sorted({line.task for line in lines}), metric, shown_as))
 
 
 def _cell(task: str, label: str, rows: pd.DataFrame) -> Cell:

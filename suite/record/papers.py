@@ -1,7 +1,7 @@
 """Numbers printed in the papers, each with its place; papers.csv beside this module holds them.
 
 Of the comparison itself: AWAC and AWR. Of others, matched by the name of their data: CORL's fine-tuning (its README),
-and CQL and IQL on AntMaze as XQL (Garg et al. 2023) prints them.
+and CQL, IQL and XQL on AntMaze as XQL's paper (Garg et al. 2023) prints them.
 
 Not in it: curves, which are printed as pictures only, and, for want of a readable copy, TRPO and PPO on LunarLander in
 AWR's Table 1, and the tables of IQL's, Cal-QL's and RLPD's own papers.

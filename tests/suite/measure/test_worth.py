@@ -67,7 +67,7 @@ def test_printed_numbers_are_of_our_tasks_and_metrics() -> None:
     for r in rows:
         measured = {tasks.get(r.task).headline, *(["normalized_score"] if tasks.get(r.task).anchors else [])}
         assert r.metric in measured, r
-        assert r.what in {"expert", "spot", *algos.names()}, r
+        assert r.what in {"expert", *algos.names()}, r
         assert r.share_of in ("", "success"), r
         assert r.at in ("switch", "final", "best"), r
     assert [(r.what, r.value) for r in printed("AWAC Table 3", "pen-binary-v0")] == [
