@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -31,6 +32,7 @@ from suite.record.reference import Packed
 
 __all__ = ["build", "mark", "render"]
 
+NUMBER = re.compile(r"[−-]?[\d.,]+ (\[|±)")  # with its interval or deviation: it stays on one line
 FILTERED = ("task", "algorithm", "highest", "next", "x", "y")  # columns by which the page's filter chooses rows
 
 
@@ -129,7 +131,7 @@ def _shown(table: Table, runs: Runs) -> dict[str, Any]:
             parts = [(text, here if i == label else None)]
             if i == where:
                 parts = [(name, runs.folders.get(name)) for name in text.split(", ") if name]
-            look = "key" if keys[i] else "num" if ("[" in text or "±" in text) and i != where else ""
+            look = "key" if keys[i] else "num" if NUMBER.match(text) and i != where else ""
             cells.append({"parts": parts, "look": look, "bold": (r, i) in table.bold})
         rows.append(cells)
     columns = [{"text": text, "key": key} for text, key in zip(table.header, keys, strict=True)]

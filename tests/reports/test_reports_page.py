@@ -9,9 +9,11 @@ from browser import started, watched
 from test_reports import PLAIN, records, write
 
 import reports
+from reports.page import build
 from reports.page.runs import shown_runs
 from reports.pictures import embed
 from reports.runs.collect import collect
+from reports.tables.table import Table
 
 NASTY = '<script>document.title = "taken"</script>'
 SECTIONS = ("summary", "curves", "before-after", "over-tasks", "cells", "runs", "method")
@@ -353,3 +355,16 @@ def test_a_figure_goes_into_the_page_in_the_smaller_of_two_forms(tmp_path):
     )
     (tmp_path / "f.png").write_bytes(b"x" * 6)
     assert embed._smaller(tmp_path / "f", "") == ("", "data:image/png;base64,eHh4eHh4")
+
+
+def test_a_number_and_its_interval_stay_on_one_line_and_sentences_do_not():
+    texts = [
+        "0.62 [0.51, 0.70]",
+        "−3.1 ± 2.0",
+        "−0.07 [−0.34, 0.01] (k = 100)",
+        "awac, pen: 0.05 [−0.05, 0.15]; more",
+        "5",
+    ]
+    table = Table("t", "", ["a"] * 5, [texts], [], [])
+    looks = [cell["look"] for cell in build._shown(table, shown_runs([]))["rows"][0]]
+    assert looks == ["num", "num", "num", "", ""]
