@@ -94,8 +94,9 @@ def _group(verdict: Verdict, metric: str) -> str:
     if verdict.together:
         parts.append(f"{_names(verdict.together)} cannot be told apart from it")
     if verdict.lower:
-        all_of = "all " if len(verdict.lower) == len(others) > 1 else ""
-        parts.append(f"{all_of}{_names(verdict.lower)} {'is' if len(verdict.lower) == 1 else 'are'} lower")
+        all_of = "all others, " if len(verdict.lower) == len(others) > 1 else ""
+        end = "," if all_of else ""
+        parts.append(f"{all_of}{_names(verdict.lower)}{end} {'is' if len(verdict.lower) == 1 else 'are'} lower")
     if verdict.untested:
         parts.append(f"nothing is known of {_names(verdict.untested)} beside it, as a side has a single seed")
     kinds = {pair.paired for pair in verdict.pairs}
