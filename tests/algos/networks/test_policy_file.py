@@ -88,15 +88,15 @@ def test_half_precision_is_enough_to_act(family: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_the_readmes_lines_read_a_policy_by_numpy_alone(
+def test_the_documents_lines_read_a_policy_by_numpy_alone(
     activation: Activation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = policy("gaussian")
     activate(made, activation)
     save_policy(tmp_path / "seed-0.npz", made, 1, {**meta_of(made), **SHAPE})
     obs = np.random.default_rng(0).standard_normal((4, 5)).astype(np.float32)
-    lines = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (code,) = [code for code in lines if "seed-0.npz" in code]
+    lines = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "runs.md").read_text(encoding="utf-8"), re.DOTALL)
+    (code,) = [code for code in lines if "seed-0.npz" in code and "import json" in code]
     monkeypatch.chdir(tmp_path)
     found: dict[str, Any] = {"observation": obs}
     exec(code, found)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.launch import side_by_side
+from suite.launch.data import BENCH
 from suite.measure import doctor, own_packages
 
 
@@ -21,7 +21,7 @@ def stranger(folder: Path, name: str) -> None:
 @pytest.mark.parametrize("name", own_packages.OURS)
 def test_a_folder_of_the_users_own_is_not_taken_for_a_package(name: str, tmp_path: Path) -> None:
     stranger(tmp_path, name)
-    done = subprocess.run([*side_by_side._BENCH, "new", "--help"], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([*BENCH, "new", "--help"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

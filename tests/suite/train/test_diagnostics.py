@@ -138,7 +138,7 @@ def test_bear_logs_its_discrepancy_with_the_floor_of_its_estimate() -> None:
 # the likelihood of behaviour
 
 MODELLED: list[Case] = [
-    *((name, {}) for name in ("abm", "awac-z", "bcq", "bear", "bear-loose", "brac", "brac-v")),
+    *((name, {}) for name in ("abm", "awac-z", "bcq", "bear", "bear-loose", "brac", "brac-v", "spot")),
     ("brac", {"policy_family": "squashed"}),
 ]
 with_a_model = pytest.mark.parametrize(("name", "settings", "phase"), cases_in_phases(MODELLED))
