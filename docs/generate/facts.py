@@ -13,7 +13,7 @@ from texts import code, linked, plain, table
 import algos
 from algos.contract import LearnerConfig, Needs, Objective
 from algos.settings import describe, spell
-from envs.task import AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, Task
+from envs.task import AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, PlayRecipe, Task
 from envs.tasks import TASKS
 from suite.experiment.experiment import Protocol
 from suite.experiment.profiles import PROFILES
@@ -123,6 +123,8 @@ def _data(recipe: AnyRecipe) -> str:
         return f"{recipe.rollouts} episodes of noise"
     if isinstance(recipe, MixRecipe):
         return f"{recipe.steps:,} steps of given policies"
+    if isinstance(recipe, PlayRecipe):
+        return f"{recipe.rollouts} episodes of play by a scripted oracle"
     who = {DemoRecipe: "a hampered expert", MazeRecipe: "a steered expert"}.get(type(recipe), "an expert")
     return f"{recipe.demonstrations} demonstrations of {who}, {recipe.rollouts} rollouts"
 

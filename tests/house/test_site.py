@@ -85,6 +85,10 @@ def test_what_would_be_markup_is_escaped_but_for_code() -> None:
 def test_facts_that_pages_ask_for_exist_and_all_are_asked_for() -> None:
     asked = {name for page in (ROOT / "docs").rglob("*.md") for name in facts.MARK.findall(page.read_text("utf-8"))}
     assert asked == set(facts.FACTS)
+    for name, made in facts.FACTS.items():
+        table = made([])
+        widths = {line.replace("\\|", "").count("|") for line in table.splitlines() if line.startswith("|")}
+        assert len(widths) == 1 or name == "leaders", f"{name}: rows of one table are equally wide"
     table = facts.FACTS["methods"]([])
     assert table.count("\n") == len(ALGOS) + 2
     assert "| `bc` |" not in table
