@@ -56,13 +56,14 @@ class Job:
         warning = getattr(signal, f"SIG{JobEnvironment.USR_SIG}")
         if number == warning and not self.goes_on:
             raise RuntimeError("the time was too short: give --slurm time=... more; what is not done begins anew")
-        if _is_running(JobEnvironment().raw_job_id):
+        if _is_running(JobEnvironment().job_id):
             signal.raise_signal(warning)  # submitit's handler saves what `checkpoint` returns, requeues and exits
 
 
 def _is_running(job: str) -> bool:
     """Whether SLURM still counts a job as running: one that was cancelled is not, while its processes come to an end.
 
+    `job` of an array is spelled 12_1: by its bare number the last one stands for all of them.
     Where it does not answer, yes: an attempt to queue it again says more.
     """
     asked = subprocess.run(["squeue", "--noheader", "--format=%T", f"--jobs={job}"], capture_output=True, text=True)

@@ -228,6 +228,20 @@ def test_a_job_that_has_to_leave_keeps_what_is_not_done(number: int, requeued: l
     assert len(requeued) == 1
 
 
+def test_the_last_job_of_an_array_asks_for_itself_alone(
+    cluster: Path, requeued: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bare number is the whole array's, of which others may have left."""
+    play(cluster, "squeue", 'case "$*" in *--jobs=12_1*) echo RUNNING;; *) echo RUNNING; echo COMPLETING;; esac')
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
+    stopper = signal_once([tmp_path / "a"], signal.SIGTERM)
+    with pytest.raises(RuntimeError, match="exit code 143"):
+        Job([python(tmp_path / "a", WAITS)])()
+    stopper.join()
+    assert requeued == [signal.SIGUSR2]
+
+
 def test_a_job_that_was_cancelled_does_not_return(cluster: Path, requeued: list[int], tmp_path: Path) -> None:
     play(cluster, "squeue", "echo COMPLETING")
     stopper = signal_once([tmp_path / "a"], signal.SIGTERM)
