@@ -1,4 +1,4 @@
-"""Scores of every method, from the reference results: writes scores.md beside this module.
+"""Scores of every method, from the reference results: writes scores.md beside this module, and the README's claims.
 
     python benchmarks/scores.py [FOLDER_OF_REFERENCE_RESULTS]
 
@@ -16,16 +16,47 @@ from suite.record.metrics import METRICS
 from suite.record.reference import SHIPPED, Packed, read
 
 OUT = Path(__file__).parent / "scores.md"
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- claims: by benchmarks/scores.py -->\n", "<!-- end of claims -->\n"
 HEADLINES = ("success", "normalized_score")  # the first that a task's runs have
 
 
 def main(folder: Path = SHIPPED) -> None:
-    """Write the file."""
+    """Write both."""
+    OUT.write_text(scores(folder), encoding="utf-8")
+    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    README.write_text(before + BEGIN + short_claims(folder) + END + rest.partition(END)[2], encoding="utf-8")
+    print(f"{OUT}: {len(read(folder))} runs")
+
+
+def scores(folder: Path = SHIPPED) -> str:
+    """The content of scores.md."""
     packed = read(folder)
     profiles = sorted({one.profile for one in packed})
-    parts = [_head(packed), *(_profile(folder, packed, profile) for profile in profiles)]
-    OUT.write_text("\n".join(parts), encoding="utf-8")
-    print(f"{OUT}: {len(packed)} runs")
+    return "\n".join([_head(packed), *(_profile(folder, packed, profile) for profile in profiles)])
+
+
+def short_claims(folder: Path = SHIPPED, profile: str = "quick") -> str:
+    """The claims of which something was run, for the README: one line each, and how many wait."""
+    rows = reports.judged((), folder, profile=profile)
+    decided = [row for row in rows if row["verdict"] != "not run"]
+    lines = [f"| {row['place']} | {row['says']} | {_verdict(row)} |" for row in decided]
+    waiting = len(rows) - len(decided)
+    return "\n".join(
+        [
+            "| place | what the paper says | here |",
+            "|---|---|---|",
+            *lines,
+            "",
+            f"{waiting} more lack some of their runs.",
+            "",
+        ]
+    )
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    needed = f" ({row['seeds_needed']} seeds would decide)" if row["seeds_needed"] else ""
+    return f"**{row['verdict']}**{needed}"
 
 
 def _head(packed: list[Packed]) -> str:

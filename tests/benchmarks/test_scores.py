@@ -1,0 +1,31 @@
+"""What documents print of the reference results is what they say."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from suite.record.reference import read
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def scores(monkeypatch: pytest.MonkeyPatch) -> object:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.delitem(sys.modules, "scores", raising=False)
+    import scores
+
+    return scores
+
+
+def test_the_readmes_claims_are_those_of_the_reference_results(scores) -> None:  # type: ignore[no-untyped-def]
+    assert scores.BEGIN + scores.short_claims() + scores.END in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_scores_are_written_from_the_reference_results(scores) -> None:  # type: ignore[no-untyped-def]
+    text = (ROOT / "benchmarks" / "scores.md").read_text(encoding="utf-8")
+    assert text == scores.scores()
+    assert all(f"`{one.run.algo}`" in text for one in read())
