@@ -17,7 +17,8 @@ from suite.api.policy import Policy
 from suite.experiment.experiment import Experiment
 from suite.experiment.request import Override, Request, spell_seeds
 from suite.experiment.requirements import check_means
-from suite.experiment.resolve import check_used, resolve_all
+from suite.experiment.resolve import resolve_all
+from suite.experiment.used import check_used
 from suite.output import say
 from suite.record.folders import find_runs, policy_folder, policy_path, read_columns, read_facts, read_status
 from suite.record.rows import RecordError

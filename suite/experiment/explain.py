@@ -7,7 +7,8 @@ from typing import Any
 import algos
 from algos.settings import SettingError, allowed, describe
 from suite.experiment.request import Request
-from suite.experiment.resolve import check_used, resolve_all, setting_owners
+from suite.experiment.resolve import resolve_all, setting_owners
+from suite.experiment.used import check_used
 
 __all__ = ["explained", "limits"]
 

@@ -15,16 +15,17 @@ from typing import Any, TypeVar
 
 import algos
 from algos.contract import LearnerConfig, Objective
-from algos.settings import Schedule, SettingError, describe, nearest, parse, schedules
+from algos.settings import Preset, Schedule, SettingError, describe, nearest, parse, schedules
 from envs import tasks
 from envs.task import Task
-from suite.experiment.experiment import Experiment, Protocol, task_of, without_meaning
+from suite.experiment.contradictions import check
+from suite.experiment.experiment import Experiment, Protocol, task_of
 from suite.experiment.presets import PAPER, chosen
 from suite.experiment.profiles import PROFILES
 from suite.experiment.request import Override, Request
 from suite.record.shapes import BY_HAND
 
-__all__ = ["check_used", "resolve", "resolve_all", "setting_owners", "sized"]
+__all__ = ["resolve", "resolve_all", "setting_owners", "sized"]
 
 C = TypeVar("C")
 
@@ -56,77 +57,101 @@ def resolve(cell: Request) -> Experiment:
     An algorithm without this preset keeps its defaults where others have it, so that lists can share one.
     Raises `SettingError` or an unknown task's error naming the nearest right word, or the contradiction.
     """
-    (algo,), (env,), profile = cell.algos, cell.tasks, cell.profile
+    (algo,), (env,), name = cell.algos, cell.tasks, cell.name
     task = tasks.get(env)
     objective = algos.load(algo)
-    if profile not in PROFILES:
-        raise SettingError(f"unknown profile {profile!r}; {nearest(profile, PROFILES)}")
-    owners = setting_owners(objective)
-    entry = algos.get(algo)
-    moved = chosen(objective, cell.preset, owners, cell.preset_file)
-    preset = PAPER if moved is None else cell.preset
-    file = None if moved is None or cell.preset_file is None else cell.preset_file.only(algo)
-    prefixes = ("", algo, entry.module.rpartition(".")[2])
-    values: dict[str, Any] = {}
-    classes = dict.fromkeys(owners.values())
-    described = {n: source for owner in classes for n, (_, source) in describe(owner).items()}
-    sources = {n: f"default: {source}" if source else "default" for n, source in described.items()}
-    defaults = {f.name: f.default for owner in classes for f in dataclasses.fields(owner)}
-
-    def lay(layer: Mapping[str, Any], source: str) -> None:
-        for key, value in layer.items():
-            prefix, _, short = key.rpartition(".")
-            if prefix in prefixes and short in owners:
-                values[short] = value
-                sources[short] = source
-
-    for key in (key for key in task.settings if "." not in key):
-        lay({key: task.settings[key]}, _of_task(task, key))
-    lay({**objective.settings, **entry.protocol}, f"registry entry {algo}")
-    for key in (key for key in task.settings if "." in key):  # of one method alone
-        lay({key: task.settings[key]}, _of_task(task, key))
-    if moved is not None and file is None:
-        lay(moved.settings, f"preset {preset}: {moved.source}")
-        lay(task.presets.get(preset, {}), f"preset {preset} on {task.id}: {moved.source}")
-    unscaled, as_published = {**defaults, **values}, dict(sources)
-    lay(PROFILES[profile], f"profile {profile}")
-    lay(task.profiles.get(profile, {}), f"profile {profile} of {task.id}")
-    lay(entry.profiles.get(profile, {}), f"profile {profile} of {algo}")
-    if moved is not None and file is not None:
-        lay(moved.settings, f"preset {preset}: {moved.source}")
-    own = _own(cell.overrides, algo, prefixes, owners)
-    for override in own:
-        value = parse(owners[override.name], override.name, override.value)
-        lay({override.name: value}, f"{BY_HAND}: {override.reason}" if override.reason else BY_HAND)
-    for key, (value, how) in _scaled_schedules(owners, unscaled, {**defaults, **values}).items():
-        if sources[key] == as_published[key]:  # else it was set for these sizes
-            lay({key: value}, f"{sources[key]}; {how}")
-
-    def build(config: type[C]) -> C:
-        return config(**{n: v for n, v in values.items() if owners[n] is config})
-
-    name = cell.name
+    if cell.profile not in PROFILES:
+        raise SettingError(f"unknown profile {cell.profile!r}; {nearest(cell.profile, PROFILES)}")
     if name and Path(name).name != name:
         raise SettingError(f"--name {name}: it begins the name of a folder and cannot hold a path")
+    layers = _Layers(algo, objective)
+    moved = chosen(objective, cell.preset, layers.owners, cell.preset_file)
+    preset = PAPER if moved is None else cell.preset
+    file = None if moved is None or cell.preset_file is None else cell.preset_file.only(algo)
+    own = _own(cell.overrides, algo, layers.prefixes, layers.owners)
+    _lay_all(layers, task, cell.profile, preset, moved, file is not None, own)
     experiment = Experiment(
         algo=algo,
         task=task,
         seeds=cell.seeds,
-        profile=profile,
+        profile=cell.profile,
         preset=preset,
         preset_file=file,
-        name=name or (profile if preset == PAPER else f"{profile}-{preset}"),
+        name=name or (cell.profile if preset == PAPER else f"{cell.profile}-{preset}"),
         dataset=cell.dataset,
         overrides=own,
         objective=objective,
-        cfg=build(objective.Config),
-        learner=build(LearnerConfig),
-        protocol=build(Protocol),
-        sources=sources,
+        cfg=layers.build(objective.Config),
+        learner=layers.build(LearnerConfig),
+        protocol=layers.build(Protocol),
+        sources=layers.sources,
     )
     experiment = _without_statistics(_with_own_updates(experiment))
-    _check(experiment)
+    check(experiment)
     return experiment if experiment.needs.offline_data else dataclasses.replace(experiment, dataset=None)
+
+
+class _Layers:
+    """The settings of one algorithm while layer is laid over layer, and where each value came from."""
+
+    def __init__(self, algo: str, objective: Objective) -> None:
+        self.algo, self.objective, self.entry = algo, objective, algos.get(algo)
+        self.owners = setting_owners(objective)
+        self.prefixes = ("", algo, self.entry.module.rpartition(".")[2])
+        classes = dict.fromkeys(self.owners.values())
+        self._defaults = {f.name: f.default for owner in classes for f in dataclasses.fields(owner)}
+        self._laid: dict[str, Any] = {}
+        described = {n: source for owner in classes for n, (_, source) in describe(owner).items()}
+        self.sources = {n: f"default: {source}" if source else "default" for n, source in described.items()}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Every setting as it stands now."""
+        return {**self._defaults, **self._laid}
+
+    def lay(self, layer: Mapping[str, Any], source: str) -> None:
+        """Lay values over what is there, those for other algorithms left out."""
+        for key, value in layer.items():
+            prefix, _, short = key.rpartition(".")
+            if prefix in self.prefixes and short in self.owners:
+                self._laid[short] = value
+                self.sources[short] = source
+
+    def build(self, config: type[C]) -> C:
+        """One part of the experiment; raises `SettingError` where its settings contradict each other."""
+        return config(**{n: v for n, v in self._laid.items() if self.owners[n] is config})
+
+
+def _lay_all(
+    layers: _Layers,
+    task: Task,
+    profile: str,
+    preset: str,
+    moved: Preset | None,
+    from_file: bool,
+    overrides: Sequence[Override],
+) -> None:
+    """Lay everything that says something of an algorithm on a task, in the order of this module's head."""
+    for key in (key for key in task.settings if "." not in key):
+        layers.lay({key: task.settings[key]}, _of_task(task, key))
+    layers.lay({**layers.objective.settings, **layers.entry.protocol}, f"registry entry {layers.algo}")
+    for key in (key for key in task.settings if "." in key):  # of one method alone
+        layers.lay({key: task.settings[key]}, _of_task(task, key))
+    if moved is not None and not from_file:
+        layers.lay(moved.settings, f"preset {preset}: {moved.source}")
+        layers.lay(task.presets.get(preset, {}), f"preset {preset} on {task.id}: {moved.source}")
+    unscaled, as_published = layers.values, dict(layers.sources)
+    layers.lay(PROFILES[profile], f"profile {profile}")
+    layers.lay(task.profiles.get(profile, {}), f"profile {profile} of {task.id}")
+    layers.lay(layers.entry.profiles.get(profile, {}), f"profile {profile} of {layers.algo}")
+    if moved is not None and from_file:
+        layers.lay(moved.settings, f"preset {preset}: {moved.source}")
+    for override in overrides:
+        value = parse(layers.owners[override.name], override.name, override.value)
+        layers.lay({override.name: value}, f"{BY_HAND}: {override.reason}" if override.reason else BY_HAND)
+    for key, (value, how) in _scaled_schedules(layers.owners, unscaled, layers.values).items():
+        if layers.sources[key] == as_published[key]:  # else it was set for these sizes
+            layers.lay({key: value}, f"{layers.sources[key]}; {how}")
 
 
 def _with_own_updates(experiment: Experiment) -> Experiment:
@@ -211,137 +236,3 @@ def _own(
 def _elsewhere(name: str) -> bool:
     """Whether any registered algorithm has a setting of this name, so that lists of algorithms can share `--set`."""
     return any(name in describe(algos.load(other).Config) for other in algos.names())
-
-
-def check_used(request: Request, experiments: Sequence[Experiment]) -> list[str]:
-    """Lines naming options of the request that only some of its experiments use.
-
-    Raises `SettingError` for one that none uses.
-    """
-    messages = []
-    for override in request.overrides:
-        text, key = f"--set {override}", override.name
-        using = [e for e in experiments if e.sources.get(key, "").startswith(BY_HAND)]
-        if not using:
-            told = [
-                f"; it follows from the {s}" for e in experiments if (s := e.sources.get(key, "")).startswith("stages")
-            ]
-            raise SettingError(f"{text}: none of the chosen algorithms uses {key!r}{''.join(told[:1])}")
-        messages += _applies_to(text, using, experiments)
-    if request.dataset is not None:
-        using = [e for e in experiments if e.dataset is not None]
-        if not using:
-            raise SettingError(f"--dataset {request.dataset}: {experiments[0].algo} never sees offline data")
-        messages += _applies_to("--dataset", using, experiments)
-    messages += _without_preset(experiments, request)
-    file = request.preset_file
-    return messages if file is None else [*messages, *file.cautions(request.profile, request.tasks, request.seeds)]
-
-
-def _without_preset(experiments: Sequence[Experiment], request: Request) -> list[str]:
-    preset, file = request.preset, request.preset_file
-    having = list(dict.fromkeys(e.algo for e in experiments if e.preset == preset))
-    lacking = list(dict.fromkeys(e.algo for e in experiments if e.preset != preset))
-    several = len(lacking) > 1
-    if lacking and not having:
-        names = f"{', '.join(lacking)} {'have' if several else 'has'} none"
-        if file is not None:
-            raise SettingError(f"--preset {file.path}: {names}; in it are {', '.join(file.methods)}")
-        raise SettingError(f"preset {preset}: {names}; `bench list presets` shows who does")
-    keep = "keep their defaults" if several else "keeps its defaults"
-    return [f"preset {preset}: {', '.join(having)} only; {', '.join(lacking)} {keep}"] if lacking else []
-
-
-def _applies_to(text: str, using: Sequence[Experiment], experiments: Sequence[Experiment]) -> list[str]:
-    used = list(dict.fromkeys(e.algo for e in using))
-    return [f"{text} applies to {', '.join(used)} only"] if len(used) < len({e.algo for e in experiments}) else []
-
-
-def _check_actions(experiment: Experiment) -> None:
-    """Raise `SettingError` where the task's actions are choices and a loss differentiates through actions."""
-    task, algo = experiment.task, experiment.algo
-    if not task.discrete or experiment.needs.actions == "any":
-        return
-    able = [name for name in algos.names() if algos.load(name).default_needs.actions == "any"]
-    others = f"{', '.join(name for name in able if name != algo)} can"
-    fix = f"with its own settings {algo} does without" if algo in able else others
-    raise SettingError(
-        f"{algo}{' so set' if algo in able else ''} needs continuous actions and {task.short_name} has "
-        f"{task.action_dim} choices; {fix}"
-    )
-
-
-def _check_from_scratch(experiment: Experiment) -> None:
-    """Raise `SettingError` where there are no prior data and a method or setting cannot do without."""
-    needs = experiment.needs
-    if experiment.protocol.prior_data:
-        if experiment.learner.normalise_obs and not needs.offline_data:
-            raise SettingError(f"normalise_obs contradicts {experiment.algo}, which never sees offline data")
-        return
-    demonstrations = needs.demos or (needs.demo_batch > 0 and needs.demo_rows == "all")
-    if needs.offline_only or needs.offline_fit or demonstrations:
-        what = "demonstrations" if needs.demos else "offline data"
-        raise SettingError(f"prior_data=false contradicts {experiment.algo}, which cannot do without {what}")
-    if experiment.learner.normalise_obs:
-        raise SettingError(
-            "prior_data=false contradicts normalise_obs, whose statistics are those of the offline data; "
-            "set normalise_obs=false as well"
-        )
-
-
-def _check_chunks(experiment: Experiment) -> None:
-    """Raise `SettingError` where actions cannot be decided several at a time."""
-    chunk, task = experiment.protocol.action_chunk, experiment.task
-    if not experiment.needs.chunks:  # a list of algorithms may share what a plan or a preset sets
-        raise SettingError(f"action_chunk={chunk} contradicts {experiment.algo}, which decides one action at a time")
-    if experiment.hindsight is not None:
-        raise SettingError(
-            f"action_chunk={chunk} contradicts {task.short_name}, whose goals are exchanged step by step"
-        )
-    if chunk > task.horizon:
-        raise SettingError(
-            f"action_chunk={chunk} is longer than an episode of {task.short_name} ({task.horizon} steps)"
-        )
-
-
-def _check_warm_start(experiment: Experiment) -> None:
-    """Raise `SettingError` where nothing would be warm, or offline rows would be sampled online after all."""
-    algo, protocol = experiment.algo, experiment.protocol
-    online = experiment.objective.needs(experiment.objective.on_phase(experiment.cfg, "online"))
-    if online.offline_only:
-        raise SettingError(f"prior_data=warm contradicts {algo}, which does not learn online")
-    if not online.offline_phase:
-        raise SettingError(f"prior_data=warm contradicts {algo}, which has no offline phase to start from")
-    if online.demo_batch or online.source == "demos":
-        raise SettingError(f"prior_data=warm contradicts {algo}, which learns from demonstrations online too")
-    if not protocol.warmup_steps:
-        raise SettingError(
-            "prior_data=warm needs warmup_steps, which the policy collects before the first online update; WSRL: 5000"
-        )
-    if protocol.warmup_actions != "policy":
-        raise SettingError("prior_data=warm contradicts warmup_actions=uniform: what warms up is the pretrained policy")
-
-
-def _check(experiment: Experiment) -> None:
-    """Raise `SettingError` for contradictions between parts, which no single part can see."""
-    for name, why in without_meaning(experiment).items():
-        if experiment.sources[name].startswith(BY_HAND):
-            raise SettingError(f"--set {name}: {why}")
-    protocol, horizon = experiment.protocol, experiment.task.horizon
-    steps = protocol.steps_per_iteration
-    _check_actions(experiment)
-    if steps > horizon and steps % horizon:
-        near = max(1, round(steps / horizon)) * horizon
-        raise SettingError(
-            f"steps_per_iteration={steps} is not a multiple of the horizon of {experiment.task.id} ({horizon}): "
-            f"collection takes whole episodes; {near} would be right"
-        )
-    if not experiment.needs.offline_data and protocol.offline_fraction is not None:
-        if not protocol.prior_data:
-            raise SettingError("prior_data=false contradicts offline_fraction; set offline_fraction=none as well")
-        raise SettingError(f"offline_fraction contradicts {experiment.algo}, which never sees offline data")
-    _check_from_scratch(experiment)
-    if protocol.action_chunk > 1:
-        _check_chunks(experiment)
-    if protocol.prior_data == "warm" and experiment.needs.offline_data:
-        _check_warm_start(experiment)

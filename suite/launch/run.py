@@ -8,7 +8,8 @@ from algos.settings import SettingError
 from suite.experiment.experiment import Experiment
 from suite.experiment.request import Request
 from suite.experiment.requirements import check_means
-from suite.experiment.resolve import check_used, resolve_all
+from suite.experiment.resolve import resolve_all
+from suite.experiment.used import check_used
 from suite.launch.mirrored import mirrored
 from suite.launch.side_by_side import build_data, run_side_by_side, submit_data
 from suite.launch.spread import Spread

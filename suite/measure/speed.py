@@ -23,7 +23,8 @@ from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment
 from suite.experiment.request import Request, parse_list
 from suite.experiment.requirements import compiles, lanes
-from suite.experiment.resolve import check_used, resolve
+from suite.experiment.resolve import resolve
+from suite.experiment.used import check_used
 from suite.measure.probe import BURN_IN, learner_on_made_up_rows, rate, updates_per_second
 from suite.measure.work import floor_of, kernels, peak_memory, work_per_update
 from suite.output import say

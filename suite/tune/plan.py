@@ -20,7 +20,8 @@ from envs.task import Task
 from suite.experiment.experiment import Experiment
 from suite.experiment.request import Override, Request, parse_seeds, seed_list, spell_seeds
 from suite.experiment.requirements import check_means, offline_updates
-from suite.experiment.resolve import check_used, resolve_all
+from suite.experiment.resolve import resolve_all
+from suite.experiment.used import check_used
 from suite.output import say
 from suite.record.files import check_writable
 from suite.record.metrics import SCORE_UNITS

@@ -16,7 +16,8 @@ from blocks import blocks
 
 from suite.cli import app
 from suite.experiment.request import Request
-from suite.experiment.resolve import check_used, resolve_all
+from suite.experiment.resolve import resolve_all
+from suite.experiment.used import check_used
 from suite.plans.read import load
 from suite.tune.plan import Plan
 

@@ -21,7 +21,8 @@ from envs.tasks import TASKS
 from suite.experiment.experiment import Protocol, task_of
 from suite.experiment.profiles import PROFILES
 from suite.experiment.request import parse_list, parse_seeds
-from suite.experiment.resolve import check_used, resolve_all, setting_owners, sized
+from suite.experiment.resolve import resolve_all, setting_owners, sized
+from suite.experiment.used import check_used
 from suite.train.cell import run_folder
 
 TASK = "door-binary"

@@ -17,7 +17,8 @@ from suite.experiment.again import repeat
 from suite.experiment.experiment import Experiment
 from suite.experiment.preset_file import PresetFile
 from suite.experiment.request import Request
-from suite.experiment.resolve import check_used, resolve_all
+from suite.experiment.resolve import resolve_all
+from suite.experiment.used import check_used
 from suite.record.folders import FORMAT
 
 TUNE = {"tasks": ["door-binary-v0"], "profile": "quick", "seeds": [1000, 1001], "trials": 20}

@@ -23,7 +23,8 @@ from envs.tasks import TASKS
 from suite.experiment.experiment import Experiment, Protocol, without_meaning
 from suite.experiment.presets import PAPER, departures
 from suite.experiment.profiles import PROFILES
-from suite.experiment.resolve import check_used, setting_owners
+from suite.experiment.resolve import setting_owners
+from suite.experiment.used import check_used
 from suite.record.folders import read_run
 
 TASK = "door-binary"
