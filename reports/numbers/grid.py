@@ -33,6 +33,8 @@ _SOLVED = {"share": 1.0, "percent": 100.0}  # by the unit of a score
 # metrics that mean the same on every task, and the value that counts as solved
 SCALES = {metric: _SOLVED[unit] for metric, unit in SCORE_UNITS.items() if unit in _SOLVED}
 
+LARGEST = 1e100  # of a score
+
 Efficiency = tuple[Floats, Floats, Floats, Floats]
 
 
@@ -63,13 +65,16 @@ class Common:
 
 
 def usable(cell: Cell, metric: str) -> tuple[Curve | None, list[str]]:
-    """The scores of a cell that count, as `Cell.usable` gives them, without seeds that hold infinite values."""
+    """The scores of a cell that count, as `Cell.usable` gives them, without seeds that hold infinite values.
+
+    So are those beyond `LARGEST`, whose squares no double holds.
+    """
     curve, why = cell.usable(metric)
     if curve is None:
         return curve, why
-    finite = np.asarray(np.isfinite(curve.values).all(axis=1))
+    finite = np.asarray((np.abs(curve.values) <= LARGEST).all(axis=1))
     infinite = [seed for seed, good in zip(curve.seeds, finite.tolist(), strict=True) if not good]
-    why += [f"seed {seed} has an infinite {metric!r}" for seed in infinite]
+    why += [f"seed {seed} has a {metric!r} that is infinite or beyond {LARGEST:.0e}" for seed in infinite]
     if not finite.any():
         return None, why
     seeds = tuple(seed for seed in curve.seeds if seed not in infinite)

@@ -234,13 +234,14 @@ def test_few_pairs_are_not_paired_over_tasks(seeds: int, paired: bool) -> None:
     assert all(p.paired for own in per_task(by_key, "success").values() for p in own), "on one task they are"
 
 
-def test_infinite_scores_and_evaluations_that_not_all_seeds_have_are_named():
-    scores = {0: (0.1, 0.2, 0.3), 1: (0.1, np.nan, 0.4), 2: (0.1, 0.2, np.inf)}
+@pytest.mark.parametrize("large", [np.inf, -np.inf, 1e308, -1e101])
+def test_infinite_scores_and_evaluations_that_not_all_seeds_have_are_named(large):
+    scores = {0: (0.1, 0.2, 0.3), 1: (0.1, np.nan, 0.4), 2: (0.1, 0.2, large)}
     (row,), gaps = before_after([cell("pen", "awac", scores, (0, 50, 100))], "success", 0)
     assert row.seeds == 2
     assert [gap.reason for gap in gaps] == [
         "1 of 3 evaluations not used (step 50): not every seed has them",
-        "seed 2 has an infinite 'success'",
+        "seed 2 has a 'success' that is infinite or beyond 1e+100",
     ]
 
 
