@@ -110,6 +110,7 @@ def of_falls(bounds: Bounds) -> Bounds:
 def _episodes(values: Floats) -> int | None:
     """The smallest number of episodes of which all these values can be shares; None where there is none."""
     found = np.unique(values[np.isfinite(values)])
+    found = found[np.abs(found) <= 1]  # others are no shares, and are left out of everything
     for count in range(1, MOST + 1):
         counted = found * count
         if (np.abs(counted - np.round(counted)) < 1e-8 * count).all():
