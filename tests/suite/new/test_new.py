@@ -273,15 +273,15 @@ def test_looking_for_a_module_imports_nothing(bench: Bench) -> None:
 @pytest.mark.slow
 def test_its_folder_does_not_stand_for_its_module(bench: Bench, tmp_path: Path) -> None:
     """Also where both have one name: the folder would be found before what an editable installation points to."""
-    assert bench("new", "algorithm", "xql").code == 0
+    assert bench("new", "algorithm", "softq").code == 0
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"
     quiet = ["-q", "--no-deps", "--disable-pip-version-check"]
-    subprocess.run([python, "-m", "pip", "install", *quiet, "-e", "xql"], check=True, cwd=tmp_path)
+    subprocess.run([python, "-m", "pip", "install", *quiet, "-e", "softq"], check=True, cwd=tmp_path)
     done = subprocess.run(
-        [python, "-c", "import importlib.util as u; print(u.find_spec('xql').origin)"],
+        [python, "-c", "import importlib.util as u; print(u.find_spec('softq').origin)"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
     )
-    assert done.stdout.strip() == str(tmp_path / "xql" / "src" / "xql.py"), done.stderr
+    assert done.stdout.strip() == str(tmp_path / "softq" / "src" / "softq.py"), done.stderr

@@ -184,7 +184,10 @@ def test_the_model_of_the_data_finds_them_likelier_as_it_learns(
     last = learner.behaviour_log_prob("offline")
     assert first is not None
     assert last is not None
-    assert (last > first).all()
+    if (name, phase) == ("spot", "online"):  # whose model is fitted offline and then stays as it is
+        assert (last == first).all()
+    else:
+        assert (last > first).all()
 
 
 @with_a_model
