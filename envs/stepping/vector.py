@@ -6,10 +6,12 @@ byte to every worker and one byte back.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -76,11 +78,12 @@ class VectorEnv:
         self._processes: list[BaseProcess] = []
         self._rows: list[slice] = []  # of each worker
         layout = worker.layout(count, self.observation_space.shape[0], self.action_space.shape[0])
-        if self.workers == 0:
+        memory = _shared(worker.size(layout)) if self.workers else None
+        if memory is None:
+            self.workers = 0
             self._arrays = worker.carve(bytearray(worker.size(layout)), layout)
             self._share = worker.Share(env_id, self._arrays, slice(0, count), max_episode_steps)
         else:
-            memory = multiprocessing.get_context("spawn").RawArray("b", worker.size(layout))
             self._arrays = worker.carve(memory, layout)
             self._start(memory, layout)
 
@@ -188,6 +191,16 @@ class VectorEnv:
         else:
             how = f"ended with exit status {code}"
         return WorkerError(f"{self._name(w)} {how}")
+
+
+def _shared(size: int) -> Any:
+    """So many bytes that workers share; None, and a line on stderr, where the system has no room for them."""
+    try:
+        return multiprocessing.get_context("spawn").RawArray("b", size)
+    except OSError as error:  # a read-only or a full /dev/shm
+        with contextlib.suppress(OSError, ValueError):  # nobody reads stderr
+            print(f"bench: no shared memory ({error}): environments step in this process", file=sys.stderr)
+        return None
 
 
 def _close_all(pipes: Sequence[Connection]) -> None:

@@ -297,3 +297,16 @@ def start_program(tmp_path, *arguments):
 
 def test_default_is_the_cores_we_may_use():
     assert 1 <= default_workers() <= os.cpu_count()
+
+
+def test_without_shared_memory_they_step_here_and_a_line_says_so(monkeypatch, capsys):
+    def read_only(*_):
+        raise OSError(30, "Read-only file system", "/dev/shm/x")
+
+    monkeypatch.setattr("multiprocessing.context.BaseContext.RawArray", read_only)
+    first, taken, _ = play(TOY, 3, 2, 4)
+    assert capsys.readouterr().err.startswith("bench: no shared memory ([Errno 30] Read-only file system")
+    monkeypatch.undo()
+    alone, same, _ = play(TOY, 3, 0, 4)
+    np.testing.assert_array_equal(first, alone)
+    np.testing.assert_array_equal(taken.obs, same.obs)
