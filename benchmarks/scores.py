@@ -8,6 +8,7 @@ Every number is a mean over seeds with its 95 % interval; nothing in the file is
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,10 @@ report has the tests.
 
 def _profile(folder: Path, packed: list[Packed], profile: str) -> str:
     tasks = sorted({one.run.task for one in packed if one.profile == profile})
-    return "\n".join([f"## Profile {profile}\n", _claims(folder, profile), *(_task(folder, task) for task in tasks)])
+    metrics = reports.load((), beside=folder).groupby("task")["metric"].unique()
+    return "\n".join(
+        [f"## Profile {profile}\n", _claims(folder, profile), *(_task(folder, task, metrics[task]) for task in tasks)]
+    )
 
 
 def _claims(folder: Path, profile: str) -> str:
@@ -95,9 +99,7 @@ def _claims(folder: Path, profile: str) -> str:
     )
 
 
-def _task(folder: Path, task: str) -> str:
-    frame = reports.load((), beside=folder)
-    there = set(frame[frame["task"] == task]["metric"])
+def _task(folder: Path, task: str, there: Collection[str]) -> str:
     metric = next(name for name in HEADLINES if name in there)
     found, online = (
         reports.table(name, (), metric=metric, tasks=[task], beside=folder).to_dict("records")

@@ -152,32 +152,26 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
     """Loss of the VAE on the batch."""
     assert step.noise.action is not None
-    loss, metrics = vae.vae_loss(_model(nets), step, step.noise.action[:, 2:])
+    loss, metrics = vae.vae_loss(vae.model_of(nets), step, step.noise.action[:, 2:])
     return {"vae": loss}, metrics
 
 
 def behaviour_log_prob(cfg: Config, nets: Nets, obs: Tensor, action: Tensor) -> Tensor:
     """Bound that the VAE gives on the log-likelihood of given actions; [S, n]."""
-    return vae.log_prob_bound(_model(nets), obs, action)
+    return vae.log_prob_bound(vae.model_of(nets), obs, action)
 
 
 def act(cfg: Config, nets: Nets, obs: Tensor, noise: Tensor | None) -> Tensor:
     """The best of a fixed spread of perturbed behaviour actions, or of that spread moved by noise; [S, n, A]."""
-    drawn = obs.new_zeros(*obs.shape[:-1], _model(nets).action_dim) if noise is None else noise
+    drawn = obs.new_zeros(*obs.shape[:-1], vae.model_of(nets).action_dim) if noise is None else noise
     latent = normal_points(cfg.act_candidates, torch.cat((drawn, _second(drawn)), dim=-1))
     return best(nets, obs, nets.policy(obs).move(_behaviour(nets, obs, latent)))
-
-
-def _model(nets: Nets) -> vae.VAE:
-    model = nets.extra["vae"]
-    assert isinstance(model, vae.VAE)
-    return model
 
 
 @torch.no_grad()
 def _behaviour(nets: Nets, obs: Tensor, latent: Tensor) -> Tensor:
     """Samples of the behaviour model: latents [S, K, B, 2A] -> [S, K, B, A]."""
-    return _model(nets).sample(obs, latent).tanh()
+    return vae.model_of(nets).sample(obs, latent).tanh()
 
 
 def _second(noise: Tensor) -> Tensor:

@@ -219,7 +219,7 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
 def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Tensor], Metrics]:
     """Losses of the VAE on the batch and of the dual variable, which climbs while the MMD is above its threshold."""
     assert step.noise.action is not None
-    loss, metrics = vae.vae_loss(_model(nets), step, step.noise.action[:, -vae.ENCODER_DRAWS :])
+    loss, metrics = vae.vae_loss(vae.model_of(nets), step, step.noise.action[:, -vae.ENCODER_DRAWS :])
     losses = {"vae": loss}
     if cfg.multiplier == "auto":
         distance = step.once("mmd", lambda: _distance(cfg, nets, step)).detach()
@@ -230,7 +230,7 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
 
 def behaviour_log_prob(cfg: Config, nets: Nets, obs: Tensor, action: Tensor) -> Tensor:
     """Bound that the VAE gives on the log-likelihood of given actions; [S, n]."""
-    return vae.log_prob_bound(_model(nets), obs, action)
+    return vae.log_prob_bound(vae.model_of(nets), obs, action)
 
 
 def act(cfg: Config, nets: Nets, obs: Tensor, noise: Tensor | None) -> Tensor:
@@ -240,12 +240,6 @@ def act(cfg: Config, nets: Nets, obs: Tensor, noise: Tensor | None) -> Tensor:
         return dist.sample(noise)[0]
     spread = normal_points(cfg.act_candidates, torch.zeros_like(dist.mean))
     return best(nets, obs, dist.many().sample(spread)[0])
-
-
-def _model(nets: Nets) -> vae.VAE:
-    model = nets.extra["vae"]
-    assert isinstance(model, vae.VAE)
-    return model
 
 
 def _policy_actions(cfg: Config, step: Step, first: int = 0) -> Tensor:
@@ -262,7 +256,7 @@ def _distance(cfg: Config, nets: Nets, step: Step) -> Tensor:
     assert step.noise.action is not None
     with torch.no_grad():
         latent = vae.latents(step.noise.action[:, cfg.mmd_samples : 3 * cfg.mmd_samples])
-        behaviour = _model(nets).sample(step.batch.obs, latent)
+        behaviour = vae.model_of(nets).sample(step.batch.obs, latent)
     own = step.once("policy_actions", lambda: _policy_actions(cfg, step))
     return mmd(own, behaviour, cfg.kernel, cfg.mmd_sigma, cfg.mmd_estimator)
 

@@ -23,7 +23,17 @@ from algos.parts.entropy import alpha_loss, alpha_modules, check_alpha
 from algos.settings import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, Preset, SettingError, Settings, setting
 from algos.space import Choice, Space
 
-__all__ = ["PRESETS", "SPACE", "Config", "actor_loss", "auxiliary_losses", "needs", "subset_min", "td_target"]
+__all__ = [
+    "PRESETS",
+    "SPACE",
+    "Config",
+    "actor_loss",
+    "auxiliary_losses",
+    "check_subset",
+    "needs",
+    "subset_min",
+    "td_target",
+]
 
 PRESETS = {
     "official": Preset(
@@ -92,8 +102,7 @@ class Config(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.subset > self.critics:
-            raise SettingError(f"subset={self.subset} is more than there are: critics={self.critics}")
+        check_subset(self.subset, self.critics)
         check_alpha(self.alpha, self.target_entropy)
 
 
@@ -129,6 +138,12 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
     """Loss of the dual variable of alpha, where it is tuned."""
     target = -step.batch.action.shape[-1] / 2 if cfg.target_entropy is None else cfg.target_entropy
     return alpha_loss(cfg.alpha, target, nets, step)
+
+
+def check_subset(subset: int, critics: int) -> None:
+    """Raise `SettingError` for a subset of more critics than there are."""
+    if subset > critics:
+        raise SettingError(f"subset={subset} is more than there are: critics={critics}")
 
 
 def subset_min(q: Tensor, draws: Tensor | None, size: int) -> Tensor:

@@ -145,7 +145,7 @@ def actor_loss(cfg: Config, nets: Nets, step: Step) -> tuple[Tensor, Metrics]:
     assert step.noise.action is not None
     action = step.dist.mode  # [S, B, A]
     q = nets.q(step.batch.obs, action)  # [S, E, B]
-    cost = row_mean(vae.row_loss(_model(nets), step.batch.obs, action, step.noise.action[:, : vae.ENCODER_DRAWS]))
+    cost = row_mean(vae.row_loss(vae.model_of(nets), step.batch.obs, action, step.noise.action[:, : vae.ENCODER_DRAWS]))
     q_coef = inverse_scale(q[:, 0])  # [S]
     support_coef = cfg.support_weight * bc_decay(cfg.support_decay_floor, cfg.support_decay_updates, step)  # [S]
     return support_coef * cost - q_coef * row_mean(q[:, 0]), {
@@ -162,16 +162,10 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
     assert step.noise.action is not None
     if cfg.behaviour_fit == "offline":
         return {}, {}
-    loss, metrics = vae.vae_loss(_model(nets), step, step.noise.action[:, vae.ENCODER_DRAWS :])
+    loss, metrics = vae.vae_loss(vae.model_of(nets), step, step.noise.action[:, vae.ENCODER_DRAWS :])
     return {"vae": loss}, metrics
 
 
 def behaviour_log_prob(cfg: Config, nets: Nets, obs: Tensor, action: Tensor) -> Tensor:
     """Bound that the VAE gives on the log-likelihood of given actions; [S, n]."""
-    return vae.log_prob_bound(_model(nets), obs, action)
-
-
-def _model(nets: Nets) -> vae.VAE:
-    model = nets.extra["vae"]
-    assert isinstance(model, vae.VAE)
-    return model
+    return vae.log_prob_bound(vae.model_of(nets), obs, action)

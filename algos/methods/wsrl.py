@@ -19,13 +19,13 @@ from torch import Tensor
 
 from algos.contract import Metrics, Needs, Phase, Step, bellman
 from algos.methods import cql
-from algos.methods.rlpd import subset_min
+from algos.methods.rlpd import check_subset, subset_min
 from algos.methods.sac import soft_actor_loss, soft_target
 from algos.networks.dists import Dist
 from algos.networks.nets import Nets
 from algos.parts.candidates import SAMPLE
 from algos.parts.entropy import check_alpha
-from algos.settings import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, POSITIVE, Preset, SettingError, Settings, setting
+from algos.settings import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, POSITIVE, Preset, Settings, setting
 from algos.space import Choice, Space, Span
 
 __all__ = [
@@ -121,8 +121,7 @@ class Config(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.subset > self.critics:
-            raise SettingError(f"subset={self.subset} is more than there are: critics={self.critics}")
+        check_subset(self.subset, self.critics)
         check_alpha(self.alpha, self.target_entropy)
 
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from algos.contract import Metrics, Step, row_mean
 from algos.networks.dists import Gaussian
-from algos.networks.nets import MLP
+from algos.networks.nets import MLP, Nets
 
-__all__ = ["ENCODER_DRAWS", "METRICS", "VAE", "latents", "log_prob_bound", "row_loss", "vae_loss"]
+__all__ = ["ENCODER_DRAWS", "METRICS", "VAE", "latents", "log_prob_bound", "model_of", "row_loss", "vae_loss"]
 
 ENCODER_DRAWS = 2  # action-wide draws of noise that `vae_loss` takes: a latent is as wide as two actions
 METRICS = {
@@ -57,6 +57,13 @@ class VAE(nn.Module):
         clipped = latent.clamp(-_LATENT_CLIP, _LATENT_CLIP).reshape(s, k * b, width)
         rows = obs[:, None].expand(-1, k, -1, -1).reshape(s, k * b, -1)
         return self.decode(rows, clipped).view(s, k, b, -1)
+
+
+def model_of(nets: Nets) -> VAE:
+    """The VAE among a method's networks, under the name `vae`."""
+    model = nets.extra["vae"]
+    assert isinstance(model, VAE)
+    return model
 
 
 def latents(noise: Tensor) -> Tensor:

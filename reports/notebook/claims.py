@@ -25,15 +25,11 @@ def rows_of(
 
 
 def _asked(suite: str | None) -> list[Claim]:
-    known = claims()
-    chosen = [claim for claim in known if suite in (None, claim.suite)]
+    chosen = claims(suite)
     if not chosen:
-        raise RecordError(f"no claim is decided by {suite}; suites with claims: {', '.join(_suites(known))}")
+        known = ", ".join(dict.fromkeys(claim.suite for claim in claims()))
+        raise RecordError(f"no claim is decided by {suite}; suites with claims: {known}")
     return chosen
-
-
-def _suites(known: Sequence[Claim]) -> list[str]:
-    return list(dict.fromkeys(claim.suite for claim in known))
 
 
 def _row(one: Judged, parts: bool) -> dict[str, Any]:

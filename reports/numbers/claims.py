@@ -22,7 +22,7 @@ from reports.numbers.power import MOST, seeds_needed
 from reports.runs.cells import Cell
 from reports.runs.curves import Curve
 from suite.record.claims import Asked, Claim
-from suite.record.shapes import BY_HAND
+from suite.record.shapes import by_hand
 
 __all__ = ["VERDICTS", "Judged", "Part", "judge"]
 
@@ -141,12 +141,7 @@ def _fits(asked: Asked, cell: Cell) -> bool:
         return False
     settings = run.get("settings", {})
     wanted = {name: value for name, value in asked.by_hand.items() if name in settings}
-    by_hand = {
-        name: "none" if entry["value"] is None else entry["value"]
-        for name, entry in settings.items()
-        if str(entry.get("source", "")).startswith(BY_HAND)
-    }
-    return by_hand == wanted
+    return by_hand(settings) == wanted
 
 
 def _scores(claim: Claim, cell: Cell) -> Curve | None:

@@ -19,7 +19,7 @@ def claims_of(report: Report) -> Table | None:
     if not cells:
         return None
     profile = Counter(cell.first.profile for cell in cells).most_common(1)[0][0]
-    asked = [claim for claim in claims() if report.suite is None or claim.suite == report.suite.name]
+    asked = claims(None if report.suite is None else report.suite.name)
     judged = judge(asked, [*report.results.cells, *report.reference], profile)
     begun = [one for one in judged if any(part.mean is not None for part in one.parts)]
     return report.some(claims_table(begun, profile))

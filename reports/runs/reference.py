@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from reports.runs.cells import Cell, Source, dataset_name
 from reports.runs.pool import own_cells
-from suite.record.shapes import BY_HAND
+from suite.record.shapes import by_hand
 
 __all__ = ["MARK", "Apart", "beside_them"]
 
@@ -56,8 +56,7 @@ def _plainest(sources: Sequence[Source]) -> list[Source]:
 
 
 def _rank(source: Source) -> tuple[bool, int]:
-    settings = source.run["settings"].values()
-    return source.run["preset"] != "paper", sum(str(s.get("source", "")).startswith(BY_HAND) for s in settings)
+    return source.run["preset"] != "paper", len(by_hand(source.run["settings"]))
 
 
 def _differences(mine: Source, other: Source) -> str:

@@ -38,9 +38,8 @@ def show_plan(name: str) -> list[dict[str, Any]]:
     say(f"{plan.title} ({plan.place})" if plan.place else plan.title)
     for line in (plan.about.strip(), f"{plan.seeds} seeds: {plan.seeds_source}", *plan.why):
         say(line)
-    for claim in claims():
-        if claim.suite == plan.name:
-            say(f"decides {claim.name}: {claim.says}")
+    for claim in claims(plan.name):
+        say(f"decides {claim.name}: {claim.says}")
     return [
         {
             "algo": e.algo,

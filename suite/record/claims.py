@@ -102,9 +102,10 @@ class Claim:
         return f"{'above' if self.above else 'below'} {self.bound:g}"
 
 
-def claims() -> list[Claim]:
-    """The claims that come with the package, in the order of the papers."""
-    return parse((resources.files("suite") / "record" / "claims.toml").read_text(encoding="utf-8"))
+def claims(suite: str | None = None) -> list[Claim]:
+    """The claims that come with the package, in the order of the papers: all, or those that a suite decides."""
+    found = parse((resources.files("suite") / "record" / "claims.toml").read_text(encoding="utf-8"))
+    return [claim for claim in found if suite in (None, claim.suite)]
 
 
 def parse(content: str) -> list[Claim]:

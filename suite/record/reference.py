@@ -27,7 +27,7 @@ from disk.replace import replacing
 from disk.shapes import ShapeError, anything, listing, mapping, parse_json, table, text
 from suite.record.folders import FORMAT, Run, facts_checksum
 from suite.record.rows import COLUMNS, Columns, RecordError, parse_rows
-from suite.record.shapes import BY_HAND, RUN, STATUS
+from suite.record.shapes import RUN, STATUS, by_hand
 
 __all__ = ["SHIPPED", "Packed", "pack", "read"]
 
@@ -65,12 +65,8 @@ class Packed:
         run = self.run.run
         preset = [] if run["preset"] == "paper" else [f"preset {run['preset']}"]
         asked = (run.get("dataset") or {}).get("asked")
-        by_hand = [
-            f"{name}={'none' if setting['value'] is None else setting['value']}"
-            for name, setting in run["settings"].items()
-            if str(setting["source"]).startswith(BY_HAND)
-        ]
-        return preset + ([f"data {asked}"] if asked else []) + by_hand
+        changed = [f"{name}={value}" for name, value in by_hand(run["settings"]).items()]
+        return preset + ([f"data {asked}"] if asked else []) + changed
 
     @property
     def seconds(self) -> float:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from disk.shapes import anything, either, line, listing, mapping, nothing, number, plain, table, text, truth, whole
 
-__all__ = ["BY_HAND", "RUN", "STATUS"]
+__all__ = ["BY_HAND", "RUN", "STATUS", "by_hand"]
 
 BY_HAND = "--set"  # the source of a setting that a user or a suite set; a reason given with it follows a colon
 
@@ -53,3 +56,12 @@ STATUS = table(
         "sums": mapping(text),
     },
 )
+
+
+def by_hand(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Of the settings in run.json those that a user or a suite set: name -> value, "none" where there is none."""
+    return {
+        name: "none" if setting["value"] is None else setting["value"]
+        for name, setting in settings.items()
+        if str(setting.get("source", "")).startswith(BY_HAND)
+    }

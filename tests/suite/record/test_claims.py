@@ -11,7 +11,7 @@ from suite.plans.cells import planned
 from suite.plans.read import load
 from suite.record.claims import Asked, Claim, claims, parse
 from suite.record.metrics import METRICS
-from suite.record.shapes import BY_HAND
+from suite.record.shapes import by_hand
 
 ONE = """
 [[claim]]
@@ -34,13 +34,8 @@ def trained(suite: str) -> list[tuple[str, Experiment]]:
 
 
 def is_meant(asked: Asked, e: Experiment) -> bool:
-    by_hand = {
-        name: "none" if setting["value"] is None else setting["value"]
-        for name, setting in e.settings.items()
-        if setting["source"].startswith(BY_HAND)
-    }
     wanted = {name: value for name, value in asked.by_hand.items() if name in e.settings}
-    return (e.algo, e.preset, by_hand) == (asked.algo, asked.preset, wanted)
+    return (e.algo, e.preset, by_hand(e.settings)) == (asked.algo, asked.preset, wanted)
 
 
 @pytest.mark.slow
