@@ -123,7 +123,7 @@ TASKS = (
         action_dim=6,
         anchors=(-267.71, 8622.42),
         d4rl_anchors=(-280.178953, 12135.0),
-        recipe=Recipe(clone_updates=10_000),
+        recipe=Recipe(clone_updates=6000),
         recipes=_like_d4rl("halfcheetah", 0.202, tuple(range(0, 120_001, 20_000))),
         presets=_presets({"spot.support_weight": 0.05}),
         terminates=False,

@@ -104,6 +104,25 @@ def distill(
 
 
 @data_app.command()
+def clone(
+    env: Annotated[str, typer.Argument(help="A task.")],
+    out: Annotated[Path, typer.Option(help="Policy file to write.")],
+    seed: Annotated[int, typer.Option(min=0, help="Dataset seed of the demonstrations.")] = 0,
+    candidates: Annotated[int, typer.Option(min=1, help="Trainings, of which the median by score is kept.")] = 5,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes over which each is scored.")] = 100,
+    profile: Profile = "quick",
+) -> None:
+    """Clone a task's demonstrations into the policy by which the rest of its default dataset is played."""
+    from envs import tasks
+    from suite.experiment.resolve import sized
+    from suite.output import say
+    from suite.recipes import experts
+
+    task = sized(tasks.get(env), profile)
+    print_rows([experts.clone_of(task, out, seed, candidates=candidates, episodes=episodes, progress=say)], False)
+
+
+@data_app.command()
 def adopt(
     env: Annotated[str, typer.Argument(help="A task.")],
     policy: Annotated[Path, typer.Option(help="Policy file of a run, e.g. .../policy/at+120000/seed-0.npz.")],

@@ -12,8 +12,8 @@ from algos.networks.policy_file import load_policy
 from envs.task import Task
 from suite.experiment.request import Override, Request
 from suite.experiment.resolve import resolve
-from suite.recipes import build as recipes
 from suite.recipes import experts as distill
+from suite.recipes.policies import expert_of
 from suite.record.folders import policy_folder, policy_path
 from suite.record.metrics import shown
 from suite.record.papers import printed
@@ -56,7 +56,7 @@ def table(
         say(f"{task.short_name}: random actions and expert")
         rows.append(_row(task, "random actions", None, None, episodes, hardware))
         if task.expert:
-            rows.append(_row(task, "expert", None, recipes.expert_of(task), episodes, hardware))
+            rows.append(_row(task, "expert", None, expert_of(task), episodes, hardware))
         for algo in CLONES:
             if algo not in _clones(task):
                 rows.append({**_empty(task, algo, None), "score": "no demonstrations"})

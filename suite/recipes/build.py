@@ -3,7 +3,7 @@
 Default ones are the AWAC paper's (sections 3 and 6.1): demonstrations by an expert, a policy cloned from them, rollouts
 of the clone, with a hampered expert in place of the human one on the hand. Others mix policies as D4RL does. A dataset
 is built on first use and then lies in the Minari store under an id that holds a hash of all it was made from.
-`suite.recipes.experts` makes the experts in `envs/experts`.
+Experts and the clones of the default datasets come with the package (`suite.recipes.policies`).
 """
 
 from __future__ import annotations
@@ -12,39 +12,35 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from importlib import metadata, resources
-from pathlib import Path
+from importlib import metadata
 from typing import Any, TypeAlias
-
-from torch import nn
 
 from algos.networks.policy_file import load_policy
 from algos.settings import SettingError, nearest
 from envs.data import datasets
 from envs.data.datasets import Dataset, DatasetInfo, Episode
-from envs.errors import DatasetError
 from envs.stepping.vector import default_workers
 from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, PlayRecipe, Recipe, Task
 from suite.recipes.clones import always_the_same_numbers, clone
 from suite.recipes.demonstrator import demonstrations
-from suite.recipes.mazes import Steered, maze_episodes
+from suite.recipes.mazes import maze_episodes
 from suite.recipes.oracle import played
 from suite.recipes.play import Progress, mixture, noise, rollouts
+from suite.recipes.policies import digest, expert_file, policy_file, shipped_clone
 
 __all__ = [
     "build",
     "build_several",
     "built_id",
     "dataset",
-    "expert_file",
-    "expert_of",
     "id_of",
-    "policy_file",
     "sources",
     "stored_id",
 ]
 
-FORMAT = 1  # version of all recipes: count up when the same recipe gives other data
+# versions of recipes: count up when the same recipe gives other data
+_FORMAT = 2  # 2: policies in double precision
+_FORMATS = {NoiseRecipe: 1, PlayRecipe: 1}  # no policy plays
 
 
 def dataset(
@@ -132,7 +128,8 @@ def _cloned_data(
     """Demonstrations and rollouts of their clone, and a description."""
     expert, _ = load_policy([expert_file(task)])
     demos = demonstrations(task, recipe, expert, seed, workers, progress)
-    policy = clone(task, recipe, demos, seed, progress=progress)
+    shipped = shipped_clone(task, recipe, seed)
+    policy = clone(task, recipe, demos, [seed], progress) if shipped is None else load_policy([shipped])[0]
     played = rollouts(task, policy, recipe.rollouts, seed, workers, progress=progress)
     about = f"{len(demos)} demonstrations by {recipe.demonstrator} and {len(played)} rollouts of their clone"
     return [*demos, *played], about
@@ -208,52 +205,26 @@ def built_id(task: Task, seed: int = 0, name: str = DEFAULT) -> str:
     return f"{datasets.NAMESPACE}{task.short_name}/{name}-s{seed}-{digest}-v0"
 
 
-def expert_of(task: Task) -> nn.Module:
-    """The task's expert as a policy of one seed, steered where the task is a maze.
-
-    Raises `DatasetError` where the task has none.
-    """
-    policy, _ = load_policy([expert_file(task)])
-    return Steered(policy, task.recipe.maze) if isinstance(task.recipe, MazeRecipe) else policy
-
-
-def expert_file(task: Task) -> Path:
-    """Path of the task's expert; raises `DatasetError` where it has none."""
-    if not task.expert:
-        raise DatasetError(
-            f"{task.id} has no default dataset, as no expert of it is at hand: name one of yours with --dataset, or "
-            "take a method that learns from scratch, such as sac-scratch, or ppo with --set start=scratch"
-        )
-    return policy_file(task, task.expert)
-
-
-def policy_file(task: Task, name: str) -> Path:
-    """Path of a policy that the task's data are made with; raises `DatasetError` where it is missing."""
-    path = Path(str(resources.files("envs"))) / "experts" / f"{name}.npz"
-    if not path.is_file():
-        raise DatasetError(f"{task.id} has no expert {path.name} in {path.parent}, so this dataset cannot be built")
-    return path
-
-
 def _provenance(task: Task, seed: int, recipe: AnyRecipe) -> dict[str, Any]:
     """Everything that the data are made from, as JSON values."""
     task.check_simulator()
     return {
-        "format": FORMAT,
+        "format": _FORMATS.get(type(recipe), _FORMAT),
         "task": task.id,
         "seed": seed,
         "recipe": dataclasses.asdict(recipe),
         "versions": {name: metadata.version(name) for name in task.simulator},
-        **sources(task, recipe),
+        **sources(task, recipe, seed),
     }
 
 
-def sources(task: Task, recipe: AnyRecipe) -> dict[str, Any]:
+def sources(task: Task, recipe: AnyRecipe, seed: int = 0) -> dict[str, Any]:
     """Digests of the policies that a dataset is made with; raises `DatasetError` where one is missing."""
     if isinstance(recipe, MixRecipe):
-        return {"policies": {n: _digest(policy_file(task, n)) for n, _ in recipe.parts if n != recipe.RANDOM}}
-    return {"expert": _digest(expert_file(task))} if isinstance(recipe, Recipe | MazeRecipe) else {}
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        return {"policies": {n: digest(policy_file(task, n)) for n, _ in recipe.parts if n != recipe.RANDOM}}
+    if isinstance(recipe, MazeRecipe):
+        return {"expert": digest(expert_file(task))}
+    if not isinstance(recipe, Recipe):
+        return {}
+    clone = shipped_clone(task, recipe, seed)
+    return {"expert": digest(expert_file(task))} | ({} if clone is None else {"clone": digest(clone)})

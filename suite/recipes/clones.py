@@ -32,15 +32,13 @@ def clone(
     task: Task,
     recipe: Recipe,
     episodes: Sequence[Episode],
-    seed: int,
-    updates: int | None = None,
+    seeds: Sequence[int],
     progress: Progress | None = None,
 ) -> nn.Module:
-    """Clone a policy of one seed from episodes by maximum likelihood, as the recipe says."""
+    """Clone policies of several seeds from episodes by maximum likelihood, as the recipe says."""
     rows = datasets.transitions(task, episodes)
     learner = LearnerConfig(hidden=recipe.clone_hidden, batch_size=recipe.clone_batch)
-    count = recipe.clone_updates if updates is None else updates
-    return cloned(task, rows.obs, rows.action, "nll", learner, [seed], count, progress)
+    return cloned(task, rows.obs, rows.action, "nll", learner, seeds, recipe.clone_updates, progress)
 
 
 def cloned(

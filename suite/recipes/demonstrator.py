@@ -13,7 +13,7 @@ from envs.data.datasets import Episode
 from envs.errors import DatasetError
 from envs.stepping.vector import VectorEnv
 from envs.task import DemoRecipe, Recipe, Task
-from suite.recipes.play import STREAMS, Array, Progress, env_seed, play, random_streams, sampled
+from suite.recipes.play import STREAMS, Array, Progress, env_seed, in_double, play, random_streams, sampled
 
 __all__ = ["demonstrations"]
 
@@ -72,7 +72,7 @@ class _Hampered:
         self, expert: nn.Module, recipe: DemoRecipe, action_dim: int, streams: Sequence[np.random.Generator]
     ) -> None:
         steps, (low, high) = recipe.demo_steps, recipe.hold_steps
-        self.expert, self.recipe = expert, recipe
+        self.expert, self.recipe = in_double(expert), recipe
         self.noise = np.stack([rng.standard_normal((steps, action_dim), np.float32) for rng in streams], axis=1)
         self.lapse = np.stack([rng.random(steps) < recipe.hold_probability for rng in streams], axis=1)  # [T, n]
         self.length = np.stack([rng.integers(low, high + 1, steps) for rng in streams], axis=1)  # [T, n]
@@ -81,7 +81,7 @@ class _Hampered:
 
     @torch.no_grad()
     def __call__(self, t: int, obs: Array) -> Array:
-        dist = self.expert(torch.from_numpy(obs)[None])
+        dist = self.expert(torch.from_numpy(obs)[None].double())
         wish, std = dist.mode[0].numpy(), dist.std[0].numpy()  # [n, A], broadcastable to it
         moved = self.sent + self.recipe.lag * (wish - self.sent) + self.recipe.noise * std * self.noise[t]
         self.held = np.where((self.held == 0) & self.lapse[t], self.length[t], self.held)

@@ -1,4 +1,4 @@
-"""Experts: recorded rollouts distilled into the small policies of `envs/experts`, and scores of policies."""
+"""The small policies of `envs/experts`: experts distilled from rollouts or adopted, clones; and scores of policies."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from envs.data import datasets
 from envs.discrete import choices, one_hot
 from envs.errors import DatasetError
 from envs.stepping.vector import default_workers
-from envs.task import Task
-from suite.recipes.clones import always_the_same_numbers, cloned
+from envs.task import Recipe, Task
+from suite.recipes.clones import always_the_same_numbers, clone, cloned
+from suite.recipes.demonstrator import demonstrations
 from suite.recipes.play import Progress, rollouts
+from suite.recipes.policies import cloned_from, expert_file
 
-__all__ = ["adopt", "distill", "scores"]
+__all__ = ["adopt", "clone_of", "distill", "scores"]
 
 Array: TypeAlias = NDArray[np.float32]
 
@@ -112,6 +114,52 @@ def adopt(
     count = default_workers() if workers is None else workers
     kept |= scores(task, stored, episodes, 2 * seed + 1, count, sample=True)
     save_policy(out, stored, 0, kept, half=True)
+    return kept
+
+
+def clone_of(
+    task: Task,
+    out: Path,
+    seed: int = 0,
+    *,
+    candidates: int = 5,
+    episodes: int = 100,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Write the clone of a task's demonstrations that its default dataset is played by; returns its meta.
+
+    It is the median by score of `candidates` training seeds, so that the data are neither lucky nor unlucky, each
+    scored over `episodes` episodes of sampled actions, with the half-precision weights that are stored.
+    Raises `DatasetError` where the task's data hold no clone's rollouts.
+    """
+    recipe = task.recipe
+    if not isinstance(recipe, Recipe):
+        raise DatasetError(f"the default dataset of {task.id} has no rollouts of a clone")
+    expert, _ = load_policy([expert_file(task)])
+    count = default_workers() if workers is None else workers
+    meta: dict[str, Any] = {
+        "obs_dim": task.obs_dim,
+        "action_dim": task.action_dim,
+        "hidden": list(recipe.clone_hidden),
+        "task": task.id,
+        "cloned_from": cloned_from(task, recipe, seed),
+        "episodes": episodes,
+    }
+    seeds = range(seed, seed + candidates)
+    with always_the_same_numbers(), tempfile.TemporaryDirectory() as folder:
+        demos = demonstrations(task, recipe, expert, seed, count, progress)
+        clones = clone(task, recipe, demos, seeds, progress)
+        meta["family"] = family_of(clones)
+        trials = [Path(folder) / f"seed-{number}.npz" for number in seeds]
+        for index, (number, trial) in enumerate(zip(seeds, trials, strict=True)):
+            save_policy(trial, clones, index, meta | {"seed": number}, half=True)
+        found = [scores(task, load_policy([t])[0], episodes, 2 * seed + 1, count, sample=True) for t in trials]
+        ranked = sorted(range(candidates), key=lambda i: found[i][task.headline])
+        chosen = ranked[(candidates - 1) // 2]
+        policy, kept = load_policy([trials[chosen]])
+    kept |= {"candidates": [round(f[task.headline], 2) for f in found], **found[chosen]}
+    save_policy(out, policy, 0, kept, half=True)
     return kept
 
 

@@ -18,7 +18,7 @@ from envs.rules import maze_maps
 from envs.simulators import ant_turns
 from envs.stepping.vector import VectorEnv
 from envs.task import MazeRecipe, Task
-from suite.recipes.play import STREAMS, Array, Progress, act, env_seed, random_streams
+from suite.recipes.play import STREAMS, Array, Progress, act, env_seed, in_double, random_streams
 
 __all__ = ["Steered", "maze_episodes", "walk"]
 
@@ -37,8 +37,9 @@ def maze_episodes(
         ("rollouts", recipe.anywhere, recipe.rollouts, recipe.noise),
     )
     episodes: list[Episode] = []
+    exact = in_double(expert)
     for stream, env_id, count, noise in plans:
-        episodes += _walked(task, env_id, recipe.maze, expert, count, noise, seed, workers, progress, stream)
+        episodes += _walked(task, env_id, recipe.maze, exact, count, noise, seed, workers, progress, stream)
     return episodes
 
 

@@ -1,11 +1,14 @@
 """Episodes played for datasets: rollouts of policies, mixtures of them, and noise.
 
 Every random number of an episode comes from `SeedSequence([dataset seed, stream, number of the episode])`, and
-episodes are stepped in batches of a fixed size, so that the data do not depend on the number of workers.
+episodes are stepped in batches of a fixed size, so that the data do not depend on the number of workers. Policies are
+computed in double precision and their actions rounded to single. What processors round differently is lost in that, and
+the simulators compute the same on all that were tried: so do all machines get the same data.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
@@ -27,6 +30,7 @@ __all__ = [
     "Progress",
     "act",
     "env_seed",
+    "in_double",
     "mixture",
     "noise",
     "play",
@@ -68,8 +72,10 @@ def sampled(
 ) -> list[Episode]:
     """Play `rollouts` with the random numbers of one of `STREAMS`; those of "demonstrations" are marked as such."""
 
+    exact = None if policy is None else in_double(policy)
+
     def actions(streams: Sequence[np.random.Generator]) -> Callable[[int, Array], Array]:
-        return _sampler(task, policy, streams) if sample or policy is None else _Policy(policy, None)
+        return _sampler(task, exact, streams) if sample or exact is None else _Policy(exact, None)
 
     episodes = _batches(task, count, seed, workers, stream, actions, progress)
     return [dataclasses.replace(e, demo=stream == "demonstrations") for e in episodes]
@@ -126,8 +132,9 @@ def mixture(
 ) -> list[Episode]:
     """Play episodes of each policy of a recipe, of one seed (None: random actions), until it has its share of steps."""
     episodes: list[Episode] = []
+    exact = [None if policy is None else in_double(policy) for policy in policies]
     with VectorEnv(task.id, _ROLLOUTS_AT_ONCE, workers, task.horizon) as env:
-        for part, (policy, (name, share)) in enumerate(zip(policies, recipe.parts, strict=True)):
+        for part, (policy, (name, share)) in enumerate(zip(exact, recipe.parts, strict=True)):
             left = wanted = round(share * recipe.steps)
             for first in itertools.count(0, _ROLLOUTS_AT_ONCE):
                 if left <= 0:
@@ -193,12 +200,21 @@ def play(
     ]
 
 
+def in_double(policy: nn.Module) -> nn.Module:
+    """Copy of a policy that computes in double precision."""
+    return copy.deepcopy(policy).double()
+
+
 @torch.no_grad()
 def act(policy: nn.Module, obs: Array, noise: Array | None = None) -> Array:
-    """Actions [n, A] of a policy of one seed at obs [n, O]: its mode, or a sample from standard normal noise."""
-    dist = policy(torch.from_numpy(obs)[None])
-    action = dist.mode if noise is None else dist.sample(torch.from_numpy(noise)[None])[0]
-    return np.asarray(action[0].numpy())
+    """Actions [n, A] of a policy of one seed at obs [n, O]: its mode, or a sample from standard normal noise.
+
+    They are single numbers, whatever the policy computes with.
+    """
+    dtype = next(policy.parameters()).dtype
+    dist = policy(torch.from_numpy(obs)[None].to(dtype))
+    action = dist.mode if noise is None else dist.sample(torch.from_numpy(noise)[None].to(dtype))[0]
+    return np.asarray(action[0].float().numpy())
 
 
 class _Policy:

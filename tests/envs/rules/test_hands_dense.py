@@ -16,7 +16,7 @@ from envs import tasks
 from envs.data import datasets, minari_write
 from envs.data.episodes import Episode, minari_buffer
 from suite.recipes import build as recipes
-from suite.recipes import demonstrator
+from suite.recipes import demonstrator, policies
 from suite.recipes.play import act
 
 HANDS = ("pen", "door", "relocate", "hammer")
@@ -63,7 +63,7 @@ REWARDS = {"pen": pen_reward, "door": door_reward, "relocate": relocate_reward, 
 
 
 def policy_of(hand: str) -> Any:
-    return load_policy([recipes.expert_file(tasks.get(f"{hand}-dense"))])[0]
+    return load_policy([policies.expert_file(tasks.get(f"{hand}-dense"))])[0]
 
 
 @pytest.mark.parametrize("hand", HANDS)

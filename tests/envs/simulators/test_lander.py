@@ -23,8 +23,8 @@ from envs.discrete import one_hot
 from envs.errors import SimulatorError
 from envs.stepping.vector import VectorEnv
 from suite.measure import doctor
-from suite.recipes import build as recipes
 from suite.recipes import experts as distill
+from suite.recipes import policies
 from suite.recipes.play import rollouts
 
 pytest.importorskip("Box2D", reason="the extra box2d is not installed")
@@ -110,7 +110,7 @@ def test_what_was_played_is_verified(name: str, tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("name", NAMES)
 def test_the_shipped_expert_lands_as_its_file_says(name: str) -> None:
     task = tasks.get(name)
-    path = recipes.expert_file(task)
+    path = policies.expert_file(task)
     policy, meta = load_policy([path])
     assert path.stat().st_size < 100_000
     assert (meta["task"], meta["family"]) == (task.id, "categorical" if task.discrete else "gaussian")

@@ -32,7 +32,7 @@ from envs.stepping.vector import VectorEnv
 from envs.tasks import TASKS, Recipe, Task
 from suite.recipes import build as recipes
 from suite.recipes import experts as distill
-from suite.recipes import play
+from suite.recipes import play, policies
 from suite.record.folders import read_run
 
 # least mean return that is good enough
@@ -234,7 +234,7 @@ def test_the_default_dataset_is_demonstrations_by_the_sampled_expert_and_rollout
     assert said[0] == "demonstrations 2/2"
     assert set(data.info.recipe["versions"]) == {"gymnasium", "mujoco"}
     demo = datasets.load_episodes(tiny(), data.info.id)[0]
-    expert, _ = load_policy([recipes.expert_file(tiny())])
+    expert, _ = load_policy([policies.expert_file(tiny())])
     noise = demo.action - play.act(expert, demo.obs[:-1])
     inside = np.abs(demo.action) < 1
     assert 0.05 < noise[inside].std() < 0.3, "sampled, not the mode"
@@ -261,7 +261,7 @@ def test_recipes_of_hands_are_described_as_before() -> None:
         "clone_updates",
         "clone_batch",
     }
-    assert (about["format"], about["expert"]) == (1, "1621bdbd739d")
+    assert (about["format"], about["expert"]) == (2, "1621bdbd739d")
 
 
 def recording(path: Path, lengths: list[int]) -> Path:
@@ -300,7 +300,7 @@ def test_lengths_that_do_not_add_up_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", EXPERTS)
 def test_shipped_experts_are_small_fit_their_task_and_say_how_good_they_are(name: str) -> None:
     task = tasks.get(name)
-    path = recipes.expert_file(task)
+    path = policies.expert_file(task)
     policy, meta = load_policy([path])
     assert path.stat().st_size < 100_000
     assert (meta["task"], meta["obs_dim"], meta["action_dim"]) == (task.id, task.obs_dim, task.action_dim)
@@ -313,7 +313,7 @@ def test_shipped_experts_are_small_fit_their_task_and_say_how_good_they_are(name
 @pytest.mark.parametrize("name", EXPERTS)
 def test_a_shipped_expert_moves_and_a_policy_that_does_nothing_does_not(name: str) -> None:
     task = dataclasses.replace(tasks.get(name), horizon=200)
-    expert, _ = load_policy([recipes.expert_file(task)])
+    expert, _ = load_policy([policies.expert_file(task)])
     idle = GaussianPolicy(1, task.obs_dim, task.action_dim, (4,))
     with torch.no_grad():
         for p in idle.mean.parameters():

@@ -27,6 +27,7 @@ from envs.simulators import ant_turns
 from envs.simulators.mazes import AntMazeEnv
 from suite.recipes import build as recipes
 from suite.recipes import mazes as maze_data
+from suite.recipes import policies
 
 MAZES = ("umaze", "medium", "large")
 TASK = tasks.get("antmaze-umaze")
@@ -203,7 +204,7 @@ def test_legs_are_renamed_until_the_yaw_is_near_the_wanted_one(heading: float) -
 
 def test_the_steered_expert_reaches_the_goal() -> None:
     """Measured over 100 episodes: 0.99 of them, in 177 steps on average."""
-    expert, _ = load_policy([recipes.expert_file(TASK)])
+    expert, _ = load_policy([policies.expert_file(TASK)])
     with gymnasium.make(TASK.id) as env:
         obs, _ = env.reset(seed=2)
         for _ in range(300):
@@ -230,7 +231,7 @@ def test_the_default_dataset_is_the_same_for_any_number_of_workers(monkeypatch: 
     assert (data.info.episodes, data.info.demos, data.info.steps) == (5, 1, 40)
     assert data.info.description.startswith("1 demonstrations by an expert steered")
     assert said[-1] == "rollouts 4/4"
-    again = maze_data.maze_episodes(small(), small().recipe, load_policy([recipes.expert_file(TASK)])[0], 0, 1)  # type: ignore[arg-type]
+    again = maze_data.maze_episodes(small(), small().recipe, load_policy([policies.expert_file(TASK)])[0], 0, 1)  # type: ignore[arg-type]
     assert datasets.fingerprint(again) == data.info.fingerprint
     assert len({e.obs[0].tobytes() for e in again}) == 5, "every episode has a start of its own"
     assert all(e.seed is None for e in again)

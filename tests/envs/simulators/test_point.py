@@ -12,8 +12,8 @@ import envs  # noqa: F401  # registers the task
 from algos.networks.policy_file import load_policy
 from envs import tasks
 from envs.simulators.point import DRAG, PUSH, STEP, PointReachEnv, controller, record
-from suite.recipes import build as recipes
 from suite.recipes import experts as distill
+from suite.recipes import policies
 
 TASK = tasks.get("point-reach")
 
@@ -89,7 +89,7 @@ def test_a_recording_is_what_distilling_reads(tmp_path: Path) -> None:
 
 
 def test_the_shipped_expert_scores_as_its_file_says() -> None:
-    policy, meta = load_policy([recipes.expert_file(TASK)])
+    policy, meta = load_policy([policies.expert_file(TASK)])
     found = distill.scores(TASK, policy, 20, seed=9, workers=0)
     assert TASK.anchors is not None
     assert meta["return"] == pytest.approx(TASK.anchors[1], abs=0.01)

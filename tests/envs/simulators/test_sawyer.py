@@ -25,7 +25,7 @@ from envs.stepping.vector import VectorEnv
 from envs.tasks import DemoRecipe, NoiseRecipe, Task
 from suite.experiment.experiment import task_of
 from suite.recipes import build as recipes
-from suite.recipes import play
+from suite.recipes import play, policies
 
 TASK = tasks.get("sawyer-push")
 STILL, FORWARD = np.zeros(2, np.float32), np.array([0, 1], np.float32)
@@ -346,7 +346,7 @@ def test_sizes_of_the_protocol_reach_the_recipe() -> None:
 def test_its_data_are_made_of_no_policy() -> None:
     assert recipes.sources(TASK, TASK.recipe) == {}
     with pytest.raises(DatasetError, match="sawyer-push-v0 has no default dataset, as no expert of it is at hand"):
-        recipes.expert_file(TASK)
+        policies.expert_file(TASK)
 
 
 # the scores and a run

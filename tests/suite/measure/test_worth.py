@@ -17,8 +17,8 @@ import algos
 from algos.networks.policies import GaussianPolicy
 from algos.networks.policy_file import load_policy
 from envs import tasks
-from suite.recipes import build as recipes
 from suite.recipes import experts as distill
+from suite.recipes import policies
 from suite.record.metrics import of_mean, of_share, shown
 from suite.record.papers import printed
 
@@ -116,7 +116,7 @@ def test_the_expert_of_a_maze_is_the_one_that_is_steered_through_it() -> None:
     """It arrives, in about the time that the task's upper anchor says; the bare one runs into a wall."""
     task = tasks.get("antmaze-umaze")
     assert task.anchors is not None
-    found = distill.scores(task, recipes.expert_of(task), 3, 5, workers=0)
+    found = distill.scores(task, policies.expert_of(task), 3, 5, workers=0)
     assert found["success"] == 1
     assert found["return"] == pytest.approx(task.anchors[1], rel=0.2)
-    assert isinstance(recipes.expert_of(tasks.get("ant")), GaussianPolicy)
+    assert isinstance(policies.expert_of(tasks.get("ant")), GaussianPolicy)

@@ -19,7 +19,7 @@ from envs.data import datasets
 from envs.errors import DatasetError
 from envs.task import MixRecipe, Task
 from suite.recipes import build as recipes
-from suite.recipes import play
+from suite.recipes import play, policies
 from suite.train.means import Means
 
 STEPS = 250
@@ -50,7 +50,7 @@ def test_every_policy_gives_its_share_of_steps_and_the_last_episode_is_cut() -> 
 
 def test_random_actions_are_uniform_and_a_policys_are_sampled_from_it() -> None:
     recipe = dataclasses.replace(MIX, steps=4000)
-    expert, _ = load_policy([recipes.expert_file(point())])
+    expert, _ = load_policy([policies.expert_file(point())])
     episodes = play.mixture(point(), recipe, [None, expert], 3, 0)
     uniform = np.concatenate([e.action for e in episodes[:20]])
     assert len(uniform) == 2000
@@ -146,7 +146,7 @@ def test_what_is_called_medium_is_halfway(task: Task) -> None:
     """
     recipe = task.recipes["medium-replay"]
     assert isinstance(recipe, MixRecipe)
-    metas = [load_policy([recipes.policy_file(task, name)])[1] for name, _ in recipe.parts]
+    metas = [load_policy([policies.policy_file(task, name)])[1] for name, _ in recipe.parts]
     low, high = task.anchors or (0.0, 0.0)
     shares = [(meta["return"] - low) / (high - low) for meta in metas]
     assert 0.2 < shares[-1] < 0.75

@@ -19,7 +19,7 @@ from envs.errors import DatasetError
 from envs.stepping.vector import VectorEnv
 from envs.tasks import DemoRecipe, Task
 from suite.recipes import build as recipes
-from suite.recipes import clones, demonstrator, play
+from suite.recipes import clones, demonstrator, play, policies
 from suite.recipes import experts as distill
 
 EXPERTS = {"pen": 0.75, "door": 0.9, "relocate": 0.9, "hammer": 0.9}  # least success that is good enough
@@ -206,7 +206,7 @@ def test_a_clone_learns_mean_and_spread_of_the_actions() -> None:
     task = tiny(clone_hidden=(64, 64), clone_updates=500)
     action = np.full((200, 28), 0.3) + 0.2 * rng.standard_normal((200, 28))
     episode = Episode(rng.standard_normal((201, 39)).astype(np.float32) * 0.1, action.astype(np.float32), demo=True)
-    dist = clones.clone(task, task.recipe, [episode], 0)(torch.zeros(1, 1, 39))
+    dist = clones.clone(task, task.recipe, [episode], [0])(torch.zeros(1, 1, 39))
     assert dist.mode.mean().item() == pytest.approx(0.3, abs=0.05)
     assert dist.std.mean().item() > 0.055  # 0.0498 before; Adam's step limits how fast it grows
 
@@ -276,7 +276,7 @@ def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", EXPERTS)
 def test_shipped_experts_are_small_fit_their_task_and_say_how_good_they_are(name: str) -> None:
     task = tasks.get(f"{name}-binary")
-    path = recipes.expert_file(task)
+    path = policies.expert_file(task)
     policy, meta = load_policy([path])
     assert path.stat().st_size < 100_000
     assert (meta["task"], meta["obs_dim"], meta["action_dim"]) == (task.id, task.obs_dim, task.action_dim)
@@ -287,7 +287,7 @@ def test_shipped_experts_are_small_fit_their_task_and_say_how_good_they_are(name
 
 def test_a_shipped_expert_opens_the_door() -> None:
     task = tasks.get("door-binary")
-    expert, _ = load_policy([recipes.expert_file(task)])
+    expert, _ = load_policy([policies.expert_file(task)])
     short = dataclasses.replace(task, horizon=100)
     assert distill.scores(short, expert, 5, 123, 0)["success"] >= 0.8
 
