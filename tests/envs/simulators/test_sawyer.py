@@ -328,7 +328,7 @@ def test_ids_of_cloned_data_are_what_they_were() -> None:
     versions = {"gymnasium-robotics": "1.4.2", "mujoco": "4.0.0"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recipes.metadata, "version", versions.__getitem__)
-        assert recipes.built_id(tasks.get("door-binary")) == "awac-bench/door-binary/default-s0-aeacb588-v0"
+        assert recipes.built_id(tasks.get("door-binary")) == "awac-bench/door-binary/default-s0-fa2fe599-v0"
 
 
 def test_sizes_of_the_protocol_reach_the_recipe() -> None:
