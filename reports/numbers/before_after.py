@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.numbers.bounds import bounds_of
+from reports.numbers.bounds import bounds_of, of_changes
 from reports.numbers.calendars import Steps, online_calendars
 from reports.numbers.grid import Gap, finished_curves
 from reports.numbers.stats import Score, score
@@ -17,7 +17,7 @@ from reports.runs.curves import Curve
 __all__ = ["LAST", "SCORE_COLUMNS", "BeforeAfter", "before_after"]
 
 LAST = 3  # evaluations averaged for the score that does not depend on one lucky evaluation
-SCORE_COLUMNS = ("switch", "final", "best", "last")  # fields of `BeforeAfter`, in the order of the table
+SCORE_COLUMNS = ("switch", "final", "gain", "best", "last")  # fields of `BeforeAfter`, in the order of the table
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,13 @@ class BeforeAfter:
     shared: int  # of them, those that all entries of the task have, on which `best` and `last` rest
     switch: Score | None
     final: Score
+    gain: Score | None  # final score minus that at the switch, of each seed; where there is an online phase
     best: Score | None
     last: Score | None
 
     @property
     def scores(self) -> dict[str, Score | None]:
-        """All four scores by name."""
+        """All of them by name."""
         return {name: getattr(self, name) for name in SCORE_COLUMNS}
 
 
@@ -52,14 +53,17 @@ def _row(cell: Cell, curve: Curve, metric: str, seed: int, calendar: Steps | Non
     bounds = bounds_of(cell, metric)
     online = calendar is not None and bool((steps > 0).any())
     since = values[:, np.flatnonzero(np.isin(steps, calendar if calendar is not None else []))]
+    switch = values[:, steps == 0][:, 0] if 0 in steps else None
+    gains = values[:, -1] - switch if online and switch is not None else None
     return BeforeAfter(
         cell=cell,
         seeds=len(curve.seeds),
         final_step=int(steps[-1]),
         calendar=tuple(steps[steps >= 0].tolist()),
         shared=since.shape[1] if online else 0,
-        switch=score(values[:, steps == 0][:, 0], seed, bounds) if 0 in steps else None,
+        switch=None if switch is None else score(switch, seed, bounds),
         final=score(values[:, -1], seed, bounds),
+        gain=None if gains is None else score(gains, seed, of_changes(bounds)),
         best=score(since.max(axis=1), seed, bounds) if online else None,
         last=score(since[:, -LAST:].mean(axis=1), seed, bounds) if online else None,
     )

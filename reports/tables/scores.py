@@ -15,7 +15,7 @@ __all__ = ["aggregate_table", "before_after_table", "finals_table"]
 
 
 def before_after_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
-    """Scores per task and entry: at the switch, final, best, mean of the last few."""
+    """Scores per task and entry: at the switch, final, what was gained between, best, mean of the last few."""
     digits = decimals(metric, _points(rows))
     shown, records = [], []
     for row in rows:
@@ -26,7 +26,7 @@ def before_after_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
             texts.append(text(iqm, digits))
             found += [*numbers(iqm), *numbers(mean)]
         final = f"{row.final_step:,}" + (" (offline only)" if cell.offline_only else "")
-        shown.append([cell.task, cell.label, str(row.seeds), *texts[:2], final, *_after(texts, row)])
+        shown.append([cell.task, cell.label, str(row.seeds), *texts[:3], final, *_after(texts[3:], row)])
         records.append(
             [
                 cell.task,
@@ -43,13 +43,14 @@ def before_after_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
     return Table(
         "before_after",
         f"{metric}: IQM over seeds with {CONFIDENCE:.0%} interval. Best and last are of the evaluations from the "
-        "switch on that all entries of the task have.",
+        "switch on that all entries of the task have. What was gained online is each seed's own difference.",
         [
             "task",
             "algorithm",
             "seeds",
             "at the switch",
             "final",
+            "gained online",
             "final step",
             "best of k evaluations, selected online",
             f"mean of last {LAST}",
@@ -74,7 +75,7 @@ def _points(rows: Sequence[BeforeAfter]) -> list[float]:
 
 
 def _after(texts: Sequence[str], row: BeforeAfter) -> list[str]:
-    best, last = texts[2:]
+    best, last = texts
     if best == "–":
         return [best, last]
     if row.shared < LAST:

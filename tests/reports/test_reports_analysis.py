@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
 from cells import cell
 from rliable import metrics
 
@@ -243,6 +244,22 @@ def test_infinite_scores_and_evaluations_that_not_all_seeds_have_are_named(large
         "1 of 3 evaluations not used (step 50): not every seed has them",
         "seed 2 has a 'success' that is infinite or beyond 1e+100",
     ]
+
+
+def test_the_gain_is_each_seeds_own_difference_from_the_switch():
+    """Against scipy: a paired t-test's interval, narrower than the scores' own where seeds differ more than gains."""
+    scores = {0: (0.0, 10.0, 15.0), 1: (0.0, 30.0, 34.0), 2: (0.0, 50.0, 56.0), 3: (0.0, 70.0, 75.0)}
+    (row,), _ = before_after([cell("walker", "awac", scores, (-10, 0, 100), metric="return")], "return", 0)
+    interval = scipy.stats.ttest_rel([15, 34, 56, 75], [10, 30, 50, 70]).confidence_interval()
+    assert row.gain is not None
+    assert (row.gain.mean.point, row.gain.mean.low, row.gain.mean.high) == pytest.approx((5, *interval))
+    (offline,), _ = before_after(
+        [cell("walker", "bc", {0: (0.0, 1.0), 1: (0.0, 2.0)}, (-10, 0), metric="return")], "return", 0
+    )
+    assert offline.gain is None, "nothing was trained online"
+    (row,), _ = before_after([cell("pen", "sac", {0: (1.0, 0.0), 1: (1.0, 0.0)}, (0, 100))], "success", 0)
+    assert row.gain is not None
+    assert row.gain.mean.low >= -1, "a success rate can lose no more than all"
 
 
 def test_unequal_calendars_and_single_seeds_are_warned_of():
