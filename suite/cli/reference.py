@@ -58,7 +58,9 @@ def show(only: Only = [], folder: Folder = None, as_json: AsJson = False, wide: 
 def update(
     runs: Annotated[list[Path], typer.Argument(help="Folders of run folders.")],
     folder: Folder = None,
-    anew: Annotated[bool, typer.Option("--anew", help="Replace results of the same settings that differ.")] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Replace those that differ; leave out what was trained on outdated data.")
+    ] = False,
 ) -> None:
     """Pack finished runs as reference results, beside those that are there."""
     from suite.record.reference import SHIPPED

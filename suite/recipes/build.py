@@ -23,6 +23,7 @@ from envs.stepping.vector import default_workers
 from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, PlayRecipe, Recipe, Task
 from suite.recipes.clones import always_the_same_numbers, clone
 from suite.recipes.demonstrator import demonstrations
+from suite.recipes.known import differs
 from suite.recipes.mazes import maze_episodes
 from suite.recipes.oracle import played
 from suite.recipes.play import Progress, mixture, noise, rollouts
@@ -71,7 +72,10 @@ def build(
     with always_the_same_numbers():
         episodes, about = _MAKERS[type(recipe)](task, recipe, seed, count, progress)
     description = f"{about} in {task.id}{f'; success: {task.success_rule}' if task.success_rule else ''}"
-    return datasets.store(task, dataset_id, episodes, _provenance(task, seed, recipe), description)
+    data = datasets.store(task, dataset_id, episodes, _provenance(task, seed, recipe), description)
+    if progress is not None and (line := differs(data.info)) is not None:
+        progress(line)
+    return data
 
 
 def build_several(

@@ -11,13 +11,15 @@ from pathlib import Path
 from algos.settings import SettingError
 from suite.experiment.again import repeat
 from suite.experiment.request import Request
+from suite.experiment.requirements import built_here, built_id
+from suite.experiment.resolve import resolve
 from suite.launch.run import run
 from suite.launch.spread import Spread
 from suite.record.reference import Packed
 from suite.record.writer import write_json
 from suite.train.means import Means
 
-__all__ = ["draw", "request_of", "run_again"]
+__all__ = ["draw", "outdated", "request_of", "run_again"]
 
 
 def draw(cells: Sequence[Packed], count: int, seed: int) -> list[Packed]:
@@ -54,3 +56,9 @@ def request_of(cell: Packed) -> tuple[Request, int]:
         write_json(Path(folder) / "run.json", cell.run.run)
         write_json(Path(folder) / "status.json", cell.run.status)
         return repeat(Path(folder))
+
+
+def outdated(cell: Packed) -> bool:
+    """Whether a cell was trained on data of a recipe that makes others now: run again, it is another experiment."""
+    experiment = resolve(request_of(cell)[0])
+    return built_here(experiment) and built_id(experiment) != cell.run.run["dataset"]["id"]

@@ -13,6 +13,7 @@ from suite.output import say
 from suite.record.folders import RecordError, Run, find_runs, read_run
 from suite.record.reference import Packed, pack, read
 from suite.record.trials import search_of
+from suite.reference.again import outdated
 
 __all__ = ["update"]
 
@@ -21,13 +22,15 @@ def update(roots: Sequence[Path], folder: Path, anew: bool = False) -> list[Path
     """Pack all finished runs below `roots` into a folder of reference results, beside those that are there.
 
     Runs that are there already stay as they are, unless they differ: then `RecordError` is raised or, with `anew`, the
-    new ones take their place. Says what is left out: what has not finished, and trials of `bench tune`. Returns the
-    files that were written.
+    new ones take their place. With `anew` those go that were trained on data which the suite makes otherwise now. Says
+    what is left out: that, what has not finished, and trials of `bench tune`. Returns the files that were written.
     """
     known = {one.key: one for one in (read(folder) if any(folder.glob("*.json.gz")) else [])}
+    if anew:
+        known = {key: one for key, one in known.items() if not _outdated(one)}
     count, replaced = len(known), 0
     for path in [path for root in roots for path in find_runs(root)]:
-        if (one := _packed(path)) is None:
+        if (one := _packed(path)) is None or (anew and _outdated(one)):
             continue
         before = known.get(one.key)
         if before is not None and before.run.columns != one.run.columns:
@@ -45,6 +48,13 @@ def update(roots: Sequence[Path], folder: Path, anew: bool = False) -> list[Path
     written = pack(list(known.values()), folder)
     say(f"{len(known)} runs: {count} were there, {replaced} of them replaced, {len(known) - count} new")
     return written
+
+
+def _outdated(one: Packed) -> bool:
+    """Whether a run was trained on data that are made otherwise now, which is said."""
+    if found := outdated(one):
+        say(f"left out: {'/'.join(one.key)} was trained on data that are made otherwise now")
+    return found
 
 
 def _packed(path: Path) -> Packed | None:

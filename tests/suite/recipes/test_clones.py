@@ -17,7 +17,7 @@ from envs.data import datasets
 from envs.errors import DatasetError
 from envs.task import Recipe, Task
 from suite.experiment.resolve import sized
-from suite.recipes import build, experts, policies
+from suite.recipes import build, experts, known, policies
 
 # what is played with the expert and with the clone, in few episodes; fingerprints of both
 PLAYED = """
@@ -62,7 +62,7 @@ def test_data_are_the_same_on_every_processor(name: str, kernels: str) -> None:
 
 def cloned() -> list[Task]:
     """Tasks whose default datasets are rollouts of a clone beside demonstrations of an expert."""
-    return [t for t in tasks.TASKS.values() if isinstance(t.recipe, Recipe) and t.expert and "dense" not in t.id]
+    return [t for t in tasks.TASKS.values() if isinstance(t.recipe, Recipe) and t.expert]
 
 
 @pytest.mark.parametrize("task", cloned(), ids=lambda t: t.short_name)
@@ -101,6 +101,21 @@ def test_rollouts_are_those_of_the_shipped_clone(monkeypatch: pytest.MonkeyPatch
     episodes = datasets.load_episodes(task, data.info.id)
     assert all(abs(e.action).max() < 0.1 for e in episodes if not e.demo)
     assert all(abs(e.action).max() > 0.1 for e in episodes if e.demo)
+
+
+def test_data_that_are_not_what_they_are_elsewhere_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = sized(tasks.get("point-reach"), "smoke")
+    monkeypatch.setattr(known, "_known", lambda: {build.built_id(task, 5): "0" * 12})
+    said: list[str] = []
+    info = build.build(task, 5, 0, said.append).info
+    assert f"fingerprint {info.fingerprint}, elsewhere 000000000000. This machine" in said[-1]
+    monkeypatch.setattr(known, "_known", lambda: {info.id: info.fingerprint})
+    assert known.differs(info) is None
+
+
+def test_every_default_dataset_has_its_known_fingerprint() -> None:
+    ids = {build.built_id(sized(task, "quick")) for task in cloned()}
+    assert ids <= set(known._known()), "python benchmarks/fingerprints.py"
 
 
 def test_a_clone_is_made_again_by_the_command(bench: Bench, tmp_path: Path) -> None:

@@ -13,8 +13,12 @@ import pytest
 import toy_run
 from command import Bench
 
+from suite.experiment.request import Request
+from suite.experiment.resolve import resolve
 from suite.record.folders import RecordError, read_run
 from suite.record.reference import SHIPPED, pack, read
+from suite.reference import update
+from suite.reference.again import outdated, request_of
 from suite.train.cell import run_cell
 from suite.train.means import Means
 
@@ -73,6 +77,34 @@ def test_a_result_that_moved_is_replaced_only_when_asked(
     assert "--anew" in said.err
     assert bench("reference", "update", str(runs), "--folder", str(packed), "--anew").code == 0
     assert read(packed)[0].run.columns == moved
+
+
+def test_results_on_data_that_are_made_otherwise_now_go_with_anew(
+    runs: Path, packed: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(update, "outdated", lambda one: one.run.algo == "bc")
+    said = bench("reference", "update", str(runs), "--folder", str(packed))
+    assert said.code == 0, said.err
+    assert len(read(packed)) == 2, "they stay where nobody asked"
+    said = bench("reference", "update", str(runs), "--folder", str(packed), "--anew")
+    assert said.code == 0, said.err
+    assert said.err.count("/bc/") == said.err.count("was trained on data that are made otherwise now") == 2
+    assert [one.run.algo for one in read(packed)] == ["awac"]
+
+
+def test_a_result_is_outdated_where_the_recipe_gives_another_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for algo, depends in (("bc", True), ("sac-scratch", False)):
+        e = resolve(Request((algo,), ("point-reach",), (0,), "smoke"))
+        folder = run_cell(e, Means(tmp_path, toy_run.ONE_THREAD))
+        (tmp_path / algo).mkdir()
+        update.update([folder], tmp_path / algo)
+        (one,) = read(tmp_path / algo)
+        assert not outdated(one)
+        with monkeypatch.context() as patch:
+            patch.setattr("suite.recipes.build._FORMAT", 99)
+            assert outdated(one) == depends
 
 
 def test_unfinished_runs_are_left_out_by_name(runs: Path, tmp_path: Path, bench: Bench) -> None:
@@ -148,9 +180,6 @@ def test_an_unknown_choice_is_one_line(packed: Path, bench: Bench) -> None:
 @pytest.mark.skipif(not any(SHIPPED.glob("*.json.gz")), reason="no results come with the package yet")
 def test_what_ships_is_small_and_is_what_the_defaults_still_say() -> None:
     """A default that moves leaves its reference results behind: they are made anew, or this fails."""
-    from suite.experiment.resolve import resolve
-    from suite.reference.again import request_of
-
     assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < 5e6
     for one in read():
         request, _ = request_of(one)
@@ -160,3 +189,4 @@ def test_what_ships_is_small_and_is_what_the_defaults_still_say() -> None:
         by_hand = [str(override) for override in request.overrides]
         assert len(by_hand) == sum(s["source"].startswith("--set") for s in one.run.run["settings"].values()), one.key
         assert "/" not in one.command.replace("d4rl/", ""), "no folder of a machine"
+        assert not outdated(one), f"{one.key}: on data that are made otherwise now"
