@@ -189,7 +189,7 @@ class Task:
     # normalised scores the share of them that was in place at any time of an episode
     subtasks: Callable[[NDArray[Any]], NDArray[np.bool_]] | None = None
     # arrays of a file by D4RL's names, and what is recorded beside them -> the same as this task has them, and what was
-    # done; for states that others lay out in another way. Raises `DatasetError` where they are of another task
+    # done; for states that others lay out in another way. Raises `ValueError` where they are of another task
     from_columns: Callable[[_Columns, _Columns], tuple[_Columns, _Columns, list[str]]] | None = None
     # recorded rewards [N], next_obs [N, O] of a whole dataset from elsewhere -> rewards, with a known slip of the
     # environment it was recorded in corrected where it shows; the same array where not

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.errors import DatasetError
 from envs.rules import maze_maps
 
 __all__ = ["GOAL_NOISE", "arrived", "from_columns", "offset", "other_ant"]
@@ -42,24 +41,24 @@ def arrived(next_obs: NDArray[Any]) -> NDArray[np.bool_]:
 def from_columns(columns: dict[str, Any], infos: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Turn a file's arrays into those of the task, and say what was done; one in the task's layout stays as it is.
 
-    Rows whose successor is not in the file are left out, as D4RL's own reader does. Raises `DatasetError` where no row
+    Rows whose successor is not in the file are left out, as D4RL's own reader does. Raises `ValueError` where no row
     arrives at a goal, or nothing says where episodes were cut off.
     """
     if len(columns["observations"].shape) != 2 or columns["observations"].shape[1] != _WIDTH:
         return columns, infos, []
     if lacking := [name for name in ("rewards", "timeouts") if name not in columns]:
-        raise DatasetError(f"has no {' and no '.join(lacking)}, which D4RL's AntMaze files have")
+        raise ValueError(f"has no {' and no '.join(lacking)}, which D4RL's AntMaze files have")
     obs = np.asarray(columns["observations"][:], np.float32)
     cut = np.asarray(columns["timeouts"][:]).reshape(-1).astype(bool)
     reward = np.asarray(columns["rewards"][:], np.float32).reshape(-1)
     if not len(obs) == len(cut) == len(reward):
-        raise DatasetError(f"has {len(obs)} observations, {len(cut)} timeouts and {len(reward)} rewards")
+        raise ValueError(f"has {len(obs)} observations, {len(cut)} timeouts and {len(reward)} rewards")
     jumps = np.append(np.linalg.norm(np.diff(obs[:, :2], axis=0), axis=1) > _JUMP, True)
     ends = cut | jumps
     kept = np.flatnonzero(~ends)
     reached = obs[kept + 1, :2][reward[kept] > 0.5]
     if not len(reached):
-        raise DatasetError("no row has a reward of 1, so nothing says where its goal is")
+        raise ValueError("no row has a reward of 1, so nothing says where its goal is")
     goal, radius = _smallest_circle(reached.astype(np.float64))
     taken = {name: np.asarray(column[:])[kept] for name, column in columns.items() if name == "actions"}
     after = _laid_out(obs[kept + 1], goal)
@@ -85,7 +84,7 @@ def other_ant(columns: dict[str, Any], infos: dict[str, Any]) -> tuple[dict[str,
     """Refuse D4RL's files for tasks with gymnasium's ant, which moves otherwise; all others stay as they are."""
     shape = columns["observations"].shape
     if len(shape) == 2 and shape[1] == _WIDTH:
-        raise DatasetError(
+        raise ValueError(
             "is of D4RL's ant, with a fifth of this one's torque and steps twice as long; the tasks "
             "antmaze-umaze-d4rl, antmaze-medium-d4rl and antmaze-large-d4rl have it: name one with --env"
         )

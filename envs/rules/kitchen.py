@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.errors import DatasetError
-
 __all__ = ["ARM", "GOALS", "OBS_DIM", "check_goal", "goal", "of", "subtasks", "success"]
 
 OBS_DIM = 60
@@ -63,13 +61,13 @@ def success(names: tuple[str, ...], next_obs: NDArray[Any]) -> NDArray[np.bool_]
 def check_goal(
     names: tuple[str, ...], columns: dict[str, Any], infos: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """Return a file's arrays as they are; raise `DatasetError` where the goal they hold is another task's."""
+    """Return a file's arrays as they are; raise `ValueError` where the goal they hold is another task's."""
     obs = columns["observations"]
     if len(obs.shape) == 2 and obs.shape[1] == OBS_DIM and obs.shape[0]:
         held = np.asarray(obs[:1][0, _JOINTS:], np.float64)
         if not np.allclose(held, goal(names), atol=1e-4):
             known = [name for name, (entries, _) in GOALS.items() if held[list(entries)].any()]
-            raise DatasetError(
+            raise ValueError(
                 f"its observations ask for {', '.join(known) or 'nothing'}, the task for {', '.join(names)}; "
                 "--env names the task that the data are of"
             )

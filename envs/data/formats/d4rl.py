@@ -121,8 +121,8 @@ def _as_the_task_has_them(
     assert task.from_columns is not None
     try:
         return task.from_columns(columns, infos)
-    except DatasetError as error:
-        raise DatasetError(f"{where}: {error}") from None
+    except ValueError as error:
+        raise DatasetError(f"{where}: {' '.join(str(error).split())}") from None
 
 
 def _either(where: str, name: str, one: Any, other: Any) -> NDArray[np.bool_]:

@@ -16,7 +16,6 @@ from toy_data import Place, isolated
 
 from envs import tasks, verify
 from envs.data import d4rl_names, datasets, imports
-from envs.errors import DatasetError
 from envs.rules import d4rl_mazes, maze_maps
 from envs.simulators.restore import Restorable
 from envs.verify.rerun import simulator
@@ -164,7 +163,7 @@ def test_a_file_without_a_goal_or_ends_is_refused(
             del columns[name]
         else:
             columns[name][:] = value
-    with pytest.raises(DatasetError, match=says):
+    with pytest.raises(ValueError, match=says):
         d4rl_mazes.from_columns(columns, infos)
 
 
