@@ -17,6 +17,7 @@ __all__ = [
     "DEFAULT",
     "AnyRecipe",
     "DemoRecipe",
+    "GivenData",
     "Goal",
     "MazeRecipe",
     "MixRecipe",
@@ -26,6 +27,8 @@ __all__ = [
     "Task",
     "minus_distance",
 ]
+
+_Columns: TypeAlias = dict[str, Any]
 
 DEFAULT = "default"  # name of every task's first recipe
 
@@ -124,7 +127,14 @@ class PlayRecipe:
     smoothing: float = 0.5  # width over which it is smoothed, in steps; OGBench
 
 
-AnyRecipe: TypeAlias = Recipe | NoiseRecipe | MixRecipe | MazeRecipe | PlayRecipe
+@dataclass(frozen=True)
+class GivenData:
+    """Others' recordings, which nothing here makes: they are found or fetched by name."""
+
+    dataset: str  # e.g. d4rl/kitchen-complete-v0
+
+
+AnyRecipe: TypeAlias = Recipe | NoiseRecipe | MixRecipe | MazeRecipe | PlayRecipe | GivenData
 
 
 def minus_distance(achieved: Any, desired: Any) -> Any:
@@ -175,6 +185,12 @@ class Task:
     ends_at_success: bool = False  # the first success is the end of an episode, also of recorded ones that go on
     obs_parts: tuple[str, ...] = ()  # keys of recorded dictionaries, which laid end to end are the observation
     dense: bool = False  # rewards are those that the environment gave also where there is a success rule
+    # next_obs [..., O] -> which of K subtasks are in place [..., K] (bool): rewards are how many, less K, and
+    # normalised scores the share of them that was in place at any time of an episode
+    subtasks: Callable[[NDArray[Any]], NDArray[np.bool_]] | None = None
+    # arrays of a file by D4RL's names, and what is recorded beside them -> the same as this task has them, and what was
+    # done; for states that others lay out in another way. Raises `ValueError` where they are of another task
+    from_columns: Callable[[_Columns, _Columns], tuple[_Columns, _Columns, list[str]]] | None = None
     # recorded rewards [N], next_obs [N, O] of a whole dataset from elsewhere -> rewards, with a known slip of the
     # environment it was recorded in corrected where it shows; the same array where not
     fix_rewards: Callable[[NDArray[np.float32], NDArray[Any]], NDArray[np.float32]] | None = None
@@ -199,8 +215,15 @@ class Task:
         return re.sub(r"-v\d+$", "", self.id)
 
     @property
+    def given(self) -> str:
+        """Id of others' dataset that is taken where none is named; "" where a recipe makes one."""
+        return self.recipe.dataset if isinstance(self.recipe, GivenData) else ""
+
+    @property
     def datasets(self) -> list[str]:
-        """Names of the task's datasets, those that can be built here first."""
+        """Names of the task's datasets, those that can be built here, or one given by others, first."""
+        if self.given:
+            return [self.given, *self.recipes, *self.remote]
         built = [DEFAULT] if self.expert or isinstance(self.recipe, NoiseRecipe | MixRecipe | PlayRecipe) else []
         return [*built, *self.recipes, *self.remote]
 
@@ -216,6 +239,8 @@ class Task:
     @property
     def headline(self) -> str:
         """Name of the score by which policies are judged first."""
+        if self.subtasks is not None:
+            return "normalized_score"
         return "return" if self.success is None or self.dense else "success"
 
     def check_simulator(self) -> None:
@@ -234,12 +259,17 @@ class Task:
         return 100.0 * (returns - low) / (high - low)
 
     def reward(self, next_obs: NDArray[Any]) -> NDArray[np.float32]:
-        """Reward of arriving in `next_obs` [..., O] by the papers' rule: that of the goal, or 0 on success, else -1.
+        """Reward of arriving in `next_obs` [..., O] by the papers' rule.
+
+        It is the goal's, or how many subtasks are in place less their number, or 0 on success and else -1.
 
         Raises `ValueError` where the task has neither, so that rewards must have been recorded.
         """
         if self.goal is not None:
             return self.goal.reward_of(next_obs).astype(np.float32)
+        if self.subtasks is not None:
+            placed = self.subtasks(next_obs)
+            return np.asarray(placed.sum(-1) - placed.shape[-1], np.float32)
         if self.success is None or self.dense:
             raise ValueError(f"{self.id} has no success rule that gives its rewards: they must have been recorded")
         return np.asarray(self.success(next_obs), dtype=np.float32) - 1.0

@@ -104,8 +104,8 @@ def build_comparison(
     return build_page(Path(before), Path(after), Path(out), headline, seed, say)
 
 
-def agreement(root: str | Path, packed: Sequence[Packed]) -> list[dict[str, Any]]:
-    """Compare reference results with runs of the same settings and seeds below `root`: a row for each score.
+def agreement(again: Sequence[tuple[Packed, Path]]) -> list[dict[str, Any]]:
+    """Compare reference results, each with the folder of the run that made it again: a row for each score.
 
     Columns: algo, task, seeds, score (switch, final), metric, reference, here, difference (means and 95 % intervals),
     verdict: "equal" to the last digit of everything recorded, "agrees", or "differs", for which the 5 % level is
@@ -113,7 +113,7 @@ def agreement(root: str | Path, packed: Sequence[Packed]) -> list[dict[str, Any]
     """
     from reports.numbers.agreement import agreement as compare
 
-    return compare(Path(root), packed)
+    return compare(again)
 
 
 def judged(

@@ -13,7 +13,7 @@ from texts import code, linked, plain, table
 import algos
 from algos.contract import LearnerConfig, Needs, Objective
 from algos.settings import describe, spell
-from envs.task import AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, PlayRecipe, Task
+from envs.task import AnyRecipe, DemoRecipe, GivenData, MazeRecipe, MixRecipe, NoiseRecipe, PlayRecipe, Task
 from envs.tasks import TASKS
 from suite.experiment.experiment import Protocol
 from suite.experiment.profiles import PROFILES
@@ -105,7 +105,7 @@ def _tasks(scores: list[Score]) -> str:
 def _task(task: Task) -> tuple[str, ...]:
     action = f"{task.action_dim} choices" if task.discrete else str(task.action_dim)
     others = ", ".join(map(code, [*task.recipes, *task.remote]))
-    success = plain(task.success_rule) or ("return, 0 to 100" if task.anchors else "return")
+    success = plain(_subtasks(task) or task.success_rule) or ("return, 0 to 100" if task.anchors else "return")
     return (
         code(task.id),
         plain(task.summary),
@@ -118,7 +118,14 @@ def _task(task: Task) -> tuple[str, ...]:
     )
 
 
+def _subtasks(task: Task) -> str:
+    """How a task of subtasks is scored; "" for any other."""
+    return f"share of subtasks; success: {task.success_rule}" if task.subtasks is not None else ""
+
+
 def _data(recipe: AnyRecipe) -> str:
+    if isinstance(recipe, GivenData):
+        return code(recipe.dataset)
     if isinstance(recipe, NoiseRecipe):
         return f"{recipe.rollouts} episodes of noise"
     if isinstance(recipe, MixRecipe):

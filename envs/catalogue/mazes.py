@@ -1,11 +1,12 @@
-"""AntMaze of D4RL (Fu et al. 2020): a long way and no reward on it."""
+"""AntMaze of D4RL (Fu et al. 2020): a long way and no reward on it. With gymnasium's ant, and with D4RL's own."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from envs.rules import maze_maps
-from envs.task import MazeRecipe, Task
+from envs.rules import d4rl_mazes, maze_maps
+from envs.task import GivenData, MazeRecipe, Task
 
 __all__ = ["TASKS"]
 
@@ -100,6 +101,7 @@ def _maze(name: str, **facts: Any) -> Task:
         terminates=True,
         ends_at_success=True,
         obs_parts=maze_maps.PARTS,
+        from_columns=d4rl_mazes.other_ant,
         settings={
             **_SETTINGS,
             "xql.beta": _XQL[name][0],
@@ -112,8 +114,29 @@ def _maze(name: str, **facts: Any) -> Task:
     )
 
 
+def _with_d4rls_ant(task: Task) -> Task:
+    """The same maze with the ant of D4RL's recordings, which no expert here can steer."""
+    maze = task.options["maze"]
+    play, diverse = ("", "-diverse") if maze == "umaze" else ("-play", "-diverse")
+    return replace(
+        task,
+        id=f"antmaze-{maze}-d4rl-v0",
+        summary=f"{task.summary}, D4RL's own",
+        entry_point="envs.simulators.d4rl_mazes:D4RLAntMazeEnv",
+        variants={},
+        expert="",
+        recipe=GivenData(f"d4rl/antmaze-{maze}{play}-v2"),
+        remote={"diverse": f"d4rl/antmaze-{maze}{diverse}-v2"},
+        obs_parts=(),
+        subtasks=d4rl_mazes.arrived,  # so that scores are D4RL's
+        from_columns=d4rl_mazes.from_columns,
+        anchors=None,
+        d4rl_anchors=(0.0, 1.0),
+    )
+
+
 # Anchors: an ant that never arrives, and the mean return of the steered expert over 100 episodes.
-TASKS = (
+_OWN = (
     _maze(
         "umaze",
         summary="a four-legged robot finds its way around a wall",
@@ -133,3 +156,5 @@ TASKS = (
         anchors=(-1000.0, -462.32),
     ),
 )
+
+TASKS = (*_OWN, *map(_with_d4rls_ant, _OWN))

@@ -79,7 +79,8 @@ def import_data(
     if minari_store.exists(target) and _same_recipe(target, task, recipe):
         return Imported(stored.describe(task, target), False, ())
     content = formats.read(task, found.path, found.format, found.limit)
-    episodes, notes = _marked(content, found), content.notes
+    episodes, ended = stored.ended_at_success(task, _marked(content, found))
+    notes = (*content.notes, *([ended] if ended else []))
     recipe |= {"notes": list(notes), "clipped": content.clipped, "agreement": content.agreement}
     del content
     new = not minari_store.exists(target)

@@ -23,7 +23,19 @@ from envs.errors import DamagedError, DatasetError
 from envs.task import Task
 from envs.tasks import TASKS
 
-__all__ = ["NAMESPACE", "DatasetInfo", "adapted", "content", "describe", "info", "notes", "read", "task_of", "write"]
+__all__ = [
+    "NAMESPACE",
+    "DatasetInfo",
+    "adapted",
+    "content",
+    "describe",
+    "ended_at_success",
+    "info",
+    "notes",
+    "read",
+    "task_of",
+    "write",
+]
 
 NAMESPACE = "awac-bench/"  # of the datasets that this suite builds
 
@@ -183,13 +195,8 @@ def _sound(task: Task, dataset_id: str, own: Mapping[str, Any], demos: Collectio
 
 def adapted(task: Task, episodes: list[Episode]) -> tuple[list[Episode], str]:
     """Adapt episodes made elsewhere to what the task would have recorded, and say what was changed; "" if nothing."""
-    changes = []
-    if task.ends_at_success and task.success is not None:
-        shorter = [_until_success(task.success(e.obs[1:]), e) for e in episodes]
-        left_out = sum(len(e.action) for e in episodes) - sum(len(e.action) for e in shorter)
-        if left_out:
-            changes.append(f"{left_out:,} steps after the first success of an episode are left out, as it ends there")
-        episodes = shorter
+    episodes, ended = ended_at_success(task, episodes)
+    changes = [ended] if ended else []
     if task.fix_rewards is not None:
         rows = transitions(task, episodes)
         reward = task.fix_rewards(rows.reward, rows.next_obs)
@@ -198,6 +205,16 @@ def adapted(task: Task, episodes: list[Episode]) -> tuple[list[Episode], str]:
             parts = np.split(reward, np.cumsum([len(e.action) for e in episodes])[:-1])
             episodes = [replace(e, reward=part) for e, part in zip(episodes, parts, strict=True)]
     return episodes, "; ".join(changes)
+
+
+def ended_at_success(task: Task, episodes: list[Episode]) -> tuple[list[Episode], str]:
+    """Cut episodes after their first success, where that is the task's end, and say how much was; "" if nothing."""
+    if not task.ends_at_success or task.success is None:
+        return episodes, ""
+    shorter = [_until_success(task.success(e.obs[1:]), e) for e in episodes]
+    left_out = sum(len(e.action) for e in episodes) - sum(len(e.action) for e in shorter)
+    said = f"{left_out:,} steps after the first success of an episode are left out, as it ends there"
+    return shorter, said if left_out else ""
 
 
 def _until_success(success: NDArray[np.bool_], episode: Episode) -> Episode:

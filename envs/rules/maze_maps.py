@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GOAL_RADIUS", "MAPS", "OBS_DIM", "PARTS", "cells", "next_waypoint", "success"]
+__all__ = ["CELL", "GOAL_RADIUS", "MAPS", "OBS_DIM", "PARTS", "cells", "next_waypoint", "success"]
 
 Cell: TypeAlias = tuple[int, int]  # row, column
 

@@ -14,19 +14,17 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-import farama_notifications  # type: ignore[import-untyped]
 import gymnasium
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.rules import adroit
+from envs.simulators import robotics  # noqa: F401 - before anything of gymnasium-robotics
 from envs.simulators.restore import RecordedState
 
-# gymnasium-robotics prints a notice about its dense rewards, not used here, whenever it is imported
-farama_notifications.notifications.pop("gymnasium_robotics", None)
-
-from gymnasium_robotics.envs.adroit_hand import (  # noqa: E402
+# isort: split
+from gymnasium_robotics.envs.adroit_hand import (
     AdroitHandDoorEnv,
     AdroitHandHammerEnv,
     AdroitHandPenEnv,

@@ -17,7 +17,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import farama_notifications  # type: ignore[import-untyped]
 import gymnasium
 import mujoco
 import numpy as np
@@ -25,13 +24,12 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from envs.rules import maze_maps
+from envs.simulators import robotics  # noqa: F401 - before anything of gymnasium-robotics
 
-# gymnasium-robotics prints a notice about rewards of the hand tasks, not used here, whenever it is imported
-farama_notifications.notifications.pop("gymnasium_robotics", None)
+# isort: split
+from gymnasium_robotics.envs.maze.ant_maze_v5 import AntMazeEnv as AntMaze
 
-from gymnasium_robotics.envs.maze.ant_maze_v5 import AntMazeEnv as _AntMaze  # noqa: E402
-
-__all__ = ["AntMazeEnv"]
+__all__ = ["Action", "AntMaze", "AntMazeEnv", "Obs", "above"]
 
 Obs: TypeAlias = NDArray[np.float64]
 Action: TypeAlias = NDArray[np.float32]
@@ -40,16 +38,16 @@ Action: TypeAlias = NDArray[np.float32]
 class AntMazeEnv(gymnasium.Env[Obs, Action]):
     """Run to a goal in a maze of `maze_maps.MAPS`; with `anywhere`, start and goal are drawn from all free cells."""
 
-    metadata = _AntMaze.metadata
+    metadata = AntMaze.metadata
     observation_space = Box(-np.inf, np.inf, (maze_maps.OBS_DIM,), np.float64)
     action_space = Box(-1.0, 1.0, (8,), np.float32)
 
     def __init__(self, maze: str, anywhere: bool = False, render_mode: str | None = None) -> None:
-        self._maze = _AntMaze(
+        self._maze = AntMaze(
             render_mode=render_mode,
             maze_map=maze_maps.cells(maze, anywhere),
             include_cfrc_ext_in_observation=False,  # as in ant-v5 here
-            default_camera_config=_above(maze),
+            default_camera_config=above(maze),
         )
         Path(self._maze.tmp_xml_file_path).unlink(missing_ok=True)  # read by now, and otherwise never removed
         self.render_mode = render_mode
@@ -71,7 +69,7 @@ class AntMazeEnv(gymnasium.Env[Obs, Action]):
         self._maze.close()
 
 
-def _above(maze: str) -> dict[str, Any]:
+def above(maze: str) -> dict[str, Any]:
     """Place a camera above the maze, whose cells are four metres wide, so that it sees all of it."""
     rows = maze_maps.MAPS[maze]
     distance = 5.0 * max(len(rows), *map(len, rows))

@@ -13,7 +13,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ObservedState", "RecordedState", "Restorable", "State"]
+__all__ = ["ObservedState", "RecordedState", "Restorable", "Simulated", "State"]
 
 Array: TypeAlias = NDArray[np.float64]
 State: TypeAlias = Mapping[str, NDArray[Any]]  # one row of what was recorded beside the observation: "qpos", "qvel"
@@ -33,7 +33,7 @@ class Restorable(Protocol):
         """Go on from a later row of the same episode. What that row does not say stays as the last step left it."""
 
 
-class _Simulated:
+class Simulated:
     """Joints of a MuJoCo environment, read from what was recorded and set."""
 
     model: Any
@@ -54,7 +54,7 @@ class _Simulated:
         mujoco.mj_forward(self.model, self.data)
 
 
-class ObservedState(_Simulated):
+class ObservedState(Simulated):
     """Mixin of locomotion: observations are all joint positions but the root's x (and y), then all velocities."""
 
     observed_speed = np.inf  # velocities are clipped to this in the observation
@@ -81,7 +81,7 @@ class ObservedState(_Simulated):
         return obs[len(obs) - self.model.nv :]
 
 
-class RecordedState(_Simulated):
+class RecordedState(Simulated):
     """Mixin of the hand tasks: observations hold no velocities, so the joints must have been recorded beside them.
 
     The goal is a part of the model, not of the joints. It is read from the first observation: D4RL stores the same

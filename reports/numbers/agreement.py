@@ -40,26 +40,11 @@ class _Compared:
         return difference([self.sides])
 
 
-def agreement(root: Path, packed: Sequence[Packed]) -> list[dict[str, Any]]:
-    """Compare packed runs with those of the same name below `root`; see `reports.agreement`."""
-    found = [one for cell in packed for one in _compared(cell, _again(root, cell))]
+def agreement(again: Sequence[tuple[Packed, Path]]) -> list[dict[str, Any]]:
+    """Compare packed runs with the folders in which they were made again; see `reports.agreement`."""
+    found = [one for packed, folder in again for one in _compared(packed, read_run(folder))]
     adjusted = holm([one.difference.p for one in found])
     return [_row(one, p) for one, p in zip(found, adjusted, strict=True)]
-
-
-def _again(root: Path, packed: Packed) -> Run:
-    """The run that was made again; raises `RecordError` where it is missing."""
-    task, algo, _ = packed.key
-    seeds = packed.run.seeds
-    for folder in sorted((root / task / algo).glob("*-*/run.json")):
-        run = read_run(folder.parent)
-        if run.seeds == seeds and _values(run) == _values(packed.run):
-            return run
-    raise RecordError(f"{root / task / algo} holds no run with the settings and seeds of {packed.run.path}")
-
-
-def _values(run: Run) -> dict[str, Any]:
-    return {name: setting["value"] for name, setting in run.run["settings"].items()}
 
 
 def _compared(packed: Packed, again: Run) -> list[_Compared]:

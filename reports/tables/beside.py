@@ -60,7 +60,12 @@ def _answers(cell: Cell, one: Printed) -> bool:
     if cell.task == task_name(one.task, one.dataset):
         return True
     of_d4rl = one.dataset.startswith("d4rl/") and _plain(_data(cell)) == _plain(one.dataset)
-    return of_d4rl and (first.external or cell.task.partition(" (")[0] == one.task)
+    return of_d4rl and (first.external or _maze(cell.task.partition(" (")[0]) == _maze(one.task))
+
+
+def _maze(task: str) -> str:
+    """A task without its version, and a maze whatever its ant: antmaze-umaze-d4rl-v0 and antmaze-umaze-v1 alike."""
+    return re.sub(r"(-d4rl)?-v\d+$", "", task)
 
 
 def _data(cell: Cell) -> str:

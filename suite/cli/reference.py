@@ -99,7 +99,7 @@ def check(
             typer.echo(f"{one.command} --out {out}")
         return
     done, code = run_again(chosen, Means(out, Hardware(device, threads, workers)))
-    rows = agreement(out, done) if done else []
+    rows = agreement(done) if done else []
     print_rows(rows, as_json)
     raise typer.Exit(code or int(any(row["verdict"] == "differs" for row in rows)))
 

@@ -81,7 +81,8 @@ def _row(
 ) -> dict[str, Any]:
     workers = hardware.worker_count()
     found = distill.scores(task, policy, episodes, _NUMBERS[what], workers, sample=policy is None)
-    score, interval = shown(task.headline, found[task.headline], found["return_std"], episodes)
+    std = found.get(f"{task.headline}_std", 0.0)  # a share needs none
+    score, interval = shown(task.headline, found[task.headline], std, episodes)
     return {
         **_empty(task, what, seed),
         "score": score,

@@ -48,6 +48,7 @@ def dataset(
     task: Task, name: str | None = None, seed: int = 0, workers: int | None = None, progress: Progress | None = None
 ) -> Dataset:
     """The dataset of that id or short name, or the task's default one where `name` is None; built if need be."""
+    name = name or task.given or None
     if name is None or name in task.recipes:
         return build(task, seed, workers, progress, name or DEFAULT)
     data = datasets.load(task, name)
@@ -99,6 +100,11 @@ def build_several(
 
 def _recipe(task: Task, name: str) -> AnyRecipe:
     """The task's recipe of that name; raises `SettingError` where it has none."""
+    if name == DEFAULT and task.given:
+        raise SettingError(
+            f"{task.id} has no recipe: its data are {task.given}, which "
+            f"`bench data import {task.given} --env {task.short_name}` finds or fetches"
+        )
     if name not in (known := [DEFAULT, *task.recipes]):
         raise SettingError(f"{task.id} has no recipe for a dataset {name!r}; {nearest(name, known)}")
     return task.recipe_of(name)
@@ -117,6 +123,7 @@ def stored_id(task: Task, name: str | None, seed: int = 0, options: str = "") ->
 
     Raises `SettingError` with the command that builds it, where it has not been built; `options` belong to it.
     """
+    name = name or task.given or None
     if name is not None and name not in (DEFAULT, *task.recipes):
         return name
     dataset_id = built_id(task, seed, name or DEFAULT)
@@ -194,6 +201,7 @@ _MAKERS: dict[type, _Maker] = {
 
 def id_of(task: Task, name: str | None = None, seed: int = 0) -> str:
     """Id of the dataset that `dataset` returns; raises `DatasetError` where there is none of that name."""
+    name = name or task.given or None
     if name is None or name in task.recipes:
         return built_id(task, seed, name or DEFAULT)
     return datasets.resolve(task, name)

@@ -186,7 +186,8 @@ def scores(
 ) -> dict[str, float]:
     """Scores of a policy of one seed (None: random actions): mean and spread of the return, mean length of an episode.
 
-    Where the task has a success rule, also the shares of episodes successful at the last step and at any.
+    Where the task has a success rule, also the shares of episodes successful at the last step and at any, and where it
+    has subtasks, the normalised score and its spread.
     """
     played = rollouts(task, policy, episodes, seed, workers, sample)
     rows = [datasets.transitions(task, [e]) for e in played]
@@ -200,6 +201,10 @@ def scores(
         hits = [task.success(r.next_obs) for r in rows]  # of each episode [T]
         out["success"] = float(np.mean([h[-1] for h in hits]))
         out["success_any"] = float(np.mean([h.any() for h in hits]))
+    if task.subtasks is not None:
+        placed = np.array([100.0 * task.subtasks(r.next_obs).any(axis=0).mean() for r in rows])
+        out["normalized_score"] = float(placed.mean())
+        out["normalized_score_std"] = float(placed.std(ddof=1)) if episodes > 1 else 0.0
     return out
 
 

@@ -17,7 +17,8 @@ METRICS: dict[str, str] = {
     "success_any": "share of evaluation episodes that are successful at any step",
     "success_steps": "share of evaluation steps that are successful",
     "return": "undiscounted return of an evaluation episode, mean",
-    "normalized_score": "return placed between the task's reference scores, 0 to 100",
+    "normalized_score": "return placed between the task's reference scores, 0 to 100; "
+    "of a task with subtasks, the share that was in place at any time of an episode",
     "episode_length": "steps of an evaluation episode, mean",
     "final_reward": "reward of the last evaluation step, mean: minus the final distance, on a task of goals",
     # collection

@@ -17,6 +17,7 @@ from suite.launch.run import run
 from suite.launch.spread import Spread
 from suite.record.reference import Packed
 from suite.record.writer import write_json
+from suite.train.cell import run_folder
 from suite.train.means import Means
 
 __all__ = ["draw", "outdated", "request_of", "run_again"]
@@ -33,20 +34,21 @@ def draw(cells: Sequence[Packed], count: int, seed: int) -> list[Packed]:
     return [cells[i] for i in sorted(chosen)]
 
 
-def run_again(cells: Sequence[Packed], means: Means) -> tuple[list[Packed], int]:
+def run_again(cells: Sequence[Packed], means: Means) -> tuple[list[tuple[Packed, Path]], int]:
     """Train cells anew, as `bench run --like` does, one by one; what is finished below `means.out` is left alone.
 
     On as many threads as each was, unless `means` says otherwise, as rounding depends on them. Returns the cells that
-    were trained to their end, and the exit code.
+    were trained to their end, each with its run folder, and the exit code. The folder is not to be found by the cell's
+    settings: today's may be more.
     """
-    done: list[Packed] = []
+    done: list[tuple[Packed, Path]] = []
     for cell in cells:
         request, threads = request_of(cell)
         hardware = replace(means.hardware, threads=means.hardware.threads or threads)
         code = run(request, replace(means, hardware=hardware), Spread())
         if code:
             return done, code
-        done.append(cell)
+        done.append((cell, run_folder(resolve(request), means.out)))
     return done, 0
 
 

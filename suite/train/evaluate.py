@@ -141,7 +141,7 @@ def episode_scores(
     """
     lanes = env.count // seeds
     waves = range(first, first + episodes, lanes)
-    scores = [_wave(env, act, seeds, start, task.horizon, sample, chunk) for start in waves]
+    scores = [_wave(env, act, seeds, start, task, sample, chunk) for start in waves]
     joined = {name: np.concatenate([w[name] for w in scores], axis=1)[:, :episodes] for name in scores[0]}
     unwanted = set(_SUCCESS_SCORES) if task.success is None else set()
     if task.goal is None:
@@ -154,18 +154,19 @@ def _with_normalized(task: Task, scores: dict[str, NDArray[np.float64]]) -> dict
 
 
 def _wave(
-    env: VectorEnv, act: Act, seeds: int, first: int, horizon: int, sample: bool, chunk: int
+    env: VectorEnv, act: Act, seeds: int, first: int, task: Task, sample: bool, chunk: int
 ) -> dict[str, NDArray[np.float64]]:
     """Play one episode in every lane: [S, lanes] per score."""
     lanes = env.count // seeds
     resets = range(first, first + lanes)
-    noise = _episode_noise(resets, horizon, chunk * env.action_space.shape[0]) if sample else None
+    noise = _episode_noise(resets, task.horizon, chunk * env.action_space.shape[0]) if sample else None
     obs, begins, play = env.reset([*resets] * seeds), np.ones((seeds, lanes), bool), InTurn(act, chunk)
     running = np.ones(env.count, bool)
     last = np.zeros(env.count, bool)
     ever = np.zeros(env.count, bool)
     total, hits, length, reward = np.zeros((4, env.count))
-    for t in range(horizon):
+    placed: NDArray[np.bool_] | bool = False  # [count, K] subtasks that were in place at any time
+    for t in range(task.horizon):
         action = play(obs.reshape(seeds, lanes, -1), None if noise is None else np.stack([noise[t]] * seeds), begins)
         step = env.step(action.reshape(env.count, -1))
         begins = (step.terminated | step.truncated).reshape(seeds, lanes)
@@ -175,6 +176,8 @@ def _wave(
         length += running
         ever |= running & step.success
         last = np.where(running, step.success, last)
+        if task.subtasks is not None:
+            placed |= running[:, None] & task.subtasks(step.next_obs)
         running &= ~(step.terminated | step.truncated)
         obs = step.obs
         if not running.any():
@@ -187,6 +190,8 @@ def _wave(
         "episode_length": length,
         "final_reward": reward,
     }
+    if task.subtasks is not None:
+        out["normalized_score"] = 100.0 * np.mean(placed, axis=-1)
     return {name: values.astype(np.float64).reshape(seeds, lanes) for name, values in out.items()}
 
 

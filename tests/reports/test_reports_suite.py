@@ -233,3 +233,8 @@ def test_a_score_of_antmaze_is_the_share_of_episodes_that_arrive() -> None:
     (row,) = beside([own], corl("antmaze-umaze-v2", "awac"))
     assert row.ours is not None
     assert (row.printed.value, row.ours.point) == (98.75, pytest.approx(95))
+    twin = made_cell("antmaze-umaze-d4rl-v0 (d4rl/antmaze-umaze-v2)", "awac", {0: (0.4, 0.9), 1: (0.6, 1.0)}, run=data)
+    (row,) = beside([twin], corl("antmaze-umaze-v2", "awac"))
+    assert row.ours is not None, "the same maze with D4RL's own ant"
+    other = made_cell("antmaze-large-d4rl-v0 (d4rl/antmaze-umaze-v2)", "awac", {0: (0.4, 0.9)}, run=data)
+    assert beside([other], corl("antmaze-umaze-v2", "awac"))[0].ours is None

@@ -59,7 +59,10 @@ def read(task: Task, path: Path, limit: int | None) -> Content:
             columns = {key: arrays.get(file, key) for key in file if key in LAYOUT}
             infos = _group(arrays, file, "infos")
             finals = _group(arrays, file, "infos_final")
-            unread = [key for key in file if key not in LAYOUT and key not in ("infos", "infos_final")]
+            groups = [name for name in ("infos", "infos_final") if arrays.group(file, name) is not None]
+            unread = [
+                key for key in file if key not in LAYOUT and key not in groups
+            ]  # D4RL's kitchen has an array infos
             return from_columns(where, task, columns, limit, infos, finals, unread)
     except DatasetError:
         raise
@@ -90,6 +93,9 @@ def from_columns(
             f"{where}: nothing says where episodes end; terminals, timeouts or episode_lengths would, one per step "
             "or one per episode"
         )
+    notes: list[str] = []
+    if task.from_columns is not None:
+        columns, infos, notes = _as_the_task_has_them(where, task, columns, infos)
     acting = [f"infos/{name}" for name in infos if name.startswith(_ACTOR)]
     infos = {name: column for name, column in infos.items() if not name.startswith(_ACTOR)}
     for name, column in infos.items():
@@ -99,13 +105,24 @@ def from_columns(
         narrow, name = _narrow(where, key, column, task.obs_dim), LAYOUT[key]
         named[name] = _either(where, name, named[name], narrow) if name in named else narrow
     left = [short(name) for name in (*unread, *acting)]
-    notes = (f"not read: {', '.join(left[:_NAMED])}{' and more' * (len(left) > _NAMED)}",) if left else ()
-    content = cut(where, task, Flat(**named, infos=infos, finals=finals, notes=notes), limit)
+    notes += [f"not read: {', '.join(left[:_NAMED])}{' and more' * (len(left) > _NAMED)}"] if left else []
+    content = cut(where, task, Flat(**named, infos=infos, finals=finals, notes=tuple(notes)), limit)
     if isinstance(named["obs"], _Narrow):
         beyond = columns["observations"].shape[1] - task.obs_dim
         note = f"{beyond} columns of zeros left out behind the {task.obs_dim} observations of {task.id}"
         return dataclasses.replace(content, notes=(*content.notes, note))
     return content
+
+
+def _as_the_task_has_them(
+    where: str, task: Task, columns: dict[str, Any], infos: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """Columns by D4RL's names, and infos, as the task lays them out, and what was done."""
+    assert task.from_columns is not None
+    try:
+        return task.from_columns(columns, infos)
+    except ValueError as error:
+        raise DatasetError(f"{where}: {' '.join(str(error).split())}") from None
 
 
 def _either(where: str, name: str, one: Any, other: Any) -> NDArray[np.bool_]:

@@ -39,6 +39,42 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         ("door-cloned-v0", "hand_dapg/door-demos-v0-bc-combined.hdf5", 200),
         ("relocate-expert-v0", "hand_dapg/relocate-v0_expert_clipped.hdf5", 200),
         ("hammer-cloned-v1", "hand_dapg_v1/hammer-cloned-v1.hdf5", 200),
+        ("ant-random-expert-v0", "gym_mujoco/ant_random_expert.hdf5", 1000),
+        (
+            "antmaze-umaze-v2",
+            "ant_maze_v2/Ant_maze_u-maze_noisy_multistart_False_multigoal_False_sparse_fixed.hdf5",
+            700,
+        ),
+        (
+            "antmaze-large-diverse-v2",
+            "ant_maze_v2/Ant_maze_hardest-maze_noisy_multistart_True_multigoal_True_sparse_fixed.hdf5",
+            1000,
+        ),
+        (
+            "antmaze-medium-play-v1",
+            "ant_maze_v1/Ant_maze_medium_noisy_multistart_True_multigoal_False_sparse.hdf5",
+            1000,
+        ),
+        (
+            "antmaze-umaze-diverse-v0",
+            "ant_maze_new/Ant_maze_u-maze_noisy_multistart_True_multigoal_True_sparse.hdf5",
+            700,
+        ),
+        (
+            "antmaze-eval-medium-play-v0",
+            "ant_maze_new/Ant_maze_medium_eval_noisy_multistart_True_multigoal_True_sparse.hdf5",
+            1000,
+        ),
+        ("kitchen-complete-v0", "kitchen/mini_kitchen_microwave_kettle_light_slider-v0.hdf5", 280),
+        ("kitchen-partial-v0", "kitchen/kitchen_microwave_kettle_light_slider-v0.hdf5", 280),
+        ("kitchen-mixed-v0", "kitchen/kitchen_microwave_kettle_bottomburner_light-v0.hdf5", 280),
+        ("maze2d-open-v0", "maze2d/maze2d-open-sparse.hdf5", 150),
+        ("maze2d-eval-large-dense-v1", "maze2d/maze2d-eval-large-dense-v1.hdf5", 800),
+        ("minigrid-fourrooms-random-v0", "minigrid/minigrid4rooms_random.hdf5", 50),
+        ("flow-merge-controller-v0", "flow/flow-merge-v0-idm.hdf5", 750),
+        ("carla-lane-v0", "carla/carla_lane_follow_flat-v0.hdf5", 250),
+        ("bullet-walker2d-medium-replay-v0", "bullet/bullet-walker2d_medium_replay.hdf5", 1000),
+        ("bullet-maze2d-umaze-v0", "bullet/bullet-maze2d-umaze-sparse.hdf5", 300),
     ],
 )
 def test_names_stand_for_the_files_of_d4rl(name: str, path: str, limit: int) -> None:
@@ -46,9 +82,15 @@ def test_names_stand_for_the_files_of_d4rl(name: str, path: str, limit: int) -> 
 
 
 def test_the_table_holds_every_robot_and_kind_of_each_version() -> None:
-    assert len(FILES) - 1 == 4 * (5 + 6 + 6) + 4 * 3 * 2
+    robots, hands, ant_mazes = 4 * (5 + 6 + 6) + 1, 4 * 3 * 2, 6 * 3 + 6
+    others = {"kitchen": 3, "maze2d": 2 + 3 * 2 * 2, "minigrid": 2, "flow": 4, "carla": 3, "bullet": 4 * 5 + 4}
+    assert len(FILES) - 1 == robots + hands + ant_mazes + sum(others.values())
+    for family, count in others.items():
+        assert sum(name.startswith(f"d4rl/{family}-") for name in FILES) == count, family
+    assert len({file.name for file in FILES.values()}) == len(FILES), "one folder holds all of them"
     assert "d4rl/hopper-full-replay-v0" not in FILES  # which never was
     people = {f"d4rl/{hand}-human-{v}" for hand in ("pen", "door", "relocate", "hammer") for v in ("v0", "v1")}
+    people |= {f"d4rl/kitchen-{kind}-v0" for kind in ("complete", "partial", "mixed")}
     assert {n for n, f in FILES.items() if f.demos} == {NAME, *people}
 
 

@@ -16,7 +16,7 @@ from algos import Entry
 from algos.contract import LearnerConfig
 from algos.settings import SettingError, describe, setting
 from envs.errors import UnknownTaskError
-from envs.task import MazeRecipe, MixRecipe, Recipe, Task
+from envs.task import GivenData, MazeRecipe, MixRecipe, Recipe, Task
 from envs.tasks import TASKS
 from suite.experiment.experiment import Protocol, task_of
 from suite.experiment.profiles import PROFILES
@@ -99,7 +99,7 @@ def test_every_algorithm_on_every_task_in_every_profile() -> None:
                     "log_std_range": spread,
                     "std_start": spread,
                     "demonstrations": any(isinstance(r, Recipe | MazeRecipe) for r in recipes),
-                    "rollouts": any(not isinstance(r, MixRecipe) for r in recipes),
+                    "rollouts": any(not isinstance(r, MixRecipe | GivenData) for r in recipes),
                     "dataset_steps": any(isinstance(r, MixRecipe) for r in recipes),
                     "prior_data": experiment.needs.offline_data,
                     "action_chunk": experiment.needs.chunks,
@@ -489,3 +489,36 @@ def test_a_run_asks_for_the_dataset_that_bench_data_build_makes(task: Task) -> N
         asked, made = task_of(resolve("awac", task.id, (0,), profile)), sized(task, profile)
         assert (asked.recipe, asked.recipes) == (made.recipe, made.recipes)
     assert sized(task, "paper").recipe == task.recipe
+
+
+def test_iterations_become_whole_episodes_where_none_fit() -> None:
+    """Four of the kitchen's 280 steps, where others have 1000 steps; evaluations and the end as near as they can be."""
+    names = ("steps_per_iteration", "eval_every_online", "online_steps")
+    for algo, profile, sizes in (
+        ("awac", "quick", (1120, 4480, 20160)),
+        ("awac", "smoke", (40, 40, 120)),
+        ("awac", "paper", (1120, 10080, 499520)),
+        ("awr", "quick", (1120, 4480, 20160)),
+        ("awr", "paper", (1960, 9800, 499800)),
+    ):
+        found = resolve(algo, "kitchen-complete", profile=profile)
+        assert tuple(found.settings[name]["value"] for name in names) == sizes, (algo, profile)
+        rounded = found.settings["online_steps"]["source"].endswith("; whole episodes of 280 steps")
+        assert rounded == (profile != "smoke")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("online_steps=3000",), "online_steps=3000 is not a multiple of steps_per_iteration=1120; 3360 would be"),
+        (
+            ("steps_per_iteration=500", "online_steps=5000"),
+            "steps_per_iteration=500 is not a multiple of the horizon of kitchen-complete-v0 (280): "
+            "collection takes whole episodes; 560 would be right",
+        ),
+    ],
+)
+def test_what_is_set_by_hand_is_judged_as_it_is(overrides: tuple[str, ...], message: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        resolve("awac", "kitchen-complete", overrides=overrides)
+    assert message in str(caught.value)

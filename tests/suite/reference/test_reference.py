@@ -15,7 +15,7 @@ from command import Bench
 
 from suite.experiment.request import Request
 from suite.experiment.resolve import resolve
-from suite.record.folders import RecordError, read_run
+from suite.record.folders import RecordError, facts_checksum, read_run
 from suite.record.reference import SHIPPED, pack, read
 from suite.reference import update
 from suite.reference.again import outdated, request_of
@@ -155,6 +155,23 @@ def test_a_check_runs_cells_again_and_finds_them_equal(packed: Path, bench: Benc
         ("awac", "switch", "equal"),
         ("awac", "final", "equal"),
     ]
+
+
+def test_a_check_finds_a_rerun_whose_settings_are_more_than_the_cells(packed: Path, bench: Bench) -> None:
+    """A setting that came after the cell was made: today's runs record it, and their folders' names hold it."""
+    found = [one for one in read(packed) if one.run.algo == "bc"]
+    older = {name: s for name, s in found[0].run.run["settings"].items() if name != "activation"}
+    assert len(older) == len(found[0].run.run["settings"]) - 1
+    run = {**found[0].run.run, "settings": older, "hash": "0" * len(found[0].run.run["hash"])}
+    run["checksum"] = facts_checksum(run)
+    path = found[0].run.path.with_name(f"{run['name']}-{run['hash']}")
+    pack([replace(found[0], run=replace(found[0].run, path=path, run=run))], packed)
+    assert "activation" not in read(packed)[0].run.run["settings"]
+    said = bench("reference", "check", "--folder", str(packed), "--only", "algo=bc", "--workers", "0", "--json")
+    assert said.code == 0, said.err
+    rows = json.loads(said.out[said.out.index("[") :])
+    assert {row["verdict"] for row in rows} == {"equal"}
+    assert len(rows) > 0
 
 
 def test_a_check_finds_a_result_that_does_not_come_again(packed: Path, bench: Bench) -> None:
