@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from disk.arrays import oversized
-from disk.replace import replacing
-from envs.errors import DatasetError, EnvsError, first_line
+from disk.replace import folder_for, replacing
+from disk.trouble import unwritten
+from envs.errors import DatasetError, EnvsError
 
 __all__ = ["check_new", "check_size", "new_file"]
 
@@ -27,13 +28,12 @@ def new_file(path: Path) -> Iterator[Path]:
     """
     check_new(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as passing:
+        with folder_for(path), replacing(path) as passing:
             yield passing
     except (OSError, RuntimeError) as error:  # RuntimeError: of HDF5, as it closes a file on a full disk
         if isinstance(error, EnvsError):
             raise
-        raise DatasetError(f"cannot write {path}: {first_line(error)}") from None
+        raise DatasetError(unwritten(path, error, "name a file in another folder")) from None
 
 
 def check_size(where: str, what: str, announced: int, stored: int) -> None:
