@@ -3,8 +3,8 @@
     python benchmarks/kill.py [--kills 12] [--seed 0] [--env TASK] [--dataset ID] [--compile] [--out FOLDER]
 
 AWAC with two seeds on door-binary, or another task, first by the plain command, then by the same command killed at
-chosen kinds of moments: in updates, while collecting, in an evaluation, while a file is being written. Between two kills
-the run goes on for a random time. The killed processes also checkpoint every half second instead of every two minutes.
+chosen kinds of moments: in updates, while collecting, in an evaluation, while a file is being written. Between two
+kills the run goes on for a random time. The killed processes also checkpoint every half second, not every two minutes.
 With `--compile` updates are compiled code, and kills meet the compiler, too. Prints a table; exit status 1 where
 metrics.csv or a policy differs by a byte, or fewer than ten kills found a running process.
 """
