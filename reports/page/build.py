@@ -122,9 +122,7 @@ def _shown(table: Table, runs: Runs) -> dict[str, Any]:
     """A table for the template: what each column holds, and each cell's lines of text with the run they lead to."""
     keys = [name.lower() if name.lower() in FILTERED else "" for name in table.header]
     task, label = (keys.index(name) if name in keys else None for name in ("task", "algorithm"))
-    entry = [
-        name if name in table.entries else "" for name in table.header
-    ]  # whose column it is, for the page's filter
+    entry = [name if name in table.entries else "" for name in table.header]  # for the filter of the page
     where = table.header.index("where") if "where" in table.header else None
     rows = []
     for r, row in enumerate(table.rows):

@@ -8,6 +8,7 @@ import platform
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from disk.replace import folder_for, replacing
 
@@ -27,8 +28,9 @@ def write_events(folder: Path, scalars: Iterable[Scalars], texts: Mapping[str, s
     TensorBoard's own writer leaves half a file where the disk is full, and a traceback of its thread. Raises `OSError`
     where the disk does not take it; then the folder is as it was.
     """
-    from torch.utils.tensorboard import summary
+    from torch.utils.tensorboard import summary as untyped
 
+    summary: Any = untyped
     parts = [(step, summary.text(tag, text)) for tag, text in texts.items()]
     parts += [(at, summary.scalar(tag, value)) for at, values in scalars for tag, value in values.items()]
     # not under its own name, by which TensorBoard would read it before it is whole
