@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import io
+import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +15,7 @@ from disk.replace import folder_for, replacing
 from disk.trouble import unwritten
 from envs.errors import DatasetError, EnvsError
 
-__all__ = ["check_new", "check_size", "new_file"]
+__all__ = ["check_new", "check_size", "new_file", "one_error"]
 
 
 def check_new(path: Path) -> None:
@@ -28,12 +32,32 @@ def new_file(path: Path) -> Iterator[Path]:
     """
     check_new(path)
     try:
-        with folder_for(path), replacing(path) as passing:
+        with folder_for(path), replacing(path) as passing, one_error():
             yield passing
     except (OSError, RuntimeError) as error:  # RuntimeError: of HDF5, as it closes a file on a full disk
         if isinstance(error, EnvsError):
             raise
         raise DatasetError(unwritten(path, error, "name a file in another folder")) from None
+
+
+@contextlib.contextmanager
+def one_error() -> Iterator[None]:
+    """Have an error that ends the block be all that is said of it.
+
+    On a full disk, HDF5's objects print a traceback each as they are let go, which is done here. What the block says on
+    stderr is passed on where it ends well.
+    """
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            yield
+        except BaseException as error:
+            part: BaseException | None = error
+            while part is not None:
+                traceback.clear_frames(part.__traceback__)
+                part = part.__context__
+            gc.collect()
+            raise
+    sys.stderr.write(said.getvalue())
 
 
 def check_size(where: str, what: str, announced: int, stored: int) -> None:

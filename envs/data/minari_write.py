@@ -31,6 +31,7 @@ from disk.replace import folder_for, replacing
 from disk.trouble import unwritten
 from envs import plugins
 from envs.data.downloads import offline
+from envs.data.files import one_error
 from envs.data.minari_store import exists, folder, root
 from envs.errors import DatasetError, first_line
 
@@ -63,7 +64,7 @@ def create(
             _write(staging, dataset_id, buffers, env_id, extra, description)
             publish(staging, dataset_id)
     except (OSError, RuntimeError) as error:  # RuntimeError: of HDF5, as it closes a file on a full disk
-        raise DatasetError(not_stored(dataset_id, error)) from None
+        raise DatasetError(not_stored(f"dataset {dataset_id}", error)) from None
 
 
 def not_stored(what: str, error: BaseException) -> str:
@@ -95,7 +96,7 @@ def _write(
 ) -> None:
     env = plugins.make(env_id)
     try:
-        with minari_root(staging), warnings.catch_warnings():
+        with minari_root(staging), one_error(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # Minari asks for an author, a permalink, ...
             made = minari.create_dataset_from_buffers(dataset_id, list(buffers), env=env, description=description)
             made.storage.update_metadata(dict(extra))

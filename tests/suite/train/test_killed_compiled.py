@@ -5,6 +5,7 @@ benchmarks/kill.py does the same with a task of its size, and with the plain com
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import traceback
@@ -30,24 +31,29 @@ from suite.train.protocol import Runner
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(compiler() is None, reason="no C++ compiler")]
 
 # at which call of what a process is killed, one after the other; each goes on from what the one before it left
-KILLS: list[tuple[Any, str, int]] = [
+OFFLINE: list[tuple[Any, str, int]] = [
     (ActorCritic, "update", 1),  # before the compiler has anything
     (ActorCritic, "update", 2),  # as it traces
     (Compiled, "_restore", 1),  # as soon as it has compiled
     (Compiled, "run", 3),
-    (RunWriter, "append", 2),
+    (RunWriter, "append", 1),
     (Checkpoints, "save", 2),
-    (os, "replace", 4),
+    (os, "replace", 2),
+    (Compiled, "run", 2),
     (suite.train.evaluate, "_wave", 1),
+    (Compiled, "run", 2),
+]
+ONLINE: list[tuple[Any, str, int]] = [
     (Runner, "_switch", 1),
-    (Compiled, "run", 12),  # across the switch, where updates are compiled anew
+    (Compiled, "run", 6),  # across the switch, where updates are compiled anew
     (Runner, "_collect", 2),
     (Checkpoints, "write_chunk", 2),
     (Compiled, "run", 5),
     (os, "replace", 9),
     (RunWriter, "status", 3),
-    (suite.train.recorder, "save_policy", 2),
 ]
+END: list[tuple[Any, str, int]] = [(suite.train.recorder, "save_policy", 1), (suite.train.recorder, "save_policy", 2)]
+LONGER = {"hidden": "8", "offline_updates": "16", "eval_every_offline": "8", "compile": "true"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -83,9 +89,13 @@ def kill_at(owner: Any, name: str, number: int) -> None:
     setattr(owner, name, call)
 
 
-def test_no_kill_of_a_compiled_run_loses_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("algo", "kills"), [("bc", [*OFFLINE, *END]), ("awac", [*OFFLINE, *ONLINE, *END])])
+def test_no_kill_of_a_compiled_run_loses_anything(
+    algo: str, kills: list[tuple[Any, str, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    importlib.import_module("torch._inductor.compile_fx")  # once, and not in every child
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # compiled code that killed processes leave, too
-    cell = experiment("awac", compile="true")
+    cell = experiment(algo, **LONGER)
 
     def trained(out: str) -> None:
         if out == "pieces":  # checkpoints between evaluations too, as in a run of hours
@@ -96,10 +106,13 @@ def test_no_kill_of_a_compiled_run_loses_anything(tmp_path: Path, monkeypatch: p
         kill_at(owner, name, number)
         trained("pieces")
 
-    met = [in_a_child(lambda kill=kill: killed(*kill)) for kill in KILLS]
+    met = []
+    for kill in kills:
+        met.append(in_a_child(lambda kill=kill: killed(*kill)))
+        print(f"{algo}: killed at call {kill[2]} of {kill[1]}" if met[-1] else f"{algo}: {kill[1]} was not met again")
     assert set(met) <= {-signal.SIGKILL, 0}
-    kills = met.count(-signal.SIGKILL)
-    assert kills >= 10, f"{kills} kills, of {len(KILLS)}"
+    count = met.count(-signal.SIGKILL)
+    assert count >= 10, f"{count} kills, of {len(kills)}"
     assert in_a_child(lambda: trained("pieces")) == 0
     assert in_a_child(lambda: trained("whole")) == 0
     whole, pieces = (run_folder(cell, tmp_path / out) for out in ("whole", "pieces"))
@@ -108,4 +121,4 @@ def test_no_kill_of_a_compiled_run_loses_anything(tmp_path: Path, monkeypatch: p
     for folder in (whole, pieces):
         assert read_run(folder).run["device"]["compiled"] is True
         assert "not compiled" not in (folder / "log.txt").read_text(), "and so they were"
-    print(f"{kills} kills, 0 losses")
+    print(f"{algo}: {count} kills, 0 losses")
