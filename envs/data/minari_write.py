@@ -31,7 +31,7 @@ from disk.replace import folder_for, replacing
 from disk.trouble import unwritten
 from envs import plugins
 from envs.data.downloads import offline
-from envs.data.files import one_error
+from envs.data.files import one_error, reserve
 from envs.data.minari_store import exists, folder, root
 from envs.errors import DatasetError, first_line
 
@@ -41,6 +41,8 @@ STAGING = ".awac-bench-new-"
 DOWNLOADS = ".awac-bench-download"  # kept when a download breaks off, so that the next one resumes it
 LEFTOVER_SECONDS = 24 * 3600.0
 NETWORK_SECONDS = 3.0
+# bytes of a file that are not its numbers, such as names and sizes; some 2,000 and 2,000 were seen
+_PER_EPISODE, _PER_ARRAY = 1 << 13, 1 << 12
 _root_lock = threading.Lock()
 
 
@@ -61,10 +63,20 @@ def create(
     try:
         _remove_leftovers()
         with staging_folder() as staging:
+            reserve(staging, sum(_bytes(vars(buffer)) + _PER_EPISODE for buffer in buffers))
             _write(staging, dataset_id, buffers, env_id, extra, description)
             publish(staging, dataset_id)
     except (OSError, RuntimeError) as error:  # RuntimeError: of HDF5, as it closes a file on a full disk
         raise DatasetError(not_stored(f"dataset {dataset_id}", error)) from None
+
+
+def _bytes(value: Any) -> int:
+    """Bytes of the arrays and numbers in nested lists and mappings, as HDF5 writes them, at most."""
+    if isinstance(value, Mapping):
+        return sum(_bytes(part) + _PER_ARRAY for part in value.values())
+    if isinstance(value, list | tuple):
+        return sum(map(_bytes, value))
+    return int(getattr(value, "nbytes", 8))
 
 
 def not_stored(what: str, error: BaseException) -> str:

@@ -93,8 +93,8 @@ def kill_at(owner: Any, name: str, number: int) -> None:
 def test_no_kill_of_a_compiled_run_loses_anything(
     algo: str, kills: list[tuple[Any, str, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))  # with what killed processes leave there
     importlib.import_module("torch._inductor.compile_fx")  # once, and not in every child
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # compiled code that killed processes leave, too
     cell = experiment(algo, **LONGER)
 
     def trained(out: str) -> None:
