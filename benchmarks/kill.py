@@ -1,11 +1,12 @@
 """Kill a real run with SIGKILL again and again, and compare what it leaves with an uninterrupted run.
 
-    python benchmarks/kill.py [--kills 12] [--seed 0] [--dataset ID] [--out FOLDER]
+    python benchmarks/kill.py [--kills 12] [--seed 0] [--env TASK] [--dataset ID] [--compile] [--out FOLDER]
 
-AWAC on door-binary with two seeds, first by the plain command, then by the same command killed at chosen kinds of
-moments: in updates, while collecting, in an evaluation, while a file is being written. Between two kills the run goes
-on for a random time. The killed processes also checkpoint every half second instead of every two minutes. Prints a
-table; exit status 1 where metrics.csv or a policy differs by a byte, or fewer than ten kills found a running process.
+AWAC with two seeds on door-binary, or another task, first by the plain command, then by the same command killed at
+chosen kinds of moments: in updates, while collecting, in an evaluation, while a file is being written. Between two
+kills the run goes on for a random time. The killed processes also checkpoint every half second, not every two minutes.
+With `--compile` updates are compiled code, and kills meet the compiler, too. Prints a table; exit status 1 where
+metrics.csv or a policy differs by a byte, or fewer than ten kills found a running process.
 """
 
 from __future__ import annotations
@@ -57,8 +58,9 @@ MOMENTS = (
     "write policy",
 )
 # seconds into a moment at which it may end; elsewhere as long as a small write takes
-WITHIN = {"update": 0.2, "evaluate": 0.5, "collect": 0.2}
+WITHIN = {"update": 0.2, "evaluate": 0.5, "collect": 0.2, "compile": 5.0}
 WRITING = 0.003
+COMPILING = ("compile", "compile")  # moments more with --compile: as it begins, and at the switch
 LINGER = {"switch": 0.01}  # is over too soon to be hit
 
 
@@ -75,6 +77,7 @@ class Kill(NamedTuple):
 def watched() -> list[tuple[Any, str, str]]:
     """(owner, function, name of the moment) of everything a kill can aim at."""
     from algos.learner.actor_critic import ActorCritic
+    from algos.learner.compiled import Compiled
     from suite.record.writer import RunWriter
     from suite.train import protocol, recorder
     from suite.train.checkpoint import Checkpoints
@@ -84,7 +87,7 @@ def watched() -> list[tuple[Any, str, str]]:
         (ActorCritic, "run", "update"), (Runner, "_collect", "collect"), (protocol, "evaluate", "evaluate"),
         (Runner, "_switch", "switch"), (RunWriter, "append", "append metrics"), (RunWriter, "status", "write status"),
         (Checkpoints, "save", "write state"), (Checkpoints, "write_chunk", "write chunk"),
-        (recorder, "save_policy", "write policy"),
+        (recorder, "save_policy", "write policy"), (Compiled, "_prepare", "compile"),
     ]  # fmt: skip
 
 
@@ -116,12 +119,13 @@ def child(now: str, arguments: Sequence[str]) -> None:
     cli.main()
 
 
-def bench(out: Path, dataset: str | None) -> list[str]:
+def bench(out: Path, given: argparse.Namespace) -> list[str]:
     """The arguments of `bench`."""
-    command = ["run", "--algo", "awac", "--env", "door-binary", "--seeds", "2", "--device", "cpu"]
+    command = ["run", "--algo", "awac", "--env", given.env, "--seeds", "2", "--device", "cpu"]
     command += ["--threads", "1", "--workers", "1", "--out", str(out), "--name", "kill"]
-    command += ["--dataset", dataset] if dataset else []
-    return command + [part for name, value in SETTINGS.items() for part in ("--set", f"{name}={value}")]
+    command += ["--dataset", given.dataset] if given.dataset else []
+    settings = {**SETTINGS, "compile": str(given.compile).lower()}
+    return command + [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
 
 
 def kill_once(command: Sequence[str], now: Path, out: Path, wanted: str, rng: np.random.Generator) -> Kill | None:
@@ -177,6 +181,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
+    parser.add_argument("--env", default="door-binary")
+    parser.add_argument("--compile", action="store_true", help="compile the updates")
     parser.add_argument("--dataset", default=None, help="a Minari dataset of the task (default: its own)")
     parser.add_argument("--out", type=Path, default=None, help="keep the run folders here (default: removed)")
     given = parser.parse_args()
@@ -184,13 +190,14 @@ def main() -> None:
     rng = np.random.default_rng(given.seed)
     whole, pieces = root / "whole", root / "pieces"
     begun = time.monotonic()
-    subprocess.run([sys.executable, "-m", "suite.cli", *bench(whole, given.dataset)], check=True)
+    subprocess.run([sys.executable, "-m", "suite.cli", *bench(whole, given)], check=True)
     print(f"uninterrupted: {time.monotonic() - begun:.0f} s, {where(whole)[0]} rows\n", flush=True)
-    every, more = divmod(given.kills, len(MOMENTS))
-    chosen = [*np.repeat(range(len(MOMENTS)), every), *rng.choice(len(MOMENTS), more, replace=False)]
-    targets = [MOMENTS[i] for i in sorted(chosen)]
+    moments = (COMPILING[0], *MOMENTS[:5], COMPILING[1], *MOMENTS[5:]) if given.compile else MOMENTS
+    every, more = divmod(given.kills, len(moments))
+    chosen = [*np.repeat(range(len(moments)), every), *rng.choice(len(moments), more, replace=False)]
+    targets = [moments[i] for i in sorted(chosen)]
     print(f"{'kill':>4}  {'aimed at':14}  {'met':14}  {'rows':>5}  {'lived':>6}  last line of the log")
-    command, kills = bench(pieces, given.dataset), 0
+    command, kills = bench(pieces, given), 0
     for kills, wanted in enumerate(targets, start=1):
         met = kill_once(command, root / "now", pieces, wanted, rng)
         if met is None:

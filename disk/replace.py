@@ -15,10 +15,10 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["leftovers", "replacing", "replacing_folder", "settle"]
+__all__ = ["folder_for", "leftovers", "replacing", "replacing_all", "replacing_folder", "settle"]
 
 _NEW, _OLD = ".new-", ".old-"  # what the names of what is being written begin with, and of what steps aside for it
 _OLD_AGE = 24 * 3600.0  # seconds after which what a process of another machine wrote is taken for left behind
@@ -33,15 +33,43 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The file is on the disk before it does, has the mode that the user's umask gives, and vanishes if the block fails.
     """
-    settle(path)
-    new = _beside(path)
-    try:
+    with replacing_all([path]) as (new,):
         yield new
-        with new.open("rb") as written:
-            os.fsync(written.fileno())
-        os.replace(new, path)
+
+
+@contextlib.contextmanager
+def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Names as `replacing` gives them for files that belong together: none takes its place before all are on the disk.
+
+    They take their places in their order.
+    """
+    for path in paths:
+        settle(path)
+    passing = [_beside(path) for path in paths]
+    try:
+        yield passing
+        for new in passing:
+            with new.open("rb") as written:
+                os.fsync(written.fileno())
+        for new, path in zip(passing, paths, strict=True):
+            os.replace(new, path)
     finally:
-        new.unlink(missing_ok=True)
+        for new in passing:
+            new.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_for(path: Path) -> Iterator[None]:
+    """Make the folder that `path` lies in, and those above it; what was made and is empty goes if the block fails."""
+    made = [folder for folder in path.parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # not empty, or another process was quicker
+            for folder in made:
+                folder.rmdir()
+        raise
 
 
 @contextlib.contextmanager
@@ -51,18 +79,18 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     The two change places at once where the system can do that. Elsewhere the earlier one steps aside for a moment; it
     comes back if the new one cannot take its place, and by `settle` if the process is killed in that moment.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    settle(path)
-    new = _beside(path)
-    try:
-        new.mkdir()
-        yield new
-        if not path.is_dir():
-            os.rename(new, path)  # fails where a file is there
-        elif not _exchanged(new, path):
-            _swapped(new, path)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)  # what is there now is the old one, if the block ended well
+    with folder_for(path):
+        settle(path)
+        new = _beside(path)
+        try:
+            new.mkdir()
+            yield new
+            if not path.is_dir():
+                os.rename(new, path)  # fails where a file is there
+            elif not _exchanged(new, path):
+                _swapped(new, path)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)  # what is there now is the old one, if the block ended well
 
 
 def settle(path: Path) -> None:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from algos.settings import SettingError
 from disk import replace
+from disk.trouble import unwritten
 
 if TYPE_CHECKING:
     from envs.task import Task
 
-__all__ = ["about", "replacing", "say", "show", "take_all_letters"]
+__all__ = ["about", "replacing", "say", "show", "take_all_letters", "told"]
 
 
 def about(task: Task) -> Callable[[str], None]:
@@ -56,8 +57,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises `SettingError` where the disk does not take it.
     """
+    with told(path), replace.replacing(path) as new:
+        yield new
+
+
+@contextmanager
+def told(path: Path, instead: str = "name another folder with --out") -> Iterator[None]:
+    """Raise `SettingError` in one line where the disk does not take what the block writes to `path`."""
     try:
-        with replace.replacing(path) as new:
-            yield new
+        yield
     except OSError as error:
-        raise SettingError(f"{path}: {error.strerror or error}; nothing was written") from error
+        raise SettingError(unwritten(path, error, instead)) from error

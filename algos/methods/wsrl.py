@@ -172,14 +172,6 @@ def auxiliary_losses(cfg: Config, nets: Nets, step: Step) -> tuple[dict[str, Ten
 
 
 def _cal_ql(cfg: Config) -> cql.Config:
-    """Settings of the method that runs offline."""
-    return cql.Config(
-        conservative_weight=cfg.conservative_weight,
-        lagrange_gap=cfg.lagrange_gap,
-        conservative_temperature=cfg.conservative_temperature,
-        conservative_samples=cfg.conservative_samples,
-        calibrate=cfg.calibrate,
-        backup_samples=cfg.backup_samples,
-        alpha=cfg.alpha,
-        target_entropy=cfg.target_entropy,
-    )
+    """Settings of the method that runs offline: what WSRL's settings of the same names say, its own defaults else."""
+    shared = {f.name for f in dataclasses.fields(cql.Config)} & {f.name for f in dataclasses.fields(Config)}
+    return cql.Config(**{name: getattr(cfg, name) for name in shared})

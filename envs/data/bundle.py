@@ -18,6 +18,7 @@ from typing import Any
 
 from disk import sums
 from disk.shapes import line, listing, mapping, parse_json, table, whole
+from disk.trouble import is_full
 from envs import tasks
 from envs.data import minari_store, minari_write, stored
 from envs.data.files import check_new, check_size, new_file
@@ -66,7 +67,6 @@ def add(path: Path) -> dict[str, bool]:
         with zipfile.ZipFile(path) as archive:
             listed = _manifest(path, archive)
             new = {one["id"]: not _is_there(path, one) for one in listed}
-            minari_store.root().mkdir(parents=True, exist_ok=True)
             with minari_write.staging_folder() as place:
                 for one in listed:
                     if new[one["id"]]:
@@ -77,7 +77,9 @@ def add(path: Path) -> dict[str, bool]:
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DatasetError(f"{path}: damaged zip ({first_line(error)}); copy it again") from None
     except OSError as error:
-        raise DatasetError(f"{path}: {first_line(error)}") from None
+        full = is_full(error)
+        why = minari_write.not_stored("its datasets", error) if full else first_line(error)
+        raise DatasetError(f"{path}: {why}") from None
 
 
 def _listed(dataset_id: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from disk import sums
 from disk.reading import read_file
 from disk.replace import replacing
 from disk.shapes import ShapeError, mapping, parse_json, table, text, whole
+from disk.trouble import is_full, unwritten
 from envs.errors import DatasetError, first_line
 
 __all__ = ["Progress", "fetch", "offline", "verify"]
@@ -54,7 +55,7 @@ def fetch(target: Path, urls: Sequence[str], say: Progress, known: str | None = 
             if not target.exists():
                 _from_any(target, urls, say, known)
     except OSError as error:
-        raise DatasetError(f"cannot write {target}: {first_line(error)}") from None
+        raise DatasetError(unwritten(target, error, "have its folder elsewhere")) from None
     return target
 
 
@@ -103,6 +104,9 @@ def _from_any(target: Path, urls: Sequence[str], say: Progress, known: str | Non
             _drop(part)
             return
         except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: of a bad address
+            if is_full(error):  # of which no other mirror is a cure; what came takes the room that is needed
+                _drop(part)
+                raise
             failed.append(f"{url}: {_reason(error)}")
     raise DatasetError("; ".join(failed))
 
@@ -118,7 +122,7 @@ def _complete(url: str, part: Path, say: Progress) -> None:
                 raise
             _drop(part)
         except (OSError, http.client.HTTPException) as error:
-            if _size(part) <= before or attempt == ATTEMPTS - 1:
+            if is_full(error) or _size(part) <= before or attempt == ATTEMPTS - 1:
                 raise
             say(f"{url}: broke off after {_size(part) / 1e6:.1f} MB ({_reason(error)}); resuming")
     raise OSError(f"not whole after {ATTEMPTS} attempts; the next one goes on from {part}")

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import gc
+import io
+import os
+import shutil
+import sys
+import tempfile
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 from disk.arrays import oversized
-from disk.replace import replacing
-from envs.errors import DatasetError, EnvsError, first_line
+from disk.replace import folder_for, replacing
+from disk.trouble import unwritten
+from envs.errors import DatasetError, EnvsError
 
-__all__ = ["check_new", "check_size", "new_file"]
+__all__ = ["check_new", "check_size", "new_file", "one_error", "reserve"]
 
 
 def check_new(path: Path) -> None:
@@ -27,13 +36,44 @@ def new_file(path: Path) -> Iterator[Path]:
     """
     check_new(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as passing:
+        with folder_for(path), replacing(path) as passing, one_error():
             yield passing
     except (OSError, RuntimeError) as error:  # RuntimeError: of HDF5, as it closes a file on a full disk
         if isinstance(error, EnvsError):
             raise
-        raise DatasetError(f"cannot write {path}: {first_line(error)}") from None
+        raise DatasetError(unwritten(path, error, "name a file in another folder")) from None
+
+
+def reserve(folder: Path, size: int) -> None:
+    """Raise `OSError` where a folder's disk has not so many bytes left for a file that HDF5 is to write there.
+
+    HDF5 that meets a full disk itself may end the process: it writes much of a file only as it closes it.
+    """
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if hasattr(os, "posix_fallocate"):  # which quotas and limits stop as well; not on macOS
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
+@contextlib.contextmanager
+def one_error() -> Iterator[None]:
+    """Have an error that ends the block be all that is said of it.
+
+    On a full disk, HDF5's objects print a traceback each as they are let go, which is done here. What the block says on
+    stderr is passed on where it ends well.
+    """
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            yield
+        except BaseException as error:
+            part: BaseException | None = error
+            while part is not None:
+                traceback.clear_frames(part.__traceback__)
+                part = part.__context__
+            gc.collect()
+            raise
+    sys.stderr.write(said.getvalue())
 
 
 def check_size(where: str, what: str, announced: int, stored: int) -> None:

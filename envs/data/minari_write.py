@@ -27,17 +27,22 @@ from urllib.parse import urlsplit
 import minari
 from minari.data_collector.episode_buffer import EpisodeBuffer
 
+from disk.replace import folder_for, replacing
+from disk.trouble import unwritten
 from envs import plugins
 from envs.data.downloads import offline
+from envs.data.files import one_error, reserve
 from envs.data.minari_store import exists, folder, root
 from envs.errors import DatasetError, first_line
 
-__all__ = ["create", "download", "minari_root", "publish", "staging_folder"]
+__all__ = ["create", "download", "minari_root", "not_stored", "publish", "staging_folder"]
 
 STAGING = ".awac-bench-new-"
 DOWNLOADS = ".awac-bench-download"  # kept when a download breaks off, so that the next one resumes it
 LEFTOVER_SECONDS = 24 * 3600.0
 NETWORK_SECONDS = 3.0
+# bytes of a file that are not its numbers, such as names and sizes; some 2,000 and 2,000 were seen
+_PER_EPISODE, _PER_ARRAY = 1 << 13, 1 << 12
 _root_lock = threading.Lock()
 
 
@@ -56,16 +61,27 @@ def create(
     if exists(dataset_id):
         return
     try:
-        root().mkdir(parents=True, exist_ok=True)
         _remove_leftovers()
         with staging_folder() as staging:
+            reserve(staging, sum(_bytes(vars(buffer)) + _PER_EPISODE for buffer in buffers))
             _write(staging, dataset_id, buffers, env_id, extra, description)
             publish(staging, dataset_id)
     except (OSError, RuntimeError) as error:  # RuntimeError: of HDF5, as it closes a file on a full disk
-        raise DatasetError(
-            f"cannot write dataset {dataset_id} to {root()}: {first_line(error)}; "
-            "MINARI_DATASETS_PATH chooses another folder"
-        ) from None
+        raise DatasetError(not_stored(f"dataset {dataset_id}", error)) from None
+
+
+def _bytes(value: Any) -> int:
+    """Bytes of the arrays and numbers in nested lists and mappings, as HDF5 writes them, at most."""
+    if isinstance(value, Mapping):
+        return sum(_bytes(part) + _PER_ARRAY for part in value.values())
+    if isinstance(value, list | tuple):
+        return sum(map(_bytes, value))
+    return int(getattr(value, "nbytes", 8))
+
+
+def not_stored(what: str, error: BaseException) -> str:
+    """One line on a dataset, or on several, that the store's folder did not take: where, why, and what to do."""
+    return unwritten(f"{what} to {root()}", error, "choose another folder with MINARI_DATASETS_PATH")
 
 
 def download(dataset_id: str) -> None:
@@ -92,7 +108,7 @@ def _write(
 ) -> None:
     env = plugins.make(env_id)
     try:
-        with minari_root(staging), warnings.catch_warnings():
+        with minari_root(staging), one_error(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # Minari asks for an author, a permalink, ...
             made = minari.create_dataset_from_buffers(dataset_id, list(buffers), env=env, description=description)
             made.storage.update_metadata(dict(extra))
@@ -106,26 +122,30 @@ def _write(
 def publish(staging: Path, dataset_id: str) -> None:
     """Rename a finished dataset into the store, with the namespace files that Minari keeps above it."""
     target = folder(dataset_id)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for part in Path(dataset_id).parents:
-        source, copy = (base / part / "namespace_metadata.json" for base in (staging, root()))
-        if source.exists() and not copy.exists():
-            shutil.copyfile(source, copy)
-    try:
-        (staging / dataset_id).rename(target)
-    except OSError:
-        if not exists(dataset_id):  # else somebody was quicker, and theirs is used
-            raise
+    with folder_for(target), contextlib.ExitStack() as undone:
+        for part in Path(dataset_id).parents:
+            source, copy = (base / part / "namespace_metadata.json" for base in (staging, root()))
+            if source.exists() and not copy.exists():
+                with replacing(copy) as new:
+                    shutil.copyfile(source, new)
+                undone.callback(copy.unlink, missing_ok=True)
+        try:
+            (staging / dataset_id).rename(target)
+        except OSError:
+            if not exists(dataset_id):  # else somebody was quicker, and theirs is used
+                raise
+        undone.pop_all()
 
 
 @contextlib.contextmanager
 def staging_folder() -> Iterator[Path]:
     """Make a hidden folder of the store for a dataset that is being written, and delete it afterwards."""
-    path = Path(tempfile.mkdtemp(prefix=STAGING, dir=root()))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
+    with folder_for(root() / STAGING):
+        path = Path(tempfile.mkdtemp(prefix=STAGING, dir=root()))
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _remove_leftovers() -> None:

@@ -122,6 +122,7 @@ def _shown(table: Table, runs: Runs) -> dict[str, Any]:
     """A table for the template: what each column holds, and each cell's lines of text with the run they lead to."""
     keys = [name.lower() if name.lower() in FILTERED else "" for name in table.header]
     task, label = (keys.index(name) if name in keys else None for name in ("task", "algorithm"))
+    entry = [name if name in table.entries else "" for name in table.header]  # for the filter of the page
     where = table.header.index("where") if "where" in table.header else None
     rows = []
     for r, row in enumerate(table.rows):
@@ -132,9 +133,9 @@ def _shown(table: Table, runs: Runs) -> dict[str, Any]:
             if i == where:
                 parts = [(name, runs.folders.get(name)) for name in text.split(", ") if name]
             look = "key" if keys[i] else "num" if NUMBER.match(text) and i != where else ""
-            cells.append({"parts": parts, "look": look, "bold": (r, i) in table.bold})
+            cells.append({"parts": parts, "look": look, "bold": (r, i) in table.bold, "of": entry[i]})
         rows.append(cells)
-    columns = [{"text": text, "key": key} for text, key in zip(table.header, keys, strict=True)]
+    columns = [{"text": text, "key": key, "of": of} for text, key, of in zip(table.header, keys, entry, strict=True)]
     return {"name": table.name, "title": table.title, "columns": columns, "rows": rows}
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from reports.runs.cells import Cell
-from suite.record.files import replacing_folder
+from suite.record.files import replacing_folder, unwritten
 from suite.record.folders import COLUMNS, RecordError
 
 __all__ = ["KIND", "MARK", "refuse_foreign", "swapped_into", "write_results"]
@@ -48,7 +48,7 @@ def _writing(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RecordError(f"cannot write {out}: {error.strerror or error}") from error
+        raise RecordError(unwritten(out, error, "name another folder with --out")) from error
 
 
 def write_results(folder: Path, cells: Sequence[Cell]) -> None:

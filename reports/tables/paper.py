@@ -63,7 +63,7 @@ def _paper(
         bold |= {(i, 1 + labels.index(x)) for x in _best(average.verdict)}
         records += [_record(average.name, x, [mean, *[None] * 4], average.verdict) for x, mean in average.means.items()]
     columns = ["task", "algorithm", "mean", "spread", "iqm", "iqm_low", "iqm_high", "bold"]
-    return Table(name, title, ["task", *labels], lines, columns, records, frozenset(bold))
+    return Table(name, title, ["task", *labels], lines, columns, records, frozenset(bold), frozenset(labels))
 
 
 def _best(verdict: Verdict | None) -> list[str]:

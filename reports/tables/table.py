@@ -32,6 +32,7 @@ class Table:
     columns: Sequence[str]
     records: Sequence[Sequence[Value]]
     bold: frozenset[tuple[int, int]] = frozenset()  # (row, column) of `rows`
+    entries: frozenset[str] = frozenset()  # headers of columns that are of one entry each
 
     def write(self, folder: Path) -> None:
         """Write `name`.csv, `name`.json, `name`.md and `name`.tex."""

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import typer
 
+from disk.trouble import is_full, unwritten
 from suite.cli.claims import claims
 from suite.cli.data import data_app
 from suite.cli.doctor import doctor
@@ -66,10 +67,13 @@ def main() -> None:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except Exception as error:
-        code = _exit_code(error)
+        code, message = _exit_code(error), str(error)
         if code is None:
-            raise
-        _fail(str(error), code)
+            if not is_full(error):
+                raise
+            place = getattr(error, "filename", None) or "what this command writes"
+            code, message = 2, unwritten(place, error, "write elsewhere; then give the same command again")
+        _fail(message, code)
 
 
 def _read_utf8() -> None:

@@ -3,68 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import typer
 
-from suite.cli.options import (
-    Algo,
-    CellsPerJob,
-    DatasetName,
-    Device,
-    Env,
-    Jobs,
-    Profile,
-    Ray,
-    Retries,
-    Set,
-    Threads,
-    Workers,
-    at_least,
-)
+from suite.cli import options as shared
+from suite.cli import tune_options as options
 
 __all__ = ["tune"]
 
 
 def tune(
-    algo: Algo = "",
-    env: Env = "",
-    trials: Annotated[int, typer.Option(callback=at_least(1), help="Trials of each algorithm.")] = 20,
-    seeds: Annotated[str, typer.Option(help="A count (3: 1000 to 1002), a list or a range; none to report.")] = "3",
-    profile: Profile = "quick",
-    set_: Set = [],  # noqa: B006 - typer's way
-    search: Annotated[
-        list[str],
-        typer.Option(
-            help="Search only: temperature, awac.temperature, tau=0.001..0.1:log, batch_size=64,128. Repeatable."
-        ),
-    ] = [],  # noqa: B006
-    at: Annotated[str, typer.Option(help="Judge by the last evaluations (end) or by the one at the switch.")] = "end",
-    metric: Annotated[
-        str | None, typer.Option(help="Score to judge by; default: success, or the normalised score or return.")
-    ] = None,
-    prune: Annotated[
-        bool, typer.Option("--prune/--no-prune", help="Give up trials below the median of those before, or none.")
-    ] = True,
-    sampler: Annotated[str, typer.Option(help="tpe, which learns from earlier trials, or random.")] = "tpe",
-    sampler_seed: Annotated[int, typer.Option(callback=at_least(0), help="Seed of what is tried.")] = 0,
-    round_: Annotated[
-        int,
-        typer.Option("--round", callback=at_least(1), help="Trials of an algorithm that are chosen together."),
-    ] = 4,
-    out: Annotated[Path, typer.Option(help="Folder of searches, each in a folder of its own.")] = Path("tune"),
-    name: Annotated[str | None, typer.Option(help="Name of the search; default: its tasks and profile.")] = None,
-    dataset: DatasetName = None,
-    device: Device = "auto",
-    threads: Threads = None,
-    workers: Workers = None,
-    jobs: Jobs = None,
-    retries: Retries = 0,
-    ray: Ray = None,
-    cells_per_job: CellsPerJob = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what is searched, how many runs that takes and how long.")
-    ] = False,
+    algo: shared.Algo = "",
+    env: shared.Env = "",
+    trials: options.Trials = 20,
+    seeds: options.Seeds = "3",
+    profile: shared.Profile = "quick",
+    set_: shared.Set = [],  # noqa: B006 - typer's way
+    search: options.Search = [],  # noqa: B006
+    at: options.At = "end",
+    metric: options.Metric = None,
+    prune: options.Prune = True,
+    sampler: options.Sampler = "tpe",
+    sampler_seed: options.SamplerSeed = 0,
+    round_: options.Round = 4,
+    out: options.Out = Path("tune"),
+    name: options.Name = None,
+    dataset: shared.DatasetName = None,
+    device: shared.Device = "auto",
+    threads: shared.Threads = None,
+    workers: shared.Workers = None,
+    jobs: shared.Jobs = None,
+    retries: shared.Retries = 0,
+    ray: shared.Ray = None,
+    cells_per_job: shared.CellsPerJob = None,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Choose settings by trials on seeds of their own, the same number for each algorithm. The same command resumes."""
     from suite.experiment.request import Request, spell_seeds
@@ -75,19 +48,8 @@ def tune(
     from suite.tune.search import tune as searched
 
     spread = Spread.parse(jobs=jobs, retries=retries, cells_per_job=cells_per_job, ray=ray)
-    request = Request.parse(
-        algo=algo, env=env, seeds=spell_seeds(tuning_seeds(seeds)), profile=profile, dataset=dataset, set_=set_
-    )
-    plan = Plan.of(
-        request,
-        trials=trials,
-        at=at,
-        metric=metric,
-        search=search,
-        prune=prune,
-        round_=round_,
-        sampler=sampler,
-        sampler_seed=sampler_seed,
-    )
-    means = Means(out, Hardware(device, threads, workers))
-    raise typer.Exit(searched(plan, means, name, spread, dry_run=dry_run))
+    tuned_on = spell_seeds(tuning_seeds(seeds))
+    request = Request.parse(algo=algo, env=env, seeds=tuned_on, profile=profile, dataset=dataset, set_=set_)
+    how: dict[str, Any] = {"sampler": sampler, "sampler_seed": sampler_seed, "round_": round_, "prune": prune}
+    plan = Plan.of(request, trials=trials, at=at, metric=metric, search=search, **how)
+    raise typer.Exit(searched(plan, Means(out, Hardware(device, threads, workers)), name, spread, dry_run=dry_run))

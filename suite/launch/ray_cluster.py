@@ -35,6 +35,7 @@ _SLACK = 10.0  # seconds for a cancellation to arrive and an exit code to come b
 _MOST_LOST = 20  # times that one cell may lose its node: something else is wrong by then
 _LOCK_SECONDS = 30.0  # between tries of a cell whose folder a lost node seems to hold: locks over a network end late
 _LOCK_TRIES = 5
+_ROOM_SECONDS = 15.0  # after which a cell that has not begun is told of: Ray starts a process on the node first
 _STORE_BYTES = 80 * 2**20  # of a local cluster's object store, which nothing is put into; Ray's minimum is 75 MiB
 # what a process elsewhere is told of this one's environment: where code and data lie, and how it draws
 _PASSED_ON = ("PYTHONPATH", "MINARI_DATASETS_PATH", "MUJOCO_GL", "XDG_CACHE_HOME")
@@ -49,12 +50,21 @@ def parse_address(text: str) -> str:
     return text.strip()
 
 
+def _amount(cores: int, gpus: float) -> str:
+    """Cores and GPUs in words, those that there are."""
+    parts = [(cores, "core"), (gpus, "GPU")]
+    return " and ".join(f"{n:g} {word}{'' if n <= 1 else 's'}" for n, word in parts if n or word == "core")
+
+
 @dataclass(frozen=True)
 class Share:
     """What one cell gets of a cluster."""
 
     cores: int
     gpu: float = 0.0
+
+    def __str__(self) -> str:
+        return _amount(self.cores, self.gpu)
 
     def hardware(self, asked: Hardware) -> Hardware:
         """The same, as options of `bench run`."""
@@ -99,8 +109,15 @@ def connect(address: str) -> Cluster:
             ray.init(address, log_to_driver=False, logging_level="ERROR", **(own if address == LOCAL else {}))
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise SettingError(f"--ray {address}: {str(error).strip().splitlines()[0]}") from None
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return Cluster([(int(each.get("CPU", 0)), int(each.get("GPU", 0))) for each in alive])
+    return Cluster([(cores, gpus) for _, cores, gpus in _nodes()])
+
+
+def _nodes() -> list[tuple[str, int, int]]:
+    """Name, cores and GPUs of every node of the cluster that is there."""
+    import ray
+
+    alive = [(node["NodeManagerHostname"], node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    return [(name, int(each.get("CPU", 0)), int(each.get("GPU", 0))) for name, each in alive]
 
 
 def _check_reachable(address: str) -> None:
@@ -147,6 +164,9 @@ class _Tasks:
         self.codes: dict[str, int | None] = dict.fromkeys(self.cells, NOT_STARTED)
         self.jobs = jobs
         self.unwanted = unwanted
+        self.share = share
+        self.submitted: dict[str, float] = {}  # name -> when, by the clock
+        self.told = ""  # what was last said of cells that wait for room
         self.task = ray.remote(ended).options(num_cpus=share.cores, num_gpus=share.gpu, max_retries=0)
         self.waiting = dict.fromkeys(self.cells, 0.0)  # name -> when it may begin, by the clock
         self.running: dict[str, Any] = {}  # name -> reference to the exit code
@@ -164,6 +184,7 @@ class _Tasks:
                 self._start()
                 self._ask_to_stop()
                 self._take_ended()
+                self._tell_of_waiting()
                 time.sleep(0.2)
         return self.codes
 
@@ -175,7 +196,9 @@ class _Tasks:
             if not self.unwanted(name):
                 _, *command = self.cells[name].command  # its Python is each node's own
                 environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
-                self.running[name] = self.task.remote(command, os.getcwd(), environment, str(self.logs[name].path))
+                log = self.logs[name] = Log(self.logs[name].path)
+                self.submitted[name] = time.monotonic()
+                self.running[name] = self.task.remote(command, os.getcwd(), environment, str(log.path), name)
 
     def _ask_to_stop(self) -> None:
         import ray
@@ -198,6 +221,21 @@ class _Tasks:
                 self.codes[name] = code = self._code(name, reference)
                 if self.stop.number is None and name not in self.asked:
                     self._perhaps_again(name, code)
+
+    def _tell_of_waiting(self) -> None:
+        """Say once in one line which cells no node has room for, and again where the nodes are others."""
+        late = time.monotonic() - _ROOM_SECONDS
+        waiting = [name for name in self.running if not self.logs[name].begun and self.submitted[name] < late]
+        if not waiting or self.stop.number is not None:
+            return
+        nodes = _nodes()
+        fits = any(cores >= self.share.cores and gpus >= self.share.gpu for _, cores, gpus in nodes)
+        why = "what they have is taken" if fits else "none of them has as much: they wait for one that joins"
+        have = ", ".join(f"{name} has {_amount(cores, gpus)}" for name, cores, gpus in nodes) or "there is none"
+        if (told := f"each asks for {self.share}; of the nodes {have}; {why}") != self.told:
+            self.told = told
+            which = ", ".join(waiting[:2]) + (", ..." if waiting[2:] else "")
+            say(f"{len(waiting)} of {len(self.cells)} wait for room on the cluster ({which}): {told}")
 
     def _code(self, name: str, reference: Any) -> int | None:
         """Exit code of a cell's process; that of a kill where it went with its node."""

@@ -20,7 +20,12 @@ class Log:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._read = path.stat().st_size if path.exists() else 0
+        self._before = self._read = path.stat().st_size if path.exists() else 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a line since this was made: the task says where it runs before anything else."""
+        return self._read > self._before
 
     def pass_on(self) -> None:
         """Print the whole lines that are new, on stderr."""

@@ -17,10 +17,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from algos.settings import SettingError
 from suite.launch.processes import TERM_SECONDS, Command
 from suite.launch.slurm_job import Job
+from suite.output import say
 
 __all__ = ["building", "check", "cores", "parse_options", "queued", "submit", "submit_data"]
 
@@ -93,22 +95,58 @@ def submit(
     `per_job` of them share a job, and jobs come in arrays. At most `jobs` cells run at a time. Cells named in `after`
     begin when that job has ended well, and not at all where it fails. Raises `SettingError` where sbatch says no.
     """
-    after = after or {}
-    groups: dict[tuple[str, ...], list[Command]] = {}
-    for cell in cells:
-        first = after.get(cell.name)
-        # an array limits its own jobs only: with a limit there is one array, which begins when all data are there
-        needed = tuple(dict.fromkeys(after.values())) if jobs is not None else (first,) if first else ()
-        groups.setdefault(needed, []).append(cell)
+    bundles = _bundles(cells, per_job, after or {}, apart=jobs is None)
+    groups: dict[tuple[str, ...], list[_Bundle]] = {}
+    for bundle in bundles:
+        # an array limits its own jobs only: with a limit there is one array, whose jobs are told apart when it is there
+        together = tuple(dict.fromkeys((after or {}).values())) if jobs is not None else bundle.needed
+        groups.setdefault(together, []).append(bundle)
     ids: dict[str, str] = {}
     for needed, group in groups.items():
-        bundles = [group[first : first + per_job] for first in range(0, len(group), per_job)]
         at_once = None if jobs is None else max(1, jobs // per_job)
-        submitted = _submit([Job(bundle, retries) for bundle in bundles], options, out, at_once, needed)
-        found = {cell.name: job for job, bundle in zip(submitted, bundles, strict=True) for cell in bundle}
+        submitted = _submit([Job(bundle.cells, retries) for bundle in group], options, out, at_once, needed)
+        found = {cell.name: job for job, bundle in zip(submitted, group, strict=True) for cell in bundle.cells}
         _note(out / "slurm" / "jobs.csv", [(job, str(Path(name).relative_to(out))) for name, job in found.items()])
+        for job, bundle in zip(submitted, group, strict=True):
+            if bundle.needed != needed:
+                _wait_only_for(job, bundle.needed, options)
         ids |= found
     return ids
+
+
+class _Bundle(NamedTuple):
+    """Cells that share a job, and the jobs that build their datasets."""
+
+    cells: Sequence[Command]
+    needed: tuple[str, ...]
+
+
+def _bundles(cells: Sequence[Command], per_job: int, after: Mapping[str, str], apart: bool) -> list[_Bundle]:
+    """The cells, `per_job` in a job; where they are to be `apart`, only cells that need the same share one."""
+    alike: dict[str | None, list[Command]] = {}
+    for cell in cells:
+        alike.setdefault(after.get(cell.name) if apart else None, []).append(cell)
+    parts = [group[n : n + per_job] for group in alike.values() for n in range(0, len(group), per_job)]
+    return [_Bundle(p, tuple(dict.fromkeys(after[c.name] for c in p if c.name in after))) for p in parts]
+
+
+def _wait_only_for(job: str, needed: Sequence[str], options: Mapping[str, str]) -> None:
+    """Have a job of an array that waits for all datasets wait for its own alone; where SLURM does not, it says so.
+
+    In this order no job can begin before its data are there, whenever this process ends.
+    """
+    waits = _dependency(needed, options) or "0"  # which is SLURM's word for none
+    asked = subprocess.run(
+        ["scontrol", "update", f"JobId={job}", f"Dependency={waits}"], capture_output=True, text=True
+    )
+    if asked.returncode:
+        say(f"job {job} waits for all datasets, not for its own alone: {_reason(asked.stderr)}")
+
+
+def _dependency(needed: Sequence[str], options: Mapping[str, str]) -> str:
+    """What a job waits for: what the user has asked for, and the jobs that build its datasets."""
+    own = [options["dependency"]] if "dependency" in options else []
+    return ",".join([*own, *(["afterok:" + ":".join(needed)] if needed else [])])
 
 
 def submit_data(datasets: Sequence[Command], options: Mapping[str, str], out: Path, retries: int = 0) -> dict[str, str]:
@@ -130,8 +168,7 @@ def _submit(
     executor = submitit.AutoExecutor(out / "slurm", cluster="slurm", slurm_max_num_timeout=_TIMEOUTS)
     more = {name: value for name, value in options.items() if name not in ("time", "cpus-per-task", "job-name")}
     if needed:
-        own = [options["dependency"]] if "dependency" in options else []
-        more |= {"dependency": ",".join([*own, "afterok:" + ":".join(needed)]), "kill-on-invalid-dep": "yes"}
+        more |= {"dependency": _dependency(needed, options), "kill-on-invalid-dep": "yes"}
     executor.update_parameters(
         name=options.get("job-name", "bench"),
         timeout_min=_minutes(options["time"]),

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
+from disk.trouble import remedy
 from suite.measure import own_packages
 
 __all__ = ["Check", "examine"]
 
-_REPAIR = "pip install -c constraints.txt awac-bench"
+_ROOM = 2.0  # GB below which the folder one stands in is called full
+_STORE = "set MINARI_DATASETS_PATH to a folder you can write"
 
 
 @dataclass(frozen=True)
@@ -32,26 +35,34 @@ class Check:
 
 def examine() -> list[Check]:
     """Run all checks; each catches its own failure, so that one broken package does not hide the rest."""
-    checks: tuple[Callable[[], Check], ...] = (
-        _python,
-        _packages,
-        _torch,
-        _cuda,
-        _compiler,
-        _statistics,
-        _simulator,
-        _drawing,
-        _minari,
-        _disk,
-        _network,
-    )
+    checks: dict[Callable[[], Check], tuple[str, ...]] = {  # with the distributions that it rests on
+        _python: (),
+        _packages: (),
+        _torch: ("torch",),
+        _cuda: ("torch",),
+        _compiler: ("torch",),
+        _statistics: ("rliable", "pandas", "scipy"),
+        _simulator: ("mujoco", "gymnasium", "gymnasium-robotics"),
+        _drawing: ("mujoco",),
+        _minari: ("minari", "h5py"),
+        _disk: (),
+        _network: ("huggingface-hub",),
+    }
     out = []
-    for check in checks:
+    for check, names in checks.items():
         try:
             out.append(check())
         except Exception as error:  # a broken package may raise anything
-            out.append(Check(check.__name__.strip("_"), "fail", f"{type(error).__name__}: {error}", _REPAIR))
+            found = f"{type(error).__name__}: {error}"
+            out.append(Check(check.__name__.strip("_"), "fail", found, _repair(error, names)))
     return out
+
+
+def _repair(error: Exception, names: Sequence[str]) -> str:
+    """How to mend what raised an error: what is missing is installed, what is there and broken is installed anew."""
+    if isinstance(error, ModuleNotFoundError | PackageNotFoundError) or not names:
+        return own_packages.pip_install(own_packages.DISTRIBUTION)  # which brings all that it needs
+    return own_packages.pip_install("--force-reinstall", "--no-deps", *names)
 
 
 def _python() -> Check:
@@ -63,18 +74,18 @@ def _python() -> Check:
 def _packages() -> Check:
     """Whether our packages are our own: their names are plain words, which other distributions and folders have too."""
     others, elsewhere, changed = own_packages.claimed(), own_packages.shadowed(), own_packages.written_over()
-    again = "and install awac-bench again"
+    by = sorted({name for names in others.values() for name in names})
+    away, again = f"pip uninstall {' '.join(by)}", own_packages.reinstall()
     if elsewhere:
         found = "; ".join(f"package {name} is taken from {place}" for name, place in elsewhere.items())
-        return Check("packages", "fail", found, "leave that folder, rename it, or take it off PYTHONPATH")
+        folder = "leave that folder, rename it, or take it off PYTHONPATH"
+        return Check("packages", "fail", found, away if elsewhere.keys() <= others.keys() else folder)
     if changed:
-        by = sorted({name for names in others.values() for name in names}) or ["something"]
-        found = f"{', '.join(by)} has written over {', '.join(changed[:3])}"
-        return Check("packages", "fail", found, f"pip uninstall {' '.join(by)}, {again}" if others else again[4:])
+        found = f"{', '.join(by) or 'something'} has written over {', '.join(changed[:3])}"
+        return Check("packages", "fail", found, f"{away} && {again}" if others else again)
     if others:
         both = "; ".join(f"{', '.join(names)} installs a package {name} too" for name, names in others.items())
-        names = sorted({name for names in others.values() for name in names})
-        return Check("packages", "fail", both, f"pip uninstall {' '.join(names)}, {again}")
+        return Check("packages", "fail", both, f"{away} && {again}")
     return Check("packages", "ok", f"{', '.join(own_packages.OURS)} are this suite's own")
 
 
@@ -82,17 +93,19 @@ def _torch() -> Check:
     import torch
 
     x = torch.randn(2, 8, 8)
-    state = "ok" if torch.isfinite(torch.bmm(x, x)).all() else "fail"
-    return Check("torch", state, f"{torch.__version__}, {torch.get_num_threads()} threads")
+    found = f"{torch.__version__}, {torch.get_num_threads()} threads"
+    if torch.isfinite(torch.bmm(x, x)).all():
+        return Check("torch", "ok", found)
+    return Check("torch", "fail", found, own_packages.pip_install("--force-reinstall", "--no-deps", "torch"))
 
 
 def _cuda() -> Check:
     import torch
 
     if not torch.cuda.is_available():
-        return Check(
-            "cuda", "warn", "no CUDA device: runs use the CPU", "install a CUDA build of torch if there is a GPU"
-        )
+        built = torch.version.cuda
+        cure = f"install or update its driver (torch is built for CUDA {built})" if built else "install torch for CUDA"
+        return Check("cuda", "warn", "no CUDA device: runs use the CPU", f"if there is a GPU: {cure}")
     free, total = torch.cuda.mem_get_info()
     name = torch.cuda.get_device_name()
     return Check("cuda", "ok", f"{name}, {free / 1e9:.0f} of {total / 1e9:.0f} GB free, CUDA {torch.version.cuda}")
@@ -103,7 +116,10 @@ def _compiler() -> Check:
 
     found = compiler()
     if found is None:
-        return Check("compiler", "warn", "no C++ compiler: updates on the CPU take up to twice as long", "install g++")
+        named = os.environ.get("CXX")
+        install = "xcode-select --install" if sys.platform == "darwin" else "install g++"
+        cure = f"unset CXX, which is {named}, or have it name a C++ compiler" if named else install
+        return Check("compiler", "warn", "no C++ compiler: updates on the CPU take up to twice as long", cure)
     return Check("compiler", "ok", f"{found}, for the updates of long runs on the CPU")
 
 
@@ -112,7 +128,9 @@ def _statistics() -> Check:
 
     name = f"rliable {version('rliable')}, pandas {version('pandas')}"
     half = float(metrics.aggregate_iqm(np.array([[0.0], [0.5], [0.5], [1.0]])))
-    return Check("statistics", "ok" if half == 0.5 else "fail", name, "" if half == 0.5 else _REPAIR)
+    if half == 0.5:
+        return Check("statistics", "ok", name)
+    return Check("statistics", "fail", name, own_packages.pip_install("--force-reinstall", "--no-deps", "rliable"))
 
 
 def _simulator() -> Check:
@@ -128,7 +146,9 @@ def _simulator() -> Check:
         try:
             task.check_simulator()
         except SimulatorError as error:
-            missing[str(error)] = f"pip install 'awac-bench[{task.extra}]'" if task.extra else _REPAIR
+            missing[str(error)] = own_packages.pip_install(
+                f"{own_packages.DISTRIBUTION}[{task.extra}]" if task.extra else own_packages.DISTRIBUTION
+            )
             continue
         env = gymnasium.make(task.id)
         env.reset(seed=0)
@@ -142,33 +162,41 @@ def _simulator() -> Check:
 
 
 def _drawing() -> Check:
-    from suite.policies.film import REPAIR, way_of_drawing
+    from suite.policies.film import cure, way_of_drawing
 
     way = way_of_drawing()
     if way is None:
-        return Check("drawing", "warn", "no OpenGL: `bench video` shows only tasks that draw themselves", REPAIR)
+        return Check("drawing", "warn", "no OpenGL: `bench video` shows only tasks that draw themselves", cure())
     return Check("drawing", "ok", f"MuJoCo draws without a display through {way}")
 
 
 def _minari() -> Check:
     from envs.data import minari_store
+    from envs.errors import DatasetError
 
-    root = minari_store.root()
+    try:
+        root = minari_store.root()
+    except DatasetError as error:  # there is no home
+        return Check("datasets", "fail", str(error), _STORE)
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=root):
             pass
     except OSError as error:
-        return Check(
-            "datasets", "fail", f"{root}: {error.strerror}", "set MINARI_DATASETS_PATH to a folder you can write"
-        )
+        return Check("datasets", "fail", f"{root}: {error.strerror}", remedy(error, _STORE))
     return Check("datasets", "ok", f"minari {version('minari')}, {root}")
 
 
 def _disk() -> Check:
-    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    try:
+        here = Path.cwd()
+        free = shutil.disk_usage(here).free / 1e9
+    except OSError as error:
+        return Check("disk", "fail", f"the folder that you stand in: {error.strerror}", "go to another folder")
+    if free > _ROOM:
+        return Check("disk", "ok", f"{free:.1f} GB free in {here}")
     return Check(
-        "disk", "ok" if free > 2 else "warn", f"{free:.1f} GB free in {Path.cwd()}", "" if free > 2 else "free some"
+        "disk", "warn", f"{free:.1f} GB free in {here}", f"make room there, {_ROOM:g} GB or more, or go elsewhere"
     )
 
 

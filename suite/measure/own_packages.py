@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.util
+import json
+import shlex
 from collections.abc import Sequence
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-__all__ = ["DISTRIBUTION", "OURS", "claimed", "shadowed", "written_over"]
+__all__ = ["DISTRIBUTION", "OURS", "claimed", "pip_install", "reinstall", "shadowed", "written_over"]
 
 DISTRIBUTION = "awac-bench"
 OURS = ("algos", "disk", "envs", "reports", "suite")
@@ -41,6 +45,30 @@ def written_over(own: Distribution | None = None) -> list[str]:
         return []
     ours = [(file, file.hash.value) for file in own.files or () if file.parts[0] in OURS and file.hash]
     return [str(file) for file, known in ours if _digest(Path(str(own.locate_file(file)))) != known]
+
+
+def reinstall(own: Distribution | None = None) -> str:
+    """The command that writes our own files again: pip leaves alone what it thinks is there."""
+    return pip_install("--force-reinstall", "--no-deps", *_source(own))
+
+
+def pip_install(*words: str) -> str:
+    """A `pip install`, at the versions that the suite is tested with where their list is at hand: in a clone."""
+    tested = Path(__file__).resolve().parents[2] / "constraints.txt"
+    pins = ["-c", str(tested)] if tested.is_file() else []
+    return shlex.join(["pip", "install", *pins, *words])
+
+
+def _source(own: Distribution | None = None) -> list[str]:
+    """What to name for pip so that it installs us from where we came: a clone, a wheel, or an index."""
+    try:
+        origin = json.loads((own or distribution(DISTRIBUTION)).read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        origin = {}
+    url = urlsplit(str(origin.get("url", "")))
+    if url.scheme != "file":
+        return [f"{DISTRIBUTION} @ {url.geturl()}" if url.scheme else DISTRIBUTION]
+    return [*(["-e"] if origin.get("dir_info", {}).get("editable") else []), url2pathname(url.path)]
 
 
 def _digest(path: Path) -> str:

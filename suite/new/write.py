@@ -14,6 +14,7 @@ import jinja2
 
 import algos
 from algos.settings import SettingError
+from disk.trouble import unwritten
 from envs import tasks
 
 __all__ = ["algorithm", "task"]
@@ -62,7 +63,7 @@ def _package(kind: str, name: str, known: Iterable[str], into: Path) -> list[Pat
     try:
         _write(folder, texts)
     except OSError as error:
-        raise SettingError(f"cannot write {folder}: {error.strerror}") from None
+        raise SettingError(unwritten(folder, error, "work in another folder")) from None
     return [folder / path for path in texts]
 
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from algos.settings import SettingError
-from suite.output import replacing, say
+from disk.replace import folder_for, replacing_all
+from suite.output import say, told
 from suite.policies.trained import FINAL, Trained, found
 from suite.record.files import check_writable
 from suite.record.writer import write_json
@@ -31,6 +32,10 @@ STATES = 256  # standard normal observations on which they are compared
 OUTPUTS = {False: "action", True: "choice"}  # name of the output, by whether actions are choices
 
 Read = Callable[[NDArray[np.float32]], NDArray[Any]]
+
+
+class UnfitError(SettingError):
+    """A policy that the format cannot hold."""
 
 
 class Deployed(nn.Module):
@@ -63,21 +68,22 @@ def export_all(
     """Write policies for other programs into the folder `out`; one row per file, and the exit code.
 
     Policies that the format cannot hold are named on stderr, and the code is 1 then. Raises `SettingError` where the
-    format can hold none of them.
+    format can hold none of them, and where the disk does not take one: those before it are there, whole.
     """
     check_kind(kind)
     chosen, code = found(runs, at, seeds)
-    check_writable(out / "x")
     rows: list[dict[str, Any]] = []
     refused: list[str] = []
-    for one in chosen:
-        for k in range(len(one.seeds)):
-            try:
-                rows.append(export(one, k, kind, out))
-            except SettingError as error:
-                refused.append(str(error))
-    if not rows:
-        raise SettingError(refused[0])
+    with folder_for(out / "x"):
+        check_writable(out / "x")
+        for one in chosen:
+            for k in range(len(one.seeds)):
+                try:
+                    rows.append(export(one, k, kind, out))
+                except UnfitError as error:
+                    refused.append(str(error))
+        if not rows:
+            raise SettingError(refused[0])
     for why in refused:
         say(f"not exported: {why}")
     return rows, int(bool(refused or code))
@@ -86,44 +92,24 @@ def export_all(
 def export(trained: Trained, k: int, kind: str, folder: Path) -> dict[str, Any]:
     """Write seed k's policy and its .json into `folder`; returns a row that says what and how exact.
 
-    The file is read back and compared with the policy. Raises `SettingError` where the format cannot hold the policy,
-    or gives other actions.
+    The file is read back and compared with the policy. Raises `UnfitError` where the format cannot hold the policy, or
+    gives other actions, `SettingError` where the disk does not take it; what was there before stays then.
     """
     task = trained.task
-    discrete = task.discrete
     policy = Deployed(trained, k).eval()
     moment = "" if trained.at == FINAL else f"-at{int(trained.at):+d}"
     path = folder / f"{task.short_name}-{trained.algo}-{trained.name}-seed-{trained.seeds[k]}{moment}{SUFFIXES[kind]}"
     obs = np.random.default_rng(0).standard_normal((STATES, task.obs_dim)).astype(np.float32)
     with torch.no_grad():
         expected = policy(torch.from_numpy(obs)).numpy()
-    with replacing(path) as new:
+    described = path.with_suffix(path.suffix + ".json")
+    with told(path), replacing_all([described, path]) as (text, new):
         difference = float(np.abs(KINDS[kind](policy, new, task.obs_dim)(obs) - expected).max())
         if not difference <= TOLERANCE:
-            raise SettingError(f"{trained.where}: as {kind} its actions differ by {difference:.2g}: nothing is written")
+            raise UnfitError(f"{trained.where}: as {kind} its actions differ by {difference:.2g}: nothing is written")
         digest = hashlib.sha256(new.read_bytes()).hexdigest()
-    chunk = trained.action_chunk
-    shape = ["batch"] if discrete else ["batch", chunk * task.action_dim]
-    meaning = f"0 to {task.action_dim - 1}" if discrete else "the policy's mode, clipped to [-1, 1]"
-    meaning += f"; {chunk} actions side by side, for as many steps" if chunk > 1 else ""
-    write_json(
-        path.with_suffix(path.suffix + ".json"),
-        {
-            "file": path.name,
-            "sha256": digest,
-            "format": kind,
-            "input": {
-                "name": "observation",
-                "shape": ["batch", task.obs_dim],
-                "dtype": "float32",
-                "meaning": f"as gymnasium.make({task.id!r}) gives it, after `import envs`",
-            },
-            "output": {"name": OUTPUTS[discrete], "shape": shape, "meaning": meaning},
-            "largest_difference": difference,
-            "policy": trained.metas[k],
-            "versions": versions(),
-        },
-    )
+        about = {"file": path.name, "sha256": digest, "format": kind, "largest_difference": difference}
+        write_json(text, {**about, **_feeding(trained), "policy": trained.metas[k], "versions": versions()})
     return {
         "file": str(path),
         "task": task.short_name,
@@ -132,6 +118,26 @@ def export(trained: Trained, k: int, kind: str, folder: Path) -> dict[str, Any]:
         "at": trained.at,
         "largest difference": f"{difference:.1g}",
         "kB": round(path.stat().st_size / 1000, 1),
+    }
+
+
+def _feeding(trained: Trained) -> dict[str, Any]:
+    """What goes into the program and what comes out of it, for who calls it."""
+    task, chunk = trained.task, trained.action_chunk
+    meaning = f"0 to {task.action_dim - 1}" if task.discrete else "the policy's mode, clipped to [-1, 1]"
+    meaning += f"; {chunk} actions side by side, for as many steps" if chunk > 1 else ""
+    return {
+        "input": {
+            "name": "observation",
+            "shape": ["batch", task.obs_dim],
+            "dtype": "float32",
+            "meaning": f"as gymnasium.make({task.id!r}) gives it, after `import envs`",
+        },
+        "output": {
+            "name": OUTPUTS[task.discrete],
+            "shape": ["batch"] if task.discrete else ["batch", chunk * task.action_dim],
+            "meaning": meaning,
+        },
     }
 
 
@@ -164,7 +170,7 @@ def _onnx(policy: Deployed, path: Path, obs_dim: int) -> Read:
                 output_names=[OUTPUTS[policy.discrete]],
             )
     except Exception as error:  # the exporter raises its own kinds of errors
-        raise SettingError(f"{policy.where}: ONNX has no words for how it acts; --to torch has") from error
+        raise UnfitError(f"{policy.where}: ONNX has no words for how it acts; --to torch has") from error
     assert program is not None
     program.save(str(path))
     session = ReferenceEvaluator(load(str(path)))

@@ -28,7 +28,7 @@ from suite.record.files import check_writable
 from suite.train.evaluate import FRESH_SEED
 from suite.train.in_turn import InTurn
 
-__all__ = ["FORMATS", "REPAIR", "film", "video", "way_of_drawing"]
+__all__ = ["FORMATS", "cure", "film", "video", "way_of_drawing"]
 
 FORMATS = (".mp4", ".webp", ".gif")
 FPS = 25  # at most: simulators of 100 steps per second are shown in every fourth
@@ -37,7 +37,7 @@ SAY_STEPS = 250  # between signs of life: without a GPU a step takes up to a sec
 BAR = 22  # pixels above each panel for its label
 SIZES = {1: 480, 2: 400, 4: 320}  # up to so many panels -> height of one; else the smallest
 SMALLEST, MOST = 240, 16
-REPAIR = "apt install libegl1 libgl1-mesa-dri, or set MUJOCO_GL to egl, osmesa or glfw"
+_DRIVERS = "apt install libegl1 libgl1-mesa-dri"
 _WAYS = ("egl", "osmesa", "glfw")
 _PROBE = (
     "import mujoco; m = mujoco.MjModel.from_xml_string('<mujoco><worldbody><geom size=\".1\"/></worldbody></mujoco>')\n"
@@ -47,12 +47,24 @@ _INK, _GOOD, _PAPER = (30, 30, 30), (0, 120, 60), (255, 255, 255)
 
 
 def way_of_drawing() -> str | None:
-    """Value of MUJOCO_GL with which MuJoCo draws here without a display: the one that is set, or the first that works.
+    """Value of MUJOCO_GL with which MuJoCo draws without a display: the one that is set, or the first that works."""
+    chosen = os.environ.get("MUJOCO_GL")
+    return _first_that_draws((chosen,) if chosen else _WAYS)
+
+
+def cure() -> str:
+    """What to do where there is no way of drawing: another value of MUJOCO_GL where one works, else drivers."""
+    chosen = os.environ.get("MUJOCO_GL")
+    works = _first_that_draws([way for way in _WAYS if way != chosen]) if chosen else None
+    return f"unset MUJOCO_GL, which is {chosen}, or set it to {works}" if works else _DRIVERS
+
+
+def _first_that_draws(ways: Sequence[str]) -> str | None:
+    """The first of these values of MUJOCO_GL that works.
 
     Each is tried in a process of its own, because a driver that fails can take its process with it.
     """
-    chosen = os.environ.get("MUJOCO_GL")
-    for way in (chosen,) if chosen else _WAYS:
+    for way in ways:
         tried = subprocess.run(
             [sys.executable, "-c", _PROBE], env={**os.environ, "MUJOCO_GL": way}, capture_output=True, check=False
         )
@@ -96,7 +108,7 @@ def film(shown: Sequence[Trained], episodes: int, out: Path) -> None:
     if "mujoco" in task.simulator:
         way = way_of_drawing()
         if way is None:
-            raise SimulatorError(f"no OpenGL here to draw with: {REPAIR}")
+            raise SimulatorError(f"no OpenGL here to draw with: {cure()}")
         os.environ["MUJOCO_GL"] = way  # before anything imports mujoco
     if not _can_draw(task):
         raise SettingError(f"{task.id} draws no pictures: its environment has no render mode rgb_array")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from algos.settings import SettingError
 from disk.replace import replacing_folder
+from disk.trouble import remedy, unwritten
 
-__all__ = ["check_writable", "replacing_folder"]
+__all__ = ["check_writable", "replacing_folder", "unwritten"]
 
 
 def check_writable(out: Path) -> None:
@@ -22,4 +23,5 @@ def check_writable(out: Path) -> None:
         with tempfile.TemporaryFile(dir=out.parent):
             pass
     except OSError as error:
-        raise SettingError(f"--out {out}: {error.strerror}; name a file in a folder you can write to") from None
+        todo = remedy(error, "name a file in a folder you can write to")
+        raise SettingError(f"--out {out}: {error.strerror}; {todo}") from None

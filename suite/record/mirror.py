@@ -19,6 +19,8 @@ from algos.settings import SettingError
 from disk.lock import Held, lock
 from disk.reading import read_file
 from disk.shapes import ShapeError, mapping, parse_json, whole
+from disk.trouble import unwritten
+from suite.record import events
 from suite.record.files import check_writable
 from suite.record.folders import Run, find_runs, read_run, read_status
 from suite.record.rows import RecordError
@@ -148,7 +150,8 @@ def _sent(curve: Curve, send: Send, out: Path) -> dict[str, Any]:
             send(curve, new)
             write_json(ledger, {**passed, curve.name: len(moments)})
         except OSError as error:
-            raise SettingError(f"--out {out}: {error.strerror or error}; what is passed on is in {ledger}") from None
+            why = unwritten(out, error, "name another folder with --out")
+            raise SettingError(f"{why}; what is new is passed on by the same command again") from None
     return {"curve": curve.name, "evaluations": len(moments), "new": len(new)}
 
 
@@ -181,19 +184,18 @@ def _passed(ledger: Path) -> dict[str, int]:
 
 def _tensorboard(out: Path, project: str) -> Send:
     try:
-        from torch.utils.tensorboard import SummaryWriter
+        events.check_installed()
     except ImportError:
         raise SettingError("--to tensorboard needs its package: pip install 'awac-bench[tensorboard]'") from None
 
     def send(curve: Curve, moments: Sequence[Moment]) -> None:
         # a file of its own each time, which TensorBoard reads beside the earlier ones
-        with SummaryWriter(str(out / curve.name)) as writer:
-            if moments[0].update == 0:
-                table = "\n".join(f"| {name} | {value} |" for name, value in curve.settings.items())
-                writer.add_text("settings", f"| setting | value |\n|---|---|\n{table}", moments[0].env_step)
-            for moment in moments:
-                for name, value in moment.values.items():
-                    writer.add_scalar(name, value, moment.env_step)
+        texts, start = {}, moments[0]
+        if start.update == 0:
+            table = "\n".join(f"| {name} | {value} |" for name, value in curve.settings.items())
+            texts["settings"] = f"| setting | value |\n|---|---|\n{table}"
+        scalars = [(moment.env_step, moment.values) for moment in moments]
+        events.write_events(out / curve.name, scalars, texts, start.env_step)
 
     return send
 

@@ -23,8 +23,9 @@ from typing import Any
 
 from disk import sums
 from disk.reading import read_file
-from disk.replace import replacing
+from disk.replace import folder_for, replacing_all
 from disk.shapes import ShapeError, anything, listing, mapping, parse_json, table, text
+from disk.trouble import unwritten
 from suite.record.folders import FORMAT, Run, facts_checksum
 from suite.record.rows import COLUMNS, Columns, RecordError, parse_rows
 from suite.record.shapes import RUN, STATUS, by_hand
@@ -89,9 +90,9 @@ def pack(runs: Sequence[Packed], folder: Path) -> list[Path]:
     """Write packed runs into a folder, a pair of files for each profile; returns the files.
 
     They replace what there is of their profiles: hand in what is to stay as well. Raises `RecordError` where two runs
-    have one name.
+    have one name, or the folder cannot be written; what is there of that profile stays then.
     """
-    written = []
+    written: list[Path] = []
     for profile in sorted({one.profile for one in runs}):
         own = sorted((one for one in runs if one.profile == profile), key=lambda one: one.key)
         doubled = [one.key for one, other in pairwise(own) if one.key == other.key]
@@ -99,12 +100,15 @@ def pack(runs: Sequence[Packed], folder: Path) -> list[Path]:
             raise RecordError(f"{' '.join(doubled[0])} is there twice, and would be one cell; leave one out")
         content = _table(own)
         facts = {"format": FORMAT, "table": sums.of_bytes(content), "cells": [_facts(one) for one in own]}
-        folder.mkdir(parents=True, exist_ok=True)
         # the table last: without it, or with one of other runs, the checksum says so
-        for name, data in ((f"{profile}.json.gz", _json(facts)), (f"{profile}.csv.gz", content)):
-            with replacing(folder / name) as new:
-                new.write_bytes(gzip.compress(data, mtime=0))
-            written.append(folder / name)
+        packed = {folder / f"{profile}.json.gz": _json(facts), folder / f"{profile}.csv.gz": content}
+        try:
+            with folder_for(folder / profile), replacing_all(list(packed)) as passing:
+                for new, data in zip(passing, packed.values(), strict=True):
+                    new.write_bytes(gzip.compress(data, mtime=0))
+        except OSError as error:
+            raise RecordError(unwritten(folder, error, "name another folder with --folder")) from error
+        written += packed
     return written
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from algos.settings import SettingError
 from disk.lock import Held, lock
+from disk.trouble import unwritten
 from envs.data.datasets import Dataset
 from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment, task_of
@@ -214,7 +215,7 @@ def _locked(folder: Path, progress: Progress) -> Iterator[None]:
         except Held:
             raise RecordError(f"{folder} is being run by another process") from None
         except OSError as error:
-            raise RecordError(f"cannot write to {folder}: {error.strerror or error}") from None
+            raise RecordError(unwritten(f"to {folder}", error, "name another folder with --out")) from None
         if unlocked:
             progress.say(f"no locks in {folder} ({unlocked}): start no other process with this folder")
         held.enter_context(_traceless(folder, missing))

@@ -13,7 +13,7 @@ import pytest
 from dying import killed_at
 
 from disk import replace
-from disk.replace import leftovers, replacing, replacing_folder, settle
+from disk.replace import folder_for, leftovers, replacing, replacing_all, replacing_folder, settle
 
 
 def names(folder: Path) -> list[str]:
@@ -73,6 +73,43 @@ def test_what_a_killed_process_leaves_is_found(tmp_path: Path) -> None:
         new.write_text("{")
         assert leftovers(tmp_path) == [new]
     assert leftovers(tmp_path) == []
+
+
+def test_of_files_that_belong_together_all_are_replaced_or_none(tmp_path: Path) -> None:
+    paths = [tmp_path / "facts.json", tmp_path / "table.csv"]
+    for path in paths:
+        path.write_text("old")
+
+    def write(last: str | None) -> None:
+        with replacing_all(paths) as (facts, table):
+            facts.write_text("new")
+            if last is not None:
+                table.write_text(last)
+
+    with pytest.raises(FileNotFoundError):
+        write(None)
+    assert [path.read_text() for path in paths] == ["old", "old"]
+    write("new")
+    assert [path.read_text() for path in paths] == ["new", "new"]
+    assert names(tmp_path) == ["facts.json", "table.csv"]
+
+
+def test_folders_that_were_made_for_a_file_go_where_it_fails(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+
+    def fail(path: Path) -> None:
+        with folder_for(path):
+            assert path.parent.is_dir()
+            raise OSError(28, "No space left on device")
+
+    for path in (tmp_path / "a/b/c.txt", tmp_path / "there/b/c.txt"):
+        with pytest.raises(OSError, match="No space"):
+            fail(path)
+    assert names(tmp_path) == ["there"]
+    assert names(tmp_path / "there") == []
+    with folder_for(tmp_path / "a/b/c.txt"):
+        (tmp_path / "a/b/c.txt").touch()
+    assert names(tmp_path / "a/b") == ["c.txt"]
 
 
 @pytest.mark.parametrize("exchange", [True, False])

@@ -14,7 +14,7 @@ import h5py
 import pytest
 
 from disk.lock import Held, is_held, lock
-from disk.trouble import not_damage
+from disk.trouble import is_full, not_damage, unwritten
 
 
 def test_a_lock_is_held_once_and_seen_by_readers(tmp_path: Path) -> None:
@@ -78,3 +78,29 @@ def test_a_locked_hdf5_is_in_use_and_not_damaged(tmp_path: Path) -> None:
 def test_what_is_no_damage_has_its_own_words(error: Exception, words: str) -> None:
     assert not_damage(error).startswith(words)
     assert bool(not_damage(error)) is bool(words)
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "full"),
+    [
+        (OSError(errno.ENOSPC, "x"), "No space left on device; make room there, or go", True),
+        (OSError(errno.EDQUOT, "x"), "Disk quota exceeded; make room there, your quota is used up, or go", True),
+        (OSError(errno.EFBIG, "x"), "File too large; raise the limit on the size of files (ulimit -f), or go", False),
+        (OSError(errno.EROFS, "x"), "Read-only file system; go", False),
+        (RuntimeError("Can't close file (file write failed: errno = 28, error message = 'No space left on device')"),
+         "No space left on device; make room there, or go", True),
+        (RuntimeError("one\ntwo"), "one; go", False),
+    ],
+)  # fmt: skip
+def test_what_could_not_be_written_is_one_line_with_what_to_do(error: Exception, said: str, full: bool) -> None:
+    assert unwritten("/a/b", error, "go") == f"cannot write /a/b: {said}"
+    assert is_full(error) is full
+
+
+def test_a_device_that_is_full_says_so_in_these_words() -> None:
+    """As the system itself raises it."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    with pytest.raises(OSError, match="No space") as caught, open("/dev/full", "wb", buffering=0) as full:
+        full.write(b"x")
+    assert is_full(caught.value)

@@ -20,6 +20,7 @@ FORBIDDEN = {
     "algos/settings": ("torch", "numpy"),
     "algos/space": ("torch", "numpy"),
     "algos/registry": ("torch", "numpy"),
+    "algos/learner_config": ("torch", "numpy"),
     "envs": ("torch", "algos", "suite", "reports"),
     "envs/rules": ("gymnasium", "gymnasium_robotics", "mujoco", "minari"),
     "envs/catalogue": ("gymnasium", "gymnasium_robotics", "mujoco", "minari"),
@@ -58,8 +59,9 @@ ROOMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "algos": {
         "settings": (),
         "space": ("settings",),
+        "learner_config": ("settings",),
         "networks": ("settings",),
-        "contract": ("settings", "space", "networks"),
+        "contract": ("settings", "space", "learner_config", "networks"),
         "registry": ("settings", "contract"),
         "parts": ("settings", "networks", "contract"),
         "methods": ("settings", "space", "networks", "contract", "parts"),

@@ -12,6 +12,7 @@ from house import ROOT
 ALL_SLOW = {
     "tests/suite/launch/test_real_ray.py": "a cluster of daemons, with trainings",
     "tests/suite/launch/test_real_slurm.py": "a cluster of daemons, with trainings",
+    "tests/suite/train/test_killed_compiled.py": "a C++ compiler, and what processes that it is killed in leave",
 }
 
 

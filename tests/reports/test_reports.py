@@ -216,6 +216,20 @@ def test_profiles_are_never_mixed_in_silence(tmp_path):
     assert "sac [paper]" in svg
 
 
+def test_columns_of_an_entry_carry_its_name_for_the_filter(report):
+    """Of the papers' table, tasks by algorithms; those of other tables are of all entries."""
+    html = (report / "index.html").read_text()
+    table = re.search(r'<table aria-labelledby="table-paper_means">.*?</table>', html, re.S)[0]
+    heads = re.findall(r'<th scope="col"(?: data-key="\w+")?(?: data-of="([^"]+)")?>([^<]+)</th>', table)
+    assert heads[0] == ("", "task")
+    assert len(heads) > 2
+    assert all(of == name for of, name in heads[1:])
+    for row in re.findall(r"<tr>(<td.*?)</tr>", table, re.S):
+        assert re.findall(r'<td[^>]*?(?: data-of="([^"]+)")?>', row) == ["", *(name for _, name in heads[1:])]
+    ranking = re.search(r'<table aria-labelledby="table-ranking">.*?</table>', html, re.S)[0]
+    assert "data-of" not in ranking
+
+
 def test_the_page_stands_alone_and_shows_what_was_run(report):
     html = (report / "index.html").read_text()
     assert not re.search(r'(src|href)="(https?:)?//', html)

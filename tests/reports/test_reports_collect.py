@@ -292,7 +292,8 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_the_old_report(tmp_path: Pa
     with swapped_into(out) as folder:
         (folder / "index.html").write_text("old")
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with pytest.raises(RecordError, match=f"^cannot write {out}: No space left on device$"), swapped_into(out):
+    said = "No space left on device; make room there, or name another folder with --out"
+    with pytest.raises(RecordError, match=f"^cannot write {out}: {said}$"), swapped_into(out):
         raise full
     assert (out / "index.html").read_text() == "old"
     assert os.listdir(tmp_path) == ["report"]

@@ -157,6 +157,8 @@ def test_algorithms_and_tasks_are_chosen_once_for_the_whole_page(opened):
     assert set(column(opened, "before_after", "task")) == {"pen"}
     assert set(column(opened, "cells", "algorithm")) == {"awac"}
     assert column(opened, "aggregates", "algorithm") == ["awac"]
+    heads = opened.locator("[aria-labelledby=table-paper_means] th:visible").all_text_contents()
+    assert heads == ["task", "awac"], "columns of entries follow, too"
     assert opened.locator("#curves h3:visible").all_text_contents() == ["pen"]
     assert opened.locator("#runs details[data-task]:visible").count() == 1
     assert opened.locator("#curves .find output").text_content() == "showing 1 of 3 tasks"

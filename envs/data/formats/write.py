@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.data.episodes import Episode, transitions
-from envs.data.files import new_file
+from envs.data.files import new_file, reserve
 from envs.errors import DatasetError
 from envs.task import Task
 
 __all__ = ["write"]
+
+_PER_ARRAY = 1 << 12  # bytes of an HDF5 file that are not its numbers
 
 
 def write(task: Task, episodes: Sequence[Episode], path: Path) -> None:
@@ -52,6 +54,7 @@ def _arrays(task: Task, episodes: Sequence[Episode]) -> dict[str, NDArray[Any]]:
 
 
 def _write_hdf5(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    reserve(path.parent, sum(values.nbytes + _PER_ARRAY for values in arrays.values()))
     with h5py.File(path, "w") as file:
         for name, values in arrays.items():
             file.create_dataset(name, data=values)

@@ -122,6 +122,14 @@ def plain_penalty(nets: Nets, step: Step, s: int, ahead: list[tuple[Array, Array
     return 0.7 * float((soft - plain_q(nets.critic, s, obs, step.batch.action[s].numpy())).mean(1).sum())
 
 
+def test_every_setting_that_cal_ql_has_too_reaches_it() -> None:
+    own = {"conservative_weight": 0.7, "conservative_temperature": 0.3, "conservative_samples": 3, "calibrate": False}
+    own |= {"lagrange_gap": 0.8, "backup_samples": 4, "alpha": 0.1, "target_entropy": None}
+    shared = {f.name for f in dataclasses.fields(cql.Config)} & {f.name for f in dataclasses.fields(wsrl.Config)}
+    assert own.keys() == shared
+    assert wsrl._cal_ql(wsrl.Config(**own)) == cql.Config(**own)
+
+
 def test_the_gap_offline_is_cal_qls() -> None:
     nets, step = problem()
     q = nets.q(step.batch.obs, step.batch.action)

@@ -64,7 +64,9 @@ def test_what_fails_leaves_nothing_and_what_is_there_stays(tmp_path: Path) -> No
         with pytest.raises((KeyboardInterrupt, DatasetError)) as caught:
             half(path, error)
         assert not list(tmp_path.iterdir())
-    assert str(caught.value) == f"cannot write {path}: [Errno 28] No space left on device"
+    assert str(caught.value) == (
+        f"cannot write {path}: No space left on device; make room there, or name a file in another folder"
+    )
     with new_file(path) as passing:
         passing.write_text("whole")
     with pytest.raises(DatasetError, match=r"a\.txt is there already"), new_file(path):

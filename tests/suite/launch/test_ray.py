@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -100,8 +101,9 @@ def test_a_task_ends_with_its_commands_code_and_keeps_its_lines(tmp_path: Path) 
     program = "import os, sys; sys.exit(os.environ['WHAT'] + ' in ' + os.getcwd())"
     environment = {"PYTHONPATH": HERE[0], "WHAT": "it ran"}
     for _ in range(2):
-        assert ended(["-c", program], str(tmp_path), environment, "ray/a.log") == 1
-    assert (tmp_path / "ray" / "a.log").read_text() == f"it ran in {tmp_path}\n" * 2
+        assert ended(["-c", program], str(tmp_path), environment, "ray/a.log", "runs/a") == 1
+    said = f"runs/a: on node {platform.node()}\nit ran in {tmp_path}\n"
+    assert (tmp_path / "ray" / "a.log").read_text() == said * 2
 
 
 @pytest.mark.parametrize(("program", "code"), [("143", 143), ("0", 0)])
@@ -116,7 +118,7 @@ time.sleep(30)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     stopper = signal_once([tmp_path / "begun"], signal.SIGINT)
     try:
-        assert ended(["-c", text], str(tmp_path), {"PYTHONPATH": HERE[0]}, "log") == code
+        assert ended(["-c", text], str(tmp_path), {"PYTHONPATH": HERE[0]}, "log", "a") == code
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
@@ -126,7 +128,7 @@ time.sleep(30)
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux kills children with their parents")
 def test_a_command_dies_with_the_worker_that_started_it(tmp_path: Path) -> None:
     text = "import os, pathlib, time; pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(60)"
-    call = f"from suite.launch.ray_task import ended; ended(['-c', {text!r}], {str(tmp_path)!r}, {{}}, 'log')"
+    call = f"from suite.launch.ray_task import ended; ended(['-c', {text!r}], {str(tmp_path)!r}, {{}}, 'log', 'a')"
     worker = subprocess.Popen([sys.executable, "-c", call], env={**os.environ, "PYTHONPATH": HERE[0]})
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
         assert worker.poll() is None
@@ -177,3 +179,35 @@ def test_what_failed_or_was_lost_is_started_again_so_often(tmp_path: Path, monke
     assert not again(1)
     tasks.lost["a"] = 1000
     assert not again(LOST)
+
+
+@needs_ray
+def test_cells_that_no_node_has_room_for_are_told_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What each asks for and what nodes have, in one line; again only where the nodes are others."""
+    nodes = [
+        {"NodeManagerHostname": "n1", "Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0, "memory": 1e9}},
+        {"NodeManagerHostname": "n2", "Alive": True, "Resources": {"CPU": 1.0}},
+        {"NodeManagerHostname": "gone", "Alive": False, "Resources": {"CPU": 64.0}},
+    ]
+    monkeypatch.setattr("ray.nodes", lambda: nodes)
+    cells = [Command(name, []) for name in "abcd"]
+    tasks = _Tasks(cells, Share(2, 0.5), 4, tmp_path, 0, lambda name: False)
+    log_path("a", tmp_path).parent.mkdir()
+    for name in "abcd":
+        tasks.running[name], tasks.submitted[name] = None, time.monotonic() - 60
+    log_path("a", tmp_path).write_text("a: on node n1\n")
+    tasks.logs["a"].pass_on()
+    tasks.submitted["d"] = time.monotonic()  # it may well be starting
+    capsys.readouterr()
+    for _ in range(3):
+        tasks._tell_of_waiting()
+    asked = "2 of 4 wait for room on the cluster (b, c): each asks for 2 cores and 0.5 GPU; of the nodes"
+    n2 = "n2 has 1 core"
+    taken = f"{asked} n1 has 4 cores and 1 GPU, {n2}; what they have is taken\n"
+    assert capsys.readouterr().err == taken
+    nodes[0]["Alive"] = False
+    for _ in range(2):
+        tasks._tell_of_waiting()
+    assert capsys.readouterr().err == f"{asked} {n2}; none of them has as much: they wait for one that joins\n"

@@ -157,6 +157,35 @@ def test_datasets_are_jobs_that_cells_wait_for(bench: Bench, cluster: Path) -> N
     assert options(cluster / "4.sh")["dependency"] == "afterok:1"
 
 
+def test_with_a_limit_a_cell_waits_for_its_own_data_alone(bench: Bench, cluster: Path) -> None:
+    """One array, which SLURM limits as a whole; each of its jobs is then told what it waits for, if anything."""
+    play(cluster, "sbatch", COUNTING)
+    two = ("--env", "point-reach,sawyer-push", "--seeds", "1", "--profile", "smoke", "--set", "dataset_seed=7")
+    said = bench("run", "--algo", "bc,sac-scratch", *two, "--jobs", "2", "--slurm", "time=60")
+    data = re.findall(r"^dataset \S+: submitted as job (\S+)$", said.err, re.M)
+    cells = dict(re.findall(r"^runs/(\S+?)-v0/bc/\S+: submitted as job \S+, after job (\S+)$", said.err, re.M))
+    assert data == ["1_0", "1_1"]
+    assert set(cells.values()) == set(data)
+    array = options(cluster / "2.sh")
+    assert (array["array"], array["dependency"]) == ("0-3%2", "afterok:1_0:1_1"), "until it is told, it waits for all"
+    told = dict(re.findall(r"^update JobId=(\S+) Dependency=(\S+)$", (cluster / "told").read_text(), re.M))
+    waits = {n: word(job_of(f"2_{n}").commands[0].command, "--env") for n in range(4)}
+    assert told == {
+        f"2_{n}": f"afterok:{cells[env]}" if "bc" in job_of(f"2_{n}").commands[0].command else "0"
+        for n, env in waits.items()
+    }
+
+
+def test_where_slurm_does_not_let_it_a_cell_waits_for_all_data_and_says_so(bench: Bench, cluster: Path) -> None:
+    play(cluster, "sbatch", COUNTING)
+    play(cluster, "scontrol", 'echo "scontrol: error: Access/permission denied" >&2; exit 1')
+    one = ("--algo", "bc,sac-scratch", "--env", "point-reach", "--profile", "smoke", "--set", "dataset_seed=8")
+    said = bench("run", *one, "--jobs", "1", "--slurm", "time=60")
+    assert said.code == 0
+    assert "job 2_1 waits for all datasets, not for its own alone: Access/permission denied\n" in said.err
+    assert options(cluster / "2.sh")["dependency"] == "afterok:1"
+
+
 def test_data_alone_are_built_here_or_as_jobs(bench: Bench, cluster: Path) -> None:
     play(cluster, "sbatch", COUNTING)
     asked = ("--algo", "awac", "--env", "point-reach", "--profile", "smoke", "--set", "dataset_seed=6", "--data-only")

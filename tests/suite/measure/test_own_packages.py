@@ -62,4 +62,33 @@ def test_a_distribution_that_wrote_over_ours_is_named(tmp_path: Path, monkeypatc
     monkeypatch.setattr(own_packages, "distribution", lambda name: ours)
     check = doctor._packages()
     assert (check.state, check.found) == ("fail", "envs has written over envs/task.py")
-    assert check.repair == "pip uninstall envs, and install awac-bench again"
+    pins = Path(__file__).parents[3] / "constraints.txt"
+    assert check.repair == (f"pip uninstall envs && pip install -c {pins} --force-reinstall --no-deps awac-bench"), (
+        "pip would leave alone what it thinks is there"
+    )
+
+
+@pytest.mark.parametrize(
+    ("origin", "named"),
+    [
+        ('{"url": "file:///a/clone", "dir_info": {"editable": true}}', "-e /a/clone"),
+        ('{"url": "file:///a/my%20clone", "dir_info": {}}', "'/a/my clone'"),
+        ('{"url": "https://example.org/x.whl"}', "'awac-bench @ https://example.org/x.whl'"),
+        (None, "awac-bench"),
+        ("{", "awac-bench"),
+    ],
+)
+def test_we_are_installed_again_from_where_we_came(origin: str | None, named: str, tmp_path: Path) -> None:
+    ours = installed(tmp_path, "awac_bench", "ours")
+    if origin is not None:
+        (tmp_path / "awac_bench-1.0.dist-info" / "direct_url.json").write_text(origin)
+    assert own_packages.reinstall(ours).endswith(f" --force-reinstall --no-deps {named}")
+
+
+def test_a_package_that_a_distribution_shadows_goes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As beside a clone, whose folder stands last: its package is found first, and no folder can be left."""
+    monkeypatch.setattr(own_packages, "shadowed", lambda: {"envs": "/x/site-packages/envs/__init__.py"})
+    monkeypatch.setattr(own_packages, "claimed", lambda: {"envs": ["their-envs"]})
+    assert doctor._packages().repair == "pip uninstall their-envs"
+    monkeypatch.setattr(own_packages, "claimed", dict)
+    assert "PYTHONPATH" in doctor._packages().repair
