@@ -32,6 +32,7 @@ FIGURES = {
     "awac-fig2-policy-constraint",
     "awac-fig2-behavior-likelihood",
     "awac-fig3-dexterous",
+    "awac-fig3-longer",
     "awac-fig4-push",
     "awac-fig5-locomotion",
     "awac-fig7-cql-algaedice",
