@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from envs.data import d4rl_names, imports, minari_store, minari_write, stored
-from envs.data.episodes import Episode, Transitions, fingerprint, transitions
+from envs.data.episodes import Episode, Transitions, fingerprint, pieces, transitions
 from envs.data.minari_store import LocalDataset, RawEpisode, exists, local_datasets
 from envs.data.stored import NAMESPACE, DatasetInfo
 from envs.errors import DatasetError, nearest
@@ -32,6 +32,7 @@ __all__ = [
     "load_episodes",
     "load_raw",
     "local_datasets",
+    "pieces",
     "resolve",
     "store",
     "transitions",
