@@ -1,6 +1,7 @@
 """Tasks beside each other: steps per second of the environment, and what building the default dataset costs.
 
-    python benchmarks/tasks.py [--env pen-binary,ant] [--builds 2] [--dataset default] [--keep] [--out tasks.json]
+    python benchmarks/tasks.py [--env pen-binary,ant] [--builds 2] [--dataset default] [--profile quick] [--keep]
+                               [--out tasks.json]
 
 Every dataset is built `--builds` times, each time in an empty store; their fingerprints must agree. With `--keep`, the
 last build goes into your own store, where `bench run` finds it. An `--out` that is there already is added to.
@@ -25,6 +26,7 @@ from envs import plugins, tasks
 from envs.data import minari_store
 from envs.errors import DatasetError
 from envs.task import Task
+from suite.experiment.resolve import sized
 from suite.recipes import build as recipes
 from suite.train.hardware import versions
 
@@ -88,6 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", default=",".join(tasks.TASKS))
     parser.add_argument("--dataset", default="default")
+    parser.add_argument("--profile", help="whose sizes the datasets have; default: those of their recipes")
     parser.add_argument("--builds", type=int, default=2)
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--out", type=Path)
@@ -97,6 +100,8 @@ def main() -> None:
         rows = json.loads(out.read_text())["rows"]
     for name in arguments.env.split(","):
         task = tasks.get(name)
+        if arguments.profile is not None:
+            task = sized(task, arguments.profile)
         row: dict[str, Any] = {"task": task.short_name, "observation": task.obs_dim, "action": task.action_dim}
         row["env_steps_per_s"] = round(steps_per_second(task))
         try:

@@ -21,6 +21,7 @@ __all__ = [
     "Goal",
     "MazeRecipe",
     "MixRecipe",
+    "NavigateRecipe",
     "NoiseRecipe",
     "PlayRecipe",
     "Recipe",
@@ -118,13 +119,19 @@ class MazeRecipe:
 class PlayRecipe:
     """Recipe of a dataset of play: a scripted oracle moves things about along noisy plans, without regard to the task.
 
-    The module of the task's environment has the function `play` that does so.
+    The module of the task's environment has the function `play` that does so. Tasks that differ in their option
+    `number` alone share it.
     """
 
     rollouts: int = 1000  # episodes; OGBench
     length: int = 1000  # steps of each; OGBench
     noise: float = 0.1  # of the plan, as a share of the largest step of each action; OGBench
     smoothing: float = 0.5  # width over which it is smoothed, in steps; OGBench
+
+    @property
+    def player(self) -> str:
+        """Who plays, in words."""
+        return "a scripted oracle at play"
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,27 @@ class GivenData:
     dataset: str  # e.g. d4rl/kitchen-complete-v0
 
 
-AnyRecipe: TypeAlias = Recipe | NoiseRecipe | MixRecipe | MazeRecipe | PlayRecipe | GivenData
+@dataclass(frozen=True)
+class NavigateRecipe:
+    """Recipe of a maze's dataset as OGBench's `navigate`: what moves is led from goal to goal, with Gaussian noise.
+
+    The module of the task's environment has the function `navigate` that does so. Tasks that differ in their option
+    `number` alone share it.
+    """
+
+    rollouts: int = 1000  # episodes; OGBench
+    length: int = 1000  # steps of each; OGBench
+    noise: float = 0.2  # standard deviation of the noise on the actions; OGBench's, of the ant
+    expert: str = ""  # file stem in envs/experts of what is turned towards the goals; "": a point, which needs none
+    gain: float = 1.0  # what the expert's actions are multiplied by, where the body here needs more than its own
+
+    @property
+    def player(self) -> str:
+        """Who plays, in words."""
+        return f"{'an expert steered' if self.expert else 'a point led'} from goal to goal"
+
+
+AnyRecipe: TypeAlias = Recipe | NoiseRecipe | MixRecipe | MazeRecipe | PlayRecipe | NavigateRecipe | GivenData
 
 
 def minus_distance(achieved: Any, desired: Any) -> Any:
@@ -185,6 +212,8 @@ class Task:
     ends_at_success: bool = False  # the first success is the end of an episode, also of recorded ones that go on
     obs_parts: tuple[str, ...] = ()  # keys of recorded dictionaries, which laid end to end are the observation
     dense: bool = False  # rewards are those that the environment gave also where there is a success rule
+    # next_obs [..., O] -> reward [...], where it is not 0 on success and else -1; scores are of success all the same
+    reward_rule: Callable[[NDArray[Any]], NDArray[Any]] | None = None
     # next_obs [..., O] -> which of K subtasks are in place [..., K] (bool): rewards are how many, less K, and
     # normalised scores the share of them that was in place at any time of an episode
     subtasks: Callable[[NDArray[Any]], NDArray[np.bool_]] | None = None
@@ -224,7 +253,8 @@ class Task:
         """Names of the task's datasets, those that can be built here, or one given by others, first."""
         if self.given:
             return [self.given, *self.recipes, *self.remote]
-        built = [DEFAULT] if self.expert or isinstance(self.recipe, NoiseRecipe | MixRecipe | PlayRecipe) else []
+        own = isinstance(self.recipe, NoiseRecipe | MixRecipe | PlayRecipe | NavigateRecipe)
+        built = [DEFAULT] if self.expert or own else []
         return [*built, *self.recipes, *self.remote]
 
     def recipe_of(self, name: str) -> AnyRecipe:
@@ -261,7 +291,8 @@ class Task:
     def reward(self, next_obs: NDArray[Any]) -> NDArray[np.float32]:
         """Reward of arriving in `next_obs` [..., O] by the papers' rule.
 
-        It is the goal's, or how many subtasks are in place less their number, or 0 on success and else -1.
+        It is the goal's, or how many subtasks are in place less their number, or the task's own, or 0 on success and
+        else -1.
 
         Raises `ValueError` where the task has neither, so that rewards must have been recorded.
         """
@@ -272,4 +303,6 @@ class Task:
             return np.asarray(placed.sum(-1) - placed.shape[-1], np.float32)
         if self.success is None or self.dense:
             raise ValueError(f"{self.id} has no success rule that gives its rewards: they must have been recorded")
+        if self.reward_rule is not None:
+            return np.asarray(self.reward_rule(next_obs), dtype=np.float32)
         return np.asarray(self.success(next_obs), dtype=np.float32) - 1.0

@@ -8,13 +8,24 @@ from __future__ import annotations
 import re
 
 from envs import plugins
-from envs.catalogue import cubes, hands, hands_dense, kitchen, lander, locomotion, mazes, point, sawyer
+from envs.catalogue import (
+    hands,
+    hands_dense,
+    kitchen,
+    lander,
+    locomotion,
+    mazes,
+    ogbench_manipulation,
+    ogbench_mazes,
+    point,
+    sawyer,
+)
 from envs.errors import UnknownTaskError, nearest
 from envs.task import DemoRecipe, Goal, NoiseRecipe, Recipe, Task
 
 __all__ = ["TASKS", "DemoRecipe", "Goal", "NoiseRecipe", "Recipe", "Task", "get", "ids"]
 
-_FAMILIES = (hands, hands_dense, point, sawyer, lander, locomotion, mazes, cubes, kitchen)
+_FAMILIES = (hands, hands_dense, point, sawyer, lander, locomotion, mazes, ogbench_manipulation, ogbench_mazes, kitchen)
 
 
 TASKS: dict[str, Task] = {task.id: task for family in _FAMILIES for task in family.TASKS}

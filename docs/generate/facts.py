@@ -13,7 +13,18 @@ from texts import code, linked, plain, table
 import algos
 from algos.contract import LearnerConfig, Needs, Objective
 from algos.settings import describe, spell
-from envs.task import AnyRecipe, DemoRecipe, GivenData, MazeRecipe, MixRecipe, NoiseRecipe, PlayRecipe, Task
+from envs.task import (
+    DEFAULT,
+    AnyRecipe,
+    DemoRecipe,
+    GivenData,
+    MazeRecipe,
+    MixRecipe,
+    NavigateRecipe,
+    NoiseRecipe,
+    PlayRecipe,
+    Task,
+)
 from envs.tasks import TASKS
 from suite.experiment.experiment import Protocol
 from suite.experiment.profiles import PROFILES
@@ -98,22 +109,33 @@ def _printed(scores: list[Score]) -> str:
 def _tasks(scores: list[Score]) -> str:
     return table(
         ("task", "what it is", "observation", "action", "steps", "scored by", "its own data", "others by name"),
-        (_task(task) for task in TASKS.values()),
+        (_task(own) for own in _families()),
     )
 
 
-def _task(task: Task) -> tuple[str, ...]:
+def _families() -> list[list[Task]]:
+    """Tasks, those that differ in their option `number` alone together."""
+    found: dict[object, list[Task]] = {}
+    for task in TASKS.values():
+        own = tuple((name, str(value)) for name, value in task.options.items() if name != "number")
+        found.setdefault((task.entry_point, own) if "number" in task.options else task.id, []).append(task)
+    return list(found.values())
+
+
+def _task(own: list[Task]) -> tuple[str, ...]:
+    task, more = own[0], len(own) - 1
+    name = code(task.id) + (f" to {code(own[-1].id.removeprefix(_common(own)))}" if more else "")
     action = f"{task.action_dim} choices" if task.discrete else str(task.action_dim)
     others = ", ".join(map(code, [*task.recipes, *task.remote]))
     success = plain(_subtasks(task) or task.success_rule) or ("return, 0 to 100" if task.anchors else "return")
     return (
-        code(task.id),
-        plain(task.summary),
+        name,
+        plain(task.summary) + (f"; {more} more goals" if more else ""),
         str(task.obs_dim),
         action,
         str(task.horizon),
         success,
-        _data(task.recipe),
+        _data(task.recipe) if DEFAULT in task.datasets or task.given else "none",
         others,
     )
 
@@ -123,6 +145,11 @@ def _subtasks(task: Task) -> str:
     return f"share of subtasks; success: {task.success_rule}" if task.subtasks is not None else ""
 
 
+def _common(own: list[Task]) -> str:
+    """What the ids of numbered tasks begin with, up to the dash before the number's word."""
+    return own[0].id[: own[0].id.rindex("-task")]
+
+
 def _data(recipe: AnyRecipe) -> str:
     if isinstance(recipe, GivenData):
         return code(recipe.dataset)
@@ -130,8 +157,8 @@ def _data(recipe: AnyRecipe) -> str:
         return f"{recipe.rollouts} episodes of noise"
     if isinstance(recipe, MixRecipe):
         return f"{recipe.steps:,} steps of given policies"
-    if isinstance(recipe, PlayRecipe):
-        return f"{recipe.rollouts} episodes of play by a scripted oracle"
+    if isinstance(recipe, PlayRecipe | NavigateRecipe):
+        return f"{recipe.rollouts} episodes of {recipe.player}"
     who = {DemoRecipe: "a hampered expert", MazeRecipe: "a steered expert"}.get(type(recipe), "an expert")
     return f"{recipe.demonstrations} demonstrations of {who}, {recipe.rollouts} rollouts"
 

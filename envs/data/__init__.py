@@ -4,7 +4,8 @@
     minari_store  what lies in the store; `minari_write` is how datasets enter it
     episodes      the checks and the transitions; `packed` is a quick copy after them
     stored        datasets in the store by id: write, read, describe
-    imports       files that people bring, in one of `formats`; `d4rl_names` and `downloads` fetch D4RL's
+    imports       files that people bring, in one of `formats`; `d4rl_names` and `ogbench_names` know published ones,
+                  `published` and `downloads` fetch them
     datasets      what others use, by name: load, describe, store
     bundle        datasets carried to another machine
 

@@ -7,19 +7,24 @@ own table (d4rl/infos.py), to which d4rl/locomotion/__init__.py adds AntMaze of 
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from envs.data import downloads
+from envs.data.published import Shelf
 from envs.errors import DatasetError, closest
 
-__all__ = ["FILES", "PREFIX", "File", "find", "folder", "get"]
+__all__ = ["FILES", "PREFIX", "SHELF", "File", "find", "get"]
 
 PREFIX = "d4rl/"
-MIRRORS = "BENCH_D4RL_MIRRORS"  # comma-separated base addresses, tried in their order
-DEFAULT_MIRRORS = tuple(f"{scheme}://rail.eecs.berkeley.edu/datasets/offline_rl" for scheme in ("https", "http"))
+SHELF = Shelf(
+    "D4RL's",
+    (".d4rl", "datasets"),
+    "D4RL_DATASET_DIR",
+    "BENCH_D4RL_MIRRORS",
+    tuple(f"{scheme}://rail.eecs.berkeley.edu/datasets/offline_rl" for scheme in ("https", "http")),
+)
 
 
 @dataclass(frozen=True)
@@ -148,35 +153,7 @@ def get(name: str) -> File:
     raise DatasetError(f"{name!r} is none of D4RL's datasets known here; {hint}")
 
 
-def folder() -> Path:
-    """Folder where the `d4rl` package keeps its files."""
-    named = os.environ.get("D4RL_DATASET_DIR")
-    try:
-        return Path(named) if named else Path.home() / ".d4rl" / "datasets"
-    except RuntimeError:
-        raise DatasetError("there is no home folder here: D4RL_DATASET_DIR says where D4RL's files lie") from None
-
-
 def find(name: str, say: downloads.Progress, offline: bool = False) -> Path:
-    """Path of the file of a name, fetched if it is not there, with the checksum it had when it was first seen.
-
-    Raises `DatasetError`, saying which file is to be put where, when it is not there and cannot be fetched.
-    """
+    """Path of the file of a name, fetched if it is not there; see `Shelf.find`."""
     file = get(name)
-    path = folder() / file.name
-    if not path.exists():
-        bases = [b.strip().rstrip("/") for b in os.environ.get(MIRRORS, "").split(",") if b.strip()] or DEFAULT_MIRRORS
-        # in D4RL's folders, or all files in one, as some lay them
-        urls = [f"{base}/{place}" for base in bases for place in (file.path, file.name)]
-        put = f"put {file.name}, which is {urls[0]}, into {folder()}"
-        if offline or downloads.offline():
-            raise DatasetError(f"{name} is not at {path}, and this is offline: {put}")
-        say(f"{name}: fetching {file.name} into {folder()}")
-        try:
-            downloads.fetch(path, urls, say)
-        except DatasetError as error:
-            raise DatasetError(
-                f"{name} could not be fetched ({error}); {put}, or name other mirrors in {MIRRORS}"
-            ) from None
-    downloads.verify(path, say)
-    return path
+    return SHELF.find(name, (file.path, file.name), say, offline)  # in D4RL's folders, or all files in one

@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from envs.data import d4rl_names, imports, minari_store, minari_write, stored
-from envs.data.episodes import Episode, Transitions, fingerprint, transitions
+from envs.data import d4rl_names, imports, minari_store, minari_write, ogbench_names, stored
+from envs.data.episodes import Episode, Transitions, fingerprint, pieces, transitions
 from envs.data.minari_store import LocalDataset, RawEpisode, exists, local_datasets
 from envs.data.stored import NAMESPACE, DatasetInfo
 from envs.errors import DatasetError, nearest
@@ -32,6 +32,7 @@ __all__ = [
     "load_episodes",
     "load_raw",
     "local_datasets",
+    "pieces",
     "resolve",
     "store",
     "transitions",
@@ -98,6 +99,8 @@ def resolve(task: Task, name: str) -> str:
     """Turn a dataset id or one of the task's short names into a dataset id."""
     if name in task.remote:
         return task.remote[name]
+    if name.startswith(ogbench_names.PREFIX):
+        return ogbench_names.id_of(task, name)
     try:
         minari_store.check_id(name)
     except DatasetError:
@@ -117,7 +120,7 @@ def _fetch(task: Task, dataset_id: str) -> None:
     where = f"dataset {dataset_id} is not in {minari_store.root()}"
     if dataset_id.startswith(NAMESPACE):
         raise DatasetError(f"{where}; `bench data build` makes a task's default one; {_hint(task, dataset_id)}")
-    if dataset_id.startswith(d4rl_names.PREFIX):
+    if dataset_id.startswith((d4rl_names.PREFIX, ogbench_names.PREFIX)):
         imports.import_data(task, dataset_id, say=_say)
         return
     try:

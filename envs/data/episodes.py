@@ -9,6 +9,7 @@ one-hot vector.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,7 +23,7 @@ from envs.discrete import choices, one_hot
 from envs.errors import DatasetError
 from envs.task import Task
 
-__all__ = ["Episode", "Transitions", "checked", "fingerprint", "minari_buffer", "raw", "transitions"]
+__all__ = ["Episode", "Transitions", "checked", "fingerprint", "minari_buffer", "pieces", "raw", "transitions"]
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,14 @@ class Episode:
 
     def cut(self, steps: int, terminated: bool) -> Episode:
         """Keep the first `steps` of the episode; `terminated` is whether the task ends with them."""
-        reward = None if self.reward is None else self.reward[:steps]
-        infos = {name: values[: steps + 1] for name, values in self.infos.items()}
-        obs, action = self.obs[: steps + 1], self.action[:steps]
-        return replace(self, obs=obs, action=action, reward=reward, infos=infos, terminated=terminated)
+        return replace(self.between(0, steps), terminated=terminated)
+
+    def between(self, start: int, stop: int) -> Episode:
+        """Keep the steps from `start` to before `stop`, and the observation after them."""
+        reward = None if self.reward is None else self.reward[start:stop]
+        infos = {name: values[start : stop + 1] for name, values in self.infos.items()}
+        obs, action = self.obs[start : stop + 1], self.action[start:stop]
+        return replace(self, obs=obs, action=action, reward=reward, infos=infos)
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,22 @@ def transitions(task: Task, episodes: Sequence[Episode]) -> Transitions:
         step=np.concatenate([np.arange(n, dtype=np.int32) for n in lengths]),
         demo=np.repeat([e.demo for e in episodes], lengths),
     )
+
+
+def pieces(task: Task, episode: Episode) -> list[Episode]:
+    """Cut an episode that went on after successes into pieces, each of which ends with one; the rest is cut off.
+
+    Nothing is lost: OGBench stops the bootstrap at a success, too, and goes on after it.
+    """
+    assert task.success is not None, task.id
+    ends = np.flatnonzero(task.success(episode.obs[1:])) + 1
+    bounds = [0, *ends.tolist(), len(episode.action)]
+    out = []
+    for start, stop in itertools.pairwise(bounds):
+        if start < stop:
+            seed = episode.seed if start == 0 else None
+            out.append(replace(episode.between(start, stop), terminated=stop in ends, seed=seed))
+    return out
 
 
 def _rewards(episodes: Sequence[Episode]) -> NDArray[np.float32]:

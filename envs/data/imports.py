@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from disk import sums
-from envs.data import d4rl_names, formats, minari_store, stored
+from envs.data import d4rl_names, formats, minari_store, ogbench_names, stored
 from envs.data.episodes import Episode
 from envs.errors import DatasetError
 from envs.task import Task
@@ -39,9 +39,11 @@ class Source:
 
 
 def default_id(task: Task, source: str) -> str:
-    """Id of an import that is given none: D4RL's name; for a file one like imported/door-binary/door-v0_demos-v0."""
+    """Id of an import that is given none: a publisher's; for a file one like imported/door-binary/door-v0_demos-v0."""
     if source in d4rl_names.FILES:
         return source
+    if _is_ogbenchs(source):
+        return ogbench_names.id_of(task, source)
     stem = re.sub(r"[^A-Za-z0-9_]+", "-", Path(source).stem).strip("-") or "data"
     return f"imported/{task.short_name}/{stem}-v0"
 
@@ -58,7 +60,7 @@ def import_data(
     command: str = "",
     say: Callable[[str], None] = lambda _: None,
 ) -> Imported:
-    """Store a file, or one of D4RL's datasets by name, as a Minari dataset of a task.
+    """Store a file, or one of D4RL's or OGBench's datasets by name, as a Minari dataset of a task.
 
     `demos` says which episodes are demonstrations: all, none, or the first so many; by default all of a human's and
     otherwise what the file itself marks. Raises `DatasetError` where the file does not fit, or where the id holds other
@@ -67,7 +69,7 @@ def import_data(
     target = dataset_id or default_id(task, source)
     minari_store.check_id(target)
     _check_demos(demos)
-    found = _source(source, format, demos, limit, offline, say)
+    found = _source(task, source, format, demos, limit, offline, say)
     recipe: dict[str, Any] = {
         "source": found.name,
         "sha256": sums.of_file(found.path),
@@ -116,18 +118,33 @@ def _marked(content: formats.Content, source: Source) -> list[Episode]:
 
 
 def _source(
-    source: str, format: str | None, demos: str | None, limit: int | None, offline: bool, say: Callable[[str], None]
+    task: Task,
+    source: str,
+    format: str | None,
+    demos: str | None,
+    limit: int | None,
+    offline: bool,
+    say: Callable[[str], None],
 ) -> Source:
-    """Find the file that was named, or the one behind a name of D4RL's."""
+    """Find the file that was named, or the one behind a name of D4RL's or OGBench's."""
     path = Path(source)
+    if _is_ogbenchs(source):
+        dataset_id = ogbench_names.id_of(task, source)
+        return Source(ogbench_names.find(dataset_id, say, offline), dataset_id, format or "ogbench", demos, limit)
     if source.startswith(d4rl_names.PREFIX) and not path.exists():
         file = d4rl_names.get(source)
         path, limit = d4rl_names.find(source, say, offline), limit or file.limit
         demos = demos or ("all" if file.demos else None)
     if not path.exists():
-        raise DatasetError(f"{source}: no such file; name a file, or one of D4RL's datasets, e.g. d4rl/door-human-v1")
+        raise DatasetError(
+            f"{source}: no such file; name a file, or one of D4RL's datasets, e.g. d4rl/door-human-v1, or OGBench's"
+        )
     name = source if source.startswith(d4rl_names.PREFIX) else path.name
     return Source(path, name, format or formats.detect(path), demos, limit)
+
+
+def _is_ogbenchs(source: str) -> bool:
+    return source.startswith(ogbench_names.PREFIX) and not Path(source).exists()
 
 
 def _check_demos(demos: str | None) -> None:

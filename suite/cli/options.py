@@ -62,7 +62,8 @@ Set = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="Folder of the run folders.")]
 DatasetName = Annotated[
-    str | None, typer.Option(help="A Minari dataset, d4rl/NAME, or human, cloned, expert; default: the task's own.")
+    str | None,
+    typer.Option(help="A Minari dataset, d4rl/NAME, ogbench/NAME, or human, cloned, expert; default: the task's own."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Threads = Annotated[

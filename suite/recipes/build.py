@@ -20,12 +20,24 @@ from algos.settings import SettingError, nearest
 from envs.data import datasets
 from envs.data.datasets import Dataset, DatasetInfo, Episode
 from envs.stepping.vector import default_workers
-from envs.task import DEFAULT, AnyRecipe, DemoRecipe, MazeRecipe, MixRecipe, NoiseRecipe, PlayRecipe, Recipe, Task
+from envs.task import (
+    DEFAULT,
+    AnyRecipe,
+    DemoRecipe,
+    MazeRecipe,
+    MixRecipe,
+    NavigateRecipe,
+    NoiseRecipe,
+    PlayRecipe,
+    Recipe,
+    Task,
+)
+from envs.tasks import TASKS
 from suite.recipes.clones import always_the_same_numbers, clone
 from suite.recipes.demonstrator import demonstrations
 from suite.recipes.known import differs
 from suite.recipes.mazes import maze_episodes
-from suite.recipes.oracle import played
+from suite.recipes.oracle import joined, played
 from suite.recipes.play import Progress, mixture, noise, rollouts
 from suite.recipes.policies import digest, expert_file, policy_file, shipped_clone
 
@@ -40,8 +52,8 @@ __all__ = [
 ]
 
 # versions of recipes: count up when the same recipe gives other data
-_FORMAT = 2  # 2: policies in double precision
-_FORMATS = {NoiseRecipe: 1, PlayRecipe: 1}  # no policy plays
+_FORMAT = 2  # 2: policies in double precision, and what an arm is told in single
+_FORMATS: dict[type, int] = {NoiseRecipe: 1}  # no policy plays
 
 
 def dataset(
@@ -178,14 +190,26 @@ def _maze_data(
 
 
 def _play_data(
-    task: Task, recipe: PlayRecipe, seed: int, workers: int, progress: Progress | None
+    task: Task, recipe: PlayRecipe | NavigateRecipe, seed: int, workers: int, progress: Progress | None
 ) -> tuple[list[Episode], str]:
-    """Pieces of play, and a description."""
-    pieces = played(task, recipe, seed, workers, progress)
-    return (
-        pieces,
-        f"{recipe.rollouts} episodes of a scripted oracle at play, in {len(pieces)} pieces between successes,",
-    )
+    """Play, taken from the data of a task that has the same, cut where this task is solved, and a description."""
+    name = recipe.expert if isinstance(recipe, NavigateRecipe) else ""
+    expert = policy_file(task, name) if name else None
+    episodes = _same_play(task, recipe, seed) or played(task, recipe, expert, seed, workers, progress)
+    cut = [piece for episode in episodes for piece in datasets.pieces(task, episode)]
+    return cut, f"{recipe.rollouts} episodes of {recipe.player}, in {len(cut)} pieces between successes,"
+
+
+def _same_play(task: Task, recipe: PlayRecipe | NavigateRecipe, seed: int) -> list[Episode] | None:
+    """Episodes of play in the store that another task of the same scene was given, uncut; None where there are none."""
+    for other in TASKS.values():
+        if other.id == task.id or other.entry_point != task.entry_point:
+            continue
+        if all(other.options[name] == value for name, value in task.options.items() if name != "number"):
+            dataset_id = built_id(dataclasses.replace(other, recipe=recipe), seed)
+            if datasets.exists(dataset_id):
+                return joined(datasets.load_episodes(other, dataset_id), recipe.length)
+    return None
 
 
 _Maker: TypeAlias = Callable[[Task, Any, int, int, "Progress | None"], tuple[list[Episode], str]]
@@ -196,6 +220,7 @@ _MAKERS: dict[type, _Maker] = {
     NoiseRecipe: _noise_data,
     MazeRecipe: _maze_data,
     PlayRecipe: _play_data,
+    NavigateRecipe: _play_data,
 }
 
 
@@ -236,6 +261,8 @@ def sources(task: Task, recipe: AnyRecipe, seed: int = 0) -> dict[str, Any]:
         return {"policies": {n: digest(policy_file(task, n)) for n, _ in recipe.parts if n != recipe.RANDOM}}
     if isinstance(recipe, MazeRecipe):
         return {"expert": digest(expert_file(task))}
+    if isinstance(recipe, NavigateRecipe) and recipe.expert:
+        return {"expert": digest(policy_file(task, recipe.expert))}
     if not isinstance(recipe, Recipe):
         return {}
     clone = shipped_clone(task, recipe, seed)

@@ -20,7 +20,7 @@ from envs.stepping.vector import VectorEnv
 from envs.task import MazeRecipe, Task
 from suite.recipes.play import STREAMS, Array, Progress, act, env_seed, in_double, random_streams
 
-__all__ = ["Steered", "maze_episodes", "walk"]
+__all__ = ["Steered", "maze_episodes", "steered", "walk"]
 
 _YAW = -0.6  # rad to its course, at which the expert runs once it is up to speed
 _DRIFT = 0.15  # rad by which it runs to the left of its course
@@ -46,7 +46,11 @@ def maze_episodes(
 def walk(expert: nn.Module, maze: str, obs: Array) -> NDArray[np.float64]:
     """Actions [n, 8] by which the expert runs towards the next waypoint at observations [n, 31]."""
     ant, position, goal = obs[:, :27], obs[:, 27:29], obs[:, 29:31]
-    way = maze_maps.next_waypoint(maze, position, goal) - position
+    return steered(expert, ant, maze_maps.next_waypoint(maze, position, goal) - position)
+
+
+def steered(expert: nn.Module, ant: Array, way: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Actions [n, 8] by which the expert runs along `way` [n, 2], in observations [n, 27] of ant-v5."""
     heading = np.arctan2(way[:, 1], way[:, 0]) - _DRIFT
     turns = ant_turns.quarter_turns(ant, heading, _YAW)
     wish = act(expert, ant_turns.turned(ant, heading, turns).astype(np.float32))

@@ -1,60 +1,105 @@
-"""Play data: a scripted oracle moves things about without regard to any task, as in OGBench's data."""
+"""Play data, as OGBench's: things are moved about, or mazes wandered through, without regard to any task.
+
+Who plays is a scripted oracle, or a body that is led from goal to goal: a point, or the expert of ant-v5, which is
+turned towards them as in `suite.recipes.mazes`.
+"""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
+from algos.networks.policy_file import load_policy
 from envs.data.datasets import Episode
-from envs.task import PlayRecipe, Task
-from suite.recipes.play import STREAMS, Progress, env_seed, random_streams
+from envs.task import NavigateRecipe, PlayRecipe, Task
+from suite.recipes.mazes import steered
+from suite.recipes.play import STREAMS, Progress, env_seed, in_double, random_streams
 
-__all__ = ["played"]
+__all__ = ["Led", "joined", "played"]
 
 Array = NDArray[np.float32]
 _REPORT_EVERY = 10  # episodes
 
 
-def played(task: Task, recipe: PlayRecipe, seed: int, workers: int, progress: Progress | None = None) -> list[Episode]:
-    """Play the recipe's episodes, the same for any number of workers, cut into pieces wherever the task is solved.
-
-    Each step that ends in success is the end of a piece, as OGBench stops the bootstrap there and goes on after it.
-    """
+def played(
+    task: Task,
+    recipe: PlayRecipe | NavigateRecipe,
+    expert: Path | None,
+    seed: int,
+    workers: int,
+    progress: Progress | None = None,
+) -> list[Episode]:
+    """Play the recipe's episodes, the same for any number of workers; `expert` is the file of who is led, if any."""
     streams = random_streams(seed, STREAMS["rollouts"], range(recipe.rollouts))
     seeds = [env_seed(stream) for stream in streams]
-    pieces: list[Episode] = []
-    for number, (obs, action) in enumerate(_episodes(task, recipe, seeds, workers), 1):
-        pieces += _pieces(task, obs, action)
+    episodes: list[Episode] = []
+    for number, (obs, action) in enumerate(_episodes(task, recipe, expert, seeds, workers), 1):
+        episodes.append(Episode(obs, action))
         if progress is not None and (number % _REPORT_EVERY == 0 or number == recipe.rollouts):
             progress(f"play {number}/{recipe.rollouts}")
-    return pieces
+    return episodes
 
 
-def _episodes(task: Task, recipe: PlayRecipe, seeds: list[int], workers: int) -> Iterator[tuple[Array, Array]]:
+def _episodes(
+    task: Task, recipe: PlayRecipe | NavigateRecipe, expert: Path | None, seeds: list[int], workers: int
+) -> Iterator[tuple[Array, Array]]:
     """Observations and actions of each episode, in processes where there are several."""
-    play = importlib.import_module(task.entry_point.partition(":")[0]).play
-    n = len(seeds)
-    columns = (seeds, [recipe.length] * n, [recipe.noise] * n, [recipe.smoothing] * n)
-    if workers < 2 or n < 2:
-        yield from map(play, *columns)
+    module = importlib.import_module(task.entry_point.partition(":")[0])
+    if isinstance(recipe, PlayRecipe):
+        one = functools.partial(module.play, dict(task.options), recipe)
+    else:
+        one = functools.partial(module.navigate, dict(task.options), recipe, Led(expert, recipe.gain))
+    if workers < 2 or len(seeds) < 2:
+        yield from map(one, seeds)
         return
-    with ProcessPoolExecutor(min(workers, n), get_context("spawn")) as pool:
-        yield from pool.map(play, *columns)
+    with ProcessPoolExecutor(min(workers, len(seeds)), get_context("spawn")) as pool:
+        yield from pool.map(one, seeds)
 
 
-def _pieces(task: Task, obs: Array, action: Array) -> list[Episode]:
-    """One episode cut after each step that ends in success; the rest is cut off."""
-    assert task.success is not None
-    ends = np.flatnonzero(task.success(obs[1:])) + 1
-    bounds = [0, *ends.tolist(), len(action)]
-    out = []
-    for start, stop in itertools.pairwise(bounds):
-        if start < stop:
-            out.append(Episode(obs[start : stop + 1], action[start:stop], terminated=stop in ends))
-    return out
+@dataclass(frozen=True)
+class Led:
+    """What goes where it is led: observation [O] and direction [2] -> action [A].
+
+    A point goes in the direction itself, an ant by the actions of the expert in a file, times a gain.
+    """
+
+    expert: Path | None
+    gain: float
+
+    def __call__(self, obs: NDArray[np.float64], direction: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.expert is None:
+            return direction
+        ant = obs[None, 2:].astype(np.float32)
+        action: NDArray[np.float64] = self.gain * steered(_policy(self.expert), ant, direction[None])[0]
+        return action
+
+
+@functools.cache
+def _policy(path: Path) -> nn.Module:
+    """The policy of a file, read once in each process, which then computes in one thread."""
+    torch.set_num_threads(1)
+    return in_double(load_policy([path])[0])
+
+
+def joined(parts: Sequence[Episode], length: int) -> list[Episode]:
+    """Put pieces of play together again to episodes of `length` steps; a piece begins where the last one ended."""
+    episodes: list[Episode] = []
+    left = list(parts)
+    while left:
+        ends = list(itertools.accumulate(len(piece.action) for piece in left))
+        own = left[: ends.index(length) + 1]
+        obs = np.concatenate([own[0].obs[:1], *(piece.obs[1:] for piece in own)])
+        episodes.append(Episode(obs, np.concatenate([piece.action for piece in own])))
+        left = left[len(own) :]
+    return episodes

@@ -227,6 +227,18 @@ def npz_files(sound: bytes, rng: np.random.Generator, count: int) -> Iterator[by
     yield from spoiled.contents(sound, rng, count // 2)
 
 
+def an_ogbench_file() -> dict[str, Any]:
+    """Arrays as OGBench lays them: no rewards, the last row of an episode marked, simulator states beside."""
+    flat = brought.columns(successors=False)
+    kept = {name: flat[name] for name in ("observations", "actions")}
+    return kept | {"terminals": flat["timeouts"], "qpos": np.zeros((11, 2), "f4"), "qvel": np.zeros((11, 2), "f4")}
+
+
+def ogbench_files(sound: bytes, rng: np.random.Generator, count: int) -> Iterator[bytes]:
+    yield from spoiled.members(an_ogbench_file() | {"button_states": np.zeros((11, 2))}, rng, count // 2)
+    yield from spoiled.contents(sound, rng, count // 2)
+
+
 def a_packed_copy(name: str, folder: Path) -> Path:
     packed.MIN_STEPS, before = 1, packed.MIN_STEPS
     try:
@@ -288,6 +300,7 @@ READERS: dict[str, Reader] = {
     "dataset": Reader(partial(a_dataset, "main_data.hdf5"), spoiled.contents, load, _DATA),
     "bundle": Reader(a_bundle, manifests, add, _DATA),
     "npz": Reader(partial(brought_file, brought.npz, brought.columns, "a.npz"), npz_files, bring, _DATA),
+    "ogbench": Reader(partial(brought_file, brought.npz, an_ogbench_file, "a.npz"), ogbench_files, bring, _DATA),
     "hdf5": Reader(partial(brought_file, brought.hdf5, brought.columns, "a.hdf5"), spoiled.contents, bring, _DATA),
     "npy": Reader(partial(brought_file, brought.npy, brought.paths, "a.npy"), spoiled.contents, bring, _DATA),
     "pickle": Reader(partial(brought_file, brought.pickled, brought.paths, "a.pkl"), spoiled.contents, bring, _DATA),

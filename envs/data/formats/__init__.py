@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from disk.reading import open_file
-from envs.data.formats import awac_npy, d4rl, dapg, npz
+from envs.data.formats import awac_npy, d4rl, dapg, npz, ogbench
 from envs.data.formats.flat import Content
 from envs.errors import DatasetError, first_line, nearest
 from envs.task import Task
@@ -29,6 +29,7 @@ class Format:
 FORMATS = {
     "d4rl": Format(d4rl.read, (b"\x89HDF\r\n\x1a\n",), (".hdf5", ".h5"), "D4RL's HDF5 of flat arrays"),
     "npz": Format(npz.read, (b"PK\x03\x04", b"PK\x05\x06"), (".npz",), "flat arrays under D4RL's names"),
+    "ogbench": Format(ogbench.read, (), (".npz",), "OGBench's npz, also recognised by its arrays"),
     "awac-npy": Format(awac_npy.read, (b"\x93NUMPY",), (".npy",), "AWAC's pickled path dictionaries"),
     "dapg": Format(
         dapg.read,

@@ -6,6 +6,9 @@
     next_observations [N, O]  optional; observations may instead be [N + E, O], each episode with its last one
     demonstrations [N], seeds [E], infos/NAME [N, ...], infos_final/NAME [E, ...]    optional, as in `formats.d4rl`
 
+OGBench's files, which hold simulator states `qpos` and `qvel` and none of the optional arrays but `terminals`, are read
+by `formats.ogbench`: there these mark the last rows of episodes.
+
 Episodes of one length may also be stacked: observations [E, T+1, O], actions [E, T, A], rewards and flags [E, T].
 """
 
@@ -17,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from disk.arrays import ArraysError, read_npz
-from envs.data.formats import d4rl
+from envs.data.formats import d4rl, ogbench
 from envs.data.formats.flat import Content
 from envs.errors import DatasetError, first_line
 from envs.task import Task
@@ -34,6 +37,8 @@ def read(task: Task, path: Path, limit: int | None) -> Content:
         arrays, unread = read_npz(path, lambda name: name in d4rl.LAYOUT or name.startswith(_GROUPS))
     except (ArraysError, OSError) as error:
         raise DatasetError(f"{where}: {first_line(error)}") from None
+    if {"qpos", "qvel"} <= set(unread) and set(arrays) == set(ogbench.KEYS):
+        return ogbench.read(task, path, limit)
     columns = {key: array for key, array in arrays.items() if key in d4rl.LAYOUT}
     infos, finals = (
         {key.removeprefix(group): array for key, array in arrays.items() if key.startswith(group) and array.shape}
