@@ -34,13 +34,13 @@ def main() -> None:
     parser.add_argument("--only", help="tasks, separated by commas")
     only = parser.parse_args().only
     path = Path(str(resources.files("envs"))) / FILE
-    known = tomllib.loads(path.read_text("utf-8")) if path.is_file() and only else {}
+    known = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() and only else {}
     for task in [tasks.get(name) for name in only.split(",")] if only else built():
         info = build.build(sized(task, "quick"), progress=say).info
         say(f"{info.id} {info.fingerprint}")
         known[info.id] = info.fingerprint
         with replacing(path) as new:
-            new.write_text(HEAD + "".join(f'"{k}" = "{v}"\n' for k, v in sorted(known.items())), "utf-8")
+            new.write_text(HEAD + "".join(f'"{k}" = "{v}"\n' for k, v in sorted(known.items())), encoding="utf-8")
 
 
 if __name__ == "__main__":

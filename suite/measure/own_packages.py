@@ -62,7 +62,8 @@ def pip_install(*words: str) -> str:
 def _source(own: Distribution | None = None) -> list[str]:
     """What to name for pip so that it installs us from where we came: a clone, a wheel, or an index."""
     try:
-        origin = json.loads((own or distribution(DISTRIBUTION)).read_text("direct_url.json") or "{}")
+        installed = own or distribution(DISTRIBUTION)
+        origin = json.loads(installed.read_text("direct_url.json") or "{}")
     except (PackageNotFoundError, ValueError):
         origin = {}
     url = urlsplit(str(origin.get("url", "")))

@@ -28,4 +28,4 @@ def differs(info: DatasetInfo) -> str | None:
 def _known() -> dict[str, str]:
     """Fingerprint of each id."""
     file = resources.files("envs") / FILE
-    return {str(k): str(v) for k, v in tomllib.loads(file.read_text("utf-8")).items()}
+    return {str(k): str(v) for k, v in tomllib.loads(file.read_text(encoding="utf-8")).items()}

@@ -9,6 +9,7 @@ import pytest
 from house import PACKAGES, ROOT, sources
 
 _OF_OTHERS = {"os", "gzip", "Image", "archive"}  # whose `open` is of bytes, or of no file
+_INSTALLED = "installed"  # a distribution, whose `read_text` takes a file's name
 
 
 def unnamed(tree: ast.AST) -> Iterator[str]:
@@ -21,6 +22,8 @@ def unnamed(tree: ast.AST) -> Iterator[str]:
         owner = getattr(called.value, "id", "") if isinstance(called, ast.Attribute) else ""
         words = [part.value for given in node.args for part in ast.walk(given) if isinstance(part, ast.Constant)]
         binary = any(isinstance(word, str) and set("b") < set(word) <= set("rwab+") for word in words)
+        if owner == _INSTALLED:
+            continue
         if name in ("read_text", "write_text") or (name == "open" and owner not in _OF_OTHERS and not binary):
             yield ast.unparse(node)
 

@@ -91,12 +91,13 @@ def test_numbers_without_end_and_nothing_at_all_are_spelled_as_set_reads_them(tm
     assert (request.seeds, threads) == ((0, 5), 1)
 
 
-def test_what_only_works_as_it_was_set_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Collection takes whole episodes, and of this task's only what was set by hand is a multiple."""
+def test_sizes_that_a_task_bends_are_repeated_as_they_were_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Collection takes whole episodes: what is not set by hand becomes a multiple of theirs, what is has to be one."""
     task = dataclasses.replace(tasks.get("door-binary"), horizon=150)
     monkeypatch.setattr(tasks, "get", lambda name: task)
+    assert resolve("awac", "door-binary", (0,)).protocol.steps_per_iteration == 1050
     with pytest.raises(SettingError, match="steps_per_iteration"):
-        resolve("awac", "door-binary", (0,))
+        resolve("awac", "door-binary", (0,), overrides=["steps_per_iteration=1000"])
     sets = ["steps_per_iteration=300", "online_steps=3000", "eval_every_online=600"]
     experiment = resolve("awac", "door-binary", (0,), "quick", sets)
     assert again(recorded(experiment, tmp_path / "r")).hash == experiment.hash
