@@ -90,13 +90,14 @@ def scene(timestep: float) -> str:
   <default><geom friction="{FRICTION} 0.005 0.0001" rgba="0.47 0.55 0.69 1"/></default>
   <visual><headlight ambient="0.4 0.4 0.4" diffuse="0.6 0.6 0.6"/></visual>
   <asset>
+    <texture type="skybox" builtin="flat" rgb1="0.85 0.88 0.92" width="32" height="192"/>
     <texture name="squares" type="2d" builtin="checker" rgb1="0.8 0.8 0.8" rgb2="0.7 0.7 0.7" width="64" height="64"/>
     <material name="ground" texture="squares" texrepeat="40 40"/>
   </asset>
   <worldbody>
-    <light pos="0 4 2" dir="0 -1 -0.4" mode="trackcom"/>
-    <camera name="side" mode="trackcom" pos="0 1 3.2" xyaxes="1 0 0 0 1 -0.05"/>
-    <geom name="ground" type="plane" size="40 40 1" zaxis="0 1 0" material="ground"/>
+    <light pos="0 4 2" dir="0 -1 -0.4" mode="trackcom" diffuse="0.4 0.4 0.4"/>
+    <camera name="side" mode="trackcom" pos="0 0.2 3.2" xyaxes="1 0 0 0 1 -0.1"/>
+    <geom name="ground" type="plane" size="40 40 1" zaxis="0 1 0" material="ground" rgba="1 1 1 1"/>
     {bodies}
   </worldbody>
 </mujoco>"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import gymnasium
@@ -121,3 +122,12 @@ def test_what_may_touch_the_ground_is_kept_with_the_clip(tmp_path: Path) -> None
     assert (new, feet.touching, limbs.touching, library.find("b").touching) == (True, "feet", "limbs", "limbs")
     assert feet.fingerprint != limbs.fingerprint
     np.testing.assert_array_equal(library.find("b").clip.poses, read(WALK).poses)
+
+
+def test_the_example_of_the_page_is_a_clip(bench: Bench, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
+    (code,) = (c for c in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S) if "Frames" in c)
+    exec(compile(code, "docs/data.md", "exec"), {})
+    assert bench("data", "import-motion", "stand.txt").code == 0
+    clip = library.find("stand").clip
+    assert (clip.duration, clip.loops, clip.pose(7.3)[1]) == (0.5, True, 0.89)

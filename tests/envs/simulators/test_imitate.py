@@ -281,6 +281,25 @@ def test_the_clips_own_targets_follow_it_well_until_the_humanoid_falls() -> None
     assert min(paid) > 0.6
 
 
+def test_held_upright_the_clips_own_targets_are_paid_nearly_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hand that leads the root along the clip stands in for the balance that only a policy has."""
+    env = HumanoidImitateEnv("walk")
+    apply = env.actual.drives.apply
+
+    def led(data: Any) -> None:
+        apply(data)
+        pose, velocity = env.clip.pose(env.time), env.clip.velocity(env.time)
+        pose[:3] += env.origin
+        data.qfrc_applied[:3] = 2000 * (pose[:3] - data.qpos[:3]) + 200 * (velocity[:3] - data.qvel[:3])
+        off = logarithm(product(data.qpos[3:7] * (1, -1, -1, -1), pose[3:7]))
+        data.qfrc_applied[3:6] = 2000 * off - 100 * data.qvel[3:6]
+
+    monkeypatch.setattr(env.actual.drives, "apply", led)
+    env.reset(seed=0, options={"time": 0.0})
+    paid = [env.step(tracking(env))[1] for _ in range(150)]
+    assert np.mean(paid) > 0.8
+
+
 def test_the_shipped_clip_is_what_its_script_writes(tmp_path: Path) -> None:
     imitate_gait.write(tmp_path / "walk.txt")
     found, shipped = (json.loads(path.read_text())["Frames"] for path in (tmp_path / "walk.txt", WALK))
