@@ -16,8 +16,8 @@ when a clip that does not loop is over. When a clip begins anew, it goes on from
 after 500 steps of 1/30 s (DeepMimic: 20 s), so that iterations of 1000 steps hold whole ones.
 
 Steps of the simulator are 1/300 s; DeepMimic's are 1/1200 s, of its controllers 1/600 s. From the same start, with the
-clip's own poses as targets, bodies are 8 mm (median) from where steps of 1/4800 s leave them after 1/6 s, and 50 mm after
-half a second, when it falls; with steps of 1/600 s 6 mm and 31 mm, for twice the time.
+clip's own poses as targets, bodies are 8 mm (median) from where steps of 1/4800 s leave them after 1/6 s, and 50 mm
+after half a second, when it falls; with steps of 1/600 s 6 mm and 31 mm, for twice the time.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ CLEARANCE = 0.001  # metres between the ground and a clip that begins in it (Dee
 PIXELS = (360, 480)  # of a picture
 
 _HINGES = [name for name, size in JOINTS.items() if size == 1]
-_BALL_ENTRIES = np.concatenate([[size > 1] * (3 if size > 1 else 1) for size in JOINTS.values()])  # [28]
+_BALL_ENTRIES = np.array([size == 4 for size in JOINTS.values() for _ in range(3 if size == 4 else 1)])  # [28]
 _RANGES = np.array([BODIES[name].limits for name in _HINGES])  # [4, 2]
 _MIDDLE, _SPAN = _RANGES.mean(axis=1), 2.0 * np.ptp(_RANGES, axis=1)
 
@@ -172,19 +172,17 @@ class HumanoidImitateEnv(RecordedState, gymnasium.Env[Array, Action]):
         return np.asarray(self.data.geom_xpos[geoms, 1] - (np.abs(upward) * self._half).sum(-1) - self._radius)
 
     def _observation(self) -> Array:
-        data, turn = self.data, heading(self.actual.pose[3:7])
-        height = self.actual.pose[1]
+        data, root = self.data, self.actual.pose
         axes = data.xmat[self._bodies].reshape(-1, 3, 3)  # columns are the axes of bodies
         centre = data.xipos[self._bodies]
         spin = data.cvel[self._bodies, :3]
         speed = data.cvel[self._bodies, 3:] + _across(spin, centre - data.subtree_com[self.actual.root])
-        seen = np.empty((4, len(BODIES), 3))
-        seen[0], seen[1], seen[2] = centre - self.actual.pose[:3], axes[:, :, 1], axes[:, :, 0]
-        seen = np.concatenate([seen[:3], speed[None], spin[None]]) @ turn.T
-        seen[1:, 0] = axes[0, :, 1], axes[0, :, 0], speed[0], spin[0]  # the root's own as they are in the world
+        world = np.stack([centre - root[:3], axes[:, :, 1], axes[:, :, 0], speed, spin])  # [5, 15, 3]
+        seen = world @ heading(root[3:7]).T
+        seen[1:, 0] = world[1:, 0]  # the root's own, but for its place
         where = seen[:3].transpose(1, 0, 2).reshape(-1)
         moving = seen[3:].transpose(1, 0, 2).reshape(-1)
-        return np.concatenate([[self.clip.phase(self.time), height], where, moving])
+        return np.concatenate([[self.clip.phase(self.time), root[1]], where, moving])
 
 
 def _across(a: Array, b: Array) -> Array:

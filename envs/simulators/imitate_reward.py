@@ -76,7 +76,7 @@ class Figure:
         mujoco.mju_rotVecQuat(self.velocity[3:6], self.data.qvel[3:6], self.data.qpos[3:7])
 
     @property
-    def momentum(self) -> Array:
+    def drift(self) -> Array:
         """Velocity [3] of the centre of mass."""
         return np.asarray(self.data.subtree_linvel[self.root])
 
@@ -106,7 +106,7 @@ def errors(actual: Figure, wanted: Figure, ground: float = 0.0) -> dict[str, flo
     away = actual.pose[:3] - wanted.pose[:3]
     away[1] += ground
     reach = actual.effectors(0.0) - wanted.effectors(ground)
-    drift = actual.momentum - wanted.momentum
+    drift = actual.drift - wanted.drift
     root = away @ away + 0.1 * apart[0] ** 2 + 0.01 * (moved @ moved) + 0.001 * (turns[0] @ turns[0])
     return {
         "pose": float(_OF_BALLS @ apart**2 + _OF_HINGES @ bent**2),

@@ -290,6 +290,8 @@ JUNK_FIELDS = (
 )
 
 _DATA = (DatasetError,)
+
+
 def a_clip(folder: Path) -> Path:
     path = folder / "clip.txt"
     shutil.copy(Path(library.__file__).parent / "clips" / "walk.txt", path)

@@ -12,11 +12,11 @@ import pytest
 
 from envs import plugins, tasks
 from envs.motion import library
-from envs.motion.clip import HINGE_SPEEDS, HINGES, JOINTS, QUATERNIONS, TURNS
+from envs.motion.clip import HINGE_SPEEDS, HINGES, QUATERNIONS, TURNS
 from envs.motion.quaternions import exponential, logarithm, product
-from envs.simulators import imitate, imitate_gait
+from envs.simulators import imitate
 from envs.simulators.imitate import HumanoidImitateEnv, action_of, targets_of
-from envs.simulators.imitate_character import BODIES, FEET, build
+from envs.simulators.imitate_character import BODIES, FEET
 
 WALK = Path(library.__file__).parent / "clips" / "walk.txt"
 TASK = tasks.get("humanoid-imitate-walk")
@@ -54,75 +54,7 @@ def tracking(env: HumanoidImitateEnv) -> np.ndarray[Any, Any]:
     return action_of(logarithm(turned), pose[HINGES] + 0.1 * velocity[HINGE_SPEEDS])
 
 
-# the character
-
-
-def test_the_humanoid_has_deepmimics_degrees_of_freedom_and_mass() -> None:
-    model = build(1 / 300)
-    assert (model.nq, model.nv, len(BODIES)) == (43, 34, 15)
-    assert model.body_mass.sum() == pytest.approx(45.0)
-    assert sum(3 if size == 4 else 1 for size in JOINTS.values()) == TASK.action_dim == 28
-
-
-def test_a_standing_humanoid_is_as_tall_as_its_parts(env: HumanoidImitateEnv) -> None:
-    env.reset(seed=0)
-    pose = np.zeros(43)
-    pose[QUATERNIONS[:, 0]] = 1.0
-    pose[1] = 0.421546 + 0.40987 + 0.0225 + 0.055 / 2
-    env.actual.place(pose, np.zeros(34))
-    lowest = dict(zip(BODIES, env._lowest(), strict=True))
-    assert [lowest[name] for name in FEET] == pytest.approx([0.0, 0.0], abs=1e-9)
-    assert lowest["neck"] == pytest.approx(pose[1] + 0.236151 + 0.223894 + 0.175 - 0.205 / 2)
-    assert lowest["left_hip"] == pytest.approx(pose[1] - 0.21 - 0.15 - 0.055)
-
-
-def test_drives_pull_towards_their_target_with_kp_and_no_more_than_the_largest_torque(env: HumanoidImitateEnv) -> None:
-    env.reset(seed=0)
-    pose = np.zeros(43)
-    pose[QUATERNIONS[:, 0]] = 1.0
-    pose[HINGES[0]] = -0.5
-    env.actual.place(pose, np.zeros(34))
-    drives, data = env.actual.drives, env.data
-    balls, hinges = np.tile([1.0, 0, 0, 0], (8, 1)), np.array([-0.3, 0.0, -1.0, 0.0])
-    balls[0], balls[2] = exponential(np.array([0.0, 0.1, 0.0])), exponential(np.array([0.0, 0.0, 2.0]))
-    drives.aim(balls, hinges)
-    drives.apply(data)
-    torque = data.qfrc_applied[drives.velocity][6:]
-    expected = np.zeros(28)
-    expected[1] = 1000 * 0.1  # chest
-    expected[8] = 200  # right hip: 500 * 2 is more
-    expected[9] = 500 * 0.2  # right knee
-    expected[20] = -150  # left knee: -500 * 1 is more
-    np.testing.assert_allclose(torque, expected, atol=1e-9)
-
-
-def test_drives_are_stable_proportional_derivative_control(env: HumanoidImitateEnv) -> None:
-    """One step in free fall, beside the torque of Tan et al. (2011) solved here with MuJoCo's mass matrix."""
-    env.reset(seed=3)
-    pose, velocity = env.clip.pose(0.2), 0.1 * env.clip.velocity(0.2)  # no torque is cut
-    pose[1] += 5.0
-    env.actual.place(pose, velocity)
-    model, data, drives = env.model, env.data, env.actual.drives
-    mujoco.mj_forward(model, data)
-    dt, inertia = model.opt.timestep, np.zeros((34, 34))
-    mujoco.mj_fullM(model, data, inertia)
-    aim = exponential(logarithm(pose[QUATERNIONS[1:]]) * 1.05), pose[HINGES] + 0.03
-    order = drives.velocity
-    gain = np.concatenate([np.full(3 if JOINTS[name] == 4 else 1, BODIES[name].stiffness) for name in JOINTS])
-    kp = np.concatenate([np.zeros(6), gain])
-    off = np.zeros(34)
-    conjugate = pose[QUATERNIONS[1:]] * (1, -1, -1, -1)
-    off[TURNS[1:].reshape(-1)] = logarithm(product(conjugate, aim[0])).reshape(-1)
-    off[HINGE_SPEEDS] = aim[1] - pose[HINGES]
-    speed = data.qvel[order]
-    mass, bias = inertia[np.ix_(order, order)], data.qfrc_bias[order]
-    push = kp * (off - dt * speed) - 0.1 * kp * speed
-    expected = np.linalg.solve(mass + dt * np.diag(0.1 * kp), push - bias)
-    drives.aim(*aim)
-    drives.apply(data)
-    before = data.qvel.copy()
-    mujoco.mj_step(model, data)
-    np.testing.assert_allclose((data.qvel - before)[order] / dt, expected, rtol=1e-6, atol=1e-4)
+# following the clip
 
 
 def test_actions_are_deepmimics_units_cut_to_one() -> None:
@@ -139,9 +71,6 @@ def test_actions_are_deepmimics_units_cut_to_one() -> None:
     balls, hinges = targets_of(action_of(vectors, angles))
     np.testing.assert_allclose(logarithm(balls), vectors)
     np.testing.assert_allclose(hinges, angles)
-
-
-# following the clip
 
 
 def test_the_clips_own_states_are_paid_one_per_step_through_several_cycles(env: HumanoidImitateEnv) -> None:
@@ -193,6 +122,57 @@ def test_a_clip_that_begins_in_the_ground_is_raised_out_of_it(tmp_path: Path, mo
     assert env._lowest().min() == pytest.approx(imitate.CLEARANCE)
     assert env.origin[1] == pytest.approx(0.1, abs=2e-3)
     assert env.wanted.pose[1] == pytest.approx(env.actual.pose[1])
+
+
+def parts(obs: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Of each body: place and two axes [15, 3, 3], linear and angular velocity [15, 2, 3]."""
+    return obs[2:137].reshape(15, 3, 3), obs[137:].reshape(15, 2, 3)
+
+
+def test_bodies_are_observed_about_the_root_as_they_are_and_move(env: HumanoidImitateEnv) -> None:
+    """Velocities beside how far bodies come in an instant."""
+    env.reset(seed=0, options={"time": 0.3})
+    pose, velocity = env.clip.pose(0.3), env.clip.velocity(0.3)
+    pose[3:7] = exponential(np.array([0.1, 0.0, 0.2]))  # leaning, but facing along x
+    env.actual.place(pose, velocity)
+    where, moving = parts(env._observation())
+    centres, frames = env.data.xipos[env._bodies].copy(), env.data.xmat[env._bodies].reshape(-1, 3, 3).copy()
+    assert env._observation()[1] == pose[1]
+    facing = np.arctan2(frames[0, 2, 0], frames[0, 0, 0])
+    c, s = np.cos(facing), np.sin(facing)
+    turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+    np.testing.assert_allclose(where[:, 0], (centres - pose[:3]) @ turn.T, atol=1e-12)
+    np.testing.assert_allclose(where[1:, 1:], frames[1:, :, [1, 0]].transpose(0, 2, 1) @ turn.T, atol=1e-12)
+    np.testing.assert_allclose(where[0, 1:], frames[0][:, [1, 0]].T, atol=1e-12)
+    instant = 1e-6
+    later = env.data.qpos.copy()
+    mujoco.mj_integratePos(env.model, later, env.data.qvel, instant)
+    env.data.qpos[:] = later
+    env.actual.look()
+    speed = (env.data.xipos[env._bodies] - centres) / instant
+    turned = (env.data.xmat[env._bodies].reshape(-1, 3, 3) - frames) / instant @ frames.transpose(0, 2, 1)
+    spin = np.stack([turned[:, 2, 1], turned[:, 0, 2], turned[:, 1, 0]], axis=-1)
+    np.testing.assert_allclose(moving[1:], np.stack([speed, spin], axis=1)[1:] @ turn.T, atol=2e-4)
+    np.testing.assert_allclose(moving[0], [speed[0], spin[0]], atol=2e-4)
+
+
+def test_where_the_humanoid_stands_and_faces_is_seen_in_the_roots_own_entries_alone(env: HumanoidImitateEnv) -> None:
+    env.reset(seed=0)
+    pose, velocity = env.clip.pose(0.4), env.clip.velocity(0.4)
+    env.actual.place(pose, velocity)
+    before = [part.copy() for part in parts(env._observation())]
+    about = exponential(np.array([0.0, 1.3, 0.0]))
+    turn = np.array([[np.cos(1.3), 0, np.sin(1.3)], [0, 1, 0], [-np.sin(1.3), 0, np.cos(1.3)]])
+    pose[[0, 2]] += 3.0
+    pose[3:7] = product(about, pose[3:7])
+    velocity[:3], velocity[3:6] = turn @ velocity[:3], turn @ velocity[3:6]
+    env.actual.place(pose, velocity)
+    after = parts(env._observation())
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_allclose(one[1:], other[1:], atol=1e-9)
+    np.testing.assert_allclose(before[0][0, 0], after[0][0, 0], atol=1e-9)
+    np.testing.assert_allclose(before[0][0, 1:] @ turn.T, after[0][0, 1:], atol=1e-9)
+    np.testing.assert_allclose(before[1][0] @ turn.T, after[1][0], atol=1e-9)
 
 
 # ends
@@ -298,35 +278,3 @@ def test_held_upright_the_clips_own_targets_are_paid_nearly_all_there_is(monkeyp
     env.reset(seed=0, options={"time": 0.0})
     paid = [env.step(tracking(env))[1] for _ in range(150)]
     assert np.mean(paid) > 0.8
-
-
-def test_the_shipped_clip_is_what_its_script_writes(tmp_path: Path) -> None:
-    imitate_gait.write(tmp_path / "walk.txt")
-    found, shipped = (json.loads(path.read_text())["Frames"] for path in (tmp_path / "walk.txt", WALK))
-    np.testing.assert_allclose(found, shipped, atol=2e-6)
-    assert WALK.stat().st_size < 20_000
-
-
-def test_standing_feet_of_the_shipped_clip_stay_where_they_are(env: HumanoidImitateEnv) -> None:
-    """The foot that stands through the middle of its stance neither slides nor sinks."""
-    at = []
-    for time in np.linspace(0.12, 0.48, 13):
-        env.wanted.place(env.clip.pose(float(time)), np.zeros(34))
-        at.append(env.wanted.data.xpos[env.model.body("right_ankle").id].copy())
-    assert np.ptp(at, axis=0).max() < 2e-3
-    assert np.mean(at, axis=0)[1] == pytest.approx(imitate_gait.SOLE, abs=1e-3)
-
-
-def test_the_mass_of_the_shipped_clip_moves_as_its_pendulum_does(env: HumanoidImitateEnv) -> None:
-    moments = np.linspace(0, 1, 11)
-    for time, expected in zip(moments, imitate_gait._mass(moments), strict=True):
-        env.wanted.place(env.clip.pose(float(time)), np.zeros(34))
-        found = env.wanted.data.subtree_com[env.wanted.root]
-        assert found[2] == pytest.approx(expected[1] - env_shift(1), abs=4e-3)
-        assert found[0] == pytest.approx(expected[0] - env_shift(0), abs=6e-3)
-
-
-def env_shift(axis: int) -> float:
-    """What moves the clip to begin at the origin: the root of its file's first frame, along x and z."""
-    first = json.loads(WALK.read_text())["Frames"][0]
-    return float(first[(1, 3)[axis]])

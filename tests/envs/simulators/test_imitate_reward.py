@@ -145,7 +145,7 @@ def test_a_state_is_what_was_put_there() -> None:
     made: Any = figure(pose, velocity)
     np.testing.assert_allclose(made.pose, pose, atol=1e-12)
     np.testing.assert_allclose(made.velocity, velocity, atol=1e-12)
-    np.testing.assert_allclose(made.momentum, drift(pose, velocity), atol=1e-6)
+    np.testing.assert_allclose(made.drift, drift(pose, velocity), atol=1e-6)
 
 
 def test_headings_turn_the_root_to_face_along_x() -> None:
