@@ -28,7 +28,9 @@ from disk.shapes import ShapeError, listing, number, one_of, parse_json, table
 from envs.errors import MotionError, first_line
 from envs.motion.quaternions import conjugate, logarithm, product, slerp
 
-__all__ = ["JOINTS", "POSE", "VELOCITY", "Clip", "parse", "read", "unused"]
+__all__ = [
+    "HINGES", "HINGE_SPEEDS", "JOINTS", "POSE", "QUATERNIONS", "TURNS", "VELOCITY", "Clip", "parse", "read", "unused",
+]  # fmt: skip
 
 Array: TypeAlias = NDArray[np.float64]
 
