@@ -28,7 +28,7 @@ def task_of(motion: str, summary: str = "", anchors: tuple[float, float] | None 
         reward_range=(0.0, 1.0),
         terminates=True,
         simulator=("mujoco",),
-        settings={"discount": 0.95, "online_steps": 5_000_000},
+        settings={"discount": 0.95, "online_steps": 5_000_000, "demonstrations": 15, "rollouts": 100},
         sources={
             "discount": "DeepMimic's ct_agent_humanoid_ppo.txt",
             "online_steps": "ours: DeepMimic's policies take about 60 million",
