@@ -4,6 +4,7 @@
     task        what a task is
     discrete    how choices become vectors, everywhere alike
     plugins     environments by gymnasium id, and the tasks of other packages
+    motion      clips of recorded motion, by name
     rules       what a recorded observation says by itself: success and rewards
     catalogue   the tasks, one module per family
     tasks       the registry: tasks by name
@@ -20,7 +21,7 @@ is made. `gymnasium.make("envs:pen-binary-v0")` does both.
 """
 
 from envs import plugins
-from envs.tasks import TASKS
+from envs.tasks import TASKS, of_motions
 
-for _task in TASKS.values():
+for _task in (*TASKS.values(), *of_motions().values()):
     plugins.register(_task)

@@ -10,6 +10,7 @@ __all__ = [
     "DamagedError",
     "DatasetError",
     "EnvsError",
+    "MotionError",
     "SimulatorError",
     "TaskPluginError",
     "UnknownTaskError",
@@ -46,6 +47,10 @@ class DamagedError(DatasetError):
     """Files of a dataset that were changed, cut off or lost; `reason` is what is wrong, without what to do."""
 
     reason: str = ""
+
+
+class MotionError(EnvsError, ValueError):
+    """A clip of motion that is missing, or holds none; the message says what would be right."""
 
 
 class WorkerError(EnvsError, RuntimeError):

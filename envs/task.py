@@ -211,6 +211,7 @@ class Task:
     terminates: bool = False  # whether episodes end before the horizon
     ends_at_success: bool = False  # the first success is the end of an episode, also of recorded ones that go on
     obs_parts: tuple[str, ...] = ()  # keys of recorded dictionaries, which laid end to end are the observation
+    content: str = ""  # fingerprint of what users brought for it, such as a clip; runs with another are other runs
     dense: bool = False  # rewards are those that the environment gave also where there is a success rule
     # next_obs [..., O] -> reward [...], where it is not 0 on success and else -1; scores are of success all the same
     reward_rule: Callable[[NDArray[Any]], NDArray[Any]] | None = None

@@ -1,4 +1,4 @@
-"""Shared by all tests: a Minari store of their own, and the command line called in this process."""
+"""Shared by all tests: a Minari store and a folder of clips of their own; the command line called in this process."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import suite.cli
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """No test reads or writes the user's Minari store; one per worker process."""
+    """No test reads or writes the user's Minari store and clips of motion; one of each per worker process."""
     with pytest.MonkeyPatch.context() as patch:
         root = tmp_path_factory.mktemp("minari")
         patch.setenv("MINARI_DATASETS_PATH", str(root))
+        patch.setenv("BENCH_MOTIONS", str(tmp_path_factory.mktemp("motions")))
         yield root
 
 

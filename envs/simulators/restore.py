@@ -1,7 +1,8 @@
 """Environments put back into recorded states, so that single transitions can be repeated.
 
 An environment that can do it has the methods of `Restorable`: locomotion and point-reach from the observation alone,
-the hand tasks where simulator states were recorded beside it. Called by `envs.verify.single_steps`.
+the hand tasks and the humanoid that follows a clip where simulator states were recorded beside it. Called by
+`envs.verify.single_steps`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from reports.runs.cells import Cell
 
 __all__ = ["Average", "averages", "domain_of"]
 
-DOMAINS = {  # words in a task's name, whatever the version or the data
+DOMAINS = {  # words in a task's name, whatever the version or the data; where it has several, the first domain counts
+    "imitation": ("imitate",),
     "locomotion": ("ant", "halfcheetah", "hopper", "humanoid", "walker2d"),
     "hand": ("door", "hammer", "pen", "relocate"),
     "maze": ("antmaze", "maze2d", "pointmaze"),
@@ -31,9 +32,9 @@ class Average:
 
 
 def domain_of(task: str) -> str:
-    """The domain of a task by the first word of its name that says it; the first word of all where none does."""
+    """The domain of a task by the words of its name; its first word where none says it."""
     words = re.findall("[a-z0-9]+", task.lower()) or [task]
-    return next((name for word in words for name, own in DOMAINS.items() if word in own), words[0])
+    return next((name for name, own in DOMAINS.items() if not set(own).isdisjoint(words)), words[0])
 
 
 def averages(cells: Sequence[Cell], by_key: Finals, metric: str, seed: int) -> list[Average]:

@@ -1,4 +1,4 @@
-"""`bench data`: datasets built, looked at, verified; files imported, converted, carried; experts made."""
+"""`bench data`: datasets built, looked at, verified; files imported, converted, carried; experts made; clips."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["data_app"]
 
 data_app = typer.Typer(
-    help="Datasets: build, import, look at, verify, carry, distil experts.", no_args_is_help=True, rich_markup_mode=None
+    help="Datasets: build, import, look at, verify, carry, distil experts; clips of motion.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 TaskOf = Annotated[str, typer.Option(help="The task that the data are of, e.g. door-binary.")]
@@ -226,6 +228,38 @@ def import_(
         say(note)
     say(f"{done.info.id} is {'stored' if done.new else 'there already'}")
     print_rows([vars(done.info)], as_json, wide)
+
+
+@data_app.command("import-motion")
+def import_motion(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A clip in DeepMimic's text format.")],
+    as_: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="Name of the clip; default: that of its file.")
+    ] = None,
+    touching: Annotated[
+        str, typer.Option(help="What may touch the ground: feet, or limbs, such as hands and knees of one who crawls.")
+    ] = "feet",
+) -> None:
+    """Bring a clip of motion, which the task humanoid-imitate-NAME follows from then on."""
+    from envs.catalogue.imitation import task_of
+    from envs.motion import library
+    from suite.output import say
+
+    motion, new, left = library.add(source, as_, touching)
+    if left:
+        say(f"{source}: {', '.join(left)} has no effect here")
+    clip = motion.clip
+    say(f"{motion.name} is {'stored' if new else 'there already'}: bench run --env {task_of(motion.name).short_name}")
+    facts = {
+        "clip": motion.name,
+        "task": task_of(motion.name).id,
+        "frames": len(clip.times),
+        "seconds": round(clip.duration, 3),
+        "loops": "yes" if clip.loops else "no",
+        "may touch the ground": motion.touching,
+        "fingerprint": motion.fingerprint,
+    }
+    print_rows([facts], False)
 
 
 @data_app.command()

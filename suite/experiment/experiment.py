@@ -224,6 +224,7 @@ class Experiment:
             {
                 "algo": self.algo,
                 "task": self.task.id,
+                **({"content": self.task.content} if self.task.content else {}),
                 "seeds": self.seeds,
                 "dataset": self.dataset,
                 "settings": values,

@@ -38,7 +38,7 @@ _LOCK_TRIES = 5
 _ROOM_SECONDS = 15.0  # after which a cell that has not begun is told of: Ray starts a process on the node first
 _STORE_BYTES = 80 * 2**20  # of a local cluster's object store, which nothing is put into; Ray's minimum is 75 MiB
 # what a process elsewhere is told of this one's environment: where code and data lie, and how it draws
-_PASSED_ON = ("PYTHONPATH", "MINARI_DATASETS_PATH", "MUJOCO_GL", "XDG_CACHE_HOME")
+_PASSED_ON = ("PYTHONPATH", "MINARI_DATASETS_PATH", "BENCH_MOTIONS", "MUJOCO_GL", "XDG_CACHE_HOME")
 
 
 def parse_address(text: str) -> str:

@@ -76,6 +76,8 @@ def test_raw_returns_have_no_averages():
         ("relocate-binary-v0", "hand"),
         ("antmaze-umaze-v0", "maze"),
         ("sawyer-push-v0", "sawyer"),
+        ("humanoid-v5", "locomotion"),
+        ("humanoid-imitate-walk-v0", "imitation"),
     ],
 )
 def test_a_domain_is_known_by_a_word_of_the_task(task, domain):

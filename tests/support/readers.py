@@ -23,7 +23,8 @@ from algos.networks.policies import POLICIES
 from algos.networks.policy_file import save_policy
 from algos.settings import SettingError
 from envs.data import bundle, datasets, formats, minari_store, packed
-from envs.errors import DatasetError
+from envs.errors import DatasetError, MotionError
+from envs.motion import clip, library
 from suite.plans import read as plans
 from suite.record.folders import read_run
 from suite.record.rows import RecordError, Row
@@ -289,6 +290,23 @@ JUNK_FIELDS = (
 )
 
 _DATA = (DatasetError,)
+
+
+def a_clip(folder: Path) -> Path:
+    path = folder / "clip.txt"
+    shutil.copy(Path(library.__file__).parent / "clips" / "walk.txt", path)
+    return path
+
+
+def follow(path: Path) -> None:
+    """Read a clip, and ask for its poses as the task does."""
+    found = clip.read(path)
+    for time in (0.0, 0.4 * found.duration, found.duration, 2.3 * found.duration):
+        assert np.isfinite(found.pose(time)).all()
+        assert np.isfinite(found.velocity(time)).all()
+        assert 0.0 <= found.phase(time) <= 1.0
+
+
 READERS: dict[str, Reader] = {
     "run.json": Reader(partial(a_run, "run.json"), as_json, listed, (RecordError,)),
     "status.json": Reader(partial(a_run, "status.json"), as_json, listed, (RecordError,)),
@@ -299,6 +317,7 @@ READERS: dict[str, Reader] = {
     "metadata": Reader(partial(a_dataset, "metadata.json"), as_json, load, _DATA),
     "dataset": Reader(partial(a_dataset, "main_data.hdf5"), spoiled.contents, load, _DATA),
     "bundle": Reader(a_bundle, manifests, add, _DATA),
+    "clip": Reader(a_clip, as_json, follow, (MotionError,)),
     "npz": Reader(partial(brought_file, brought.npz, brought.columns, "a.npz"), npz_files, bring, _DATA),
     "ogbench": Reader(partial(brought_file, brought.npz, an_ogbench_file, "a.npz"), ogbench_files, bring, _DATA),
     "hdf5": Reader(partial(brought_file, brought.hdf5, brought.columns, "a.hdf5"), spoiled.contents, bring, _DATA),

@@ -22,7 +22,7 @@ def test_every_key_and_format_is_on_the_page() -> None:
 
 
 def test_the_example_is_imported(bench: Bench, tmp_path: Path) -> None:
-    (code,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    code = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)[0]  # of a dataset
     exec(compile(code, str(PAGE), "exec"), {})
     (line,) = re.findall(r"^bench (data import .*)$", PAGE.read_text(encoding="utf-8"), re.M)
     said = bench(*shlex.split(line), "--json")

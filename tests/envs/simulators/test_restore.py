@@ -26,6 +26,7 @@ RESTORED = [
     "hopper",
     "ant",
     "humanoid",
+    "humanoid-imitate-walk",
     "point-reach",
 ]
 

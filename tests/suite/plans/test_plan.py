@@ -40,6 +40,7 @@ FIGURES = {
     "awac-table1-z",
     "awac-table3-bc",
     "awr-table1-online",
+    "awr-table2-imitation",
     "awr-fig4-ablations",
     "awr-fig4-buffer",
     "awr-fig7-static",
