@@ -1,33 +1,120 @@
-"""Scores of every method, from the reference results: writes scores.md beside this module, and the README's claims.
+"""Scores of every method, from the reference results: scores.md beside this module, the README's tables and picture.
 
     python benchmarks/scores.py [FOLDER_OF_REFERENCE_RESULTS]
 
-Every number is a mean over seeds with its 95 % interval; nothing in the file is written by hand.
+Every number is a mean over seeds with its 95 % interval; nothing of it is written by hand.
 """
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import pandas as pd  # type: ignore[import-untyped]
+from matplotlib.figure import Figure
+
 import reports
 from suite.record.metrics import METRICS
 from suite.record.reference import SHIPPED, Packed, read
+from suite.record.rows import COLUMNS
+from suite.record.shapes import by_hand
 
 OUT = Path(__file__).parent / "scores.md"
+PICTURE = Path(__file__).parent / "results" / "quick.svg"
 README = Path(__file__).parents[1] / "README.md"
-BEGIN, END = "<!-- claims: by benchmarks/scores.py -->\n", "<!-- end of claims -->\n"
+BLOCK = ("<!-- {0}: by benchmarks/scores.py -->\n", "<!-- end of {0} -->\n")  # what stands between is written here
 HEADLINES = ("success", "normalized_score")  # the first that a task's runs have
+SHOWN = ("pen-binary-v0", "door-binary-v0", "relocate-binary-v0", "sawyer-push-v0")  # in the README
+PICTURED = ("door-binary-v0", "relocate-binary-v0", "sawyer-push-v0")
+BESIDE = ("bc", "sac")  # AWAC beside them
+LONGER = {"online_steps": 100_000, "eval_every_online": 10_000}  # as the suite awac-fig3-longer
 
 
 def main(folder: Path = SHIPPED) -> None:
-    """Write both."""
+    """Write them."""
     OUT.write_text(scores(folder), encoding="utf-8")
-    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
-    README.write_text(before + BEGIN + short_claims(folder) + END + rest.partition(END)[2], encoding="utf-8")
+    readme = README.read_text(encoding="utf-8")
+    for name, content in blocks(folder).items():
+        begin, end = (mark.format(name) for mark in BLOCK)
+        before, _, rest = readme.partition(begin)
+        readme = before + begin + content + end + rest.partition(end)[2]
+    README.write_text(readme, encoding="utf-8")
+    picture(folder).savefig(PICTURE, metadata={"Date": None})
     print(f"{OUT}: {len(read(folder))} runs")
+
+
+def blocks(folder: Path = SHIPPED) -> dict[str, str]:
+    """What stands in the README, by the name of its block."""
+    return {"scores": short_scores(folder), "claims": short_claims(folder)}
+
+
+def short_scores(folder: Path = SHIPPED) -> str:
+    """AWAC beside cloning and SAC, at the profile's steps and where they went on for longer: a line each."""
+    head = "| task | `bc` | `sac` | `awac` at the switch | `awac` at the end | gained online | `awac` - `bc` |"
+    lines = [line for longer in (False, True) for line in _compared(_chosen(read(folder), longer))]
+    return "\n".join([head, "|---|---|---|---|---|---|---|", *lines, ""])
+
+
+def picture(folder: Path = SHIPPED) -> Figure:
+    """Their learning curves, for as long as they went on."""
+    rows = pd.concat([_chosen(read(folder), longer) for longer in (False, True)])
+    rows = rows[rows["env"].isin(PICTURED)]
+    last = rows.groupby(["env", "algo"])["env_step"].transform("max")
+    ends = rows.groupby(["env", "algo", "cell"])["env_step"].transform("max")
+    kept = rows[ends == last].drop_duplicates(["env", "algo", "seed", "env_step"])
+    return reports.curves(kept.rename(columns={"env": "task", "algo": "algorithm", "env_step": "step"}), "success")
+
+
+def _chosen(packed: list[Packed], longer: bool) -> pd.DataFrame:
+    """Success of AWAC and of those beside it on the tasks shown, as rows of a tidy CSV and with the name of the cell.
+
+    They are the cells of the profile's own steps, or those of `LONGER` with the clones, which take no steps.
+    """
+    rows = []
+    for one in packed:
+        task, algo, cell = one.key
+        if one.profile != "quick" or task not in SHOWN or algo not in ("awac", *BESIDE):
+            continue
+        asked = LONGER if longer and algo != "bc" else {}
+        if dict(by_hand(one.run.run["settings"])) == asked and one.run.run["preset"] == "paper":
+            c = one.run.columns
+            values = zip(c.seed, c.phase, c.env_step, c.update, c.metric, c.value, strict=True)
+            rows += [(algo, task, cell, *value) for value in values if value[4] == "success"]
+    return pd.DataFrame(rows, columns=["algo", "env", "cell", *COLUMNS])
+
+
+def _compared(rows: pd.DataFrame) -> list[str]:
+    """A line for each task on which AWAC was run."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows.drop(columns="cell").to_csv(file := Path(folder) / "scores.csv", index=False)
+        scores, differences = (
+            reports.table(name, (), inputs=[file], metric="success").to_dict("records")
+            for name in ("before_after", "differences")
+        )
+    found = {(r["task"], r["algorithm"]): r for r in scores}
+    ahead = {(r["task"], r["x"], r["y"]): r for r in differences}
+    lines = []
+    for task in [task for task in SHOWN if (task, "awac") in found]:
+        awac, bc, sac = (found.get((task, name)) for name in ("awac", *BESIDE))
+        assert awac is not None
+        pair = ahead[task, "awac", "bc"]
+        cells = [
+            _mean(bc, "final"),
+            _mean(sac, "final"),
+            *(_mean(awac, name) for name in ("switch", "final", "gain")),
+            _value(pair["difference"], pair["low"], pair["high"], "success"),
+        ]
+        lines.append(f"| {task.rpartition('-')[0]}, {awac['final_step']:,} steps | {' | '.join(cells)} |")
+    return lines
+
+
+def _mean(row: dict[str, Any] | None, name: str) -> str:
+    if row is None:
+        return "not run"
+    return _value(row[f"{name}_mean"], row[f"{name}_t_low"], row[f"{name}_t_high"], "success")
 
 
 def scores(folder: Path = SHIPPED) -> str:
@@ -108,21 +195,23 @@ def _task(folder: Path, task: str, there: Collection[str]) -> str:
     falls = {row["algorithm"]: row for row in online}
     found.sort(key=lambda row: -row["final_mean"])
     lines = [_line(row, falls.get(row["algorithm"]), metric) for row in found]
-    head = "| method | seeds | at the switch | fall after it | at the end |\n|---|---|---|---|---|"
+    head = "| method | seeds | at the switch | fall after it | at the end | gained online |\n|---|---|---|---|---|---|"
     return "\n".join([f"### {task}: {metric}\n", f"{METRICS[metric].capitalize()}.\n", head, *lines, ""])
 
 
 def _line(row: dict[str, Any], online: dict[str, Any] | None, metric: str) -> str:
-    switch = _value(row["switch_mean"], row["switch_t_low"], row["switch_t_high"], metric)
-    final = _value(row["final_mean"], row["final_t_low"], row["final_t_high"], metric)
+    switch, final, gain = (
+        _value(row[f"{name}_mean"], row[f"{name}_t_low"], row[f"{name}_t_high"], metric)
+        for name in ("switch", "final", "gain")
+    )
     fall = "" if online is None else _value(online["dip_iqm"], online["dip_iqm_low"], online["dip_iqm_high"], metric)
     final = final if online is not None else "(does not train online)"
-    return f"| `{row['algorithm']}` | {row['seeds']} | {switch} | {fall} | {final} |"
+    return f"| `{row['algorithm']}` | {row['seeds']} | {switch} | {fall} | {final} | {gain} |"
 
 
 def _value(mean: float, low: float, high: float, metric: str) -> str:
     digits = 2 if metric == "success" else 0
-    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]" if mean == mean else ""
+    return f"{mean:z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]" if pd.notna(mean) else ""
 
 
 if __name__ == "__main__":
