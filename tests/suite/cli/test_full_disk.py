@@ -170,7 +170,7 @@ def test_policies_for_other_programs(kind: str, disk: Disk) -> None:
         pytest.importorskip("onnxscript", reason="no onnxscript: pip install 'awac-bench[export]'")
     out = disk.place / "exported"
     command = ("export", str(disk.runs / toy_run.TASK.id / "bc"), "--to", kind, "--out", str(out))
-    for pages, whole in ((0, 0), (2, 0), (16, 1)):
+    for pages, whole in ((0, 0), (2, 0), (needed(disk, *command) - 1, 1)):
         outcome = bench_with(pages * PAGE, disk.place, disk.before, *command)
         refused(outcome, out)
         new = {name: bytes.fromhex(c) for name, c in changed(outcome).items() if c != "/"}
