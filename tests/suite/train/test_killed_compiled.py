@@ -85,7 +85,7 @@ def passes_alone(request: pytest.FixtureRequest) -> str:
         request.node.nodeid,
     ]
     root = request.config.rootpath
-    done = subprocess.run(words, env=os.environ | {FRESH: "1"}, cwd=root, capture_output=True, text=True)
+    done = subprocess.run(words, env=os.environ | {FRESH: "1"}, cwd=root, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
     return done.stdout
