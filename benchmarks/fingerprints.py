@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import tomllib
-from importlib import resources
-from pathlib import Path
 
 from disk.replace import replacing
 from envs import tasks
@@ -33,13 +31,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="tasks, separated by commas")
     only = parser.parse_args().only
-    path = Path(str(resources.files("envs"))) / FILE
-    known = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() and only else {}
+    known = tomllib.loads(FILE.read_text(encoding="utf-8")) if only else {}
     for task in [tasks.get(name) for name in only.split(",")] if only else built():
         info = build.build(sized(task, "quick"), progress=say).info
         say(f"{info.id} {info.fingerprint}")
         known[info.id] = info.fingerprint
-        with replacing(path) as new:
+        with replacing(FILE) as new:
             new.write_text(HEAD + "".join(f'"{k}" = "{v}"\n' for k, v in sorted(known.items())), encoding="utf-8")
 
 

@@ -17,6 +17,7 @@ import pandas as pd  # type: ignore[import-untyped]
 from matplotlib.figure import Figure
 
 import reports
+from suite.record.claims import claims
 from suite.record.metrics import METRICS
 from suite.record.reference import SHIPPED, Packed, read
 from suite.record.rows import COLUMNS
@@ -31,7 +32,7 @@ SHOWN = ("pen-binary-v0", "door-binary-v0", "relocate-binary-v0", "sawyer-push-v
 PICTURED = ("door-binary-v0", "relocate-binary-v0", "sawyer-push-v0")
 BESIDE = ("bc", "sac")  # AWAC beside them
 PAYABLE = 1000  # seeds; more decide nothing in practice
-LONGER = {"online_steps": 100_000, "eval_every_online": 10_000}  # as the suite awac-fig3-longer
+LONGER = claims("awac-fig3-longer")[0].runs("awac").by_hand  # what that suite sets
 
 
 def main(folder: Path = SHIPPED) -> None:
@@ -55,13 +56,15 @@ def blocks(folder: Path = SHIPPED) -> dict[str, str]:
 def short_scores(folder: Path = SHIPPED) -> str:
     """AWAC beside cloning and SAC, at the profile's steps and where they went on for longer: a line each."""
     head = "| task | `bc` | `sac` | `awac` at the switch | `awac` at the end | gained online | `awac` - `bc` |"
-    lines = [line for longer in (False, True) for line in _compared(_chosen(read(folder), longer))]
+    packed = read(folder)
+    lines = [line for longer in (False, True) for line in _compared(_chosen(packed, longer))]
     return "\n".join([head, "|---|---|---|---|---|---|---|", *lines, ""])
 
 
 def picture(folder: Path = SHIPPED) -> Figure:
     """Their learning curves, for as long as they went on."""
-    rows = pd.concat([_chosen(read(folder), longer) for longer in (False, True)])
+    packed = read(folder)
+    rows = pd.concat([_chosen(packed, longer) for longer in (False, True)])
     rows = rows[rows["env"].isin(PICTURED)]
     last = rows.groupby(["env", "algo"])["env_step"].transform("max")
     ends = rows.groupby(["env", "algo", "cell"])["env_step"].transform("max")

@@ -21,15 +21,15 @@ import functools
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
-import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from envs.errors import SimulatorError
 from envs.rules.ogbench_manipulation import ACTION_DIM, SCENES, cube_position
+from envs.simulators.ogbench_tasks import Action, Obs, SingleTask
 from envs.task import PlayRecipe
 
 try:
@@ -47,11 +47,8 @@ except ImportError:
 
 __all__ = ["ManipulationEnv", "play"]
 
-Obs: TypeAlias = NDArray[np.float64]
-Action: TypeAlias = NDArray[np.float32]
 
-
-class ManipulationEnv(gymnasium.Env[Obs, Action]):
+class ManipulationEnv(SingleTask):
     """Bring the things of a scene to where task `number` wants them."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012 - as gymnasium declares it
@@ -70,14 +67,7 @@ class ManipulationEnv(gymnasium.Env[Obs, Action]):
 
     def step(self, action: Action) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
         with contextlib.redirect_stdout(sys.stderr):  # where the scene says that a cube was out of bounds
-            obs, reward, terminated, _, info = self.env.step(np.clip(action, -1.0, 1.0))
-        return obs, float(reward), bool(terminated), False, {"success": bool(info["success"])}
-
-    def render(self) -> Any:
-        return self.env.render()
-
-    def close(self) -> None:
-        self.env.close()
+            return super().step(action)
 
 
 def play(

@@ -23,13 +23,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from envs.errors import SimulatorError
 from envs.rules.ogbench_mazes import BODIES
+from envs.simulators.ogbench_tasks import Obs, SingleTask
 from envs.task import NavigateRecipe
 
 try:
@@ -41,13 +41,11 @@ except ImportError:
 
 __all__ = ["Agent", "MazeEnv", "navigate"]
 
-Obs: TypeAlias = NDArray[np.float64]
-Action: TypeAlias = NDArray[np.float32]
 Cell: TypeAlias = tuple[int, int]  # row, column
 Agent: TypeAlias = Callable[[Obs, Obs], NDArray[Any]]  # obs [O], direction to go [2], of length 1 -> action [A]
 
 
-class MazeEnv(gymnasium.Env[Obs, Action]):
+class MazeEnv(SingleTask):
     """Go to the goal of task `number` in a maze."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - as gymnasium declares it
@@ -63,16 +61,6 @@ class MazeEnv(gymnasium.Env[Obs, Action]):
         with _own_stream(self.env, int(self.np_random.integers(2**31))) as drawn:
             obs, _ = self.env.reset(seed=drawn)
         return obs, {"success": False}
-
-    def step(self, action: Action) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
-        obs, reward, terminated, _, info = self.env.step(np.clip(action, -1.0, 1.0))
-        return obs, float(reward), bool(terminated), False, {"success": bool(info["success"])}
-
-    def render(self) -> Any:
-        return self.env.render()
-
-    def close(self) -> None:
-        self.env.close()
 
 
 def navigate(

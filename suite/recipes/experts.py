@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -73,19 +73,15 @@ def distill(
         "command": command + (" --normalise" if normalise else ""),
     }
     seeds = range(seed, seed + candidates)
-    best, chosen = -np.inf, Path()
-    with always_the_same_numbers(), tempfile.TemporaryDirectory() as trials:
+    with always_the_same_numbers(), tempfile.TemporaryDirectory() as folder:
         policies = _imitations(task, recorded, learner, seeds, updates, progress)
-        meta["family"] = family_of(policies)
-        for index, number in enumerate(seeds):
-            trial = Path(trials) / f"seed-{number}.npz"
-            save_policy(trial, policies, index, meta | {"seed": number}, half=True)
-            score = scores(task, load_policy([trial])[0], episodes, 2 * seed, count)[task.headline]
+        trials = _stored(policies, seeds, meta, Path(folder))
+        found = []
+        for number, trial in enumerate(trials, 1):
+            found.append(scores(task, load_policy([trial])[0], episodes, 2 * seed, count)[task.headline])
             if progress is not None:
-                progress(f"candidate {index + 1}/{candidates}: {task.headline} {score:.2f}")
-            if score > best:
-                best, chosen = score, trial
-        policy, meta = load_policy([chosen])
+                progress(f"candidate {number}/{candidates}: {task.headline} {found[-1]:.2f}")
+        policy, meta = load_policy([trials[int(np.argmax(found))]])
         meta |= {"episodes": episodes, **scores(task, policy, episodes, 2 * seed + 1, count)}
     save_policy(out, policy, 0, meta, half=True)
     return meta
@@ -149,11 +145,7 @@ def clone_of(
     seeds = range(seed, seed + candidates)
     with always_the_same_numbers(), tempfile.TemporaryDirectory() as folder:
         demos = demonstrations(task, recipe, expert, seed, count, progress)
-        clones = clone(task, recipe, demos, seeds, progress)
-        meta["family"] = family_of(clones)
-        trials = [Path(folder) / f"seed-{number}.npz" for number in seeds]
-        for index, (number, trial) in enumerate(zip(seeds, trials, strict=True)):
-            save_policy(trial, clones, index, meta | {"seed": number}, half=True)
+        trials = _stored(clone(task, recipe, demos, seeds, progress), seeds, meta, Path(folder))
         found = [scores(task, load_policy([t])[0], episodes, 2 * seed + 1, count, sample=True) for t in trials]
         ranked = sorted(range(candidates), key=lambda i: found[i][task.headline])
         chosen = ranked[(candidates - 1) // 2]
@@ -161,6 +153,14 @@ def clone_of(
     kept |= {"candidates": [round(f[task.headline], 2) for f in found], **found[chosen]}
     save_policy(out, policy, 0, kept, half=True)
     return kept
+
+
+def _stored(policies: nn.Module, seeds: Sequence[int], meta: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Files of candidates in half precision, one for each training seed: they are scored as they will be stored."""
+    paths = [folder / f"seed-{number}.npz" for number in seeds]
+    for index, (number, path) in enumerate(zip(seeds, paths, strict=True)):
+        save_policy(path, policies, index, {**meta, "family": family_of(policies), "seed": number}, half=True)
+    return paths
 
 
 def _imitations(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import tomllib
-from importlib import resources
 
 from envs.data.datasets import DatasetInfo
+from suite.recipes.policies import EXPERTS
 
 __all__ = ["FILE", "differs"]
 
-FILE = "experts/fingerprints.toml"  # in `envs`; written by `python benchmarks/fingerprints.py`
+FILE = EXPERTS / "fingerprints.toml"  # written by `python benchmarks/fingerprints.py`
 
 
 def differs(info: DatasetInfo) -> str | None:
@@ -27,5 +27,4 @@ def differs(info: DatasetInfo) -> str | None:
 @functools.cache
 def _known() -> dict[str, str]:
     """Fingerprint of each id."""
-    file = resources.files("envs") / FILE
-    return {str(k): str(v) for k, v in tomllib.loads(file.read_text(encoding="utf-8")).items()}
+    return {str(k): str(v) for k, v in tomllib.loads(FILE.read_text(encoding="utf-8")).items()}

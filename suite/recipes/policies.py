@@ -8,6 +8,7 @@ therefore kept as files, made by `bench data clone`.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from importlib import resources
 from pathlib import Path
@@ -20,7 +21,7 @@ from envs.errors import DatasetError
 from envs.task import MazeRecipe, Recipe, Task
 from suite.recipes.mazes import Steered
 
-__all__ = ["CLONES", "cloned_from", "digest", "expert_file", "expert_of", "policy_file", "shipped_clone"]
+__all__ = ["CLONES", "EXPERTS", "cloned_from", "digest", "expert_file", "expert_of", "policy_file", "shipped_clone"]
 
 EXPERTS = Path(str(resources.files("envs"))) / "experts"
 CLONES = EXPERTS / "clones"
@@ -59,7 +60,13 @@ def shipped_clone(task: Task, recipe: Recipe, seed: int) -> Path | None:
     path = CLONES / f"{task.short_name}.npz"
     if not path.is_file():
         return None
-    return path if read_policy(path)[0].get("cloned_from") == cloned_from(task, recipe, seed) else None
+    return path if _made_from(path) == cloned_from(task, recipe, seed) else None
+
+
+@functools.cache
+def _made_from(path: Path) -> Any:
+    """What a clone's file says that it was cloned from: ids of datasets are asked for often, the file is read once."""
+    return read_policy(path)[0].get("cloned_from")
 
 
 def cloned_from(task: Task, recipe: Recipe, seed: int) -> dict[str, Any]:
