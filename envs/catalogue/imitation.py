@@ -7,7 +7,7 @@ from envs.task import Recipe, Task
 __all__ = ["PREFIX", "TASKS", "task_of"]
 
 PREFIX = "humanoid-imitate-"
-HORIZON = 500
+HORIZON = 600  # DeepMimic's 20 s at 30 Hz
 
 
 def task_of(motion: str, summary: str = "", anchors: tuple[float, float] | None = None) -> Task:

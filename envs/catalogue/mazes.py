@@ -90,7 +90,7 @@ def _maze(name: str, **facts: Any) -> Task:
         id=f"antmaze-{name}-v1",
         obs_dim=maze_maps.OBS_DIM,
         action_dim=8,
-        horizon=1000,  # D4RL: 700 in the smallest, but collection takes whole episodes, and presets count in thousands
+        horizon=1000,  # D4RL: 700 in the smallest
         entry_point="envs.simulators.mazes:AntMazeEnv",
         options={"maze": name},
         variants={anywhere: {"anywhere": True}},
@@ -121,6 +121,7 @@ def _with_d4rls_ant(task: Task) -> Task:
     return replace(
         task,
         id=f"antmaze-{maze}-d4rl-v0",
+        horizon=700 if maze == "umaze" else 1000,
         summary=f"{task.summary}, D4RL's own",
         entry_point="envs.simulators.d4rl_mazes:D4RLAntMazeEnv",
         variants={},

@@ -1,6 +1,6 @@
 """AntMaze with D4RL's own ant, for D4RL's own data.
 
-    antmaze-umaze-d4rl-v0  antmaze-medium-d4rl-v0  antmaze-large-d4rl-v0        (1000 steps; D4RL: umaze 700)
+    antmaze-umaze-d4rl-v0  antmaze-medium-d4rl-v0  antmaze-large-d4rl-v0        (1000 steps; umaze 700)
 
 As `envs.simulators.mazes`, but for what makes D4RL's recordings fit: torques of up to 30 Nm, steps of 0.1 s that the
 integrator takes in fifths, softer contacts, starts in the middle of their cell, goals up to 1.5 m off the middle of

@@ -13,7 +13,7 @@ range * action. DeepMimic bounds ball joints at 2 pi per axis, here at pi.
 Episodes begin at a random time of the clip, in its state, raised where it would be in the ground. They end when a body
 other than a foot touches the ground (for a clip with `touching="limbs"`: head, chest or root), which pays nothing, and
 when a clip that does not loop is over. When a clip begins anew, it goes on from where the humanoid is. They are cut off
-after 500 steps of 1/30 s (DeepMimic: 20 s), so that iterations of 1000 steps hold whole ones.
+after 600 steps of 1/30 s, DeepMimic's 20 s.
 
 Steps of the simulator are 1/300 s; DeepMimic's are 1/1200 s, of its controllers 1/600 s. From the same start, with the
 clip's own poses as targets, bodies are 8 mm (median) from where steps of 1/4800 s leave them after 1/6 s, and 50 mm

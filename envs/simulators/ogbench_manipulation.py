@@ -2,7 +2,7 @@
 
     cube-single-task1-v0 ... -task5-v0      (200 steps)
     cube-double-task1-v0 ... -task5-v0      (500 steps)
-    scene-task1-v0 ... -task5-v0            (1000 steps; ogbench: 750)
+    scene-task1-v0 ... -task5-v0            (750 steps)
     puzzle-3x3-task1-v0 ... -task5-v0       (500 steps)
 
 The first success is the end. Observations, parts of a task and success: `envs.rules.ogbench_manipulation`. Action [5]:
