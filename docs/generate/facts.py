@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from method_page import Method, methods, title
 from scores import Score, leaders
@@ -31,7 +31,7 @@ from suite.experiment.profiles import PROFILES
 from suite.plans import read as plans
 from suite.record.claims import claims
 from suite.record.metrics import METRICS, SCORE_UNITS
-from suite.record.papers import printed
+from suite.record.papers import Printed, printed
 
 __all__ = ["FACTS", "MARK"]
 
@@ -95,15 +95,29 @@ def _suites(scores: list[Score]) -> str:
 
 
 def _printed(scores: list[Score]) -> str:
-    """Whose numbers the papers print, by task."""
+    """Whose numbers the papers print, by task; of published data one line for all that have the same methods."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for one in printed():
         task = one.task + (f" ({one.dataset})" if one.dataset else "")
-        found.setdefault((task, f"{one.paper} {one.place}", one.metric), []).append(one.what)
-    rows = [
-        (task, place, metric, ", ".join(map(code, dict.fromkeys(own)))) for (task, place, metric), own in found.items()
-    ]
-    return table(("task", "place", "score", "printed of"), sorted(rows))
+        where = (one.dataset if "/" in one.dataset else task, f"{one.paper} {one.place}", _as_printed(one))
+        found.setdefault(where, []).append(one.what)
+    together: dict[tuple[str, str, str], list[str]] = {}
+    for (task, place, metric), methods_ in found.items():
+        together.setdefault((place, metric, ", ".join(map(code, dict.fromkeys(methods_)))), []).append(task)
+    rows = [(_few_names(tasks), place, metric, methods_) for (place, metric, methods_), tasks in together.items()]
+    return table(("task or data", "place", "score", "printed of"), sorted(rows))
+
+
+def _few_names(names: Sequence[str]) -> str:
+    """Names in a line; those that differ in the number of the task alone as one."""
+    stems: dict[str, list[str]] = {}
+    for name in names:
+        stems.setdefault(re.sub(r"-task\d-v0$", "", name), []).append(name)
+    return ", ".join(own[0] if len(own) == 1 else f"{stem}, {len(own)} tasks" for stem, own in stems.items())
+
+
+def _as_printed(one: Printed) -> str:
+    return f"regret of {one.metric}" if one.at == "regret" else one.metric
 
 
 def _tasks(scores: list[Score]) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reports.numbers import stats
 from reports.numbers.bounds import bounds_of
+from reports.numbers.grid import SCALES
 from reports.numbers.intervals import Interval
+from reports.numbers.online import area
 from reports.runs.cells import Cell, task_name
 from reports.runs.curves import Curve
 from reports.tables.table import Table, Value, decimals, number, numbers, text
@@ -20,6 +22,8 @@ from suite.record.papers import Printed
 __all__ = ["Beside", "beside", "beside_table"]
 
 NOT_A_RUN = {"expert": "no run: `bench data worth` scores it"}
+PUBLISHED = ("d4rl/", "ogbench/")  # whose data have a name that everybody knows
+AT = {"switch": "at the switch", "final": "final", "best": "best over training", "regret": "regret online"}
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,16 @@ def _answers(cell: Cell, one: Printed) -> bool:
     """Whether a cell is of the printed number's method, task and data.
 
     Data of D4RL are the same under each of their names, whatever their version, which is said as a difference:
-    `d4rl/pen-cloned-v1`, Minari's `D4RL/pen/cloned-v2`, and the task `pen-cloned-v1` of results from elsewhere.
+    `d4rl/pen-cloned-v1`, Minari's `D4RL/pen/cloned-v2`, and the task `pen-cloned-v1` of results from elsewhere. So are
+    OGBench's: `play` of a task, their full name, and the task `cube-single-play-singletask-task1-v0` from elsewhere.
     """
     first = cell.first
     if first.algo.removesuffix(" (external)").lower().replace("_", "-") != one.what:
         return False
     if cell.task == task_name(one.task, one.dataset):
         return True
-    of_d4rl = one.dataset.startswith("d4rl/") and _plain(_data(cell)) == _plain(one.dataset)
-    return of_d4rl and (first.external or _maze(cell.task.partition(" (")[0]) == _maze(one.task))
+    same = one.dataset.startswith(PUBLISHED) and _plain(_data(cell)) == _plain(one.dataset)
+    return same and (first.external or _maze(cell.task.partition(" (")[0]) == _maze(one.task))
 
 
 def _maze(task: str) -> str:
@@ -74,24 +79,37 @@ def _data(cell: Cell) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name of D4RL's data in the words of D4RL, without its version."""
-    return re.sub(r"-v\d+$", "", name.lower().removeprefix("d4rl/").replace("/", "-"))
+    """A name of published data in the words of those who published them, without its version."""
+    return re.sub(r"-v\d+$", "", _bare(name.lower()).replace("/", "-"))
+
+
+def _bare(name: str) -> str:
+    """A name of data without whose they are."""
+    return name.removeprefix(next((whose for whose in PUBLISHED if name.startswith(whose)), ""))
 
 
 def _beside(cell: Cell, one: Printed) -> Beside | None:
     counted = one.share_of if one.share_of and cell.curve(one.share_of) is not None else ""
-    curve, _ = cell.usable(counted or one.metric)
-    values = None if curve is None else _values(curve, one.at, cell.offline_only)
+    metric = counted or one.metric
+    curve, _ = cell.usable(metric)
+    values = None if curve is None else _values(curve, one.at, cell.offline_only, metric)
     if curve is None or values is None:
         return None
-    ours = stats.t_interval(values, bounds_of(cell, counted or one.metric))
+    bounds = bounds_of(cell, metric)
+    if one.at == "regret":
+        bounds = replace(bounds, episodes=None)  # means over evaluations, not of one
+    ours = stats.t_interval(values, bounds)
     if counted:
         ours = Interval(100 * ours.point, 100 * ours.low, 100 * ours.high)
     return Beside(one, cell.label, len(values), ours, _verdict(one, ours, _differences(cell, curve, one)))
 
 
-def _values(curve: Curve, at: str, offline_only: bool) -> NDArray[np.float64] | None:
-    """One score per seed: at the switch, at the end of the online phase, or the best evaluation of all."""
+def _values(curve: Curve, at: str, offline_only: bool, metric: str) -> NDArray[np.float64] | None:
+    """One score per seed: at the switch, at the end of the online phase, the best of all, or the regret online."""
+    if at == "regret":
+        since = curve.steps >= 0
+        whole = 0 in curve.steps and curve.steps[-1] > 0 and metric in SCALES
+        return SCALES[metric] - area(curve.steps[since].astype(np.float64), curve.values[:, since]) if whole else None
     if at == "best":
         best: NDArray[np.float64] = curve.values.max(axis=1)
         return best
@@ -117,8 +135,8 @@ def _differences(cell: Cell, curve: Curve, one: Printed) -> list[str]:
 
 def _other_data(cell: Cell, one: Printed) -> list[str]:
     """That the data are of another version or origin than D4RL's, if they are."""
-    name, theirs = _data(cell), one.dataset.removeprefix("d4rl/")
-    if theirs == one.dataset or name.removeprefix("d4rl/") == theirs or cell.task == task_name(one.task, one.dataset):
+    name, theirs = _data(cell), _bare(one.dataset)
+    if theirs == one.dataset or _bare(name) == theirs or cell.task == task_name(one.task, one.dataset):
         return []
     return [f"data {name}, not {theirs}"]
 
@@ -140,15 +158,15 @@ def beside_table(rows: Sequence[Beside]) -> Table:
     for row in rows:
         p = row.printed
         task = task_name(p.task, p.dataset)
-        at = {"switch": "at the switch", "final": "final", "best": "best over training"}[p.at]
         digits = decimals(p.metric, [p.value])
+        spread = "" if p.spread is None else f" ± {number(p.spread, digits)}"
         shown.append(
             [
                 f"{p.paper} {p.place}",
                 task,
                 row.label,
-                f"{p.metric}, {at}",
-                number(p.value, digits),
+                f"{p.metric}, {AT[p.at]}",
+                number(p.value, digits) + spread,
                 text(row.ours, digits),
                 str(row.seeds) if row.seeds else "–",
                 row.verdict,
@@ -163,6 +181,8 @@ def beside_table(rows: Sequence[Beside]) -> Table:
                 p.metric,
                 p.at,
                 p.value,
+                p.spread,
+                p.seeds,
                 *numbers(row.ours),
                 row.seeds,
                 row.verdict,
@@ -171,7 +191,8 @@ def beside_table(rows: Sequence[Beside]) -> Table:
         )
     return Table(
         "beside_the_papers",
-        "Beside the papers: their printed number, our mean over seeds with Student's 95 % interval.",
+        "Beside the papers: their printed number with its standard deviation over seeds where they print it, our mean "
+        "over seeds with Student's 95 % interval.",
         ["place", "task", "algorithm", "score", "printed", "ours", "seeds", "verdict"],
         shown,
         [
@@ -182,6 +203,8 @@ def beside_table(rows: Sequence[Beside]) -> Table:
             "metric",
             "at",
             "printed",
+            "printed_spread",
+            "printed_seeds",
             "mean",
             "t_low",
             "t_high",

@@ -200,7 +200,7 @@ def test_corls_numbers_have_the_averages_that_it_prints() -> None:
         ("cloned", "switch"): (22.84, -0.72, 21.69, 2.43, -0.76, 20.33),
         ("cloned", "final"): (21.76, 0.22, 44.99, 11.81, -0.79, 93.04),
     }
-    rows = [row for row in printed() if row.paper == "CORL"]
+    rows = printed("CORL README, offline-to-online scores")
     assert len(rows) == 6 * 10 * 2
     for (kind, at), expected in averages.items():
         for what, mean in zip(("awac", "cql", "iql", "spot", "cal-ql", "rebrac"), expected, strict=True):
@@ -210,7 +210,152 @@ def test_corls_numbers_have_the_averages_that_it_prints() -> None:
 
 
 def corl(dataset: str, what: str, at: str = "final") -> list[Printed]:
-    return [row for row in printed() if (row.dataset, row.what, row.at) == (f"d4rl/{dataset}", what, at)]
+    rows = printed("CORL README, offline-to-online scores")
+    return [row for row in rows if (row.dataset, row.what, row.at) == (f"d4rl/{dataset}", what, at)]
+
+
+def test_corls_regrets_have_the_averages_that_it_prints() -> None:
+    rows = printed("CORL README, offline-to-online regrets")
+    averages = {
+        "success": (0.82, 0.11, 0.24, 0.15, 0.07, 0.11),  # of AntMaze
+        "success_any": (0.86, 0.99, 0.71, 0.89, 0.99, 0.33),  # of the hands
+    }
+    assert len(rows) == 6 * 10
+    for metric, expected in averages.items():
+        for what, mean in zip(("awac", "cql", "iql", "spot", "cal-ql", "rebrac"), expected, strict=True):
+            assert np.mean([r.value for r in rows if (r.what, r.metric) == (what, metric)]) == pytest.approx(
+                mean, abs=0.011
+            )
+
+
+def test_rebracs_numbers_have_the_averages_that_it_prints() -> None:
+    """Those of Tables 6 and 7, on their lines of averages; they are rounded to the last digit."""
+    scores = {
+        ("td3-bc", "switch"): (46.4, 22.1),
+        ("td3-bc", "final"): (54.8, 31.3),
+        ("rebrac", "switch"): (75.7, 24.0),
+        ("rebrac", "final"): (85.2, 100.1),
+    }
+    regrets = {"td3-bc": (0.45, 0.79), "rebrac": (0.09, 0.33)}
+    rows = printed("ReBRAC Table 6")
+    assert len(rows) == 40
+    for (what, at), (mazes, hands) in scores.items():
+        own = [r for r in rows if (r.what, r.at, r.seeds) == (what, at, 10)]
+        assert np.mean([r.value for r in own if "antmaze" in r.dataset]) == pytest.approx(mazes, abs=0.06)
+        assert np.mean([r.value for r in own if "cloned" in r.dataset]) == pytest.approx(hands, abs=0.06)
+    for what, (mazes, hands) in regrets.items():
+        own = [r for r in printed("ReBRAC Table 7") if r.what == what]
+        assert np.mean([r.value for r in own if "antmaze" in r.dataset]) == pytest.approx(mazes, abs=0.011)
+        assert np.mean([r.value for r in own if "cloned" in r.dataset]) == pytest.approx(hands, abs=0.011)
+
+
+FQLS_AVERAGES = {  # its Table 2: mean over five tasks, in percent, of BC, IQL, ReBRAC and FQL
+    "antmaze-large-navigate": (11, 53, 81, 79),
+    "humanoidmaze-medium-navigate": (2, 33, 22, 58),
+    "cube-single-play": (5, 83, 91, 96),
+    "cube-double-play": (2, 7, 12, 29),
+    "scene-play": (5, 28, 41, 56),
+    "puzzle-3x3-play": (2, 9, 21, 30),
+}
+
+
+@pytest.mark.parametrize("stem", FQLS_AVERAGES)
+def test_fqls_offline_numbers_have_the_averages_that_it_prints(stem: str) -> None:
+    for what, mean in zip(("bc", "iql", "rebrac", "fql"), FQLS_AVERAGES[stem], strict=True):
+        own = [r for r in printed("FQL Table 3") if r.dataset.startswith(f"ogbench/{stem}-") and r.what == what]
+        assert [int(r.task[-4]) for r in own] == [int(r.dataset[-4]) for r in own] == [1, 2, 3, 4, 5]
+        assert all((r.at, r.metric, r.seeds) == ("switch", "success", 8) for r in own)
+        assert 100 * np.mean([r.value for r in own]) == pytest.approx(mean, abs=0.61), (what, "rounded twice")
+
+
+def test_fqls_numbers_on_d4rl_have_the_averages_that_it_prints() -> None:
+    own = {r.dataset: r.value for r in printed("FQL Table 3") if r.dataset.startswith("d4rl/")}
+    assert len(own) == 18
+    assert np.mean([value for name, value in own.items() if "antmaze" in name]) == pytest.approx(84, abs=0.61)
+    assert np.mean([value for name, value in own.items() if "antmaze" not in name]) == pytest.approx(52, abs=0.61)
+
+
+@pytest.mark.parametrize(
+    ("place", "dataset", "what", "at", "value", "spread", "seeds"),
+    [
+        ("FQL Table 3", "ogbench/cube-single-play-singletask-task5-v0", "bc", "switch", 0.03, 0.03, 8),
+        ("FQL Table 3", "ogbench/scene-play-singletask-task2-v0", "rebrac", "switch", 0.5, 0.13, 8),
+        ("FQL Table 3", "ogbench/antmaze-large-navigate-singletask-task3-v0", "iql", "switch", 0.72, 0.07, 8),
+        ("FQL Table 4", "ogbench/cube-double-play-singletask-task2-v0", "fql", "final", 0.92, 0.03, 8),
+        ("FQL Table 4", "ogbench/scene-play-singletask-task2-v0", "cal-ql", "final", 0.5, 0.53, 8),
+        ("FQL Table 4", "d4rl/hammer-cloned-v1", "rlpd", "final", 128, 29, 8),
+        ("FQL Table 4", "d4rl/antmaze-large-play-v2", "fql", "switch", 66, 40, 8),
+        ("FQL Table 4", "d4rl/antmaze-medium-diverse-v2", "fql", "switch", 55, None, 8),  # quoted with two spreads
+        ("IQL Table 2", "d4rl/antmaze-umaze-v0", "awac", "final", 59.0, None, None),
+        ("IQL Table 2", "d4rl/antmaze-umaze-diverse-v0", "awac", "switch", 49.3, None, None),
+        ("ReBRAC Table 6", "d4rl/pen-cloned-v1", "rebrac", "final", 152.0, None, 10),
+        ("ReBRAC Table 7", "d4rl/antmaze-large-play-v2", "rebrac", "regret", 0.36, 0.30, 10),
+        ("CORL README, offline-to-online scores", "d4rl/antmaze-umaze-v2", "awac", "final", 98.75, 1.09, None),
+        (
+            "CORL README, offline-to-online regrets",
+            "d4rl/antmaze-large-diverse-v2",
+            "cal-ql",
+            "regret",
+            0.13,
+            0.02,
+            None,
+        ),
+        ("AWR Table 1", "", "trpo", "best", 104, None, None),
+    ],
+)
+def test_numbers_stand_as_printed(
+    place: str, dataset: str, what: str, at: str, value: float, spread: float | None, seeds: int | None
+) -> None:
+    task = "lunarlander-v3" if place.startswith("AWR") else None
+    (one,) = [r for r in printed(place, task) if (r.dataset, r.what, r.at) == (dataset, what, at)]
+    assert (one.value, one.spread, one.seeds) == (value, spread, seeds)
+
+
+@pytest.mark.parametrize("asked", ["play", "ogbench/scene-play-v0", "ogbench/scene-play-singletask-task2-v0"])
+def test_numbers_of_ogbenchs_data_are_matched_by_any_of_its_names(asked: str) -> None:
+    stored = "ogbench/scene-play-singletask-task2-v0"
+    (theirs,) = [r for r in printed("FQL Table 4") if (r.dataset, r.what, r.at) == (stored, "fql", "final")]
+    data = {"dataset": {"id": stored, "asked": asked}, "profile": "paper"}
+    own = made_cell(f"scene-task2-v0 ({asked})", "fql", {0: (0.7, 0.9), 1: (0.8, 1.0)}, run=data)
+    (row,) = beside([own], [theirs])
+    assert row.ours is not None
+    assert (row.printed.value, row.ours.point) == (1.0, pytest.approx(0.95))
+    assert "data ogbench" not in row.verdict, "they are the same"
+    built = {"dataset": {"id": "awac-bench/scene-task2/default-s0-0-v0", "asked": None}, "profile": "paper"}
+    assert beside([made_cell("scene-task2-v0", "fql", {0: (0.7, 0.9)}, run=built)], [theirs])[0].ours is None
+    other = made_cell(f"scene-task3-v0 ({asked})", "fql", {0: (0.7, 0.9)}, run=data)
+    assert beside([other], [theirs])[0].ours is None
+
+
+def test_results_from_elsewhere_on_ogbench_are_matched_by_their_task() -> None:
+    (theirs,) = [
+        r
+        for r in printed("FQL Table 3", "cube-single-task1-v0")
+        if (r.what, r.dataset) == ("iql", "ogbench/cube-single-play-singletask-task1-v0")
+    ]
+    name = "cube-single-play-singletask-task1-v0"
+    own = made_cell(name, "IQL", {0: (0.8,), 1: (0.9,)}, steps=(0,), external=True)
+    (row,) = beside([own], [theirs])
+    assert row.verdict == "inside our interval; different protocol: settings unknown, OGBench's own data"
+
+
+def test_a_printed_regret_stands_beside_what_was_missed_online() -> None:
+    """By trapezoids over 100 and 200 steps: 0.4 to 0.6 to 1.0 misses 0.3, 0.6 to 0.8 to 0.8 misses 0.2333."""
+    (theirs,) = [
+        r for r in printed("CORL README, offline-to-online regrets", "antmaze-umaze-v1")
+        if (r.dataset, r.what) == ("d4rl/antmaze-umaze-v2", "awac")
+    ]  # fmt: skip
+    data = {"dataset": {"id": "d4rl/antmaze-umaze-v2", "asked": "d4rl/antmaze-umaze-v2"}}
+    task = "antmaze-umaze-v1"
+    own = cell([[0.4, 0.6, 1.0], [0.6, 0.8, 0.8]], task=task, **data)
+    (row,) = beside([own], [theirs])
+    assert row.ours is not None
+    assert row.ours.point == pytest.approx((0.3 + 0.7 / 3) / 2)
+    shown = beside_table([row])
+    assert (shown.rows[0][3], shown.rows[0][4]) == ("success, regret online", "0.04 ± 0.01")
+    assert shown.records[0][shown.columns.index("printed_spread")] == 0.01
+    for steps in ((-100, 0), (100, 300)):  # nothing online; nothing at the switch
+        assert beside([cell([[0.4, 0.6]], steps=steps, task=task, **data)], [theirs])[0].ours is None
 
 
 def test_numbers_of_d4rls_data_are_matched_by_any_of_its_names() -> None:

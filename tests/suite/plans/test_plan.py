@@ -108,9 +108,10 @@ def test_a_plan_holds_departures_with_sources_and_a_headline_that_exists(name: s
 
 def test_printed_numbers_belong_to_a_plan() -> None:
     """Every place of the papers that numbers are printed at is reproduced by name; others are matched by their data."""
-    places = {f"{p.paper} {p.place}" for p in printed() if not p.dataset.startswith("d4rl/")}
+    places = {f"{p.paper} {p.place}" for p in printed() if "/" not in p.dataset}
     assert places <= {plans.load(name).place for name in plans.names()}
-    assert {p.paper for p in printed() if p.dataset.startswith("d4rl/")} == {"CORL", "XQL"}
+    assert {p.paper for p in printed() if p.dataset.startswith("d4rl/")} == {"CORL", "XQL", "IQL", "ReBRAC", "FQL"}
+    assert {p.paper for p in printed() if p.dataset.startswith("ogbench/")} == {"FQL"}
 
 
 def test_sizes_of_the_profile_stand_over_the_plans_unless_it_says_always() -> None:
