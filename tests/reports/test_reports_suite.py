@@ -229,7 +229,7 @@ def test_corls_regrets_have_the_averages_that_it_prints() -> None:
 
 
 def test_rebracs_numbers_have_the_averages_that_it_prints() -> None:
-    """Those of Tables 6 and 7, on their lines of averages; they are rounded to the last digit."""
+    """Those of Tables 6 and 7, on their lines of averages, which are cut after their last digit."""
     scores = {
         ("td3-bc", "switch"): (46.4, 22.1),
         ("td3-bc", "final"): (54.8, 31.3),
@@ -241,8 +241,8 @@ def test_rebracs_numbers_have_the_averages_that_it_prints() -> None:
     assert len(rows) == 40
     for (what, at), (mazes, hands) in scores.items():
         own = [r for r in rows if (r.what, r.at, r.seeds) == (what, at, 10)]
-        assert np.mean([r.value for r in own if "antmaze" in r.dataset]) == pytest.approx(mazes, abs=0.06)
-        assert np.mean([r.value for r in own if "cloned" in r.dataset]) == pytest.approx(hands, abs=0.06)
+        assert np.mean([r.value for r in own if "antmaze" in r.dataset]) == pytest.approx(mazes, abs=0.1)
+        assert np.mean([r.value for r in own if "cloned" in r.dataset]) == pytest.approx(hands, abs=0.1)
     for what, (mazes, hands) in regrets.items():
         own = [r for r in printed("ReBRAC Table 7") if r.what == what]
         assert np.mean([r.value for r in own if "antmaze" in r.dataset]) == pytest.approx(mazes, abs=0.011)
@@ -320,7 +320,7 @@ def test_numbers_of_ogbenchs_data_are_matched_by_any_of_its_names(asked: str) ->
     (row,) = beside([own], [theirs])
     assert row.ours is not None
     assert (row.printed.value, row.ours.point) == (1.0, pytest.approx(0.95))
-    assert "data ogbench" not in row.verdict, "they are the same"
+    assert row.verdict.endswith("protocol: 400 steps, not 1,000,000, OGBench 1.1.0's environments")
     built = {"dataset": {"id": "awac-bench/scene-task2/default-s0-0-v0", "asked": None}, "profile": "paper"}
     assert beside([made_cell("scene-task2-v0", "fql", {0: (0.7, 0.9)}, run=built)], [theirs])[0].ours is None
     other = made_cell(f"scene-task3-v0 ({asked})", "fql", {0: (0.7, 0.9)}, run=data)
@@ -336,7 +336,7 @@ def test_results_from_elsewhere_on_ogbench_are_matched_by_their_task() -> None:
     name = "cube-single-play-singletask-task1-v0"
     own = made_cell(name, "IQL", {0: (0.8,), 1: (0.9,)}, steps=(0,), external=True)
     (row,) = beside([own], [theirs])
-    assert row.verdict == "inside our interval; different protocol: settings unknown, OGBench's own data"
+    assert row.verdict == "inside our interval; different protocol: settings unknown"
 
 
 def test_a_printed_regret_stands_beside_what_was_missed_online() -> None:
