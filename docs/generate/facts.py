@@ -113,7 +113,7 @@ def _few_names(names: Sequence[str]) -> str:
     stems: dict[str, list[str]] = {}
     for name in names:
         stems.setdefault(re.sub(r"-task\d-v0$", "", name), []).append(name)
-    return ", ".join(own[0] if len(own) == 1 else f"{stem}, {len(own)} tasks" for stem, own in stems.items())
+    return ", ".join(own[0] if len(own) == 1 else f"{stem} ({len(own)} tasks)" for stem, own in stems.items())
 
 
 def _as_printed(one: Printed) -> str:
