@@ -28,7 +28,15 @@ PICTURE = Path(__file__).parent / "results" / "quick.svg"
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = ("<!-- {0}: by benchmarks/scores.py -->\n", "<!-- end of {0} -->\n")  # what stands between is written here
 HEADLINES = ("success", "normalized_score")  # the first that a task's runs have
-SHOWN = ("pen-binary-v0", "door-binary-v0", "relocate-binary-v0", "sawyer-push-v0")  # in the README
+SHOWN = (  # in the README
+    "pen-binary-v0",
+    "door-binary-v0",
+    "relocate-binary-v0",
+    "sawyer-push-v0",
+    "halfcheetah-v5",
+    "walker2d-v5",
+    "ant-v5",
+)
 PICTURED = ("door-binary-v0", "relocate-binary-v0", "sawyer-push-v0")
 BESIDE = ("bc", "sac")  # AWAC beside them
 PAYABLE = 1000  # seeds; more decide nothing in practice
@@ -65,7 +73,7 @@ def picture(folder: Path = SHIPPED) -> Figure:
     """Their learning curves, for as long as they went on."""
     packed = read(folder)
     rows = pd.concat([_chosen(packed, longer) for longer in (False, True)])
-    rows = rows[rows["env"].isin(PICTURED)]
+    rows = rows[rows["env"].isin(PICTURED) & (rows["metric"] == "success")]
     last = rows.groupby(["env", "algo"])["env_step"].transform("max")
     ends = rows.groupby(["env", "algo", "cell"])["env_step"].transform("max")
     kept = rows[ends == last].drop_duplicates(["env", "algo", "seed", "env_step"])
@@ -73,7 +81,7 @@ def picture(folder: Path = SHIPPED) -> Figure:
 
 
 def _chosen(packed: list[Packed], longer: bool) -> pd.DataFrame:
-    """Success of AWAC and of those beside it on the tasks shown, as rows of a tidy CSV and with the name of the cell.
+    """Scores of AWAC and of those beside it on the tasks shown, as rows of a tidy CSV and with the name of the cell.
 
     They are the cells of the profile's own steps, or those of `LONGER` with the clones, which take no steps.
     """
@@ -86,16 +94,24 @@ def _chosen(packed: list[Packed], longer: bool) -> pd.DataFrame:
         if dict(by_hand(one.run.run["settings"])) == asked and one.run.run["preset"] == "paper":
             c = one.run.columns
             values = zip(c.seed, c.phase, c.env_step, c.update, c.metric, c.value, strict=True)
-            rows += [(algo, task, cell, *value) for value in values if value[4] == "success"]
+            metric = next(name for name in HEADLINES if name in c.metric)
+            rows += [(algo, task, cell, *value) for value in values if value[4] == metric]
     return pd.DataFrame(rows, columns=["algo", "env", "cell", *COLUMNS])
 
 
 def _compared(rows: pd.DataFrame) -> list[str]:
     """A line for each task on which AWAC was run."""
+    return [line for metric in HEADLINES for line in _compared_by(metric, rows[rows["metric"] == metric])]
+
+
+def _compared_by(metric: str, rows: pd.DataFrame) -> list[str]:
+    """The lines of the tasks that are scored by one metric."""
+    if rows.empty:
+        return []
     with tempfile.TemporaryDirectory() as folder:
         rows.drop(columns="cell").to_csv(file := Path(folder) / "scores.csv", index=False)
         scores, differences = (
-            reports.table(name, (), inputs=[file], metric="success").to_dict("records")
+            reports.table(name, (), inputs=[file], metric=metric).to_dict("records")
             for name in ("before_after", "differences")
         )
     found = {(r["task"], r["algorithm"]): r for r in scores}
@@ -106,19 +122,19 @@ def _compared(rows: pd.DataFrame) -> list[str]:
         assert awac is not None
         pair = ahead[task, "awac", "bc"]
         cells = [
-            _mean(bc, "final"),
-            _mean(sac, "final"),
-            *(_mean(awac, name) for name in ("switch", "final", "gain")),
-            _value(pair["difference"], pair["low"], pair["high"], "success"),
+            _mean(bc, "final", metric),
+            _mean(sac, "final", metric),
+            *(_mean(awac, name, metric) for name in ("switch", "final", "gain")),
+            _value(pair["difference"], pair["low"], pair["high"], metric),
         ]
         lines.append(f"| {task.rpartition('-')[0]}, {awac['final_step']:,} steps | {' | '.join(cells)} |")
     return lines
 
 
-def _mean(row: dict[str, Any] | None, name: str) -> str:
+def _mean(row: dict[str, Any] | None, name: str, metric: str) -> str:
     if row is None:
         return "not run"
-    return _value(row[f"{name}_mean"], row[f"{name}_t_low"], row[f"{name}_t_high"], "success")
+    return _value(row[f"{name}_mean"], row[f"{name}_t_low"], row[f"{name}_t_high"], metric)
 
 
 def scores(folder: Path = SHIPPED) -> str:
