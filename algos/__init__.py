@@ -13,6 +13,6 @@
 Importing this package imports no torch.
 """
 
-from algos.registry import ALGOS, Entry, get, load, names
+from algos.registry import ALGOS, Entry, get, load, names, usable
 
-__all__ = ["ALGOS", "Entry", "get", "load", "names"]
+__all__ = ["ALGOS", "Entry", "get", "load", "names", "usable"]

@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
+from inspect import signature
 from typing import Any, Literal, TypeVar, get_origin, get_type_hints
 
 import torch
@@ -39,6 +40,7 @@ from algos.settings import Preset, with_values
 from algos.space import Space
 
 __all__ = [
+    "ARGUMENTS",
     "BATCH",
     "ENSEMBLE",
     "HOOKS",
@@ -381,3 +383,9 @@ _HINTS = get_type_hints(Objective)
 _CALLED = [f for f in fields(Objective) if get_origin(_HINTS[f.name]) in (Callable, type)]
 HOOKS = tuple(f.name for f in _CALLED if f.default is MISSING)  # what a method's module must define
 OPTIONAL_HOOKS = tuple(f.name for f in _CALLED if f.default is not MISSING)
+# what each hook is called with, in this order
+ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "needs": ("cfg",),
+    "actor_loss": ("cfg", "nets", "step"),
+    **{f.name: tuple(signature(f.default).parameters) for f in _CALLED if callable(f.default)},
+}

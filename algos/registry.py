@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Collection, Mapping
+import traceback
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -19,7 +20,7 @@ from algos.settings import SettingError, closest, nearest
 if TYPE_CHECKING:
     from algos.contract import Objective
 
-__all__ = ["ALGOS", "Entry", "get", "load", "names"]
+__all__ = ["ALGOS", "Entry", "get", "load", "names", "usable"]
 
 GROUP = "bench.algos"
 _MISSPELT = 0.85  # from this likeness on, one name is another misspelt
@@ -309,16 +310,19 @@ def get(name: str) -> Entry:
 
 def load(name: str) -> Objective:
     """Import the module behind `name` as an `Objective`; raises `SettingError` where it is not as the contract asks."""
-    from algos.contract import HOOKS, OPTIONAL_HOOKS, Objective
+    from algos.contract import ARGUMENTS, HOOKS, OPTIONAL_HOOKS, Objective
 
     entry = get(name)
-    module = importlib.import_module(entry.module)
+    module = _imported(name, entry)
     if missing := [hook for hook in HOOKS if not hasattr(module, hook)]:
         near = closest(missing[0], vars(module), _MISSPELT)
         hint = f"; is {near!r} meant to be it?" if near else ""
         raise SettingError(f"algorithm {name!r}: {entry.module} does not define {', '.join(missing)}{hint}")
     hooks = {hook: getattr(module, hook) for hook in (*HOOKS, *OPTIONAL_HOOKS) if hasattr(module, hook)}
     _check_public(name, module, {*HOOKS, *OPTIONAL_HOOKS})
+    for hook, arguments in ARGUMENTS.items():
+        if hook in hooks:
+            _check_arguments(name, f"{entry.module}.{hook}", hooks[hook], arguments)
     return Objective(
         name=name,
         summary=entry.summary,
@@ -328,6 +332,43 @@ def load(name: str) -> Objective:
         space=getattr(module, entry.space, {}),
         **hooks,
     )
+
+
+def usable() -> Iterator[Objective]:
+    """Load every known algorithm, but for those of packages that are broken, which must not hide the others."""
+    for name in names():
+        try:
+            yield load(name)
+        except SettingError:
+            if name in ALGOS:
+                raise
+
+
+def _imported(name: str, entry: Entry) -> ModuleType:
+    """The module of an entry; raises `SettingError` where that of another package cannot be imported."""
+    try:
+        return importlib.import_module(entry.module)
+    except Exception as error:  # whatever the package's own code raises
+        if name in ALGOS:
+            raise
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = "" if isinstance(error, SyntaxError | ModuleNotFoundError) else f", {last.filename}, line {last.lineno}"
+        raise SettingError(
+            f"algorithm {name!r} {entry.summary}: {entry.module} cannot be imported "
+            f"({type(error).__name__}: {error}{place})"
+        ) from error
+
+
+def _check_arguments(name: str, where: str, hook: Callable[..., Any], arguments: tuple[str, ...]) -> None:
+    """Refuse a hook that cannot be called with what it is given: it would fail in the midst of a run."""
+    signature = inspect.signature(hook)
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        takes = ", ".join(signature.parameters)
+        raise SettingError(
+            f"algorithm {name!r}: {where}({takes}) cannot be called: it is given ({', '.join(arguments)})"
+        ) from None
 
 
 def _check_public(name: str, module: ModuleType, hooks: Collection[str]) -> None:

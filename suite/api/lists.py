@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import algos
+from algos.settings import SettingError
 from envs import tasks
 from envs.errors import TaskPluginError
 
@@ -13,10 +14,15 @@ __all__ = ["algorithm_rows", "task_rows"]
 
 def algorithm_rows() -> list[dict[str, Any]]:
     """One row per algorithm: name, kind of actions, summary, module."""
-    return [
-        {"algo": n, "actions": algos.load(n).default_needs.actions, "summary": e.summary, "module": e.module}
-        for n, e in algos.names().items()
-    ]
+    return [_algorithm(name, entry) for name, entry in algos.names().items()]
+
+
+def _algorithm(name: str, entry: algos.Entry) -> dict[str, Any]:
+    facts = {"algo": name, "actions": "-", "summary": entry.summary, "module": entry.module}
+    try:
+        return {**facts, "actions": algos.load(name).default_needs.actions}
+    except SettingError as error:  # one broken package must not hide the others' algorithms
+        return {**facts, "summary": str(error)}
 
 
 def task_rows() -> list[dict[str, Any]]:

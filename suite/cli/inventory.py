@@ -66,8 +66,8 @@ def _presets() -> list[dict[str, Any]]:
     from suite.experiment.resolve import setting_owners  # late: torch comes with it
 
     rows = []
-    for algo, entry in algos.names().items():
-        objective = algos.load(algo)
+    for objective in algos.usable():
+        algo, entry = objective.name, algos.get(objective.name)
         for name, preset in objective.presets.items():
             moved = departures(entry, setting_owners(objective), preset)
             rows.append(

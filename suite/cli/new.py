@@ -21,7 +21,7 @@ def algorithm(
 
     for path in write.algorithm(name, Path()):
         typer.echo(path)
-    typer.echo(f"next: pip install -e {name}, then bench run --algo {name} --env pen-binary --profile smoke", err=True)
+    typer.echo(f"next: pip install -e '{name}[test]', then bench run --algo {name},awac --env point-reach", err=True)
 
 
 @new_app.command()

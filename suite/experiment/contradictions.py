@@ -40,7 +40,7 @@ def _check_actions(experiment: Experiment) -> None:
     task, algo = experiment.task, experiment.algo
     if not task.discrete or experiment.needs.actions == "any":
         return
-    able = [name for name in algos.names() if algos.load(name).default_needs.actions == "any"]
+    able = [other.name for other in algos.usable() if other.default_needs.actions == "any"]
     others = f"{', '.join(name for name in able if name != algo)} can"
     fix = f"with its own settings {algo} does without" if algo in able else others
     raise SettingError(

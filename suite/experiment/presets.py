@@ -34,7 +34,7 @@ def chosen(
         return None
     preset = objective.presets.get(name)
     if preset is None:
-        known = {PAPER, *(n for other in algos.names() for n in algos.load(other).presets)}
+        known = {PAPER, *(n for other in algos.usable() for n in other.presets)}
         if name not in known:
             raise SettingError(f"unknown preset {name!r}; {nearest(name, known)}")
         return None

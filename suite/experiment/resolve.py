@@ -252,4 +252,4 @@ def _own(
 
 def _elsewhere(name: str) -> bool:
     """Whether any registered algorithm has a setting of this name, so that lists of algorithms can share `--set`."""
-    return any(name in describe(algos.load(other).Config) for other in algos.names())
+    return any(name in describe(other.Config) for other in algos.usable())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import algos
-from algos.contract import HOOKS, OPTIONAL_HOOKS, Objective
+from algos.contract import ARGUMENTS, HOOKS, OPTIONAL_HOOKS, Objective
 from algos.settings import SettingError
 
 MODULE = '''
@@ -126,6 +126,42 @@ def test_what_a_module_imports_is_not_taken_for_a_hook(load: Load) -> None:
     assert found.td_target is Objective.td_target
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import no_such_module", r"their_module cannot be imported \(ModuleNotFoundError: No module named 'no_such_"),
+        ("def (", r"cannot be imported \(SyntaxError: .*their_module\.py, line 1\)\)$"),
+        (
+            "\n1 / 0",
+            r"'theirs' from their-package: .*ZeroDivisionError: division by zero, .*their_module\.py, line 2\)$",
+        ),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named_with_the_place_and_hides_no_other(
+    load: Load, text: str, message: str
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        load(text)
+    assert [found.name for found in algos.usable()] == [name for name in algos.names() if name != "theirs"]
+
+
+@pytest.mark.parametrize(
+    ("mine", "given"),
+    [
+        ("critic_penalty(cfg, nets, step)", r"\(cfg, nets, step, q\)"),
+        ("td_target(cfg, nets, step, next_dist, more)", r"\(cfg, nets, step, next_dist\)"),
+        ("act(cfg, nets, obs, *, noise)", r"\(cfg, nets, obs, noise\)"),
+    ],
+)
+def test_a_hook_that_takes_other_arguments_is_refused_before_a_run(load: Load, mine: str, given: str) -> None:
+    with pytest.raises(SettingError, match=rf"their_module\.\w+\(.*\) cannot be called: it is given {given}"):
+        load(f"{MODULE}\n\ndef {mine}:\n    return None\n")
+
+
+def test_a_hook_may_name_its_arguments_as_it_likes_and_have_more_with_defaults(load: Load) -> None:
+    assert load(f"{MODULE}\n\ndef critic_penalty(c, n, s, q, scale=1.0):\n    return None\n")
+
+
 def test_the_hooks_are_the_fields_of_an_objective_that_are_called() -> None:
     assert HOOKS == ("Config", "needs", "actor_loss")
     assert {*HOOKS, *OPTIONAL_HOOKS} | {"name", "summary", "settings", "metrics", "presets", "space"} == set(
@@ -138,6 +174,13 @@ def test_the_hooks_are_the_fields_of_an_objective_that_are_called() -> None:
 def test_every_optional_hook_is_named_where_a_method_is_written(document: str) -> None:
     text = (Path(__file__).parents[2] / document).read_text()
     assert not [hook for hook in OPTIONAL_HOOKS if f"`{hook}`" not in text]
+
+
+def test_the_page_on_adding_one_says_what_each_hook_is_called_with() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "adding-algorithm.md").read_text()
+    said = [f"`{hook}({', '.join(arguments)})`" for hook, arguments in ARGUMENTS.items()]
+    assert {*ARGUMENTS} == {*HOOKS, *OPTIONAL_HOOKS} - {"Config"}
+    assert not [line for line in said if line not in page]
 
 
 @pytest.mark.parametrize("name", list(algos.names()))

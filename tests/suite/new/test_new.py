@@ -124,7 +124,7 @@ def test_it_says_what_it_wrote_and_what_comes_next(bench: Bench, tmp_path: Path)
     wrote = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
     assert {Path(line) for line in said.out.splitlines()} == wrote
     assert {path.name for path in wrote} == {"pyproject.toml", "README.md", f"{MODULE}.py", f"test_{MODULE}.py"}
-    assert f"pip install -e {NAME}" in said.err
+    assert f"next: pip install -e '{NAME}[test]', then bench run --algo {NAME},awac --env point-reach\n" in said.err
     assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o755
 
 
@@ -172,6 +172,18 @@ def test_it_is_listed_run_and_reported_like_one_of_ours(installed: Path, bench: 
     with (tmp_path / "report" / "results.csv").open() as f:
         assert {row["algo"] for row in csv.DictReader(f)} == {NAME, "bc"}
     assert NAME in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_a_broken_algorithm_is_named_and_hides_no_other(installed: Path, bench: Bench) -> None:
+    (installed / "src" / f"{MODULE}.py").write_text("1 / 0")
+    message = f"algorithm '{NAME}' from {NAME}: {MODULE} cannot be imported (ZeroDivisionError: division by zero, "
+    refused(bench("explain", NAME, "point-reach"), message)
+    listed = {row["algo"]: row for row in json.loads(bench("list", "algos", "--json").out)}
+    assert message in listed[NAME]["summary"]
+    assert listed["awac"]["actions"] == "any"
+    assert bench("list", "presets").code == 0
+    refused(bench("explain", "awac", "point-reach", "--preset", "offcial"), "did you mean 'official'?")
+    refused(bench("explain", "awac", "point-reach", "--set", "temprature=1"), "did you mean 'temperature'?")
 
 
 @pytest.mark.parametrize("kind", ["algorithm", "task"])
