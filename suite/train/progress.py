@@ -112,14 +112,18 @@ class Progress:
         """The latest score, without each seed's."""
         return self._score[0]
 
+    @property
+    def scores(self) -> str:
+        """The latest score, with each seed's."""
+        return " ".join(filter(None, self._score))
+
     def show(self, standing: Standing) -> None:
         """Show where the run is, not more often than is good for the eye."""
         now = time.monotonic()
         if now - self._printed < (LIVE_EVERY if self.live else PLAIN_EVERY):
             return
         self._printed = now
-        short, each = self._score
-        long = f"{short} {each}".strip()
+        short, long = self.headline, self.scores
         if not self.live:
             self.say(" | ".join([*standing.parts(), *([long] if long else [])]))
             return

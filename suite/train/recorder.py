@@ -164,11 +164,13 @@ class Recorder:
             write_standing(self.writer.path, **standing._asdict(), score=self.progress.headline)
 
     def summary(self, at: RunState, updates: int) -> None:
-        """Say where the time went, at the end of a run."""
+        """Say the last score and where the time went, at the end of a run."""
         total = max(1e-9, sum(at.seconds.values()))
         update = at.seconds["offline"] + at.seconds["update"]
         shares = {"update": update, "collection": at.seconds["collect"], "evaluation": at.seconds["evaluate"]}
         text = ", ".join(f"{name} {100 * s / total:.0f} %" for name, s in shares.items())
+        if self.progress.scores:
+            self.progress.say(self.progress.scores)
         self.tell(f"{updates:,} updates and {at.env_step:,} steps per seed in {total:.0f} s: {text}")
 
 
