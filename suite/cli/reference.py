@@ -59,7 +59,7 @@ def update(
     runs: Annotated[list[Path], typer.Argument(help="Folders of run folders.")],
     folder: Folder = None,
     anew: Annotated[
-        bool, typer.Option("--anew", help="Replace those that differ; leave out what was trained on outdated data.")
+        bool, typer.Option("--anew", help="Replace those that differ; leave out what has other data or defaults now.")
     ] = False,
 ) -> None:
     """Pack finished runs as reference results, beside those that are there."""

@@ -16,6 +16,7 @@ from suite.experiment.resolve import resolve
 from suite.launch.run import run
 from suite.launch.spread import Spread
 from suite.record.reference import Packed
+from suite.record.shapes import by_hand
 from suite.record.writer import write_json
 from suite.train.cell import run_folder
 from suite.train.means import Means
@@ -60,7 +61,12 @@ def request_of(cell: Packed) -> tuple[Request, int]:
         return repeat(Path(folder))
 
 
-def outdated(cell: Packed) -> bool:
-    """Whether a cell was trained on data of a recipe that makes others now: run again, it is another experiment."""
-    experiment = resolve(request_of(cell)[0])
-    return built_here(experiment) and built_id(experiment) != cell.run.run["dataset"]["id"]
+def outdated(cell: Packed) -> str:
+    """Why the suite of today would make another experiment of what a cell's user asked for; "" where it would not."""
+    request, _ = request_of(cell)
+    experiment = resolve(request)
+    if built_here(experiment) and built_id(experiment) != cell.run.run["dataset"]["id"]:
+        return "was trained on data that are made otherwise now"
+    asked = by_hand(cell.run.run["settings"])
+    moved = [f"{one.name}={one.value}" for one in request.overrides if one.name not in asked]
+    return f"was run with what is no default any more: {', '.join(moved)}" if moved else ""

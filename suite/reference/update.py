@@ -22,8 +22,8 @@ def update(roots: Sequence[Path], folder: Path, anew: bool = False) -> list[Path
     """Pack all finished runs below `roots` into a folder of reference results, beside those that are there.
 
     Runs that are there already stay as they are, unless they differ: then `RecordError` is raised or, with `anew`, the
-    new ones take their place. With `anew` those go that were trained on data which the suite makes otherwise now. Says
-    what is left out: that, what has not finished, and trials of `bench tune`. Returns the files that were written.
+    new ones take their place. With `anew` those go whose data or defaults the suite has changed since. Says what is
+    left out: that, what has not finished, and trials of `bench tune`. Returns the files that were written.
     """
     known = {one.key: one for one in (read(folder) if any(folder.glob("*.json.gz")) else [])}
     if anew:
@@ -51,10 +51,10 @@ def update(roots: Sequence[Path], folder: Path, anew: bool = False) -> list[Path
 
 
 def _outdated(one: Packed) -> bool:
-    """Whether a run was trained on data that are made otherwise now, which is said."""
-    if found := outdated(one):
-        say(f"left out: {'/'.join(one.key)} was trained on data that are made otherwise now")
-    return found
+    """Whether the suite would make another run of it now, which is said."""
+    if reason := outdated(one):
+        say(f"left out: {'/'.join(one.key)} {reason}")
+    return bool(reason)
 
 
 def _packed(path: Path) -> Packed | None:

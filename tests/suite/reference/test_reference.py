@@ -13,7 +13,8 @@ import pytest
 import toy_run
 from command import Bench
 
-from suite.experiment.request import Request
+from suite.experiment.profiles import PROFILES
+from suite.experiment.request import Override, Request
 from suite.experiment.resolve import resolve
 from suite.record.folders import RecordError, facts_checksum, read_run
 from suite.record.reference import SHIPPED, pack, read
@@ -79,16 +80,16 @@ def test_a_result_that_moved_is_replaced_only_when_asked(
     assert read(packed)[0].run.columns == moved
 
 
-def test_results_on_data_that_are_made_otherwise_now_go_with_anew(
+def test_outdated_results_go_with_anew(
     runs: Path, packed: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(update, "outdated", lambda one: one.run.algo == "bc")
+    monkeypatch.setattr(update, "outdated", lambda one: "is of yesterday" * (one.run.algo == "bc"))
     said = bench("reference", "update", str(runs), "--folder", str(packed))
     assert said.code == 0, said.err
     assert len(read(packed)) == 2, "they stay where nobody asked"
     said = bench("reference", "update", str(runs), "--folder", str(packed), "--anew")
     assert said.code == 0, said.err
-    assert said.err.count("/bc/") == said.err.count("was trained on data that are made otherwise now") == 2
+    assert said.err.count("/bc/") == said.err.count("is of yesterday") == 2
     assert [one.run.algo for one in read(packed)] == ["awac"]
 
 
@@ -104,7 +105,20 @@ def test_a_result_is_outdated_where_the_recipe_gives_another_id(
         assert not outdated(one)
         with monkeypatch.context() as patch:
             patch.setattr("suite.recipes.build._FORMAT", 99)
-            assert outdated(one) == depends
+            assert ("made otherwise" in outdated(one)) == depends
+
+
+def test_a_result_is_outdated_where_a_default_has_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was set by hand is asked for again, and no default."""
+    request = Request(("bc",), ("point-reach",), (0,), "smoke", overrides=(Override("critic_lr", "0.25"),))
+    run_cell(resolve(request), Means(tmp_path, toy_run.ONE_THREAD))
+    (tmp_path / "packed").mkdir()
+    update.update([tmp_path], tmp_path / "packed")
+    (one,) = read(tmp_path / "packed")
+    monkeypatch.setitem(PROFILES["smoke"], "critic_lr", 0.5)
+    assert not outdated(one)
+    monkeypatch.setitem(PROFILES["smoke"], "tau", 0.125)
+    assert outdated(one) == "was run with what is no default any more: tau=0.005"
 
 
 def test_unfinished_runs_are_left_out_by_name(runs: Path, tmp_path: Path, bench: Bench) -> None:
@@ -206,4 +220,4 @@ def test_what_ships_is_small_and_is_what_the_defaults_still_say() -> None:
         by_hand = [str(override) for override in request.overrides]
         assert len(by_hand) == sum(s["source"].startswith("--set") for s in one.run.run["settings"].values()), one.key
         assert "/" not in one.command.replace("d4rl/", ""), "no folder of a machine"
-        assert not outdated(one), f"{one.key}: on data that are made otherwise now"
+        assert not outdated(one), one.key
