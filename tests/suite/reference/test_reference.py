@@ -80,9 +80,7 @@ def test_a_result_that_moved_is_replaced_only_when_asked(
     assert read(packed)[0].run.columns == moved
 
 
-def test_outdated_results_go_with_anew(
-    runs: Path, packed: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_outdated_results_go_with_anew(runs: Path, packed: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(update, "outdated", lambda one: "is of yesterday" * (one.run.algo == "bc"))
     said = bench("reference", "update", str(runs), "--folder", str(packed))
     assert said.code == 0, said.err
