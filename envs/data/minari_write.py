@@ -28,10 +28,11 @@ import minari
 from minari.data_collector.episode_buffer import EpisodeBuffer
 
 from disk.replace import folder_for, replacing
+from disk.room import reserve
 from disk.trouble import unwritten
 from envs import plugins
 from envs.data.downloads import offline
-from envs.data.files import one_error, reserve
+from envs.data.files import one_error
 from envs.data.minari_store import exists, folder, root
 from envs.errors import DatasetError, first_line
 

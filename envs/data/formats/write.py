@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from disk.room import reserve
 from envs.data.episodes import Episode, transitions
-from envs.data.files import new_file, reserve
+from envs.data.files import new_file
 from envs.errors import DatasetError
 from envs.task import Task
 

@@ -126,6 +126,28 @@ def test_records_for_tensorboard(disk: Disk) -> None:
         assert not set(outcome.before) - set(outcome.after)
 
 
+def test_records_for_tensorboard_in_a_new_folder(disk: Disk) -> None:
+    pytest.importorskip("tensorboard")
+    board = disk.place / "new/board"
+    outcome = bench_with(0, disk.place, disk.before, "mirror", str(disk.runs), "--out", str(board))
+    refused(outcome, board)
+    assert changed(outcome) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room", [PAGE, 1 << 19])
+def test_records_for_weights_and_biases(room: int, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own package goes on as if nothing was wrong where the disk is full."""
+    pytest.importorskip("wandb", reason="no wandb: pip install 'awac-bench[wandb]'")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for name in ("CACHE", "CONFIG", "DATA"):
+        monkeypatch.setenv(f"WANDB_{name}_DIR", str(disk.aside / name))
+    out = disk.place / "w"
+    outcome = bench_with(room, disk.place, disk.before, "mirror", str(disk.runs), "--to", "wandb", "--out", str(out))
+    refused(outcome, out)
+    assert changed(outcome) == {}
+
+
 @pytest.fixture
 def store(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The store lies on the disk."""
