@@ -61,7 +61,7 @@ def examine() -> list[Check]:
 def _repair(error: Exception, names: Sequence[str]) -> str:
     """How to mend what raised an error: what is missing is installed, what is there and broken is installed anew."""
     if isinstance(error, ModuleNotFoundError | PackageNotFoundError) or not names:
-        return own_packages.pip_install(own_packages.DISTRIBUTION)  # which brings all that it needs
+        return own_packages.install()  # which brings all that it needs
     return own_packages.pip_install("--force-reinstall", "--no-deps", *names)
 
 
@@ -86,6 +86,9 @@ def _packages() -> Check:
     if others:
         both = "; ".join(f"{', '.join(names)} installs a package {name} too" for name, names in others.items())
         return Check("packages", "fail", both, f"{away} && {again}")
+    if (clone := own_packages.another_clone(Path.cwd())) is not None:
+        here = f"`bench` is what is installed in {Path(own_packages.__file__).parents[2]}, not the clone {clone}"
+        return Check("packages", "warn", here, own_packages.pip_install("-e", str(clone)))
     return Check("packages", "ok", f"{', '.join(own_packages.OURS)} are this suite's own")
 
 
@@ -146,9 +149,7 @@ def _simulator() -> Check:
         try:
             task.check_simulator()
         except SimulatorError as error:
-            missing[str(error)] = own_packages.pip_install(
-                f"{own_packages.DISTRIBUTION}[{task.extra}]" if task.extra else own_packages.DISTRIBUTION
-            )
+            missing[str(error)] = own_packages.install(task.extra)
             continue
         env = gymnasium.make(task.id)
         env.reset(seed=0)
@@ -204,4 +205,4 @@ def _network() -> Check:
     try:
         return Check("hub", "ok", f"huggingface_hub {version('huggingface_hub')}: remote datasets can be fetched")
     except PackageNotFoundError:
-        return Check("hub", "warn", "remote Minari datasets cannot be fetched", "pip install 'awac-bench[hub]'")
+        return Check("hub", "warn", "remote Minari datasets cannot be fetched", own_packages.install("hub"))

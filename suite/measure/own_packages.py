@@ -7,13 +7,24 @@ import hashlib
 import importlib.util
 import json
 import shlex
+import tomllib
 from collections.abc import Sequence
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-__all__ = ["DISTRIBUTION", "OURS", "claimed", "pip_install", "reinstall", "shadowed", "written_over"]
+__all__ = [
+    "DISTRIBUTION",
+    "OURS",
+    "another_clone",
+    "claimed",
+    "install",
+    "pip_install",
+    "reinstall",
+    "shadowed",
+    "written_over",
+]
 
 DISTRIBUTION = "awac-bench"
 OURS = ("algos", "disk", "envs", "reports", "suite")
@@ -50,6 +61,31 @@ def written_over(own: Distribution | None = None) -> list[str]:
 def reinstall(own: Distribution | None = None) -> str:
     """The command that writes our own files again: pip leaves alone what it thinks is there."""
     return pip_install("--force-reinstall", "--no-deps", *_source(own))
+
+
+def install(extra: str = "") -> str:
+    """The command that installs us, with all that we need and what an extra brings.
+
+    In a clone it names the clone: pip takes an older version of us, which needed less, for what is asked for.
+    """
+    root, more = Path(__file__).resolve().parents[2], f"[{extra}]" if extra else ""
+    return pip_install("-e", f"{root}{more}") if _is_ours(root) else pip_install(f"{DISTRIBUTION}{more}")
+
+
+def another_clone(folder: Path) -> Path | None:
+    """The clone that a folder belongs to, where this module is not of it: what runs is what was installed elsewhere."""
+    root = Path(__file__).resolve().parents[2]
+    clone = next((place for place in (folder, *folder.parents) if _is_ours(place)), None)
+    return clone if clone not in (None, root) else None
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is a clone of this suite."""
+    try:
+        facts = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(facts.get("project", {}).get("name") == DISTRIBUTION)
 
 
 def pip_install(*words: str) -> str:
