@@ -86,7 +86,7 @@ def _packages() -> Check:
     if others:
         both = "; ".join(f"{', '.join(names)} installs a package {name} too" for name, names in others.items())
         return Check("packages", "fail", both, f"{away} && {again}")
-    if (clone := own_packages.another_clone(Path.cwd())) is not None:
+    if (clone := own_packages.another_clone()) is not None:
         here = f"`bench` is what is installed in {Path(own_packages.__file__).parents[2]}, not the clone {clone}"
         return Check("packages", "warn", here, own_packages.pip_install("-e", str(clone)))
     return Check("packages", "ok", f"{', '.join(own_packages.OURS)} are this suite's own")

@@ -72,11 +72,14 @@ def install(extra: str = "") -> str:
     return pip_install("-e", f"{root}{more}") if _is_ours(root) else pip_install(f"{DISTRIBUTION}{more}")
 
 
-def another_clone(folder: Path) -> Path | None:
-    """The clone that a folder belongs to, where this module is not of it: what runs is what was installed elsewhere."""
-    root = Path(__file__).resolve().parents[2]
-    clone = next((place for place in (folder, *folder.parents) if _is_ours(place)), None)
-    return clone if clone not in (None, root) else None
+def another_clone() -> Path | None:
+    """The clone that one stands in, where this module is not of it: what runs is what was installed elsewhere."""
+    try:
+        here = Path.cwd()
+    except OSError:  # it is gone
+        return None
+    clone = next((place for place in (here, *here.parents) if _is_ours(place)), None)
+    return None if clone == Path(__file__).resolve().parents[2] else clone
 
 
 def _is_ours(folder: Path) -> bool:
