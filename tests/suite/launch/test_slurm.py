@@ -301,7 +301,8 @@ def elsewhere(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     yield process
-    process.communicate("\n")
+    if process.poll() is None:
+        process.communicate("\n")
 
 
 TAKES_THE_LOCK = """
@@ -339,7 +340,7 @@ def test_a_job_that_waits_leaves_when_it_is_asked_to(
     elsewhere: subprocess.Popen[str], requeued: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
-    asks = types.SimpleNamespace(sleep=lambda seconds: signal.raise_signal(signal.SIGTERM))
+    asks = types.SimpleNamespace(sleep=lambda seconds: os.kill(os.getpid(), signal.SIGTERM))
     monkeypatch.setattr("suite.launch.slurm_job.time", asks)
     job = Job([python(tmp_path / "a", TAKES_THE_LOCK)])
     with pytest.raises(RuntimeError, match="a: exit code"):
