@@ -186,19 +186,6 @@ def test_a_dataset_that_is_imported(disk: Disk, store: Path) -> None:
     nothing_changes(disk, store, *command)
 
 
-@pytest.mark.parametrize("writer", ["envs.data.minari_write", "envs.data.formats.write"])
-def test_a_disk_that_another_process_fills_meanwhile(
-    writer: str, disk: Disk, store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """There was room when it was looked for; HDF5 that meets the full disk itself must not end the process."""
-    monkeypatch.setattr(f"{writer}.reserve", lambda folder, size: None)
-    if writer == "envs.data.minari_write":
-        command = ("data", "import", str(disk.aside / "data.npz"), "--env", toy_run.TASK.id, "--as", "mine/toy-v0")
-        nothing_changes(disk, store, *command)
-    else:
-        nothing_changes(disk, disk.place / "data.hdf5", "data", "convert", toy_run.DATA, str(disk.place / "data.hdf5"))
-
-
 def test_a_bundle_that_is_added(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(disk.place / "another"))
     nothing_changes(disk, disk.place / "another", "data", "add", str(disk.aside / "data.zip"))
