@@ -68,7 +68,7 @@ def _repair(error: Exception, names: Sequence[str]) -> str:
 def _python() -> Check:
     new = sys.version_info >= (3, 11)
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    return Check("python", "ok" if new else "fail", found, "" if new else "install Python 3.11 or newer")
+    return Check("python", "ok" if new else "fail", found, "" if new else "make an environment with 3.11 or newer")
 
 
 def _packages() -> Check:
@@ -87,8 +87,8 @@ def _packages() -> Check:
         both = "; ".join(f"{', '.join(names)} installs a package {name} too" for name, names in others.items())
         return Check("packages", "fail", both, f"{away} && {again}")
     if (clone := own_packages.another_clone()) is not None:
-        here = f"`bench` is what is installed in {Path(own_packages.__file__).parents[2]}, not the clone {clone}"
-        return Check("packages", "warn", here, own_packages.pip_install("-e", str(clone)))
+        here = f"`bench` is what is installed in {own_packages.ROOT}, not the clone {clone}"
+        return Check("packages", "warn", here, own_packages.install(clone=clone))
     return Check("packages", "ok", f"{', '.join(own_packages.OURS)} are this suite's own")
 
 
@@ -106,7 +106,10 @@ def _cuda() -> Check:
     import torch
 
     if not torch.cuda.is_available():
-        built = torch.version.cuda
+        built, hidden = torch.version.cuda, os.environ.get("CUDA_VISIBLE_DEVICES")
+        if built and hidden is not None:
+            cure = f"unset CUDA_VISIBLE_DEVICES, which is {hidden!r}"
+            return Check("cuda", "warn", "no CUDA device that may be seen: runs use the CPU", cure)
         cure = f"install or update its driver (torch is built for CUDA {built})" if built else "install torch for CUDA"
         return Check("cuda", "warn", "no CUDA device: runs use the CPU", f"if there is a GPU: {cure}")
     free, total = torch.cuda.mem_get_info()

@@ -102,7 +102,9 @@ def test_a_clone_that_is_not_what_runs_is_named(tmp_path: Path, monkeypatch: pyt
     check = doctor._packages()
     assert check.state == "warn"
     assert check.found.endswith(f"not the clone {tmp_path}")
-    assert check.repair.endswith(f" -e {tmp_path}")
+    assert check.repair == f"pip install -e {tmp_path}"
+    (tmp_path / "constraints.txt").touch()
+    assert doctor._packages().repair == f"pip install -c {tmp_path / 'constraints.txt'} -e {tmp_path}"
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'another'\n")
     assert doctor._packages().state == "ok"
     (tmp_path / "pyproject.toml").write_text("[")
