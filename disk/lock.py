@@ -16,10 +16,11 @@ class Held(Exception):  # noqa: N818 - an answer
 
 
 @contextmanager
-def lock(path: Path) -> Iterator[str]:
+def lock(path: Path, *, passing: bool = False) -> Iterator[str]:
     """Hold a file's lock, and make the file; gives "", or why there are no locks here, and then nothing is held.
 
-    Raises `Held` where another process holds it, `OSError` where the file cannot be made.
+    A `passing` file goes with the block. Raises `Held` where another process holds it, or has just let a passing one
+    go, `OSError` where the file cannot be made.
     """
     handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
     try:
@@ -30,9 +31,25 @@ def lock(path: Path) -> Iterator[str]:
             raise Held from None
         except OSError as error:  # ENOSYS, ENOLCK, ENOTSUP, EBADF: network file systems and others without it
             why = error.strerror or str(error)
-        yield why
+        if not passing:
+            yield why
+            return
+        if not _is_there(handle, path):  # who has just let it go has taken the file away
+            raise Held
+        try:
+            yield why
+        finally:
+            path.unlink(missing_ok=True)  # before the lock is let go: nobody else can have taken it
     finally:
         os.close(handle)
+
+
+def _is_there(handle: int, path: Path) -> bool:
+    """Whether the file that is open still is the one that has the name."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def is_held(path: Path) -> bool | None:

@@ -60,16 +60,15 @@ def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 @contextlib.contextmanager
 def folder_for(path: Path) -> Iterator[None]:
-    """Make the folder that `path` lies in, and those above it; what was made and is empty goes if the block fails."""
+    """Make the folder that `path` lies in, and those above it; what was made and is empty after the block goes."""
     made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield
-    except BaseException:
-        with contextlib.suppress(OSError):  # not empty, or another process was quicker
-            for folder in made:
+    finally:
+        for folder in made:
+            with contextlib.suppress(OSError):  # not empty, not made, or another process was quicker
                 folder.rmdir()
-        raise
 
 
 @contextlib.contextmanager

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import io
-import os
-import shutil
 import sys
-import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +15,7 @@ from disk.replace import folder_for, replacing
 from disk.trouble import unwritten
 from envs.errors import DatasetError, EnvsError
 
-__all__ = ["check_new", "check_size", "new_file", "one_error", "reserve"]
+__all__ = ["check_new", "check_size", "new_file", "one_error"]
 
 
 def check_new(path: Path) -> None:
@@ -42,18 +38,6 @@ def new_file(path: Path) -> Iterator[Path]:
         if isinstance(error, EnvsError):
             raise
         raise DatasetError(unwritten(path, error, "name a file in another folder")) from None
-
-
-def reserve(folder: Path, size: int) -> None:
-    """Raise `OSError` where a folder's disk has not so many bytes left for a file that HDF5 is to write there.
-
-    HDF5 that meets a full disk itself may end the process: it writes much of a file only as it closes it.
-    """
-    if shutil.disk_usage(folder).free < size:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if hasattr(os, "posix_fallocate"):  # which quotas and limits stop as well; not on macOS
-        with tempfile.TemporaryFile(dir=folder) as file:
-            os.posix_fallocate(file.fileno(), 0, size)
 
 
 @contextlib.contextmanager

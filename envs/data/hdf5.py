@@ -1,13 +1,62 @@
-"""Arrays of an HDF5 file that others may have made: each lies in it, and holds about what it announces."""
+"""HDF5: arrays of files that others may have made, and files written on a disk that fills up meanwhile."""
 
 from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
 
 import h5py
 
 from disk.arrays import oversized
 from envs.errors import DatasetError
 
-__all__ = ["Arrays"]
+__all__ = ["Arrays", "full_disk_raises"]
+
+
+@contextlib.contextmanager
+def full_disk_raises() -> Iterator[None]:
+    """Have h5py raise `OSError` or `RuntimeError` in the block as soon as the disk does not take an array or a file.
+
+    HDF5 keeps to itself that it could not write an array which is let go, and ends the process where it cannot write as
+    it closes the file. So arrays and files are flushed before, and a file that the disk does not take is closed in
+    memory. For one thread at a time.
+    """
+    create, close = h5py.Group.create_dataset, h5py.File.close
+
+    def create_dataset(group: h5py.Group, *arguments: Any, **options: Any) -> h5py.Dataset:
+        made = create(group, *arguments, **options)
+        try:
+            made.flush()
+        except (OSError, RuntimeError):
+            _go_on_in_memory(group.file)
+            raise
+        return made
+
+    def close_file(file: h5py.File) -> None:
+        try:
+            if file:  # is open
+                file.flush()
+        except (OSError, RuntimeError):
+            _go_on_in_memory(file)
+            raise
+        finally:
+            close(file)
+
+    h5py.Group.create_dataset, h5py.File.close = create_dataset, close_file
+    try:
+        yield
+    finally:
+        h5py.Group.create_dataset, h5py.File.close = create, close
+
+
+def _go_on_in_memory(file: h5py.File) -> None:
+    """Have what is written to a file from now on go nowhere else."""
+    if hasattr(os, "memfd_create"):  # not on macOS
+        instead = os.memfd_create("hdf5")
+        os.dup2(instead, file.id.get_vfd_handle())
+        os.close(instead)
 
 
 class Arrays:

@@ -28,10 +28,12 @@ import minari
 from minari.data_collector.episode_buffer import EpisodeBuffer
 
 from disk.replace import folder_for, replacing
+from disk.room import reserve
 from disk.trouble import unwritten
 from envs import plugins
 from envs.data.downloads import offline
-from envs.data.files import one_error, reserve
+from envs.data.files import one_error
+from envs.data.hdf5 import full_disk_raises
 from envs.data.minari_store import exists, folder, root
 from envs.errors import DatasetError, first_line
 
@@ -108,7 +110,7 @@ def _write(
 ) -> None:
     env = plugins.make(env_id)
     try:
-        with minari_root(staging), one_error(), warnings.catch_warnings():
+        with minari_root(staging), one_error(), full_disk_raises(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # Minari asks for an author, a permalink, ...
             made = minari.create_dataset_from_buffers(dataset_id, list(buffers), env=env, description=description)
             made.storage.update_metadata(dict(extra))

@@ -9,6 +9,12 @@ import os
 import sys
 from typing import NoReturn
 
+if sys.version_info < (3, 11):  # noqa: UP036 - pip refuses it, a clone on PYTHONPATH does not
+    sys.exit(
+        f"bench: Python 3.11 or newer is needed, and this is {'.'.join(map(str, sys.version_info[:3]))}; make an "
+        "environment with a newer one, and install there"
+    )
+
 import typer
 
 from disk.trouble import is_full, unwritten

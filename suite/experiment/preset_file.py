@@ -27,7 +27,7 @@ from typing import Any
 import algos
 from algos.settings import Preset, SettingError, check_range, nearest, parse, spell
 from disk.replace import replacing
-from suite.record.files import check_writable
+from suite.record.files import writable
 
 __all__ = ["PresetFile", "is_file"]
 
@@ -126,8 +126,7 @@ class PresetFile:
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all; raises `SettingError` where it cannot be."""
-        check_writable(path)
-        with replacing(path) as new:
+        with writable(path), replacing(path) as new:
             new.write_text(self._toml(), encoding="utf-8")
 
     def kept(self, out: Path) -> PresetFile:

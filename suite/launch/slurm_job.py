@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from disk.lock import is_held
 from suite.launch.processes import Command, StopSignals, run_all, shell_code, stopped
+from suite.output import say
+from suite.record.folders import LOCK
 
 __all__ = ["Job"]
+
+_LOOK = 1.0  # seconds between looks at a lock
 
 
 class Job:
@@ -31,6 +38,8 @@ class Job:
     def __call__(self) -> None:
         """Run the commands to their ends; an exit code other than 0 fails the job."""
         signals = StopSignals()
+        if os.environ.get("SLURM_RESTART_COUNT", "0") != "0":
+            self._wait(signals)
         visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
         gpus = visible if len(visible) > 1 and len(self.commands) > 1 else []
         codes = run_all(self.commands, len(self.commands), gpus, retries=self.retries, signals=signals)
@@ -48,6 +57,20 @@ class Job:
         import submitit
 
         return submitit.helpers.DelayedSubmission(self)
+
+    def _wait(self, signals: StopSignals) -> None:
+        """Wait while processes of an earlier start train these cells, until a stop signal comes.
+
+        They go on where SLURM has given up a node that is alive, as it could not reach it: refused by their locks, the
+        cells would fail here, and be lost if the others were ended later.
+        """
+        told: set[str] = set()
+        with signals:
+            while signals.number is None and (busy := [c.name for c in self.commands if is_held(Path(c.name) / LOCK)]):
+                for name in sorted({*busy} - told):
+                    say(f"{name}: waiting, as a process of this job's earlier start still runs it")
+                told |= {*busy}
+                time.sleep(_LOOK)
 
     def _leave(self, number: int | None) -> None:
         """Have submitit queue the job again and end it; returns where it is to end for good."""

@@ -61,14 +61,14 @@ def examine() -> list[Check]:
 def _repair(error: Exception, names: Sequence[str]) -> str:
     """How to mend what raised an error: what is missing is installed, what is there and broken is installed anew."""
     if isinstance(error, ModuleNotFoundError | PackageNotFoundError) or not names:
-        return own_packages.pip_install(own_packages.DISTRIBUTION)  # which brings all that it needs
+        return own_packages.install()  # which brings all that it needs
     return own_packages.pip_install("--force-reinstall", "--no-deps", *names)
 
 
 def _python() -> Check:
     new = sys.version_info >= (3, 11)
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    return Check("python", "ok" if new else "fail", found, "" if new else "install Python 3.11 or newer")
+    return Check("python", "ok" if new else "fail", found, "" if new else "make an environment with 3.11 or newer")
 
 
 def _packages() -> Check:
@@ -86,6 +86,9 @@ def _packages() -> Check:
     if others:
         both = "; ".join(f"{', '.join(names)} installs a package {name} too" for name, names in others.items())
         return Check("packages", "fail", both, f"{away} && {again}")
+    if (clone := own_packages.another_clone()) is not None:
+        here = f"`bench` is what is installed in {own_packages.ROOT}, not the clone {clone}"
+        return Check("packages", "warn", here, own_packages.install(clone=clone))
     return Check("packages", "ok", f"{', '.join(own_packages.OURS)} are this suite's own")
 
 
@@ -103,7 +106,10 @@ def _cuda() -> Check:
     import torch
 
     if not torch.cuda.is_available():
-        built = torch.version.cuda
+        built, hidden = torch.version.cuda, os.environ.get("CUDA_VISIBLE_DEVICES")
+        if built and hidden is not None:
+            cure = f"unset CUDA_VISIBLE_DEVICES, which is {hidden!r}"
+            return Check("cuda", "warn", "no CUDA device that may be seen: runs use the CPU", cure)
         cure = f"install or update its driver (torch is built for CUDA {built})" if built else "install torch for CUDA"
         return Check("cuda", "warn", "no CUDA device: runs use the CPU", f"if there is a GPU: {cure}")
     free, total = torch.cuda.mem_get_info()
@@ -146,9 +152,7 @@ def _simulator() -> Check:
         try:
             task.check_simulator()
         except SimulatorError as error:
-            missing[str(error)] = own_packages.pip_install(
-                f"{own_packages.DISTRIBUTION}[{task.extra}]" if task.extra else own_packages.DISTRIBUTION
-            )
+            missing[str(error)] = own_packages.install(task.extra)
             continue
         env = gymnasium.make(task.id)
         env.reset(seed=0)
@@ -204,4 +208,4 @@ def _network() -> Check:
     try:
         return Check("hub", "ok", f"huggingface_hub {version('huggingface_hub')}: remote datasets can be fetched")
     except PackageNotFoundError:
-        return Check("hub", "warn", "remote Minari datasets cannot be fetched", "pip install 'awac-bench[hub]'")
+        return Check("hub", "warn", "remote Minari datasets cannot be fetched", own_packages.install("hub"))

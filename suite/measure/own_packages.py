@@ -7,24 +7,36 @@ import hashlib
 import importlib.util
 import json
 import shlex
+import tomllib
 from collections.abc import Sequence
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-__all__ = ["DISTRIBUTION", "OURS", "claimed", "pip_install", "reinstall", "shadowed", "written_over"]
+__all__ = [
+    "DISTRIBUTION",
+    "OURS",
+    "ROOT",
+    "another_clone",
+    "claimed",
+    "install",
+    "pip_install",
+    "reinstall",
+    "shadowed",
+    "written_over",
+]
 
 DISTRIBUTION = "awac-bench"
+ROOT = Path(__file__).resolve().parents[2]  # of the clone, or where pip has put us
 OURS = ("algos", "disk", "envs", "reports", "suite")
 
 
 def shadowed(names: Sequence[str] = OURS) -> dict[str, str]:
     """Our packages that Python takes from elsewhere than this module: name -> file, or `nowhere`."""
-    root = Path(__file__).resolve().parents[2]
     found = {name: importlib.util.find_spec(name) for name in names}
     places = {name: spec.origin if spec and spec.origin else "nowhere" for name, spec in found.items()}
-    return {name: place for name, place in places.items() if root not in Path(place).resolve().parents[1:2]}
+    return {name: place for name, place in places.items() if ROOT not in Path(place).resolve().parents[1:2]}
 
 
 def claimed() -> dict[str, list[str]]:
@@ -52,9 +64,38 @@ def reinstall(own: Distribution | None = None) -> str:
     return pip_install("--force-reinstall", "--no-deps", *_source(own))
 
 
-def pip_install(*words: str) -> str:
+def install(extra: str = "", clone: Path = ROOT) -> str:
+    """The command that installs us, with all that we need and what an extra brings.
+
+    It names the clone, where there is one: pip takes an older version of us, which needed less, for what is asked for.
+    """
+    more = f"[{extra}]" if extra else ""
+    named = ["-e", f"{clone}{more}"] if _is_ours(clone) else [f"{DISTRIBUTION}{more}"]
+    return pip_install(*named, clone=clone)
+
+
+def another_clone() -> Path | None:
+    """The clone that one stands in, where this module is not of it: what runs is what was installed elsewhere."""
+    try:
+        here = Path.cwd()
+    except OSError:  # it is gone
+        return None
+    clone = next((place for place in (here, *here.parents) if _is_ours(place)), None)
+    return None if clone == ROOT else clone
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is a clone of this suite."""
+    try:
+        facts = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(facts.get("project", {}).get("name") == DISTRIBUTION)
+
+
+def pip_install(*words: str, clone: Path = ROOT) -> str:
     """A `pip install`, at the versions that the suite is tested with where their list is at hand: in a clone."""
-    tested = Path(__file__).resolve().parents[2] / "constraints.txt"
+    tested = clone / "constraints.txt"
     pins = ["-c", str(tested)] if tested.is_file() else []
     return shlex.join(["pip", "install", *pins, *words])
 

@@ -28,7 +28,7 @@ from suite.experiment.used import check_used
 from suite.measure.probe import BURN_IN, learner_on_made_up_rows, rate, updates_per_second
 from suite.measure.work import floor_of, kernels, peak_memory, work_per_update
 from suite.output import say
-from suite.record.files import check_writable
+from suite.record.files import writable
 from suite.record.writer import write_json
 from suite.train.evaluate import collect, evaluate
 from suite.train.hardware import Hardware, device_name, prepare, versions
@@ -134,15 +134,14 @@ def speed(
         "load_before": round(os.getloadavg()[0], 2),
         "versions": versions(),
     }
-    if out is not None:
-        check_writable(out)
-    rows = []
-    for e in experiments:
-        say(f"{e.cell}, {len(e.seeds)} packed seeds, profile {e.profile}")
-        rows.append(measure(e, hardware, rounds, seconds, capture))
-    if out is not None:
-        overrides = [str(override) for override in request.overrides]
-        write_json(out, {**facts, "overrides": overrides, "rounds": rounds, "seconds": seconds, "rows": rows})
+    with writable(out):
+        rows = []
+        for e in experiments:
+            say(f"{e.cell}, {len(e.seeds)} packed seeds, profile {e.profile}")
+            rows.append(measure(e, hardware, rounds, seconds, capture))
+        if out is not None:
+            overrides = [str(override) for override in request.overrides]
+            write_json(out, {**facts, "overrides": overrides, "rounds": rounds, "seconds": seconds, "rows": rows})
     return rows
 
 

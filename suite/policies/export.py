@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from algos.settings import SettingError
-from disk.replace import folder_for, replacing_all
+from disk.replace import replacing_all
 from suite.output import say, told
 from suite.policies.trained import FINAL, Trained, found
-from suite.record.files import check_writable
+from suite.record.files import writable
 from suite.record.writer import write_json
 from suite.train.hardware import versions
 
@@ -74,8 +74,7 @@ def export_all(
     chosen, code = found(runs, at, seeds)
     rows: list[dict[str, Any]] = []
     refused: list[str] = []
-    with folder_for(out / "x"):
-        check_writable(out / "x")
+    with writable(out / "x"):
         for one in chosen:
             for k in range(len(one.seeds)):
                 try:

@@ -24,7 +24,7 @@ from envs.errors import SimulatorError
 from envs.task import Task
 from suite.output import replacing, say
 from suite.policies.trained import FINAL, Trained, act_of, found
-from suite.record.files import check_writable
+from suite.record.files import writable
 from suite.train.evaluate import FRESH_SEED
 from suite.train.in_turn import InTurn
 
@@ -85,9 +85,9 @@ def video(runs: Sequence[Path], episodes: int, seeds: str | None, at: str, out: 
         raise SettingError(f"--out {out}: a video's name ends in {', '.join(FORMATS)}")
     if out.suffix == ".mp4" and find_spec("imageio_ffmpeg") is None:
         raise SettingError(f"--out {out}: mp4 needs ffmpeg: pip install 'awac-bench[video]', or name a .webp or .gif")
-    check_writable(out)
-    chosen, code = found(runs, at, seeds, first_only=seeds is None)
-    film(chosen, episodes, out)
+    with writable(out):
+        chosen, code = found(runs, at, seeds, first_only=seeds is None)
+        film(chosen, episodes, out)
     return code
 
 

@@ -16,7 +16,7 @@ from envs.stepping.vector import VectorEnv
 from suite.experiment.requirements import MOST_LANES
 from suite.output import replacing, say
 from suite.policies.trained import FINAL, Trained, act_of, found
-from suite.record.files import check_writable
+from suite.record.files import writable
 from suite.record.folders import read_run
 from suite.record.metrics import SCORE_UNITS, digits, shown
 from suite.record.rows import COLUMNS, Row
@@ -50,16 +50,15 @@ def evaluate(
     `out` gets the means as a CSV for `bench report --input`.
     """
     chosen, code = found(runs, at, seeds)
-    if out is not None:
-        if alone := [str(one.where) for one in chosen if one.run is None]:
-            raise SettingError(f"--out: {alone[0]} is a file of its own, and only scores of runs have a step")
-        check_writable(out)
-    count, done = Hardware(workers=workers).worker_count(), []
-    for one in chosen:
-        say(f"{one.algo} on {one.task.short_name}, {one.name}, {one.at}: {episodes} episodes")
-        done.append(rescore(one, episodes, sample, own_states, count))
-    if out is not None:
-        tidy(out, done)
+    if out is not None and (alone := [str(one.where) for one in chosen if one.run is None]):
+        raise SettingError(f"--out: {alone[0]} is a file of its own, and only scores of runs have a step")
+    with writable(out):
+        count, done = Hardware(workers=workers).worker_count(), []
+        for one in chosen:
+            say(f"{one.algo} on {one.task.short_name}, {one.name}, {one.at}: {episodes} episodes")
+            done.append(rescore(one, episodes, sample, own_states, count))
+        if out is not None:
+            tidy(out, done)
     return table(done), code
 
 

@@ -7,9 +7,12 @@ What has been passed on is counted in `passed-on.json`, in the folder that is wr
 from __future__ import annotations
 
 import itertools
+import json
+import logging
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,10 +21,11 @@ from typing import Any
 from algos.settings import SettingError
 from disk.lock import Held, lock
 from disk.reading import read_file
+from disk.room import reserve
 from disk.shapes import ShapeError, mapping, parse_json, whole
 from disk.trouble import unwritten
 from suite.record import events
-from suite.record.files import check_writable
+from suite.record.files import writable
 from suite.record.folders import Run, find_runs, read_run, read_status
 from suite.record.rows import RecordError
 from suite.record.writer import write_json
@@ -29,6 +33,9 @@ from suite.record.writer import write_json
 __all__ = ["check_target", "mirror", "pass_on"]
 
 LEDGER = "passed-on.json"
+# what Weights & Biases writes of an evaluation, as multiples of its JSON, and beside it: logs and facts of the session
+_BYTES_PER_BYTE, _BYTES_BESIDE = 4, 1 << 20
+_A_BIT = 1 << 14  # bytes; a disk without them is full
 WAIT = 60.0  # seconds for another process that passes on into the same folder
 
 
@@ -125,18 +132,19 @@ def check_target(to: str) -> None:
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Hold the folder that is written to: two that pass on at once would lose count of what they have."""
-    check_writable(out / LEDGER)
     until = time.monotonic() + WAIT
-    with ExitStack() as held:
-        while True:
+    while True:
+        with ExitStack() as held:
             try:
-                held.enter_context(lock(out / ".lock"))
-                break
-            except Held:
+                held.enter_context(writable(out / LEDGER))
+                held.enter_context(lock(out / ".lock", passing=True))
+            except (Held, FileNotFoundError):  # the other has taken an empty folder away as well
                 if time.monotonic() > until:
                     raise SettingError(f"--out {out}: another process is passing on records into it") from None
-                time.sleep(0.1)
-        yield
+            else:
+                yield
+                return
+        time.sleep(0.1)
 
 
 def _sent(curve: Curve, send: Send, out: Path) -> dict[str, Any]:
@@ -205,25 +213,58 @@ def _wandb(out: Path, project: str) -> Send:
         import wandb
     except ImportError:
         raise SettingError("--to wandb needs its package: pip install 'awac-bench[wandb]'") from None
-    out.mkdir(parents=True, exist_ok=True)
 
     def send(curve: Curve, moments: Sequence[Moment]) -> None:
-        run = wandb.init(
-            project=project,
-            id=f"{curve.run.run['hash']}-{curve.seed}",
-            resume="allow",
-            dir=str(out),
-            group=f"{curve.run.task} {curve.run.algo} {curve.run.path.name}",
-            name=curve.name,
-            config=curve.settings,
-            settings=wandb.Settings(silent=True, console="off", x_disable_stats=True, save_code=False),
-        )
-        run.define_metric("*", step_metric="env_step")
-        for m in moments:
-            run.log({**m.values, "env_step": m.env_step, "update": m.update, "online": float(m.phase == "online")})
-        run.finish()
+        logged = [
+            {**m.values, "env_step": m.env_step, "update": m.update, "online": float(m.phase == "online")}
+            for m in moments
+        ]
+        with _whole_session(out / "wandb"):
+            reserve(out, _BYTES_PER_BYTE * sum(len(json.dumps(values)) for values in logged) + _BYTES_BESIDE)
+            run = wandb.init(
+                project=project,
+                id=f"{curve.run.run['hash']}-{curve.seed}",
+                resume="allow",
+                dir=str(out),
+                group=f"{curve.run.task} {curve.run.algo} {curve.run.path.name}",
+                name=curve.name,
+                config=curve.settings,
+                settings=wandb.Settings(silent=True, console="off", x_disable_stats=True, save_code=False),
+            )
+            run.define_metric("*", step_metric="env_step")
+            for values in logged:
+                run.log(values)
+            run.finish()
+            reserve(out, _A_BIT)  # it keeps to itself that another process has filled the disk meanwhile
 
     return send
+
+
+@contextmanager
+def _whole_session(folder: Path) -> Iterator[None]:
+    """Have a session of Weights & Biases leave nothing in its folder where it fails, and say why in one line.
+
+    Raises `OSError` where the disk is full, `SettingError` where it failed otherwise: its account, its network.
+    """
+    before = set(folder.iterdir()) if folder.is_dir() else None
+    said, logging.raiseExceptions = logging.raiseExceptions, False  # it prints a traceback per line it cannot log
+    try:
+        yield
+    except BaseException as error:
+        for path in set(folder.glob("*")) - (before or set()):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        if before is None and folder.is_dir():
+            with suppress(OSError):
+                folder.rmdir()
+        if isinstance(error, OSError) or not isinstance(error, Exception):
+            raise
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SettingError(f"--to wandb: {why}; what is new is passed on by the same command again") from None
+    finally:
+        logging.raiseExceptions = said
 
 
 TARGETS: dict[str, Callable[[Path, str], Send]] = {"tensorboard": _tensorboard, "wandb": _wandb}

@@ -23,7 +23,7 @@ from suite.experiment.requirements import check_means, offline_updates
 from suite.experiment.resolve import resolve_all
 from suite.experiment.used import check_used
 from suite.output import say
-from suite.record.files import check_writable
+from suite.record.files import writable
 from suite.record.metrics import SCORE_UNITS
 from suite.record.trials import FORMAT, SEARCH, Search, trial_name
 from suite.record.writer import write_json
@@ -161,8 +161,8 @@ class Plan:
             facts |= {"created": known["created"]}
         elif folder.exists() and any(folder.iterdir()):
             raise SettingError(f"{folder} exists and holds no {SEARCH}: give this search another --name")
-        check_writable(path)
-        write_json(path, facts)
+        with writable(path):
+            write_json(path, facts)
         return Search.read(folder)
 
     @property

@@ -108,6 +108,9 @@ def test_folders_that_were_made_for_a_file_go_where_it_fails(tmp_path: Path) -> 
     assert names(tmp_path) == ["there"]
     assert names(tmp_path / "there") == []
     with folder_for(tmp_path / "a/b/c.txt"):
+        pass
+    assert names(tmp_path) == ["there"], "nothing was written"
+    with folder_for(tmp_path / "a/b/c.txt"):
         (tmp_path / "a/b/c.txt").touch()
     assert names(tmp_path / "a/b") == ["c.txt"]
 

@@ -28,6 +28,33 @@ def test_a_lock_is_held_once_and_seen_by_readers(tmp_path: Path) -> None:
     assert is_held(path) is False
 
 
+def test_a_passing_lock_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    for _ in range(2):
+        with lock(path, passing=True) as why:
+            assert why == ""
+            with pytest.raises(Held), lock(path, passing=True):
+                pass
+            assert is_held(path) is True
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_on_a_file_that_was_taken_away_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was opened while another process held it, which let it go before this one asked."""
+    path, real = tmp_path / ".lock", fcntl.flock
+
+    def flock(*arguments: Any) -> None:
+        path.unlink()
+        real(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(Held), lock(path, passing=True):
+        pass
+    monkeypatch.undo()
+    with lock(path, passing=True):
+        assert path.exists()
+
+
 @pytest.mark.parametrize("number", [errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP])
 def test_where_there_are_no_locks_nothing_is_held_and_nothing_known(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

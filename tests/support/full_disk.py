@@ -51,15 +51,25 @@ def on_it(place: Path, work: Callable[[], Mapping[str, Any]]) -> Mapping[str, An
     return _said(_in_a_child(there))
 
 
+def fill(disk: Path, room: int) -> None:
+    """Leave so many bytes of a file system."""
+    with (disk / _FILLER).open("wb") as filler:
+        if (taken := _free(disk) - room) > 0:
+            os.posix_fallocate(filler.fileno(), 0, taken)
+
+
+def left(disk: Path) -> list[str]:
+    """Names of all files and folders on a file system but what fills it."""
+    return list(_tree(disk))
+
+
 def _command(room: int, disk: Path, before: Path, arguments: tuple[str, ...]) -> dict[str, Any]:
     """Run a command in this process, whose output goes into a file beside the disk."""
     import suite.cli
 
     _mount(disk)
     shutil.copytree(before, disk, dirs_exist_ok=True)
-    with (disk / _FILLER).open("wb") as filler:
-        if (taken := _free(disk) - room) > 0:
-            os.posix_fallocate(filler.fileno(), 0, taken)
+    fill(disk, room)
     was, err = _tree(disk), disk.with_name("err")
     for number, file in ((1, Path(os.devnull)), (2, err)):
         os.dup2(os.open(file, os.O_CREAT | os.O_TRUNC | os.O_WRONLY), number)

@@ -10,8 +10,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from disk.room import reserve
 from envs.data.episodes import Episode, transitions
-from envs.data.files import new_file, reserve
+from envs.data.files import new_file
+from envs.data.hdf5 import full_disk_raises
 from envs.errors import DatasetError
 from envs.task import Task
 
@@ -55,7 +57,7 @@ def _arrays(task: Task, episodes: Sequence[Episode]) -> dict[str, NDArray[Any]]:
 
 def _write_hdf5(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     reserve(path.parent, sum(values.nbytes + _PER_ARRAY for values in arrays.values()))
-    with h5py.File(path, "w") as file:
+    with full_disk_raises(), h5py.File(path, "w") as file:
         for name, values in arrays.items():
             file.create_dataset(name, data=values)
 

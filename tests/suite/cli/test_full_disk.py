@@ -21,6 +21,7 @@ import suite.cli
 from envs import tasks
 from envs.data.episodes import Episode
 from suite.recipes import build
+from suite.record import mirror
 from suite.train.cell import run_cell
 from suite.train.means import Means
 
@@ -124,6 +125,41 @@ def test_records_for_tensorboard(disk: Disk) -> None:
         counted = json.loads(bytes.fromhex(outcome.after["board/passed-on.json"]))
         assert {Path(name).parent.name for name in events} <= {Path(name).name for name in counted}
         assert not set(outcome.before) - set(outcome.after)
+
+
+def test_records_for_tensorboard_in_a_new_folder(disk: Disk) -> None:
+    pytest.importorskip("tensorboard")
+    board = disk.place / "new/board"
+    outcome = bench_with(0, disk.place, disk.before, "mirror", str(disk.runs), "--out", str(board))
+    refused(outcome, board)
+    assert changed(outcome) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("meanwhile", [False, True], ids=["full", "filled meanwhile"])
+@pytest.mark.parametrize("pages", [0, 8])
+def test_records_for_weights_and_biases(
+    pages: int, meanwhile: bool, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own package goes on as if nothing was wrong where the disk is full."""
+    pytest.importorskip("wandb", reason="no wandb: pip install 'awac-bench[wandb]'")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for name in ("CACHE", "CONFIG", "DATA"):
+        monkeypatch.setenv(f"WANDB_{name}_DIR", str(disk.aside / name))
+    real, looks = mirror.reserve, iter([meanwhile])
+    monkeypatch.setattr(mirror, "reserve", lambda *asked: None if next(looks, False) else real(*asked))
+    out = disk.place / "w"
+    command = ("mirror", str(disk.runs), "--to", "wandb", "--out", str(out))
+    outcome = bench_with(pages * PAGE, disk.place, disk.before, *command)
+    refused(outcome, out)
+    assert changed(outcome) == {}
+    monkeypatch.setattr(mirror, "reserve", real)
+    outcome = bench_with(PLENTY, disk.place, disk.before, *command)
+    assert (outcome.code, outcome.err) == (0, "")
+    counted = json.loads(bytes.fromhex(outcome.after["w/passed-on.json"]))
+    kept = [bytes.fromhex(content) for name, content in outcome.after.items() if name.endswith(".wandb")]
+    assert len(kept) == len(counted) == 4, "two runs of two seeds"
+    assert all(b"env_step" in content for content in kept)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A real SLURM on this machine: what its jobs do when preempted, out of time, cancelled, or in need of data."""
+"""A real SLURM on this machine: jobs when preempted, out of time, cancelled, in need of data, or on a dead node."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import Bench
@@ -41,6 +42,22 @@ envs = ["point-reach"]
 [set]
 dataset_seed = { value = 4, source = "ours" }
 """
+SPREAD = """
+title = "three cells without data"
+seeds = { value = 1, source = "ours" }
+[[grid]]
+algos = ["sac-scratch"]
+envs = ["point-reach"]
+[[grid]]
+algos = ["td3", "ddpg"]
+envs = ["point-reach"]
+[grid.set]
+prior_data = { value = false, source = "ours", always = true }
+[set]
+online_steps = { value = 1600, source = "ours", always = true }
+eval_every_online = { value = 80, source = "ours", always = true }
+compile = { value = "false", source = "ours", always = true }
+"""
 # the first task that starts here sleeps before it runs anything
 SLOW_START = """
 import os, time
@@ -52,8 +69,18 @@ if "SLURM_PROCID" in os.environ and not os.path.exists("begun"):
 
 @pytest.fixture
 def slurm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]:
+    yield from started(monkeypatch)
+
+
+@pytest.fixture
+def three_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]:
+    yield from started(monkeypatch, nodes=("n1", "n2", "n3"), cores=1)
+
+
+def started(monkeypatch: pytest.MonkeyPatch, **nodes: Any) -> Iterator[Slurm]:
+    """A cluster, and its commands."""
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # short: a socket's path may not be long
-    cluster = Slurm(folder)
+    cluster = Slurm(folder, **nodes)
     for name in ("SLURM_CONF", "PATH"):
         monkeypatch.setenv(name, cluster.environment[name])
     try:
@@ -130,3 +157,25 @@ def test_a_cell_waits_for_its_data_and_a_suite_tells_how_far_it_is(
     wait_for(lambda: not slurm.jobs())
     assert read_run(next(Path("runs").glob("*/*/*/run.json")).parent).finished, said()
     assert "finished" in bench("suite", "status", *plan).out
+
+
+def test_cells_of_a_node_that_dies_go_on_elsewhere(bench: Bench, three_nodes: Slurm) -> None:
+    """Killed with its daemon and all that runs on it while its cell trains; nobody gives a command again."""
+    Path("plan.toml").write_text(SPREAD)
+    plan = ("plan.toml", "--profile", "smoke")
+    assert bench("suite", "run", *plan, "--workers", "0", "--out", "undisturbed").code == 0
+    submitted = bench("suite", "run", *plan, "--workers", "0", "--slurm", "time=10").err
+    jobs = {Path(run): job for run, job in re.findall(r"^(\S+): submitted as job (\S+)$", submitted, re.M)}
+    wait_for(lambda: all(map(steps, jobs)), 300)
+    places = {job: three_nodes.node_of(job) for job in jobs.values()}
+    assert sorted(places.values()) == ["n1", "n2", "n3"], "a cell each"
+    job = next(iter(jobs.values()))
+    three_nodes.lose(places[job])
+    wait_for(lambda: not three_nodes.jobs(), 600)
+    assert three_nodes.state(places[job]) == "down"
+    assert said().count("resuming at step ") == 1
+    for run in jobs:
+        assert read_run(run).finished, said()
+        alone = "undisturbed" / run.relative_to("runs")
+        assert (run / "metrics.csv").read_bytes() == (alone / "metrics.csv").read_bytes()
+    assert bench("suite", "status", *plan).out.count("finished") == 3

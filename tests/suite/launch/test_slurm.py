@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+import types
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -278,6 +279,75 @@ def test_a_job_that_was_cancelled_does_not_return(cluster: Path, requeued: list[
         Job([python(tmp_path / "a", WAITS)])()
     stopper.join()
     assert requeued == []
+
+
+# holds the lock of a run folder from a moment before it says so until it is asked for a line
+HOLDS = """
+import sys
+from pathlib import Path
+from disk.lock import lock
+with lock(Path(sys.argv[1]) / ".lock"):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process of a node that SLURM has given up, which still runs the cell `a`; it ends when written to."""
+    (tmp_path / "a").mkdir()
+    command = [sys.executable, "-c", HOLDS, str(tmp_path / "a")]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    if process.poll() is None:
+        process.communicate("\n")
+
+
+TAKES_THE_LOCK = """
+import sys
+from pathlib import Path
+from disk.lock import lock
+with lock(Path(sys.argv[1]) / ".lock"):
+    (Path(sys.argv[1]) / "trained").touch()
+"""
+
+
+def test_a_job_that_returns_waits_for_its_earlier_start(
+    elsewhere: subprocess.Popen[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Refused by the lock, the cell would leave the queue, and nobody would take it up when the other is ended."""
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    looks: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            elsewhere.communicate("\n")
+
+    monkeypatch.setattr("suite.launch.slurm_job.time", types.SimpleNamespace(sleep=sleep))
+    Job([python(tmp_path / "a", TAKES_THE_LOCK)])()
+    assert (tmp_path / "a" / "trained").exists()
+    assert len(looks) == 3
+    assert capsys.readouterr().err.count("a: waiting, as a process of this job's earlier start still runs it\n") == 1
+
+
+def test_a_job_that_waits_leaves_when_it_is_asked_to(
+    elsewhere: subprocess.Popen[str], requeued: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
+    asks = types.SimpleNamespace(sleep=lambda seconds: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr("suite.launch.slurm_job.time", asks)
+    job = Job([python(tmp_path / "a", TAKES_THE_LOCK)])
+    with pytest.raises(RuntimeError, match="a: exit code"):
+        job()
+    assert requeued == [signal.SIGUSR2]
+    assert len(job.commands) == 1
+    assert not (tmp_path / "a" / "trained").exists()
 
 
 def test_what_begins_anew_is_not_queued_again_when_its_time_is_up(requeued: list[int], tmp_path: Path) -> None:

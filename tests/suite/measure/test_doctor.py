@@ -51,6 +51,27 @@ def test_a_compiler_that_is_named_and_not_there(tmp_path: Path, monkeypatch: pyt
     assert doctor._compiler().state == OK
 
 
+@pytest.mark.parametrize(
+    ("built", "hidden", "cure"),
+    [
+        ("12.8", None, "if there is a GPU: install or update its driver (torch is built for CUDA 12.8)"),
+        ("12.8", "", "unset CUDA_VISIBLE_DEVICES, which is ''"),
+        (None, None, "if there is a GPU: install torch for CUDA"),
+        (None, "0", "if there is a GPU: install torch for CUDA"),
+    ],
+)
+def test_no_device_is_told_by_what_torch_is_built_for(
+    built: str | None, hidden: str | None, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.version.cuda", built)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if hidden is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    found = doctor._cuda()
+    assert (found.state, found.repair) == ("warn", cure)
+
+
 def test_a_store_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", "/proc/nowhere")
     found = doctor._minari()
@@ -109,6 +130,17 @@ def checked(name: str, python: Path | str = sys.executable, **environment: str) 
     known = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     done = subprocess.run([str(python), "-c", program], env=known, cwd="/", capture_output=True, text=True, check=True)
     return Check(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_an_older_python_is_one_line_for_every_command() -> None:
+    """It came to no check: the packages that they rest on, or modules of Python's own, are not there."""
+    program = "import sys; sys.version_info = (3, 10, 13, 'final', 0); sys.argv = ['bench', 'doctor']; import suite.cli"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "bench: Python 3.11 or newer is needed, and this is 3.10.13; make an environment with a newer one, and install "
+        "there\n"
+    )
 
 
 def test_a_folder_on_pythonpath_with_a_package_of_our_name(tmp_path: Path) -> None:

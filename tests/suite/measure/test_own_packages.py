@@ -92,3 +92,28 @@ def test_a_package_that_a_distribution_shadows_goes_with_it(tmp_path: Path, monk
     assert doctor._packages().repair == "pip uninstall their-envs"
     monkeypatch.setattr(own_packages, "claimed", dict)
     assert "PYTHONPATH" in doctor._packages().repair
+
+
+def test_a_clone_that_is_not_what_runs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a wheel was installed, perhaps long ago, and one stands in a newer clone."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "awac-bench"\n')
+    (tmp_path / "docs").mkdir()
+    monkeypatch.chdir(tmp_path / "docs")
+    check = doctor._packages()
+    assert check.state == "warn"
+    assert check.found.endswith(f"not the clone {tmp_path}")
+    assert check.repair == f"pip install -e {tmp_path}"
+    (tmp_path / "constraints.txt").touch()
+    assert doctor._packages().repair == f"pip install -c {tmp_path / 'constraints.txt'} -e {tmp_path}"
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'another'\n")
+    assert doctor._packages().state == "ok"
+    (tmp_path / "pyproject.toml").write_text("[")
+    assert doctor._packages().state == "ok"
+
+
+def test_what_is_missing_in_a_clone_is_installed_from_it() -> None:
+    """An index may not have us, and pip leaves alone what is installed: an older wheel, which needed less."""
+    root = Path(__file__).parents[3]
+    assert own_packages.install().endswith(f" -e {root}")
+    assert own_packages.install("hub").endswith(f" -e '{root}[hub]'")
+    assert doctor._repair(ModuleNotFoundError("minari"), ["minari"]) == own_packages.install()

@@ -171,3 +171,54 @@ def test_a_broken_run_is_named_and_the_others_are_passed_on(folder: Path, bench:
     assert "left out: runs/toy_env:point-v0/awac/broken/run.json: seeds: a list is needed, not 5" in said.err
     shutil.rmtree(folder)
     assert bench("mirror", "--out", "board").code == 2
+
+
+def test_nothing_is_left_where_nothing_was_passed_on(bench: Bench, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    Path("runs").mkdir()
+    assert bench("mirror", "--out", "some/board").code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_nothing_is_left_beside_what_was_passed_on(folder: Path, bench: Bench) -> None:
+    pytest.importorskip("tensorboard")
+    assert bench("mirror", "--out", "board").code == 0
+    assert sorted(path.name for path in Path("board").iterdir()) == ["passed-on.json", read_run(folder).task]
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["a new folder", "beside an earlier session"])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            RuntimeError("api_key not configured\nat all"),
+            "--to wandb: api_key not configured; what is new is",
+        ),
+        (OSError(28, "No space left on device"), "cannot write w: No space left on device; make room there, or name"),
+    ],
+)
+def test_a_session_that_fails_is_one_line_and_leaves_nothing(
+    error: Exception, said: str, earlier: bool, folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused, or begun on a disk that another process then fills, of which the package says nothing."""
+    if earlier:
+        Path("w/wandb/run-1").mkdir(parents=True)
+
+    def init(**settings: Any) -> Any:
+        place = Path(settings["dir"], "wandb")
+        (place / "run-2").mkdir(parents=True)
+        (place / "latest-run").symlink_to("run-2")
+        if not isinstance(error, OSError):
+            raise error
+        monkeypatch.setattr(mirror, "reserve", full)
+        return types.SimpleNamespace(define_metric=lambda *_, **more: None, log=lambda values: None, finish=bool)
+
+    def full(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=init, Settings=dict))
+    answer = bench("mirror", "--to", "wandb", "--out", "w")
+    assert (answer.code, answer.err.count("\n")) == (2, 1), answer.err
+    assert answer.err.startswith(f"bench: {said}")
+    assert [str(p) for p in Path("w").rglob("*")] == (["w/wandb", "w/wandb/run-1"] if earlier else [])
+    assert Path("w").exists() == earlier
