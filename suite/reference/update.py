@@ -22,32 +22,44 @@ def update(roots: Sequence[Path], folder: Path, anew: bool = False) -> list[Path
     """Pack all finished runs below `roots` into a folder of reference results, beside those that are there.
 
     Runs that are there already stay as they are, unless they differ: then `RecordError` is raised or, with `anew`, the
-    new ones take their place. With `anew` those go whose data or defaults the suite has changed since. Says what is
-    left out: that, what has not finished, and trials of `bench tune`. Returns the files that were written.
+    new ones take their place. With `anew` those go whose data or defaults the suite has changed since. Of runs that
+    differ in their seeds alone the one with more of them stands for those whose seeds it has. Says what is left out:
+    that, what has not finished, and trials of `bench tune`. Returns the files that were written.
     """
-    known = {one.key: one for one in (read(folder) if any(folder.glob("*.json.gz")) else [])}
+    before = {one.key: one for one in (read(folder) if any(folder.glob("*.json.gz")) else [])}
     if anew:
-        known = {key: one for key, one in known.items() if not _outdated(one)}
-    count, replaced = len(known), 0
+        before = {key: one for key, one in before.items() if not _outdated(one)}
+    known, replaced = dict(before), 0
     for path in [path for root in roots for path in find_runs(root)]:
         if (one := _packed(path)) is None or (anew and _outdated(one)):
             continue
-        before = known.get(one.key)
-        if before is not None and before.run.columns != one.run.columns:
+        there = known.get(one.key)
+        if there is not None and there.run.columns != one.run.columns:
             if not anew:
                 raise RecordError(
                     f"{path}: its results are not those of the reference for the same settings and seeds; "
                     "--anew puts them in their place"
                 )
             replaced += 1
-        elif before is not None:
+        elif there is not None:
             continue
         known[one.key] = one
+    for one in [one for one in known.values() if any(_holds(other, one) for other in known.values())]:
+        say(f"left out: {'/'.join(one.key)} has seeds that another run has as well, and more")
+        del known[one.key]
     if not known:
         raise RecordError(f"no finished runs below {', '.join(map(str, roots))}")
-    written = pack(list(known.values()), folder)
-    say(f"{len(known)} runs: {count} were there, {replaced} of them replaced, {len(known) - count} new")
+    written, new = pack(list(known.values()), folder), len(known.keys() - before.keys())
+    say(f"{len(known)} runs: {len(known) - new} were there, {replaced} of them replaced, {new} new")
     return written
+
+
+def _holds(other: Packed, one: Packed) -> bool:
+    """Whether another run is the same but for seeds, and has all of this one's and more."""
+    alike = ("task", "algo", "profile", "preset", "preset_file", "name", "settings")
+    data = [(run.run.run.get("dataset") or {}).get("id") for run in (one, other)]
+    same = data[0] == data[1] and all(one.run.run.get(fact) == other.run.run.get(fact) for fact in alike)
+    return same and {*one.run.seeds} < {*other.run.seeds}
 
 
 def _outdated(one: Packed) -> bool:

@@ -119,6 +119,22 @@ def test_a_result_is_outdated_where_a_default_has_moved(tmp_path: Path, monkeypa
     assert outdated(one) == "was run with what is no default any more: tau=0.005"
 
 
+def test_a_run_with_more_seeds_stands_for_one_with_fewer(tmp_path: Path, bench: Bench) -> None:
+    for seeds, more in (((0,), ()), ((0, 1), ()), ((0,), (Override("tau", "0.5"),))):
+        run_cell(
+            resolve(Request(("bc",), ("point-reach",), seeds, "smoke", overrides=more)),
+            Means(tmp_path / "runs", toy_run.ONE_THREAD),
+        )
+    said = bench("reference", "update", "runs", "--folder", "mine")
+    assert said.code == 0, said.err
+    assert "has seeds that another run has as well, and more" in said.err
+    assert "2 runs: 0 were there" in said.err
+    assert sorted((one.run.seeds, bool(one.departures)) for one in read(tmp_path / "mine")) == [
+        ((0,), True),
+        ((0, 1), False),
+    ]
+
+
 def test_unfinished_runs_are_left_out_by_name(runs: Path, tmp_path: Path, bench: Bench) -> None:
     shutil.copytree(runs, tmp_path / "half")
     (status,) = (tmp_path / "half").glob("*/bc/*/status.json")
