@@ -171,7 +171,7 @@ def test_the_doctor_warns_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     absent(monkeypatch)
     found = doctor._simulator()
     assert found.state == "warn"
-    assert re.fullmatch(r"pip install (-c \S+ )?'awac-bench\[box2d\]'", found.repair)
+    assert re.fullmatch(r"pip install (-c \S+ -e '\S+|'awac-bench)\[box2d\]'", found.repair)
     assert "1 tasks reset and step" in found.found
 
 
