@@ -6,10 +6,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pretend
 import pytest
 from command import Bench, Said
 
 import suite.cli
+
+pretend.register()
 
 
 @pytest.fixture(scope="session", autouse=True)
