@@ -147,7 +147,7 @@ def theirs(peer: Any, method: Method, data: Transitions, task: Task, updates: in
 
 def score_of(task: Task) -> str:
     """What a task is compared by."""
-    return "normalized_score" if task.anchors is not None else "success" if task.success is not None else "return"
+    return "success" if task.success is not None else "return" if task.anchors is None else "normalized_score"
 
 
 def difference(a: list[float], b: list[float]) -> tuple[float, float, float]:
