@@ -13,7 +13,9 @@ import torch
 
 import envs.tasks
 from envs.data.datasets import Transitions
+from envs.stepping.vector import VectorEnv
 from envs.task import Task
+from suite.train.evaluate import evaluate
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))  # scripts, not a package
 agreement = importlib.import_module("agreement")
@@ -81,7 +83,9 @@ def test_the_other_side_is_trained_on_the_scaled_rows_and_scored_on_scaled_state
     assert rows["terminals"].tolist() == data.terminated.tolist()
     assert seen[0].shape == (3, TASK.obs_dim)
     assert float(seen[0].abs().max()) < 5  # standardised, not as the environment gives them
-    assert 0.0 <= score <= 1.0
+    with VectorEnv(TASK.id, 3, 0) as env:
+        at_the_bound = evaluate(env, lambda obs, _: np.ones((*obs.shape[:2], TASK.action_dim), np.float32), 1, 3, TASK)
+    assert score == at_the_bound["normalized_score"][0]
 
 
 def test_the_difference_is_welchs() -> None:
