@@ -45,7 +45,9 @@ SHARED: dict[str, Any] = {
     "q_bound": "none",
     "online_steps": 0,
 }
-SCALE = 10.0  # AWAC's temperature where returns are in the hundreds, on both sides; CORL's own is a third
+# Of advantages, on both sides: returns are in the hundreds, and by CORL's own, a third in AWAC and IQL, few rows decide:
+# after some thousand updates neither side has learned to run.
+SCALE = 10.0
 
 Rows = Mapping[str, NDArray[np.float32]]
 Peer = tuple[Callable[[Any], object], Callable[[torch.Tensor], torch.Tensor], torch.nn.Module]  # update, mode, policy
@@ -73,7 +75,7 @@ def iql(corl: Any, obs_dim: int, action_dim: int, updates: int) -> Peer:
     """CORL's IQL, its policy's step size falling along a cosine."""
     policy = corl.GaussianPolicy(obs_dim, action_dim, 1.0)
     q, v = corl.TwinQ(obs_dim, action_dim), corl.ValueFunction(obs_dim)
-    algo = corl.ImplicitQLearning(1.0, policy, adam(policy), q, adam(q), v, adam(v), max_steps=updates)
+    algo = corl.ImplicitQLearning(1.0, policy, adam(policy), q, adam(q), v, adam(v), beta=1 / SCALE, max_steps=updates)
     return algo.train, lambda obs: policy(obs).mean, policy
 
 
@@ -92,7 +94,7 @@ def adam(net: torch.nn.Module) -> torch.optim.Adam:
 
 METHODS = {
     "awac": Method("awac.py", "corl", {"hidden": (256, 256, 256), "temperature": SCALE}, awac),
-    "iql": Method("iql.py", "official", {"hidden": (256, 256)}, iql),
+    "iql": Method("iql.py", "official", {"hidden": (256, 256), "inverse_temperature": 1 / SCALE}, iql),
     "td3-bc": Method("td3_bc.py", "official", {"hidden": (256, 256)}, td3_bc),
 }
 
