@@ -205,7 +205,9 @@ class Needs:
     bounded_q: bool = True  # False where values hold more than reward (an entropy bonus)
     log_std_range: tuple[float, float] | None = None  # of a Gaussian policy, which starts in its middle
     std_of_demos: bool = False  # a Gaussian policy starts with the deviation of the demonstrations' actions
-    window: int | Literal["iteration"] | None = None  # newest rows that stages learn from; those just collected; all
+    # collected rows that stages learn from beside all offline ones: the newest so many, or all; "iteration": those that
+    # were just collected, without offline ones
+    window: int | Literal["iteration"] | None = None
     max_grad_norm: float | None = None  # of each network and seed
     momentum: Mapping[str, float] = field(default_factory=dict)  # of "policy" and modules stepped by SGD, not Adam
     modules: Mapping[str, Builder | Family] = field(default_factory=dict)  # a family: a network like the policy

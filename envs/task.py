@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -243,6 +244,11 @@ class Task:
     def short_name(self) -> str:
         """Name as users write it: the id without its version, e.g. door-binary."""
         return re.sub(r"-v\d+$", "", self.id)
+
+    @property
+    def settles(self) -> bool:
+        """Whether rewards say how far the task is done, and stay where it is: those of running have no bounds."""
+        return all(math.isfinite(bound) for bound in self.reward_range)
 
     @property
     def given(self) -> str:

@@ -43,7 +43,7 @@ from algos.learner.meter import Meter
 from algos.learner.optimisers import apply, clipped, gradients_of, make_optimiser
 from algos.learner.replay import Layout, Replay
 from algos.learner.sampling import Sampler
-from algos.networks.nets import Dual, Nets
+from algos.networks.nets import Dual, Linear, Nets
 from algos.networks.policies import GaussianPolicy
 from algos.settings import SettingError
 
@@ -159,7 +159,10 @@ class ActorCritic:
 
     @torch.no_grad()
     def reset_parts(self, parts: Iterable[str]) -> None:
-        """Start some of `PARTS` anew: networks, targets (copies of the critics), optimisers, duals (extra modules)."""
+        """Start some of `PARTS` anew: networks, targets (copies of the critics), optimisers, duals.
+
+        Networks are all there are, also of values and behaviour; duals are numbers that learn, such as a temperature.
+        """
         parts = set(parts)
         if unknown := parts - set(PARTS):
             raise SettingError(f"cannot reset {', '.join(sorted(unknown))}; parts are {', '.join(PARTS)}")
@@ -168,8 +171,9 @@ class ActorCritic:
             self.nets.policy.load_state_dict(fresh.policy.state_dict())
             if self.nets.critic is not None and fresh.critic is not None:
                 self.nets.critic.load_state_dict(fresh.critic.state_dict())
-        if fresh is not None and "duals" in parts:
-            self.nets.extra.load_state_dict(fresh.extra.state_dict())
+        for name, module in fresh.extra.items() if fresh is not None else ():
+            if ("networks" if _is_network(module) else "duals") in parts:
+                self.nets.extra[name].load_state_dict(module.state_dict())
         for online, target in self.nets.targets() if "targets" in parts else ():
             target.load_state_dict(online.state_dict())
         if "optimisers" in parts:
@@ -388,6 +392,11 @@ def _ratings(step: Step) -> Metrics:
     assert step.q_data is not None
     low, high = step.q_data.aminmax(dim=ENSEMBLE)
     return {"q_data": row_mean(low), "q_gap": row_mean(high - low)}
+
+
+def _is_network(module: nn.Module) -> bool:
+    """Whether a module has layers, and is not just numbers that learn, such as a temperature."""
+    return any(isinstance(part, Linear) for part in module.modules())
 
 
 def _turns(needs: Needs) -> tuple[int, ...]:

@@ -173,11 +173,14 @@ class Replay:
         """Row numbers among all rows in use, or among the demonstrations."""
         return (u * self.demos).long() if source == "demos" else self.uniform_rows(u)
 
-    def in_order(self, newest: int | None = None) -> Tensor:
-        """Row numbers of all rows in use, or of the `newest`, from the oldest on: offline, then collected; [S, N]."""
+    def in_order(self, newest: int | None = None, collected: int | None = None) -> Tensor:
+        """Row numbers of the rows in use, from the oldest on, offline and then collected: [S, N].
+
+        At most the `newest` of all; and of those that were collected at most the newest so many.
+        """
         device = self.rows.device
         kept = 0 if self.dropped else self.offline
-        filled = min(self.inserted, self.capacity)
+        filled = min(self.inserted, self.capacity, self.capacity if collected is None else collected)
         first = max(0, kept + filled - newest) if newest is not None else 0
         offline = torch.arange(min(first, kept), kept, device=device)
         ring = torch.arange(self.inserted - filled + max(0, first - kept), self.inserted, device=device)
@@ -215,15 +218,21 @@ class Replay:
 
 
 def columns(
-    names: Sequence[str], action: Array, reward: Array, terminated: Flags, ends: Flags, discount: float
+    names: Sequence[str],
+    action: Array,
+    reward: Array,
+    terminated: Flags,
+    ends: Flags,
+    discount: float,
+    settles: bool = True,
 ) -> dict[str, Array]:
     """Columns of `COLUMNS` by name, computed for rows [..., n] that are laid episode after episode.
 
-    `ends` marks the last row of every episode; action is [..., n, A].
+    `ends` marks the last row of every episode; action is [..., n, A]; `settles` as in `returns_to_go`.
     """
     out = {"ends": ends.astype(np.float32)}
     if "return_to_go" in names:
-        out["return_to_go"] = returns_to_go(reward, terminated, ends, discount)
+        out["return_to_go"] = returns_to_go(reward, terminated, ends, discount, settles)
     if {"next_action", "has_next"} & set(names):
         out["next_action"], out["has_next"] = next_actions(action, ends)
     if "held" in names:
@@ -233,16 +242,17 @@ def columns(
     return {name: out[name] for name in names}
 
 
-def returns_to_go(reward: Array, terminated: Flags, ends: Flags, discount: float) -> Array:
+def returns_to_go(reward: Array, terminated: Flags, ends: Flags, discount: float, settles: bool = True) -> Array:
     """Discounted sum of rewards from each row to the end of the task: [..., n].
 
-    An episode that was only cut off would have gone on: its last reward is taken to stay as it was for ever, which is
-    r / (1 - discount) (Cal-QL's code for sparse rewards; exact for a reward that has settled).
+    An episode that was only cut off would have gone on. Where rewards settle, as one does that says how near the goal
+    is, its last one is taken to stay as it was for ever, which is r / (1 - discount). Elsewhere the sum ends where the
+    episode was cut. Cal-QL's code does the one for sparse rewards and the other for dense ones.
     """
     out = np.zeros_like(reward, dtype=np.float64)
     after = np.zeros(reward.shape[:-1])
     for t in reversed(range(reward.shape[-1])):
-        cut = np.where(terminated[..., t], 0.0, reward[..., t] / (1.0 - discount))
+        cut = np.where(terminated[..., t] | (not settles), 0.0, reward[..., t] / (1.0 - discount))
         after = reward[..., t] + discount * np.where(ends[..., t], cut, after)
         out[..., t] = after
     return out.astype(np.float32)

@@ -52,8 +52,9 @@ class Sampler:
     def window_capacity(self) -> int:
         """The largest number of rows that a stage learns from."""
         replay, window = self.replay, self.needs.window
-        capacity = 0 if replay is None else replay.offline + replay.capacity
-        return min(capacity, window) if isinstance(window, int) else capacity
+        if replay is None:
+            return 0
+        return replay.offline + (min(replay.capacity, window) if isinstance(window, int) else replay.capacity)
 
     def draw(self, stage: Stage | None = None, iteration: Iteration | None = None) -> tuple[Batch, Noise]:
         """The next batch and noise of every seed, from its own stream; of a stage, from the rows prepared for it."""
@@ -114,8 +115,10 @@ class Sampler:
 
     def window(self, iteration: Iteration, collected: int) -> None:
         """Point an iteration to the rows that its present stage learns from; one collects so many rows per seed."""
-        newest = collected if self.needs.window == "iteration" else self.needs.window
-        iteration.point_to(self.rows().in_order(newest))
+        window, rows = self.needs.window, self.rows()
+        iteration.point_to(
+            rows.in_order(newest=collected) if window == "iteration" else rows.in_order(collected=window)
+        )
 
     def trajectories(self, iteration: Iteration, ignore_terminals: bool = False) -> Trajectories:
         """The window of an iteration as whole trajectories; true ends can be made to look like time limits."""

@@ -114,8 +114,8 @@ class Config(Settings):
     )
     replay_size: int | None = setting(
         None,
-        "newest transitions learned from, offline ones included; none: all",
-        "ours: AWR's 50,000 would not hold the hand tasks' prior data",
+        "newest collected transitions learned from, beside all offline ones; none: all",
+        "AWR: 50,000, its preset's; it has no offline ones beside them",
         within=AT_LEAST_ONE,
     )
     value_updates: int = setting(200, "updates of V per iteration", "AWR section 5", within=AT_LEAST_ONE)

@@ -11,7 +11,8 @@ data's return-to-go, so that Q is not pushed below it.
 
 In the first `policy_bc_steps` updates the policy's loss is alpha log pi(a|s) - log pi(data action|s), as in CQL's code;
 here they end with the offline phase at the latest. Cal-QL's code turns the hand tasks' rewards of -1 and 0 into -5 and
-5, for which a weight w is about w / 10 here; it drops failed episodes and ends the others at success.
+5: its values are 5.05 x ours + 5, and a weight w there is w / 5.05 here. It drops failed episodes and ends the others
+at success.
 """
 
 from __future__ import annotations

@@ -24,6 +24,11 @@ def check(experiment: Experiment) -> None:
             f"steps_per_iteration={steps} is not a multiple of the horizon of {experiment.task.id} ({horizon}): "
             f"collection takes whole episodes; {near} would be right"
         )
+    if "networks" in protocol.reset_at_switch and experiment.needs.offline_fit:
+        raise SettingError(
+            f"reset_at_switch=networks contradicts {experiment.algo}, whose behaviour model is fitted offline alone: "
+            "it would stay as it was before any data; behaviour_fit=always fits it online as well"
+        )
     if not experiment.needs.offline_data and protocol.offline_fraction is not None:
         if not protocol.prior_data:
             raise SettingError("prior_data=false contradicts offline_fraction; set offline_fraction=none as well")

@@ -149,24 +149,26 @@ def _lay_all(
     for override in overrides:
         value = parse(layers.owners[override.name], override.name, override.value)
         layers.lay({override.name: value}, f"{BY_HAND}: {override.reason}" if override.reason else BY_HAND)
-    for key, value in _in_whole_episodes(layers, task.horizon).items():
+    for key, value in _in_whole_episodes(layers, task.horizon, profile).items():
         layers.lay({key: value}, f"{layers.sources[key]}; whole episodes of {task.horizon} steps")
     for key, (value, how) in _scaled_schedules(layers.owners, unscaled, layers.values).items():
         if layers.sources[key] == as_published[key]:  # else it was set for these sizes
             layers.lay({key: value}, f"{layers.sources[key]}; {how}")
 
 
-def _in_whole_episodes(layers: _Layers, horizon: int) -> dict[str, int]:
+def _in_whole_episodes(layers: _Layers, horizon: int, profile: str) -> dict[str, int]:
     """Sizes of the online phase for a task whose episodes do not fit into an iteration a whole number of times.
 
     Iterations become so many episodes, and the rest so many iterations. What was set by hand stays, and is judged as it
-    is.
+    is; the smallest profile means to cut episodes off.
     """
     values, steps = layers.values, layers.values["steps_per_iteration"]
     by_hand = {name for name, source in layers.sources.items() if source.startswith(BY_HAND)}
-    if steps <= horizon or steps % horizon == 0 or "steps_per_iteration" in by_hand:
+    if steps % horizon == 0 or "steps_per_iteration" in by_hand:
         return {}
-    steps = round(steps / horizon) * horizon
+    if steps < horizon and "steps_per_iteration" in PROFILES[profile]:
+        return {}
+    steps = max(1, round(steps / horizon)) * horizon
     rest = {name: max(1, round(values[name] / steps)) * steps for name in ("eval_every_online", "online_steps")}
     return {"steps_per_iteration": steps, **{name: value for name, value in rest.items() if name not in by_hand}}
 

@@ -32,7 +32,7 @@ def check_used(request: Request, experiments: Sequence[Experiment]) -> list[str]
         if not using:
             raise SettingError(f"--dataset {request.dataset}: {experiments[0].algo} never sees offline data")
         messages += _applies_to("--dataset", using, experiments)
-    messages += _without_preset(experiments, request)
+    messages += [*_without_preset(experiments, request), *_cut_off(experiments)]
     file = request.preset_file
     return messages if file is None else [*messages, *file.cautions(request.profile, request.tasks, request.seeds)]
 
@@ -49,6 +49,19 @@ def _without_preset(experiments: Sequence[Experiment], request: Request) -> list
         raise SettingError(f"preset {preset}: {names}; `bench list presets` shows who does")
     keep = "keep their defaults" if several else "keeps its defaults"
     return [f"preset {preset}: {', '.join(having)} only; {', '.join(lacking)} {keep}"] if lacking else []
+
+
+def _cut_off(experiments: Sequence[Experiment]) -> list[str]:
+    """What iterations mean that were set by hand to less than an episode."""
+    lines = {}
+    for e in experiments:
+        steps, horizon = e.protocol.steps_per_iteration, e.task.horizon
+        if steps < horizon and e.sources["steps_per_iteration"].startswith(BY_HAND):
+            lines[e.task.id] = (
+                f"--set steps_per_iteration={steps}: every iteration begins with new episodes, so that none of "
+                f"{e.task.short_name} is collected beyond that; whole ones have {horizon} steps"
+            )
+    return list(lines.values())
 
 
 def _applies_to(text: str, using: Sequence[Experiment], experiments: Sequence[Experiment]) -> list[str]:

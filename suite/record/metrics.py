@@ -22,8 +22,8 @@ METRICS: dict[str, str] = {
     "episode_length": "steps of an evaluation episode, mean",
     "final_reward": "reward of the last evaluation step, mean: minus the final distance, on a task of goals",
     # collection
-    "collect_success": "share of collected episodes that are successful at their last step",
-    "collect_return": "undiscounted return of a collected episode, mean",
+    "collect_success": "share of collected episodes, whole ones if there are any, successful at their last step",
+    "collect_return": "undiscounted return of a collected episode, mean; of whole ones if there are any",
     # learning: means over the updates since the row before
     "critic_loss": "mean squared TD error, summed over the critics",
     "actor_loss": "the algorithm's policy objective",

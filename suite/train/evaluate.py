@@ -44,6 +44,7 @@ class Collected:
     next_obs: NDArray[np.float32]  # [S, n, O]
     terminated: NDArray[np.bool_]  # [S, n]
     ends: NDArray[np.bool_]  # [S, n] last step of an episode, or of what was collected of it
+    # of whole episodes; of those that were cut where a seed's iteration holds no whole one
     success: NDArray[np.float64]  # [S] share of episodes successful at their last step
     returns: NDArray[np.float64]  # [S] mean undiscounted return of the episodes
 
@@ -82,10 +83,12 @@ def collect(
         obs = step.obs
     terminated, truncated, success = (np.stack(x, 1) for x in zip(*flags, strict=True))  # [count, T]
     stacked = [np.stack(x, 1) for x in zip(*parts, strict=True)]  # [count, T, ...]
-    ends = terminated | truncated
+    whole = terminated | truncated
+    ends = whole.copy()
     ends[:, -1] = True
-    by_seed = ends.reshape(s, -1)
-    episodes = by_seed.sum(1)
+    success, returns = _means(
+        stacked[2].reshape(s, -1), success.reshape(s, -1), whole.reshape(s, -1), ends.reshape(s, -1)
+    )
     obs, action, reward, next_obs = (x.reshape(s, lanes * length, *x.shape[2:]) for x in stacked)
     return Collected(
         obs=obs,
@@ -93,10 +96,24 @@ def collect(
         reward=reward,
         next_obs=next_obs,
         terminated=terminated.reshape(s, -1),
-        ends=by_seed,
-        success=(success.reshape(s, -1) & by_seed).sum(1) / episodes,
-        returns=reward.sum(1, dtype=np.float64) / episodes,
+        ends=ends.reshape(s, -1),
+        success=success,
+        returns=returns,
     )
+
+
+def _means(
+    reward: NDArray[np.float32], success: NDArray[np.bool_], whole: NDArray[np.bool_], ends: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Success and mean return per seed [S] of what was collected, of steps [S, n]; `ends` are where episodes stop.
+
+    Episodes that stop without being `whole` count where a seed has no others.
+    """
+    counted = np.where(whole.any(1, keepdims=True), whole, ends)
+    episodes = counted.sum(1)
+    number = np.cumsum(ends, 1) - ends  # of the episode that each step belongs to
+    kept = np.stack([np.isin(n, n[c]) for n, c in zip(number, counted, strict=True)])
+    return (success & counted).sum(1) / episodes, np.where(kept, reward, 0.0).sum(1, dtype=np.float64) / episodes
 
 
 def uniform_actions(obs: NDArray[np.float32], noise: NDArray[np.float32] | None) -> NDArray[np.float32]:

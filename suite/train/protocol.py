@@ -62,7 +62,7 @@ class Runner:
         self.protocol = protocol
         self.layout = experiment.layout
         data = data if self.needs.offline_data else None
-        rows, demos = offline_rows(self.layout, data, experiment.learner.discount)
+        rows, demos = offline_rows(self.layout, data, experiment.learner.discount, task.settles)
         demos = self.needs.demo_count(demos, len(rows))
         seeds = experiment.seeds
         initial = first_states(data, task.obs_dim, len(seeds), device) if self.needs.initial_batch else None
@@ -205,7 +205,7 @@ class Runner:
                 self.layout.action_dim,
                 p.action_chunk,
             )
-        rows = collected_rows(self.layout, got, self.experiment.learner.discount)
+        rows = collected_rows(self.layout, got, self.experiment.learner.discount, self.experiment.task.settles)
         self._append(rows)
         self.pending.append(rows.numpy())
         self.at.collected = {"collect_return": got.returns}

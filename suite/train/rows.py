@@ -14,12 +14,14 @@ __all__ = ["collected_rows", "first_states", "offline_rows"]
 FIRST_STATES = 10_000  # first states of collected episodes kept per seed, where an algorithm draws from them
 
 
-def offline_rows(layout: Layout, data: Transitions | None, discount: float) -> tuple[torch.Tensor, int]:
-    """Rows [N, width] with the demonstrations first, and how many those are."""
+def offline_rows(
+    layout: Layout, data: Transitions | None, discount: float, settles: bool = True
+) -> tuple[torch.Tensor, int]:
+    """Rows [N, width] with the demonstrations first, and how many those are; `settles` as in `returns_to_go`."""
     if data is None:
         return torch.zeros(0, layout.width), 0
     ends = data.terminated | data.truncated
-    more = columns(layout.columns, data.action, data.reward, data.terminated, ends, discount)
+    more = columns(layout.columns, data.action, data.reward, data.terminated, ends, discount, settles)
     order = np.argsort(~data.demo, kind="stable")
     parts = (data.obs, data.action, data.reward, data.next_obs, data.terminated)
     rows = layout.pack(
@@ -28,10 +30,10 @@ def offline_rows(layout: Layout, data: Transitions | None, discount: float) -> t
     return rows, int(data.demo.sum())
 
 
-def collected_rows(layout: Layout, got: Collected, discount: float) -> torch.Tensor:
+def collected_rows(layout: Layout, got: Collected, discount: float, settles: bool = True) -> torch.Tensor:
     """Rows [S, n, width] of one iteration; a diverged seed's are zeroed, so that they stay finite."""
     parts = (got.obs, got.action, got.reward, got.next_obs, got.terminated)
-    more = columns(layout.columns, got.action, got.reward, got.terminated, got.ends, discount)
+    more = columns(layout.columns, got.action, got.reward, got.terminated, got.ends, discount, settles)
     rows = layout.pack(
         *(torch.from_numpy(np.ascontiguousarray(p)) for p in parts),
         **{k: torch.from_numpy(v) for k, v in more.items()},

@@ -435,9 +435,17 @@ def test_parts_are_reset_alone(name: str, part: str) -> None:
     learner.run(max(2, learner.iteration.updates))
     before = tiny.parameters(learner)
     learner.reset_parts([part])
-    owners = {"networks": ("policy.", "critic."), "targets": ("target_",), "duals": ("extra.",)}
+    numbers = {name for name, module in learner.nets.extra.items() if not any(p.ndim > 2 for p in module.parameters())}
+    extra = {
+        name: tuple(f"extra.{own}." for own in names)
+        for name, names in (("duals", numbers), ("networks", learner.nets.extra.keys() - numbers))
+    }
+    owners = {"networks": ("policy.", "critic.", *extra["networks"]), "targets": ("target_",), "duals": extra["duals"]}
     different = tiny.changed(before, tiny.parameters(learner))
     assert all(parameter.startswith(owners.get(part, ())) for parameter in different)
+    if part == "networks":
+        layers = {parameter for parameter in before if parameter.startswith(extra["networks"])}
+        assert layers <= different, "networks of values and behaviour begin anew as well"
     assert all(bool(o.state) == (part != "optimisers") for o in learner.optimisers.values() if own(learner, o))
     if part == "networks":
         assert any(parameter.startswith("policy.") for parameter in different)

@@ -72,10 +72,10 @@ class Memory:
     ring: int
     collected: list[Episode] = field(default_factory=list)
 
-    def rows(self, newest: int | None = None) -> list[Row]:
-        """Every step that is remembered, or the newest, from the oldest on."""
+    def rows(self, newest: int | None = None, collected: int | None = None) -> list[Row]:
+        """Every step that is remembered, or the newest, from the oldest on; at most so many of the `collected` ones."""
         old, new = ([(e, t) for e in part for t in range(e.steps)] for part in (self.offline, self.collected))
-        both = old + new[-self.ring :]
+        both = old + new[-min(self.ring, collected or self.ring) :]
         return both if newest is None else both[-newest:]
 
 
@@ -315,7 +315,7 @@ class PlainAWR(Plain):
     ) -> None:
         super().__init__(settings, policy, value, memory)
         self.cfg = cfg = settings
-        self.newest = collected if cfg.on_policy else cfg.replay_size
+        self.newest = collected if cfg.on_policy else None
         self.unit = 1 / (1 - cfg.discount) if cfg.scale_values else 1.0  # of V's output
         decay, value_lr = cfg.policy_weight_decay, cfg.value_lr or cfg.policy_lr
         of_value = [] if value is None else value.parameters
@@ -327,7 +327,7 @@ class PlainAWR(Plain):
 
     def begin(self, stage: str | None) -> None:
         cfg = self.cfg
-        self.rows, self.columns = self.memory.rows(self.newest), {}
+        self.rows, self.columns = self.memory.rows(self.newest, cfg.replay_size), {}
         if stage is None:  # cloning, from any row
             self.rows = self.memory.rows()
             return

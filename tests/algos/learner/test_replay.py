@@ -150,8 +150,8 @@ def test_a_gather_copies_the_rows_it_names() -> None:
     assert r.rows[9, 0] == 9
 
 
-def in_order(r: Replay, newest: int | None = None) -> list[list[int]]:
-    return [[int(x) for x in seed] for seed in r.gather(r.in_order(newest))[..., 0]]
+def in_order(r: Replay, newest: int | None = None, collected: int | None = None) -> list[list[int]]:
+    return [[int(x) for x in seed] for seed in r.gather(r.in_order(newest, collected))[..., 0]]
 
 
 @pytest.mark.parametrize("dropped", [False, True])
@@ -168,6 +168,9 @@ def test_rows_in_order_are_the_offline_ones_and_then_the_collected_from_the_olde
         assert rows == [*kept, *(100 * (s + 1) + n for n in online)]
     for newest in (1, 3, CAPACITY, CAPACITY + 1, OFFLINE + CAPACITY, 1000):
         assert in_order(r, newest) == [rows[-newest:] for rows in in_order(r)]
+        assert in_order(r, collected=newest) == [
+            rows[: len(kept)] + rows[len(kept) :][-newest:] for rows in in_order(r)
+        ]
 
 
 def test_a_replay_without_a_ring_has_an_order_too() -> None:

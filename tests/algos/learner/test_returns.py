@@ -33,6 +33,14 @@ def test_a_reward_that_never_changes_is_worth_the_same_everywhere_in_a_cut_episo
     assert out == pytest.approx(np.full(50, -100.0), rel=1e-5)
 
 
+def test_where_rewards_do_not_settle_the_sum_ends_where_an_episode_was_cut() -> None:
+    """A runner that earns 1 in each step, cut off 20 steps before it falls, has not earned 1 for ever."""
+    reward, ends, terminated = np.ones(60, np.float32), flags(39, 59, n=60), flags(59, n=60)
+    out = returns_to_go(reward, terminated, ends, GAMMA, settles=False)
+    expected = written_out([1.0] * 40, True) + written_out([1.0] * 20, True)
+    assert out == pytest.approx(np.array(expected), rel=1e-5)
+
+
 def test_seeds_are_computed_apart() -> None:
     rng = np.random.default_rng(0)
     reward = rng.standard_normal((3, 20)).astype(np.float32)

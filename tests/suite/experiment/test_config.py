@@ -507,6 +507,31 @@ def test_iterations_become_whole_episodes_where_none_fit() -> None:
         assert rounded == (profile != "smoke")
 
 
+def test_an_iteration_of_less_than_an_episode_is_told_of_where_it_was_set_by_hand() -> None:
+    asked = request("awac", TASK, profile="quick", overrides=["steps_per_iteration=1"])
+    assert check_used(asked, resolve_all(asked)) == [
+        "--set steps_per_iteration=1: every iteration begins with new episodes, so that none of door-binary is "
+        "collected beyond that; whole ones have 200 steps"
+    ]
+    whole = request("awac", TASK, profile="quick", overrides=["steps_per_iteration=200"])
+    assert check_used(whole, resolve_all(whole)) == []
+
+
+@pytest.mark.parametrize("profile", ["paper", "standard", "quick"])
+def test_an_iteration_holds_a_whole_episode_however_long(profile: str) -> None:
+    for algo in ("awac", "awr"):
+        found = resolve(algo, "humanoidmaze-medium-navigate-task1", profile=profile)
+        assert found.protocol.steps_per_iteration == 2000, algo
+        assert found.protocol.online_steps % 2000 == found.protocol.eval_every_online % 2000 == 0
+
+
+@pytest.mark.parametrize("parts", ["networks", "targets,networks"])
+def test_a_model_that_is_fitted_offline_alone_cannot_begin_anew(parts: str) -> None:
+    said = refusal(f"reset_at_switch={parts}", "behaviour_fit=offline", algo="brac")
+    assert said.startswith("reset_at_switch=networks contradicts brac, whose behaviour model is fitted offline alone")
+    resolve("brac", TASK, (0,), "quick", [f"reset_at_switch={parts}", "behaviour_fit=always"])
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
