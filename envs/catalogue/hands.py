@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from envs.rules import adroit
@@ -21,6 +22,8 @@ _HAND_SETTINGS = {
     "mpo.temperature": 0.3,
     "online_steps": 800_000,
     "rlpd.backup_entropy": False,
+    "iql.inverse_temperature": 0.5,
+    "xql.inverse_temperature": 0.5,
     "bear-loose.eps_online": 0.25,
 }
 
@@ -37,6 +40,10 @@ _HAND_SOURCES = {
     "mpo.temperature": _TEXT,
     "online_steps": "AWAC Table 1",
     "rlpd.backup_entropy": "RLPD's README for these tasks",
+    "iql.inverse_temperature": "implicit_q_learning's configs/kitchen_config.py, which is of the hands too",
+    "xql.inverse_temperature": "XQL's configs, as IQL's on the hands",
+    "rebrac.actor_bc_weight": "ReBRAC's configs for cloned data",
+    "rebrac.critic_bc_weight": "ReBRAC's configs for cloned data",
     "bear-loose.eps_online": "where the sweep of AWAC's own scripts on pen ends; it has no other hand task",
 }
 # found by the procedure in benchmarks/profile.md
@@ -46,25 +53,22 @@ _QUICK = {"rollouts": 100}
 _REBRAC = {"pen": (0.05, 0.5), "door": (0.01, 0.1), "relocate": (0.1, 0.01), "hammer": (0.1, 0.5)}
 
 
-def _hand(name: str, **facts: Any) -> Task:
+def _hand(name: str, settings: Mapping[str, Any] | None = None, **facts: Any) -> Task:
     """One hand task; its expert and D4RL's data of it are called `name` too."""
+    penalties = dict(zip(("rebrac.actor_bc_weight", "rebrac.critic_bc_weight"), _REBRAC[name], strict=True))
+    beta = {key: _HAND_SETTINGS[key] for key in ("iql.inverse_temperature", "xql.inverse_temperature")}
     shared: dict[str, Any] = {
         "id": f"{name}-binary-v0",
         "obs_dim": adroit.OBS_DIM[name],
         "horizon": 200,  # AWAC's launcher runs all of them at 200
         "expert": name,
         "remote": {kind: f"D4RL/{name}/{kind}-v2" for kind in ("human", "cloned", "expert")},
-        "settings": _HAND_SETTINGS,
+        "settings": {**_HAND_SETTINGS, **penalties, **(settings or {})},
         "sources": _HAND_SOURCES,
         "profiles": {"quick": _QUICK},
         "presets": {
             **{key: {"awac.advantage_clip": None, "awac.v_estimator": "sample"} for key in ("corl", "d3rlpy")},
-            "official": {
-                "iql.inverse_temperature": 0.5,  # configs/kitchen_config.py, which is of the hands too
-                "xql.inverse_temperature": 0.5,  # likewise
-                "rebrac.actor_bc_weight": _REBRAC[name][0],
-                "rebrac.critic_bc_weight": _REBRAC[name][1],
-            },
+            "official": {**beta, **penalties},  # where the preset has its values for running
         },
     }
     return Task(**{**shared, **facts})
@@ -101,7 +105,7 @@ TASKS = (
         success=adroit.relocate_success,
         anchors=(-200.0, -48.27),
         recipe=DemoRecipe(lag=0.15, hold_probability=0.05),
-        settings=_HAND_SETTINGS | {"online_steps": 4_000_000},
+        settings={"online_steps": 4_000_000},
         profiles={"quick": _QUICK, "standard": {"online_steps": 200_000}},
     ),
     _hand(

@@ -107,6 +107,8 @@ def _maze(name: str, **facts: Any) -> Task:
             "xql.beta": _XQL[name][0],
             "spot.support_weight": _SPOT[name],
             "fql.distil_weight": _FQL[name],
+            "rebrac.actor_bc_weight": _REBRAC[name][0],
+            "rebrac.critic_bc_weight": _REBRAC[name][1],
         },
         presets={"official": _official(name)},
         profiles=_PROFILES,

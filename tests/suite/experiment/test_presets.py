@@ -322,6 +322,13 @@ def test_the_table_of_presets_is_that_of_the_code() -> None:
     ("algo", "env", "preset", "values"),
     [
         ("iql", "pen-binary", "official", {"inverse_temperature": 0.5}),
+        ("iql", "relocate-binary", "paper", {"inverse_temperature": 0.5}),
+        ("xql", "hammer-binary", "paper", {"inverse_temperature": 0.5}),
+        ("rebrac", "door-binary", "paper", {"actor_bc_weight": 0.01, "critic_bc_weight": 0.1}),
+        ("rebrac", "antmaze-large", "paper", {"actor_bc_weight": 0.002, "critic_bc_weight": 0.01}),
+        ("rlpd", "ant", "paper", {"backup_entropy": True}),
+        ("rlpd", "pen-binary", "paper", {"backup_entropy": False}),
+        ("wsrl", "ant", "paper", {"calibrate": False, "conservative_weight": 5.0, "conservative_temperature": 1.0}),
         ("iql", "halfcheetah", "official", {"inverse_temperature": 3.0, "expectile": 0.7}),
         ("iql", "antmaze-umaze", "official", {"inverse_temperature": 10.0, "expectile": 0.9}),
         ("rebrac", "pen-binary", "official", {"actor_bc_weight": 0.05, "critic_bc_weight": 0.5}),
