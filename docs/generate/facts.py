@@ -204,7 +204,7 @@ def _profiles(scores: list[Score]) -> str:
 
 
 def _ours(scores: list[Score]) -> str:
-    """Settings that no paper decides, or where ours is another value: whose source begins with "ours"."""
+    """Settings that no paper decides, or where ours is another value: whose source says "ours"; of tasks at the end."""
     owners: dict[str, type] = {"protocol": Protocol, "every method": LearnerConfig}
     owners |= {title(method): next(iter(algos.load(n) for n in method.entries)).Config for method in methods()}
     rows = []
@@ -215,7 +215,25 @@ def _ours(scores: list[Score]) -> str:
             for name, (meaning, source) in describe(config).items()
             if "ours" in source
         ]
-    return table(("of", "setting", "default", "what it means", "why"), rows)
+    return table(("of", "setting", "default", "what it means", "why"), [*rows, *_ours_of_tasks()])
+
+
+def _ours_of_tasks() -> list[tuple[str, str, str, str, str]]:
+    """The same of what tasks set, in every profile; a row for tasks that set the same."""
+    sharing: dict[tuple[str, str, str], list[str]] = {}
+    for task in TASKS.values():
+        for key, source in task.sources.items():
+            if "ours" in source:
+                sharing.setdefault((key, spell(task.settings[key]), source), []).append(task.short_name)
+    meanings = {
+        name: meaning for config in (Protocol, LearnerConfig) for name, (meaning, _) in describe(config).items()
+    }
+    rows = []
+    for (key, value, source), names in sharing.items():
+        method, _, name = key.rpartition(".")
+        meaning = describe(algos.load(method).Config)[name][0] if method else meanings[name]
+        rows.append((", ".join(map(code, names)), code(key), code(value), plain(meaning), plain(source)))
+    return rows
 
 
 def _leaders(scores: list[Score]) -> str:

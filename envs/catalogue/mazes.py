@@ -110,6 +110,9 @@ def _maze(name: str, **facts: Any) -> Task:
             "rebrac.actor_bc_weight": _REBRAC[name][0],
             "rebrac.critic_bc_weight": _REBRAC[name][1],
         },
+        sources=dict.fromkeys(
+            ("awac.temperature", "policy_weight_decay"), "ours: otherwise the quick profile's policy never arrives"
+        ),
         presets={"official": _official(name)},
         profiles=_PROFILES,
         **facts,
