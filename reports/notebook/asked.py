@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from reports.notebook.shown import shown
 from reports.numbers.cost import costs_of
 from reports.numbers.results import Results
@@ -81,7 +83,7 @@ def _curves(results: Results, styles: Styles) -> Figure | None:
 def _heat_map(results: Results, styles: Styles) -> Figure | None:
     scores: dict[str, dict[str, float]] = {}
     for row in results.before_after[0]:
-        scores.setdefault(row.cell.label, {})[row.cell.task] = row.final.iqm.point
+        scores.setdefault(row.cell.label, {})[row.cell.task] = np.nan if row.lost else row.final.iqm.point
     tasks = sorted({task for own in scores.values() for task in own})
     return heat_map(scores, tasks, results.metric) if scores else None
 

@@ -33,6 +33,7 @@ class _Compared:
     cell: Cell
     sides: Sides
     equal: bool  # everything recorded, to the last digit
+    same_end: bool  # the same seeds diverged
 
     @property
     def difference(self) -> Difference:
@@ -50,6 +51,7 @@ def agreement(again: Sequence[tuple[Packed, Path]]) -> list[dict[str, Any]]:
 def _compared(packed: Packed, again: Run) -> list[_Compared]:
     cells = [Cell(packed.run.task, packed.run.algo, (source_of(run),)) for run in (packed.run, again)]
     equal = packed.run.columns == again.columns
+    same_end = cells[0].diverged.keys() == cells[1].diverged.keys()
     metric = next((name for name in METRICS if name in cells[0].first.curves), METRICS[-1])
     curves = [usable(cell, metric)[0] for cell in cells]
     if curves[0] is None or curves[1] is None:
@@ -61,12 +63,12 @@ def _compared(packed: Packed, again: Run) -> list[_Compared]:
         if step in one.steps and step in other.steps and not (score == "final" and step == 0):
             ahead, behind = (curve.values[:, curve.steps == step][:, 0] for curve in (other, one))
             paired = one.seeds == other.seeds
-            out.append(_Compared(packed, score, metric, cells[0], Sides(ahead, behind, paired), equal))
+            out.append(_Compared(packed, score, metric, cells[0], Sides(ahead, behind, paired), equal, same_end))
     return out
 
 
 def _row(one: _Compared, p: float) -> dict[str, Any]:
-    differs = not one.equal and p < LEVEL
+    differs = not one.equal and (p < LEVEL or not one.same_end)
     value = one.difference.interval
     return {
         "algo": one.packed.run.algo,

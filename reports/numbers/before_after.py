@@ -10,6 +10,7 @@ import numpy as np
 from reports.numbers.bounds import bounds_of, of_changes
 from reports.numbers.calendars import Steps, online_calendars
 from reports.numbers.grid import Gap, finished_curves
+from reports.numbers.lost import NOTHING, Lost, lost
 from reports.numbers.stats import Score, score
 from reports.runs.cells import Cell
 from reports.runs.curves import Curve
@@ -34,6 +35,7 @@ class BeforeAfter:
     gain: Score | None  # final score minus that at the switch, of each seed; where there is an online phase
     best: Score | None
     last: Score | None
+    lost: Lost = NOTHING  # seeds that diverged and have no score
 
     @property
     def scores(self) -> dict[str, Score | None]:
@@ -66,4 +68,5 @@ def _row(cell: Cell, curve: Curve, metric: str, seed: int, calendar: Steps | Non
         gain=None if gains is None else score(gains, seed, of_changes(bounds)),
         best=score(since.max(axis=1), seed, bounds) if online else None,
         last=score(since[:, -LAST:].mean(axis=1), seed, bounds) if online else None,
+        lost=lost([(cell, curve)]),
     )

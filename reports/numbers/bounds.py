@@ -15,7 +15,7 @@ from reports.numbers.intervals import Floats, Interval, normal
 from reports.runs.cells import Cell
 from suite.record.metrics import SCORE_UNITS
 
-__all__ = ["UNBOUNDED", "Bounds", "bounds_of", "bounds_on", "of_changes", "of_falls"]
+__all__ = ["UNBOUNDED", "Bounds", "bounds_of", "bounds_on", "floor_of", "of_changes", "of_falls"]
 
 COUNTED = ("success", "success_any")  # each episode succeeds or does not
 MOST = 1000  # episodes of an evaluation that are looked for in results that do not name their number
@@ -95,6 +95,12 @@ def bounds_of(cell: Cell, metric: str) -> Bounds:
 def bounds_on(metric: str) -> Bounds:
     """What the metric can be on any task."""
     return Bounds(0.0, 1.0) if SCORE_UNITS.get(metric) == "share" else UNBOUNDED
+
+
+def floor_of(metric: str) -> float | None:
+    """What a seed that diverged scores: no policy of it is left, so the lowest there is; None where nothing is."""
+    low = bounds_on(metric).low
+    return low if np.isfinite(low) else None
 
 
 def of_changes(bounds: Bounds) -> Bounds:

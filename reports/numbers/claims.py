@@ -4,18 +4,24 @@ A part is a mean over seeds, of a score or of a difference, against the claim's 
 lies on the claim's side of the bound. A claim holds if all its parts do, for which each may be tested at the full level
 (an intersection-union test); it is refuted as soon as one part lies on the other side, for which the level is divided
 by the number of parts (Bonferroni).
+
+A seed that diverged counts as in every comparison (`reports.numbers.lost`): with the lowest score where there is one.
+Where there is none, and in a claim on changes, by which a seed that stays at the lowest score would pass for steady, it
+is lost, and a part that would speak in favour of its side is undecided.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from reports.numbers.bounds import floor_of
 from reports.numbers.differences import Difference, Sides, difference
 from reports.numbers.grid import usable
 from reports.numbers.intervals import Floats
+from reports.numbers.lost import Lost, lost, names, withheld
 from reports.numbers.online import area
 from reports.numbers.pairs import LEVEL, side_by_side
 from reports.numbers.power import MOST, seeds_needed
@@ -27,6 +33,7 @@ from suite.record.shapes import by_hand
 __all__ = ["VERDICTS", "Judged", "Part", "judge"]
 
 HOLDS, REFUTED, UNDECIDED, NOT_RUN = VERDICTS = ("holds", "refuted", "undecided", "not run")
+CHANGES = ("gain", "fall", "trend")  # a seed that diverged early never changes again, which is no merit
 EARLY = 0.25  # share of the online phase in which a fall is looked for
 
 
@@ -41,6 +48,7 @@ class Part:
     seeds: str  # how many and how compared, in words; or why there is nothing to compare
     mean: Difference | None = None  # None: not run
     needed: int | None = None  # seeds of each that would decide a part that is undecided
+    diverged: str = ""  # which seeds did and what follows, in words; empty if none did
 
     @property
     def words(self) -> str:
@@ -58,9 +66,13 @@ class Judged:
 
     @property
     def needed(self) -> int | None:
-        """Seeds of each that would decide an undecided claim, as far as its estimates are right."""
-        found = [part.needed for part in self.parts if part.needed is not None]
-        return max(found) if found and self.verdict == UNDECIDED else None
+        """Seeds of each that would decide an undecided claim, as far as its estimates are right.
+
+        None where seeds are lost: more of them are no answer.
+        """
+        open_parts = [part.needed for part in self.those(UNDECIDED)]
+        found = [needed for needed in open_parts if needed is not None]
+        return max(found) if found and len(found) == len(open_parts) and self.verdict == UNDECIDED else None
 
     def those(self, verdict: str) -> list[Part]:
         """The parts with a verdict."""
@@ -68,8 +80,8 @@ class Judged:
 
 
 def judge(claims: Sequence[Claim], cells: Sequence[Cell], profile: str) -> list[Judged]:
-    """Every claim, judged by the finished cells that were run at the sizes of a profile."""
-    own = [cell for cell in cells if cell.finished and cell.first.profile == profile]
+    """Every claim, judged by the cells of a profile's sizes that were run to the end or until no seed was left."""
+    own = [cell for cell in cells if (cell.finished or cell.all_diverged) and cell.first.profile == profile]
     return [_judge(claim, own) for claim in claims]
 
 
@@ -85,6 +97,9 @@ def _part(claim: Claim, cells: Sequence[Cell], task: str, of: str, over: str, pa
     found = []
     for name in (of, over) if over else (of,):
         cell = _cell(claim.runs(name), task, cells)
+        if cell is not None and cell.all_diverged:
+            why = withheld([(name, lost([(cell, None)]))])
+            return Part(task, of, over, UNDECIDED, why, diverged=why)
         curve = None if cell is None else _scores(claim, cell)
         if cell is None or curve is None:
             what = "no finished run" if cell is None else f"no {claim.metric} at the steps that this needs"
@@ -96,7 +111,31 @@ def _part(claim: Claim, cells: Sequence[Cell], task: str, of: str, over: str, pa
         scores = found[0][1].values[:, -1]
         sides, words = Sides(scores, np.zeros_like(scores), True), f"{len(scores)} seeds"
     mean = difference([sides])
-    return Part(task, of, over, *_verdict(claim, sides, mean, words, parts))
+    part = Part(task, of, over, *_verdict(claim, sides, mean, words, parts))
+    return _with_diverged(part, claim, found)
+
+
+def _with_diverged(part: Part, claim: Claim, found: Sequence[tuple[Cell, Curve]]) -> Part:
+    """The part without a verdict in favour of a side that lost seeds, and with all that diverged in its words."""
+    gone = [lost([one]) for one in found]
+    which = [
+        f"{names(cell)} of {name} diverged, {'not counted' if none else f'counted as {floor_of(claim.metric):g}'}"
+        for name, (cell, _), none in zip((part.of, part.over), found, gone, strict=False)
+        if cell.diverged
+    ]
+    if not which or part.mean is None:
+        return part
+    if part.verdict == UNDECIDED or _favoured(part.mean, claim, gone):
+        why = withheld([*zip((part.of, part.over), gone, strict=False)])
+        part = replace(part, verdict=UNDECIDED, needed=None) if why else part
+        which = [why, *which] if why else which
+    words = "; ".join(which)
+    return replace(part, seeds=f"{part.seeds}; {words}", diverged=words)
+
+
+def _favoured(mean: Difference, claim: Claim, gone: Sequence[Lost]) -> bool:
+    """Whether the side lost seeds in whose favour the mean lies beyond the bound: more is better, in all scores."""
+    return bool(gone[0] if mean.interval.point > claim.bound else gone[1] if len(gone) > 1 else None)
 
 
 def _verdict(
@@ -147,6 +186,8 @@ def _fits(asked: Asked, cell: Cell) -> bool:
 def _scores(claim: Claim, cell: Cell) -> Curve | None:
     """The claim's score of every seed that counts, as a curve of one step; None where the cell has none."""
     curve, _ = usable(cell, claim.metric)
+    if curve is not None and claim.score in CHANGES and cell.diverged:
+        curve = _whole(curve, cell)
     if curve is None:
         return None
     online = claim.score != "switch" and not (claim.score == "final" and cell.offline_only)
@@ -154,6 +195,13 @@ def _scores(claim: Claim, cell: Cell) -> Curve | None:
         return None
     values = _score(claim.score, curve)
     return None if values is None else Curve(curve.seeds, curve.steps[-1:], values[:, None])
+
+
+def _whole(curve: Curve, cell: Cell) -> Curve | None:
+    """The curve of the seeds that did not diverge."""
+    kept = [seed not in cell.diverged for seed in curve.seeds]
+    seeds = tuple(seed for seed in curve.seeds if seed not in cell.diverged)
+    return Curve(seeds, curve.steps, curve.values[kept]) if seeds else None
 
 
 def _score(score: str, curve: Curve) -> Floats | None:

@@ -9,6 +9,7 @@ from typing import Any
 from reports.numbers.bounds import bounds_of
 from reports.numbers.differences import Sides
 from reports.numbers.grid import SCALES, Gap, usable
+from reports.numbers.lost import Lost, lost, together
 from reports.numbers.pairs import Pair, corrected, pair_of, side_by_side
 from reports.numbers.stats import Score, score
 from reports.runs.cells import Cell, dataset_name
@@ -57,12 +58,18 @@ def compare(before: Sequence[Cell], after: Sequence[Cell], metric: str, seed: in
         reasons = "; ".join(f"{gap.label} on {gap.task}: {gap.reason}" for gap in gaps[:MOST])
         raise RecordError(f"the two sets have no finished cell with {metric!r} in common ({reasons or 'no cells'})")
     found = [side_by_side(new[key], old[key], shared=True) for key in both]
-    pairs = corrected([pair_of(task, algo, algo, [one], metric) for (task, algo), one in zip(both, found, strict=True)])
+    gone = [(lost([new[key]]), lost([old[key]])) for key in both]
+    pairs = corrected(
+        [
+            pair_of(task, algo, algo, [one], metric, own)
+            for (task, algo), one, own in zip(both, found, gone, strict=True)
+        ]
+    )
     changes = tuple(
         Change(*key, _final(*old[key], metric, seed), _final(*new[key], metric, seed), pair)
         for key, pair in zip(both, pairs, strict=True)
     )
-    overall = _over_tasks(both, found, metric) if metric in SCALES else []
+    overall = _over_tasks(both, found, gone, metric) if metric in SCALES else []
     notes = [note for key in both for note in _unequal(*key, old[key], new[key])]
     return Compared(changes, tuple(overall), tuple(sorted(gaps, key=lambda g: (g.task, g.label))), tuple(notes))
 
@@ -92,12 +99,19 @@ def _finished(
     return out, gaps
 
 
-def _over_tasks(keys: Sequence[tuple[str, str]], found: Sequence[tuple[Sides, str]], metric: str) -> list[Pair]:
+def _over_tasks(
+    keys: Sequence[tuple[str, str]],
+    found: Sequence[tuple[Sides, str]],
+    gone: Sequence[tuple[Lost, Lost]],
+    metric: str,
+) -> list[Pair]:
     """Each algorithm over the tasks that both sets have; Holm's correction over the algorithms."""
     out = []
     for algo in sorted({algo for _, algo in keys}):
         own = [one for key, one in zip(keys, found, strict=True) if key[1] == algo]
-        pair = pair_of("", algo, algo, own, metric)
+        sides = [side for key, side in zip(keys, gone, strict=True) if key[1] == algo]
+        after, before = zip(*sides, strict=True)
+        pair = pair_of("", algo, algo, own, metric, (together(after), together(before)))
         out.append(replace(pair, seeds=f"{len(own)} task(s): {pair.seeds}"))
     return corrected(out)
 

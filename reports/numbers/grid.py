@@ -9,8 +9,9 @@ from itertools import combinations
 import numpy as np
 
 from reports.numbers.aggregates import Runs, iqm_over_tasks
-from reports.numbers.bounds import Bounds, bounds_of
+from reports.numbers.bounds import Bounds, bounds_of, floor_of
 from reports.numbers.intervals import Floats, Interval
+from reports.numbers.lost import NOTHING, Lost, lost, together
 from reports.numbers.shares import improvement
 from reports.runs.cells import Cell
 from reports.runs.curves import Curve
@@ -56,6 +57,18 @@ class Common:
     scores: Mapping[str, Runs] = field(repr=False)
     bounds: Mapping[str, Sequence[Bounds]] = field(repr=False)  # of the scores of each task
     left_out: tuple[Gap, ...]
+    lost: Mapping[str, Sequence[Lost]] = field(default_factory=dict, repr=False)  # seeds without a score, of each task
+
+    def ordered(self, label: str) -> Runs:
+        """The scores where only their order matters: a seed that diverged and has none is below all others."""
+        gone = [one.seeds for one in self.lost.get(label, [NOTHING] * len(self.tasks))]
+        return [np.append(x, [-np.inf] * n) for x, n in zip(self.scores[label], gone, strict=True)]
+
+    @property
+    def incomplete(self) -> str:
+        """What of the entries has diverged and has no score, in words; empty if nothing has."""
+        counts = {label: together(own) for label, own in self.lost.items()}
+        return "; ".join(f"{label}: {one.words}" for label, one in counts.items() if one)
 
     def seeds(self, label: str | None = None) -> str:
         """Seeds per task of one entry or of all, in words: `10`, or `3 to 10`."""
@@ -67,9 +80,10 @@ class Common:
 def usable(cell: Cell, metric: str) -> tuple[Curve | None, list[str]]:
     """The scores of a cell that count, as `Cell.usable` gives them, without seeds that hold infinite values.
 
-    So are those beyond `LARGEST`, whose squares no double holds.
+    So are those beyond `LARGEST`, whose squares no double holds. On a scale with a lower bound a seed that diverged
+    counts with that bound from then on; on another one it is lost, see `reports.numbers.lost`.
     """
-    curve, why = cell.usable(metric)
+    curve, why = cell.usable(metric, floor_of(metric))
     if curve is None:
         return curve, why
     finite = np.asarray((np.abs(curve.values) <= LARGEST).all(axis=1))
@@ -84,7 +98,8 @@ def usable(cell: Cell, metric: str) -> tuple[Curve | None, list[str]]:
 def unused(cell: Cell, metric: str) -> list[str]:
     """What of a cell does not count besides seeds that diverged, and why."""
     why = usable(cell, metric)[1]
-    why = why if cell.curve(metric) is None else why[len(cell.diverged) :]
+    named = floor_of(metric) is None and cell.curve(metric) is not None
+    why = why[len(cell.diverged) :] if named else why
     doubled = sum(source.replaced.get(metric, 0) for source in cell.sources)
     return [*why, f"{doubled} value(s) of a step that has a later one, which counts"] if doubled else why
 
@@ -125,7 +140,8 @@ def common(cells: Sequence[Cell], metric: str) -> Common:
     scores = {label: [done[label][task].values[:, -1] / SCALES[metric] for task in tasks] for label in labels}
     by_key = {(cell.label, cell.task): cell for cell, _ in finished}
     bounds = {label: [bounds_of(by_key[label, task], metric) for task in tasks] for label in labels}
-    return Common(labels, tasks, scores, bounds, tuple(sorted(gaps, key=lambda g: (g.task, g.label, g.reason))))
+    gone = {label: [lost([(by_key[label, task], done[label][task])]) for task in tasks] for label in labels}
+    return Common(labels, tasks, scores, bounds, tuple(sorted(gaps, key=lambda g: (g.task, g.label, g.reason))), gone)
 
 
 def _largest_grid(done: dict[str, set[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -142,7 +158,7 @@ def _largest_grid(done: dict[str, set[str]]) -> tuple[tuple[str, ...], tuple[str
 
 def improvements(grid: Common) -> dict[tuple[str, str], Interval]:
     """P(X > Y) of each pair of compared entries."""
-    return {(x, y): improvement(grid.scores[x], grid.scores[y]) for x, y in combinations(grid.labels, 2)}
+    return {(x, y): improvement(grid.ordered(x), grid.ordered(y)) for x, y in combinations(grid.labels, 2)}
 
 
 def efficiency(grid: Common, cells: Sequence[Cell], metric: str, seed: int) -> tuple[Mapping[str, Efficiency], str]:

@@ -11,6 +11,7 @@ import numpy as np
 from reports.numbers.bounds import bounds_on, of_changes
 from reports.numbers.differences import Difference, Sides, difference, holm
 from reports.numbers.grid import SCALES, Common, usable
+from reports.numbers.lost import NOTHING, Lost, lost
 from reports.runs.cells import Cell, dataset_name
 from reports.runs.curves import Curve
 
@@ -33,12 +34,19 @@ class Pair:
     seeds: str  # how many and how compared, in words
     paired: bool
     difference: Difference
-    adjusted: float  # Holm's p, NaN without an interval
+    adjusted: float  # Holm's p, NaN without an interval or a verdict
+    lost: tuple[Lost, Lost] = (NOTHING, NOTHING)  # seeds of each side that diverged and have no score
 
     @property
     def told_apart(self) -> bool:
         """Whether the difference stands after the correction."""
-        return self.adjusted < LEVEL
+        return self.adjusted < LEVEL and not self.withheld
+
+    @property
+    def withheld(self) -> bool:
+        """Whether seeds were lost and the test says nothing against their side alone: then there is no verdict."""
+        above, below = self.lost if self.difference.interval.point > 0 else self.lost[::-1]
+        return bool(above) or (bool(below) and not self.adjusted < LEVEL)
 
     @property
     def higher(self) -> str | None:
@@ -54,7 +62,7 @@ class Pair:
         value = self.difference.interval
         turned = replace(value, point=-value.point, low=-value.high, high=-value.low)
         found = replace(self.difference, interval=turned)
-        return replace(self, ahead=self.behind, behind=self.ahead, difference=found)
+        return replace(self, ahead=self.behind, behind=self.ahead, difference=found, lost=self.lost[::-1])
 
 
 def finals(cells: Sequence[Cell], metric: str) -> Finals:
@@ -120,7 +128,8 @@ def over_tasks(grid: Common, by_key: Finals, metric: str) -> list[Pair]:
 
 def _pair(by_key: Finals, tasks: Sequence[str], x: str, y: str, name: str, metric: str) -> Pair:
     found = [side_by_side(by_key[task, x], by_key[task, y]) for task in tasks]
-    return pair_of(name, x, y, found if len(tasks) == 1 else [*map(_cautious, found)], metric)
+    gone = lost([by_key[task, x] for task in tasks]), lost([by_key[task, y] for task in tasks])
+    return pair_of(name, x, y, found if len(tasks) == 1 else [*map(_cautious, found)], metric, gone)
 
 
 def _cautious(found: tuple[Sides, str]) -> tuple[Sides, str]:
@@ -131,16 +140,28 @@ def _cautious(found: tuple[Sides, str]) -> tuple[Sides, str]:
     return replace(sides, paired=False), f"{how}, unpaired: over tasks from {FEWEST_PAIRS} pairs on"
 
 
-def pair_of(task: str, ahead: str, behind: str, found: Sequence[tuple[Sides, str]], metric: str) -> Pair:
+def pair_of(
+    task: str,
+    ahead: str,
+    behind: str,
+    found: Sequence[tuple[Sides, str]],
+    metric: str,
+    gone: tuple[Lost, Lost] = (NOTHING, NOTHING),
+) -> Pair:
     """What `side_by_side` found on each task as one pair, not corrected yet; its interval stays on the scale."""
     sides = [side for side, _ in found]
     words = "; ".join(sorted({how for _, how in found}))
     value = difference(sides)
     value = replace(value, interval=of_changes(bounds_on(metric)).inside(value.interval))
-    return Pair(task, ahead, behind, words, all(side.paired for side in sides), value, np.nan)
+    return Pair(task, ahead, behind, words, all(side.paired for side in sides), value, np.nan, gone)
 
 
 def corrected(found: Sequence[Pair]) -> list[Pair]:
-    """The pairs with Holm's p over all of them."""
+    """The pairs with Holm's p over all of them; without a p where there is no verdict."""
     adjusted = holm([pair.difference.p for pair in found])
-    return [replace(pair, adjusted=p) for pair, p in zip(found, adjusted, strict=True)]
+    out = [replace(pair, adjusted=p) for pair, p in zip(found, adjusted, strict=True)]
+    return [_silent(pair) if pair.withheld else pair for pair in out]
+
+
+def _silent(pair: Pair) -> Pair:
+    return replace(pair, adjusted=np.nan, difference=replace(pair.difference, p=np.nan))

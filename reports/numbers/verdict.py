@@ -2,7 +2,8 @@
 
 Entries are ordered by their mean final score, as the test is one of means. Whether two can be told apart is said by
 one test alone, paired or not as `side_by_side` finds, with Holm's correction over all pairs; never by whether intervals
-overlap.
+overlap. An entry that lost seeds to divergence has no place in the order, however high the mean of its others: it
+stands after all that did not.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import numpy as np
 
 from reports.numbers import pairs as tests
 from reports.numbers.aggregates import Runs, aggregates
-from reports.numbers.bounds import bounds_of
+from reports.numbers.bounds import bounds_of, floor_of
 from reports.numbers.grid import SCALES, Common
 from reports.numbers.intervals import Interval
+from reports.numbers.lost import NOTHING, Lost, failed, lost
 from reports.numbers.pairs import Finals, Pair
 from reports.numbers.shares import improvement
 from reports.numbers.stats import score
@@ -35,15 +37,25 @@ class Standing:
 
     label: str
     seeds: str  # how many, in words: "10", or "3 to 10" where tasks differ
-    lost: str  # the seeds that were run and do not count, in words; empty if all count
+    unused: str  # the seeds that were run and do not count, in words; empty if all count
     mean: Interval
     median: Interval
     iqm: Interval
+    failed: str = ""  # the seeds that diverged and count with the lowest score, in words
+    lost: Lost = NOTHING  # the seeds that diverged and have no score
+
+    @property
+    def notes(self) -> str:
+        """What to know of its seeds, in words; empty if there is nothing."""
+        return "; ".join(filter(None, [self.failed, self.unused]))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The entries of one task, or of the common grid, in the order of their means; two or more of them."""
+    """The entries of one task, or of the common grid, in the order of their means; two or more of them.
+
+    Those that lost seeds come last.
+    """
 
     task: str  # empty: over the tasks of the grid
     tasks: tuple[str, ...]
@@ -53,8 +65,13 @@ class Verdict:
 
     @property
     def best(self) -> Standing:
-        """The entry with the highest mean."""
+        """The entry with the highest mean; of those that lost no seed, where there is one."""
         return self.standings[0]
+
+    @property
+    def ranked(self) -> list[Standing]:
+        """The entries that lost no seed, which alone have a place."""
+        return [one for one in self.standings if not one.lost]
 
     @cached_property
     def against_best(self) -> dict[str, Pair]:
@@ -71,21 +88,30 @@ class Verdict:
     @property
     def together(self) -> list[str]:
         """The entries that were tested against the best and cannot be told apart from it."""
-        return [label for label, p in self.against_best.items() if not p.told_apart and not np.isnan(p.adjusted)]
+        ill = [*self.lower, *self.untested, *self.withheld]
+        return [label for label in self.against_best if label not in ill]
 
     @property
     def untested(self) -> list[str]:
         """The entries that no test can set against the best: one of the two has a single seed."""
-        return [label for label, pair in self.against_best.items() if np.isnan(pair.adjusted)]
+        return [label for label, p in self.against_best.items() if np.isnan(p.adjusted) and not p.withheld]
+
+    @property
+    def withheld(self) -> list[str]:
+        """The entries of which nothing can be said beside the best, as seeds diverged."""
+        return [label for label, pair in self.against_best.items() if pair.withheld]
 
     @cached_property
     def first_by(self) -> dict[str, list[str]]:
-        """Estimate -> who is first by it: several where they are equal, nobody where none beats every other."""
+        """Estimate -> who is first by it: several where they are equal, nobody where none beats every other.
+
+        Of those that lost no seed.
+        """
         out = {}
         for name in ("mean", "median", "IQM"):
-            points = {one.label: getattr(one, name.lower()).point for one in self.standings}
+            points = {one.label: getattr(one, name.lower()).point for one in self.ranked}
             out[name] = [label for label, point in points.items() if point >= max(points.values()) - CLOSE]
-        labels = [one.label for one in self.standings]
+        labels = [one.label for one in self.ranked]
         out["P(X > Y)"] = [x for x in labels if all(self._beats(x, y) >= 0.5 - CLOSE for y in labels if y != x)]
         return out
 
@@ -101,7 +127,7 @@ class Verdict:
 def _verdict(
     task: str, tasks: Sequence[str], found: Sequence[Standing], pairs: Sequence[Pair], runs: Mapping[str, Runs]
 ) -> Verdict:
-    order = sorted(found, key=lambda one: (-round(one.mean.point, 9), one.label))
+    order = sorted(found, key=lambda one: (bool(one.lost), -round(one.mean.point, 9), one.label))
     wins = {(p.ahead, p.behind): improvement(runs[p.ahead], runs[p.behind]).point for p in pairs}
     return Verdict(task, tuple(tasks), tuple(order), tuple(pairs), wins)
 
@@ -116,7 +142,7 @@ def verdicts_per_task(by_key: Finals, metric: str, seed: int) -> list[Verdict]:
         for label, (cell, _) in own.items():
             final = score(runs[label], seed, bounds_of(cell, metric))
             standings.append(
-                Standing(label, str(len(runs[label])), _lost([own[label]]), final.mean, final.median, final.iqm)
+                _standing(label, str(len(runs[label])), [own[label]], metric, (final.mean, final.median, final.iqm))
             )
         if pairs:
             out.append(_verdict(task, [task], standings, pairs, {label: [x] for label, x in runs.items()}))
@@ -132,18 +158,25 @@ def verdict_over_tasks(grid: Common, by_key: Finals, metric: str, seed: int) -> 
     for label in grid.labels:
         found = aggregates(grid.scores[label], seed, grid.bounds[label])
         median, iqm, mean = (_scaled(found[name], SCALES[metric]) for name in ("median", "IQM", "mean"))
-        lost = _lost([by_key[task, label] for task in grid.tasks])
-        standings.append(Standing(label, grid.seeds(label), lost, mean, median, iqm))
+        own = [by_key[task, label] for task in grid.tasks]
+        standings.append(_standing(label, grid.seeds(label), own, metric, (mean, median, iqm)))
     return _verdict("", grid.tasks, standings, pairs, grid.scores)
 
 
-def _lost(found: Sequence[tuple[Cell, Curve]]) -> str:
-    """Words such as `3 of 5 seeds diverged`."""
+def _standing(
+    label: str,
+    seeds: str,
+    found: Sequence[tuple[Cell, Curve]],
+    metric: str,
+    scores: tuple[Interval, Interval, Interval],
+) -> Standing:
+    """The place of an entry with these mean, median and IQM, and what of its seeds does not count or has diverged."""
+    gone, ill = lost(found), failed(found)
     run = sum(len(cell.seeds) for cell, _ in found)
-    diverged = sum(len(cell.diverged) for cell, _ in found)
-    other = run - diverged - sum(len(curve.seeds) for _, curve in found)
-    parts = [f"{diverged} of {run} seeds diverged"] * bool(diverged)
-    return "; ".join(parts + [f"{other} of {run} seeds not used"] * bool(other))
+    other = run - gone.seeds - sum(len(curve.seeds) for _, curve in found)
+    unused = "; ".join(filter(None, [gone.words, f"{other} of {run} seeds not used" if other else ""]))
+    counts = f"{ill.words}, counted as {floor_of(metric):g}" if ill else ""
+    return Standing(label, seeds, unused, *scores, counts, gone)
 
 
 def _scaled(value: Interval, by: float) -> Interval:

@@ -65,6 +65,8 @@ def _overview(report: Report) -> dict[str, Any] | None:
     figure = plots.efficiency(shares, x_name, metric, styles)
     count = len(results.grid.tasks) if results.grid else 0
     title = f"IQM of {metric} over all runs of the {count} task(s) that all completed"
+    if results.grid and results.grid.incomplete:
+        title += f"; without seeds that diverged, which flatters ({results.grid.incomplete})"
     still = report.figure("efficiency", title, f"Sample efficiency of {', '.join(shares)}.", figure)
     return {"still": still, "chart": report.chart(efficiency_chart("all tasks", shares, x_name, metric, styles))}
 

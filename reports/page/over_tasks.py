@@ -47,6 +47,7 @@ def _content(report: Report, grid: Common | None) -> dict[str, Any]:
     out: dict[str, Any] = {
         "why_not": "",
         "grid": grid,
+        "incomplete": grid.incomplete,
         "left_out": left_out,
         "table": table if several else None,
         "figures": _figures(report, grid),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from reports.numbers.coverage import coverage_note
 from reports.numbers.grid import SCALES
 from reports.numbers.power import seeds_note
@@ -46,10 +48,11 @@ def _heat_map(report: Report) -> Shown | None:
     tasks = sorted({cell.task for cell in results.cells})
     scores: dict[str, dict[str, float]] = {}
     for row in results.before_after[0]:
-        scores.setdefault(row.cell.label, {})[row.cell.task] = row.final.iqm.point
+        scores.setdefault(row.cell.label, {})[row.cell.task] = np.nan if row.lost else row.final.iqm.point
     if len(scores) < 2 or len(tasks) < 2:
         return None
     own = "" if metric in SCALES else "; each task has its own colour scale, from its worst to its best"
-    title = f"Final {metric}, IQM over seeds, in the order of mean ranks; hatched: no score{own}"
+    gone = ", or seeds diverged" if any(row.lost for row in results.before_after[0]) else ""
+    title = f"Final {metric}, IQM over seeds, in the order of mean ranks; hatched: no score{gone}{own}"
     says = f"The final scores of {len(scores)} algorithms on {len(tasks)} tasks, as in the table."
     return report.figure("finals", title, says, heat_map(scores, tasks, metric))

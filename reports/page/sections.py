@@ -7,6 +7,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
+from reports.numbers.bounds import floor_of
 from reports.numbers.intervals import REPS
 from reports.page import first, over_tasks, scores, summary, tasks
 from reports.page.claims import claims_of
@@ -83,6 +84,8 @@ def _method(report: Report) -> Section:
         "reps": REPS,
         "seed": report.results.seed,
         "unfinished_csv": any(not cell.finished for cell in cells),
+        "metric": report.results.metric,
+        "floor": floor_of(report.results.metric),
         "tools": {name: version(name) for name in EXPLAINED},
     }
     return Section("method", "Method", "Method", content)

@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from reports.numbers.bounds import floor_of
 from reports.numbers.grid import Gap, unused, usable
+from reports.numbers.lost import withheld
 from reports.numbers.verdict import Verdict
 from reports.runs.cells import Cell, Source
+from reports.runs.curves import Curve
 from reports.tables.table import Table, decimals, text
 
 __all__ = ["counted", "episodes", "facts", "no_ranking", "notices_table", "verdict_sentences"]
@@ -46,7 +49,7 @@ def counted(cells: Sequence[Cell], metric: str) -> str:
     curves = [usable(cell, metric)[0] for cell in finished]
     whole = [cell.curve(metric) for cell in finished]
     seeds = sum(len(curve.seeds) for curve in curves if curve is not None)
-    values = sum(curve.values.size for curve in curves if curve is not None)
+    values = sum(map(_recorded, finished, curves, whole))
     of_seeds = sum(len(cell.seeds) for cell in finished)
     of_values = sum(int((~np.isnan(curve.values)).sum()) for curve in whole if curve is not None)
     if not finished or (seeds, values) == (of_seeds, of_values):
@@ -55,6 +58,15 @@ def counted(cells: Sequence[Cell], metric: str) -> str:
         f"Not everything counts: {of_seeds - seeds:,} of {of_seeds:,} seeds and {of_values - values:,} of "
         f"{of_values:,} evaluations of finished cells are left out, as listed below with the reasons."
     )
+
+
+def _recorded(cell: Cell, curve: Curve | None, whole: Curve | None) -> int:
+    """How many of a cell's recorded values are among those that count: what follows a divergence is not recorded."""
+    if curve is None or whole is None:
+        return 0
+    there = ~np.isnan(whole.values) & np.isin(whole.steps, curve.steps)
+    ends = np.array([cell.diverged.get(seed, np.inf) for seed in whole.seeds])
+    return int((there & np.isin(whole.seeds, curve.seeds)[:, None] & (whole.steps < ends[:, None])).sum())
 
 
 def episodes(cells: Sequence[Cell]) -> str:
@@ -70,7 +82,7 @@ def _count(number: int, noun: str) -> str:
 
 def verdict_sentences(verdict: Verdict, metric: str) -> list[str]:
     """Who is best, who cannot be told apart from it, and where the estimates disagree."""
-    return [_group(verdict, metric), _agreement(verdict)]
+    return [_group(verdict, metric), *([_agreement(verdict)] if len(verdict.ranked) > 1 else [])]
 
 
 def no_ranking(verdicts: Sequence[Verdict]) -> list[str]:
@@ -88,8 +100,12 @@ def _group(verdict: Verdict, metric: str) -> str:
     best, others = verdict.best, list(verdict.against_best)
     where = f"On {verdict.tasks[0]}" if len(verdict.tasks) == 1 else f"Over {len(verdict.tasks)} tasks"
     digits = decimals(metric, [one.mean.point for one in verdict.standings])
-    own = f" ({best.lost})" if best.lost else ""
-    score = f"{where}, {best.label}{own} has the highest mean final {metric}, {text(best.mean, digits)}"
+    if best.lost:
+        every = "; ".join(f"{one.label}: {one.notes}" for one in verdict.standings)
+        return f"{where}, no verdict by {metric}: every algorithm lost seeds ({every})."
+    own = f" ({best.notes})" if best.notes else ""
+    whole = " of those that lost no seed" if len(verdict.ranked) < len(verdict.standings) else ""
+    score = f"{where}, {best.label}{own} has the highest mean final {metric}{whole}, {text(best.mean, digits)}"
     parts = []
     if verdict.together:
         parts.append(f"{_names(verdict.together)} cannot be told apart from it")
@@ -99,6 +115,8 @@ def _group(verdict: Verdict, metric: str) -> str:
         parts.append(f"{all_of}{_names(verdict.lower)}{end} {'is' if len(verdict.lower) == 1 else 'are'} lower")
     if verdict.untested:
         parts.append(f"nothing is known of {_names(verdict.untested)} beside it, as a side has a single seed")
+    silent = [one for one in verdict.standings if one.label in verdict.withheld]
+    parts += [f"{one.label}: {withheld([('', one.lost)])}" for one in silent]
     kinds = {pair.paired for pair in verdict.pairs}
     kind = (
         {True: "paired by seed", False: "unpaired"}[kinds.pop()]
@@ -106,8 +124,11 @@ def _group(verdict: Verdict, metric: str) -> str:
         else "paired by seed where it can be"
     )
     tests = f"{_count(len(verdict.pairs), 'test')} {kind}"
-    lost = [f"{one.label}: {one.lost}" for one in verdict.standings[1:] if one.lost]
-    besides = f" Not counted: {'; '.join(lost)}." if lost else ""
+    told = [one.label for one in silent if one.unused == one.lost.words]
+    unused = [f"{one.label}: {one.unused}" for one in verdict.standings[1:] if one.unused and one.label not in told]
+    besides = f" Not counted: {'; '.join(unused)}." if unused else ""
+    failed = [f"{one.label}: {one.failed}" for one in verdict.standings[1:] if one.failed]
+    besides += f" Of the others: {'; '.join(failed)}." if failed else ""
     return f"{score}: {'; '.join(parts)} ({tests}, 5 % level after Holm's correction).{besides}"
 
 
@@ -140,10 +161,12 @@ def notices_table(
             kind = "failed" if state == "failed" else "unfinished"
             where = f"{state}{': ' if message else ''}{message} ({cell.first.where})"
             found.append((kind, cell.task, cell.label, where))
+    floor = floor_of(metric)
+    counts = "in no mean, and no verdict in its favour" if floor is None else f"counted as {floor:g} from then on"
     for cell in cells:
         gone = ", ".join(f"seed {seed} at step {step:,}" for seed, step in cell.diverged.items())
         if gone:
-            found.append(("diverged", cell.task, cell.label, f"{gone}: counted nowhere"))
+            found.append(("diverged", cell.task, cell.label, f"{gone}: {counts}"))
     found += [("not used", c.task, c.label, why) for c in cells if c.finished for why in unused(c, metric)]
     found += [("not used", gap.task, gap.label, gap.reason) for gap in apart]
     found += [("other version", cell.task, cell.label, text) for cell, text in _versions(own)]

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from reports.numbers.bounds import floor_of
 from reports.numbers.lines import Line
 from reports.page.live import holds_singles, task_chart
 from reports.page.report import Report
@@ -52,7 +53,8 @@ def section(report: Report) -> Section | None:
     if not found:
         return None
     means = " or ".join(str(each) for each in sorted({line.coarse.each for line in lines if line.coarse}))
-    return Section("curves", "Curves", "Learning curves", {"tasks": found, "means": means})
+    content = {"tasks": found, "means": means, "floor": floor_of(metric)}
+    return Section("curves", "Curves", "Learning curves", content)
 
 
 def _slugs(tasks: Sequence[str]) -> dict[str, str]:

@@ -117,7 +117,7 @@ def profiles(grid: Common, metric: str, look: Mapping[str, Style]) -> Figure:
     with mpl.rc_context(RC):
         figure, ax = _one_panel(grid.labels)
         for label in grid.labels:
-            share, low, high = profile(grid.scores[label], taus)
+            share, low, high = profile(grid.ordered(label), taus)
             style, of = look[label], f"of {label}"
             x = taus * SCALES[metric]
             ax.step(x, share, where="post", color=style.color, linestyle=style.dashes, linewidth=2, gid=of)

@@ -38,6 +38,11 @@ class Source:
     reference: bool = False  # whether it is one of the packed reference results
 
     @property
+    def all_diverged(self) -> bool:
+        """Whether no seed of it is left."""
+        return set(self.seeds) == set(self.diverged)
+
+    @property
     def external(self) -> bool:
         """Whether it was imported from a file, its settings unknown."""
         return not self.run
@@ -50,7 +55,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Cell:
-    """What a comparison is made of: finished sources that differ only in their seeds, or one unfinished."""
+    """What a comparison is made of: finished sources that differ only in their seeds, or one unfinished.
+
+    Beside finished ones stand those that ended as all their seeds diverged.
+    """
 
     task: str
     label: str
@@ -82,19 +90,31 @@ class Cell:
         """Seeds whose parameters stopped being finite -> env_step of the first row that says so."""
         return {seed: step for source in self.sources for seed, step in sorted(source.diverged.items())}
 
+    @property
+    def all_diverged(self) -> bool:
+        """Whether no seed of it is left."""
+        return all(source.all_diverged for source in self.sources)
+
     def curve(self, metric: str) -> Curve | None:
         """The curve of a metric over all seeds, or None if no seed has it."""
         return merge([s.curves[metric] for s in self.sources if metric in s.curves])
 
-    def usable(self, metric: str) -> tuple[Curve | None, list[str]]:
+    def usable(self, metric: str, floor: float | None = None) -> tuple[Curve | None, list[str]]:
         """The curve of a metric over the seeds that count, at the steps they share; and what was left out and why.
 
-        There is none if the seeds share fewer than half of the evaluations of the seed with the fewest.
+        A seed that diverged counts with `floor` from then on or, where there is none, nowhere. There is no curve if the
+        seeds share fewer than half of the evaluations of the seed with the fewest.
         """
         curve = self.curve(metric)
         if curve is None:
             return None, [f"no {metric!r} recorded"]
         keep, why = counted(curve, self.diverged)
+        if floor is not None and self.diverged:
+            gone = [s in self.diverged for s in curve.seeds]
+            why, keep = why[len(self.diverged) :], keep | np.array(gone)
+            for seed in sorted(set(self.diverged) - set(curve.seeds)):  # no evaluation came before
+                curve, keep = _with_seed(curve, keep, seed)
+            curve = _failed(curve, self.diverged, floor)
         absent = sorted(set(self.seeds) - set(curve.seeds) - set(self.diverged))
         why += [f"seed {seed} has no {metric!r}" for seed in absent]
         if not keep.any():
@@ -113,6 +133,27 @@ class Cell:
             why.append(f"{of} (step {steps}): not every seed has them")
         seeds = tuple(s for s, kept in zip(curve.seeds, keep, strict=True) if kept)
         return Curve(seeds, curve.steps[shared], values[:, shared]), why
+
+
+def _with_seed(curve: Curve, keep: NDArray[np.bool_], seed: int) -> tuple[Curve, NDArray[np.bool_]]:
+    """The curve and who counts in it with one more seed, which has no value."""
+    at = int(np.searchsorted(curve.seeds, seed))
+    seeds = (*curve.seeds[:at], seed, *curve.seeds[at:])
+    return Curve(seeds, curve.steps, np.insert(curve.values, at, np.nan, axis=0)), np.insert(keep, at, True)
+
+
+def _failed(curve: Curve, diverged: Mapping[int, int], floor: float) -> Curve:
+    """The curve with `floor` wherever a seed had diverged: after its last value before that was noticed."""
+    last = max(diverged.values())
+    if diverged.keys() >= set(curve.seeds) and last > curve.steps[-1]:  # nobody was left to be evaluated then
+        values = np.insert(curve.values, len(curve.steps), np.nan, axis=1)
+        curve = Curve(curve.seeds, np.append(curve.steps, last), values)
+    values = curve.values.copy()
+    for row, seed in zip(values, curve.seeds, strict=True):
+        if seed in diverged:
+            there = np.flatnonzero(~np.isnan(row) & (curve.steps < diverged[seed]))
+            row[there[-1] + 1 if len(there) else 0 :] = floor
+    return Curve(curve.seeds, curve.steps, values)
 
 
 def counted(curve: Curve, diverged: Mapping[int, int]) -> tuple[NDArray[np.bool_], list[str]]:

@@ -143,7 +143,7 @@ def source_of(run: Run, where: str | None = None) -> Source:
     metrics = metrics_of(run.columns, folder / "metrics.csv")
     evaluated = {s for name in SCORES if name in metrics.curves for s in metrics.curves[name].seeds}
     unlisted = sorted(evaluated - set(run.seeds))
-    silent = sorted(set(run.seeds) - evaluated)
+    silent = sorted(set(run.seeds) - evaluated - metrics.diverged.keys())
     if unlisted:
         raise RecordError(f"{folder}: metrics.csv has rows of seed {unlisted[0]}, which run.json does not list")
     if run.finished and silent:

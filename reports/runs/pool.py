@@ -17,7 +17,11 @@ __all__ = ["external_cells", "own_cells"]
 
 
 def own_cells(sources: Sequence[Source]) -> list[Cell]:
-    """The cells of run folders; what has not finished is a cell by itself."""
+    """The cells of run folders; what has not finished is a cell by itself.
+
+    But a run of which every seed diverged is one with those of other seeds that finished, or its failure would count
+    nowhere.
+    """
     groups: dict[tuple[str, str, str], list[Source]] = {}
     for source in sources:
         groups.setdefault((source.algo, source.task, _condition(source)), []).append(source)
@@ -32,9 +36,12 @@ def own_cells(sources: Sequence[Source]) -> list[Cell]:
         own = [group for group in apart if group[0].algo == algo]
         for group, tag in zip(own, _tags(own, mixed), strict=True):
             label = f"{algo} [{tag}]" if tag else algo
-            done = tuple(s for s in group if s.finished)
+            done, rest = ([s for s in group if s.finished is finished] for finished in (True, False))
+            if done:
+                done += [s for s in rest if s.all_diverged]
+                rest = [s for s in rest if not s.all_diverged]
             # unfinished runs have come differently far: each stays by itself
-            parts = [done, *((s,) for s in group if not s.finished)]
+            parts = [tuple(done), *((s,) for s in rest)]
             cells += [Cell(part[0].task, label, part) for part in parts if part]
     return cells
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from reports.numbers import stats
 from reports.numbers.bounds import bounds_of
-from reports.numbers.grid import SCALES
+from reports.numbers.grid import SCALES, usable
 from reports.numbers.intervals import Interval
+from reports.numbers.lost import Lost, lost, withheld
 from reports.numbers.online import area
 from reports.runs.cells import Cell, task_name
 from reports.runs.curves import Curve
@@ -91,7 +92,7 @@ def _bare(name: str) -> str:
 def _beside(cell: Cell, one: Printed) -> Beside | None:
     counted = one.share_of if one.share_of and cell.curve(one.share_of) is not None else ""
     metric = counted or one.metric
-    curve, _ = cell.usable(metric)
+    curve, _ = usable(cell, metric)
     values = None if curve is None else _values(curve, one.at, cell.offline_only, metric)
     if curve is None or values is None:
         return None
@@ -101,7 +102,8 @@ def _beside(cell: Cell, one: Printed) -> Beside | None:
     ours = stats.t_interval(values, bounds)
     if counted:
         ours = Interval(100 * ours.point, 100 * ours.low, 100 * ours.high)
-    return Beside(one, cell.label, len(values), ours, _verdict(one, ours, _differences(cell, curve, one)))
+    verdict = _verdict(one, ours, lost([(cell, curve)]), _differences(cell, curve, one))
+    return Beside(one, cell.label, len(values), ours, verdict)
 
 
 def _values(curve: Curve, at: str, offline_only: bool, metric: str) -> NDArray[np.float64] | None:
@@ -141,8 +143,12 @@ def _other_data(cell: Cell, one: Printed) -> list[str]:
     return [f"data {name}, not {theirs}"]
 
 
-def _verdict(one: Printed, ours: Interval, differences: Sequence[str]) -> str:
-    if np.isnan(ours.low):
+def _verdict(one: Printed, ours: Interval, gone: Lost, differences: Sequence[str]) -> str:
+    """Where the printed number lies; where seeds of ours were lost, only what speaks against ours."""
+    worse = ours.low > one.value if one.at == "regret" else ours.high < one.value
+    if gone and not worse:
+        word = withheld([("", gone)])
+    elif np.isnan(ours.low):
         word = "one seed, no interval"
     elif ours.low <= one.value <= ours.high:
         word = "inside our interval"

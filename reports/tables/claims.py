@@ -58,4 +58,5 @@ def _part(one: Judged, part: Part) -> str:
         return f"{part.words}: {part.seeds}"
     digits = decimals(one.claim.metric, [part.mean.interval.point])
     bound = f" (bound {number(one.claim.bound, digits)})" if one.claim.bound else ""
-    return f"{part.words}: {text(part.mean.interval, digits)}{bound}"
+    diverged = f" ({part.diverged})" if part.diverged else ""
+    return f"{part.words}: {text(part.mean.interval, digits)}{bound}{diverged}"

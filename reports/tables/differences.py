@@ -8,6 +8,7 @@ import numpy as np
 
 from reports.numbers.compare import Change, Compared
 from reports.numbers.intervals import CONFIDENCE, Interval
+from reports.numbers.lost import withheld
 from reports.numbers.pairs import Pair
 from reports.tables.cells import gaps_table
 from reports.tables.table import ENDS, Table, decimals, numbers, p_text, text
@@ -39,7 +40,13 @@ def pairs_table(pairs: Sequence[Pair], metric: str, name: str = "differences") -
 
 
 def _verdict(pair: Pair, above: str, below: str) -> str:
-    """The word for a difference that stands, `above` or `below` by its sign; no verdict from a single seed."""
+    """The word for a difference that stands, `above` or `below` by its sign; no verdict from a single seed.
+
+    Nor is there one in favour of a side that lost seeds.
+    """
+    if pair.withheld:
+        sides = ("second set", "first set") if pair.ahead == pair.behind else (pair.ahead, pair.behind)
+        return withheld([*zip(sides, pair.lost, strict=True)])
     if np.isnan(pair.adjusted):
         return "no interval from a single seed"
     if not pair.told_apart:
@@ -74,7 +81,7 @@ def compare_tables(found: Compared, metric: str) -> list[Table]:
 def _changed(pair: Pair) -> str:
     """Whether a change is better or worse, where it can be told: more counts as better, as in all scores."""
     limits = pair.difference.interval
-    same = pair.difference.p == 1.0 and limits.low == limits.high
+    same = not pair.withheld and pair.difference.p == 1.0 and limits.low == limits.high
     return "no difference" if same else _verdict(pair, "better", "worse")
 
 

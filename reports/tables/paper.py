@@ -16,6 +16,7 @@ from reports.tables.table import Table, Value, decimals, number, text
 __all__ = ["paper_tables"]
 
 BOLD = "Bold: the highest mean and what the tests of final scores do not tell apart from it."
+LOSSY = " Never bold: means of seeds beside which others diverged."
 
 
 def paper_tables(
@@ -30,8 +31,10 @@ def paper_tables(
         spread = "" if np.isnan(final.spread) else f" ± {number(final.spread, digits)}"
         return f"{number(final.mean.point, digits)}{spread}"
 
-    means = f"Final {metric}, mean ± standard deviation between seeds; averages over tasks. {BOLD}"
-    iqms = f"Final {metric}, IQM with {CONFIDENCE:.0%} interval; averages are of means. {BOLD}"
+    lossy = any(len(one.ranked) < len(one.standings) for one in verdicts)
+    bold = BOLD + LOSSY * lossy
+    means = f"Final {metric}, mean ± standard deviation between seeds; averages over tasks. {bold}"
+    iqms = f"Final {metric}, IQM with {CONFIDENCE:.0%} interval; averages are of means. {bold}"
     return [
         _paper("paper_means", means, rows, verdicts, averages, digits, mean),
         _paper("paper_iqms", iqms, rows, verdicts, averages, digits, lambda final: text(final.iqm, digits)),
@@ -68,7 +71,7 @@ def _paper(
 
 def _best(verdict: Verdict | None) -> list[str]:
     """The best entry and those that cannot be told apart from it; nobody where there is nothing to compare."""
-    return [] if verdict is None else [verdict.best.label, *verdict.together]
+    return [] if verdict is None or verdict.best.lost else [verdict.best.label, *verdict.together]
 
 
 def _record(task: str, label: str, numbers: Sequence[Value], verdict: Verdict | None) -> list[Value]:

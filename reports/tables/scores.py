@@ -26,7 +26,7 @@ def before_after_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
             texts.append(text(iqm, digits))
             found += [*numbers(iqm), *numbers(mean)]
         final = f"{row.final_step:,}" + (" (offline only)" if cell.offline_only else "")
-        shown.append([cell.task, cell.label, str(row.seeds), *texts[:3], final, *_after(texts[3:], row)])
+        shown.append([cell.task, cell.label, _seeds(row), *texts[:3], final, *_after(texts[3:], row)])
         records.append(
             [
                 cell.task,
@@ -70,6 +70,11 @@ def before_after_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
     )
 
 
+def _seeds(row: BeforeAfter) -> str:
+    """How many seeds count, and how many were lost."""
+    return f"{row.seeds} ({row.lost.words})" if row.lost else str(row.seeds)
+
+
 def _points(rows: Sequence[BeforeAfter]) -> list[float]:
     return [score.iqm.point for row in rows for score in row.scores.values() if score is not None]
 
@@ -90,7 +95,7 @@ def finals_table(rows: Sequence[BeforeAfter], metric: str) -> Table:
     for row in rows:
         name, values = [row.cell.task, row.cell.label], [row.final.mean, row.final.median, row.final.iqm]
         spread = "–" if np.isnan(row.final.spread) else number(row.final.spread, digits + 1)
-        shown.append([*name, str(row.seeds), *(text(value, digits) for value in values), spread])
+        shown.append([*name, _seeds(row), *(text(value, digits) for value in values), spread])
         records.append([*name, row.seeds, *(v for value in values for v in numbers(value)), row.final.spread])
     kinds = ("mean", "median", "iqm")
     return Table(

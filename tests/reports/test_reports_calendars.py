@@ -11,13 +11,10 @@ from test_reports import PLAIN, records, write
 
 import reports
 from reports.numbers.before_after import before_after
-from reports.numbers.grid import common, unused
+from reports.numbers.grid import common
 from reports.numbers.online import online
-from reports.numbers.pairs import finals
-from reports.numbers.verdict import verdicts_per_task
-from reports.page.summary import counted, verdict_sentences
+from reports.page.summary import counted
 from reports.runs.interpolate import interpolated
-from reports.tables.ranking import ranking_table
 
 NAN = np.nan
 
@@ -127,21 +124,6 @@ def test_unequal_numbers_of_seeds_are_kept_in_the_grid():
     assert [len(x) for x in grid.scores["b"]] == [1, 10]
     assert grid.seeds("b") == "1 to 10"
     assert grid.left_out == ()
-
-
-def test_diverged_seeds_stand_in_the_first_sentence():
-    scores = {s: (0.0, 0.9 - 0.01 * s) for s in range(5)}
-    cells = [
-        cell("pen", "best", scores, diverged={0: 100, 1: 100, 3: 200}),
-        cell("pen", "other", {s: (0.0, 0.1 + 0.01 * s) for s in range(5)}, diverged={2: 100}),
-    ]
-    (found,) = verdicts_per_task(finals(cells, "success"), "success", 0)
-    first = verdict_sentences(found, "success")[0]
-    assert first.startswith("On pen, best (3 of 5 seeds diverged) has the highest mean")
-    assert first.endswith("Not counted: other: 1 of 5 seeds diverged.")
-    assert ranking_table(found, "success").rows[0][2] == "2 (3 of 5 seeds diverged)"
-    assert unused(cells[0], "success") == []
-    assert counted(cells, "success").startswith("Not everything counts: 4 of 10 seeds and 8 of 20 evaluations")
 
 
 @pytest.mark.slow

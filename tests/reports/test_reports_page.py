@@ -304,7 +304,7 @@ def test_what_must_not_be_missed_is_listed_first(report):
         ("other version", "relocate", "sac"),
     ]
     details = {r["what"]: r["detail"] for r in records(report / "tables/notices.csv")}
-    assert details["diverged"] == "seed 3 at step 200: counted nowhere"
+    assert details["diverged"] == "seed 3 at step 200: counted as 0 from then on"
     assert details["other version"] == "torch 2.8.0 (most runs: 2.13.0), revision def (most runs: abc)"
     html = (report / "index.html").read_text()
     assert html.index("tables/notices.csv") < html.index('id="curves"')
