@@ -6,6 +6,7 @@ from typing import Any
 
 import algos
 from algos.settings import SettingError, allowed, describe
+from suite.experiment.effect import without_effect
 from suite.experiment.request import Request
 from suite.experiment.resolve import resolve_all, setting_owners
 from suite.experiment.used import check_used
@@ -29,6 +30,8 @@ def explained(request: Request) -> list[dict[str, Any]]:
     check_used(request, experiments)  # for the error: a single one uses all or none
     classes = list(dict.fromkeys(setting_owners(experiment.objective).values()))
     meanings = {name: meaning for owner in classes for name, (meaning, _) in describe(owner).items()}
+    for name, why in without_effect(experiment).items():
+        meanings[name] += f" (no effect here: {why})" * (why not in meanings[name])
     values = {name: words for owner in classes for name, words in allowed(owner).items()}
     return [
         {"setting": n, "value": s["value"], "allowed": values[n], "meaning": meanings[n], "source": s["source"]}
