@@ -22,7 +22,10 @@ def limits(request: Request) -> list[str]:
 
 
 def explained(request: Request) -> list[dict[str, Any]]:
-    """One row per setting of the request's one cell: value, what else it may be, meaning, source of the value."""
+    """One row per setting of the request's one cell: value, what else it may be, meaning, source of the value.
+
+    The meaning says what a setting is read with, and whether it has no effect here.
+    """
     experiments = resolve_all(request)
     if len(experiments) > 1:
         raise SettingError("name one algorithm and one task to explain")
@@ -31,7 +34,8 @@ def explained(request: Request) -> list[dict[str, Any]]:
     classes = list(dict.fromkeys(setting_owners(experiment.objective).values()))
     meanings = {name: meaning for owner in classes for name, (meaning, _) in describe(owner).items()}
     for name, why in without_effect(experiment).items():
-        meanings[name] += f" (no effect here: {why})" * (why not in meanings[name])
+        said = why in meanings[name]  # as what it is read with
+        meanings[name] += " (no effect here)" if said else f" (no effect here: {why})"
     values = {name: words for owner in classes for name, words in allowed(owner).items()}
     return [
         {"setting": n, "value": s["value"], "allowed": values[n], "meaning": meanings[n], "source": s["source"]}
