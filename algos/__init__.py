@@ -9,6 +9,7 @@
     learner         the one update of all methods
     space           which values of settings are tried when a method is tuned
     settings        what a setting is: meaning, source, allowed values
+    conditions      which values of other settings a setting is read with
 
 Importing this package imports no torch.
 """

@@ -225,7 +225,7 @@ ALGOS: dict[str, Entry] = {
         {"on_policy": True, "baseline": False, "td_lambda": 1.0},
         protocol={"steps_per_iteration": 2000},
         presets="RWR_PRESETS",
-        space="MONTE_CARLO_SPACE",
+        space="RWR_SPACE",
         profiles=_AWR_SIZES,
         look="maroon dashed",
     ),

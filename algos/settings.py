@@ -14,8 +14,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from algos.conditions import Only, in_words
+
 __all__ = [
     "AT_LEAST_ONE",
+    "BELOW_ONE",
     "FINITE",
     "FRACTION",
     "LIMITS",
@@ -62,9 +65,11 @@ class Interval:
     ends: Literal["[]", "[)", "(]", "()"] = "[)"
     note: str = ""
 
-    def __contains__(self, number: float) -> bool:  # NaN is in none
+    def __contains__(self, number: Any) -> bool:  # NaN is in none, nor are words
+        if number is None or isinstance(number, str):
+            return False
         above = number >= self.low if self.ends[0] == "[" else number > self.low
-        return above and (number <= self.high if self.ends[1] == "]" else number < self.high)
+        return bool(above and (number <= self.high if self.ends[1] == "]" else number < self.high))
 
     def __str__(self) -> str:
         if self.high < math.inf:
@@ -80,6 +85,7 @@ POSITIVE_OR_INF = Interval(0, math.inf, "(]")  # where infinity says something: 
 NOT_NEGATIVE = Interval(0)
 AT_LEAST_ONE = Interval(1)
 FRACTION = Interval(0, 1, "[]")
+BELOW_ONE = Interval(0, 1, "[)")
 FINITE = Interval(-math.inf, math.inf, "()")
 
 
@@ -140,16 +146,23 @@ Schedule = Literal["offline_updates", "online_updates", "online_steps", "iterati
 
 
 def setting(
-    default: Any, meaning: str, source: str = "", within: Interval | None = None, *, schedule: Schedule | None = None
+    default: Any,
+    meaning: str,
+    source: str = "",
+    within: Interval | None = None,
+    *,
+    schedule: Schedule | None = None,
+    only: Only | None = None,
 ) -> Any:
     """A field of a settings class: its meaning, and the source of its default (paper and place, or 'ours: reason').
 
     A number, alone, in a tuple or beside none or words, lies `within` an interval. A `schedule` keeps its share of its
     phase where a profile makes that shorter: it counts updates or steps of the phase, or is a factor per iteration.
+    One that is read under some values of others `only` says which (`algos.conditions`): set by hand where it is not
+    read, it is refused.
     """
-    return dataclasses.field(
-        default=default, metadata={"meaning": meaning, "source": source, "within": within, "schedule": schedule}
-    )
+    facts = {"meaning": meaning, "source": source, "within": within, "schedule": schedule, "only": only}
+    return dataclasses.field(default=default, metadata=facts)
 
 
 def schedules(config: type[Any]) -> dict[str, Schedule]:
@@ -158,8 +171,13 @@ def schedules(config: type[Any]) -> dict[str, Schedule]:
 
 
 def describe(config: type[Any]) -> dict[str, tuple[str, str]]:
-    """Field name -> (meaning, source) of a settings class."""
-    return {f.name: (f.metadata.get("meaning", ""), f.metadata.get("source", "")) for f in dataclasses.fields(config)}
+    """Field name -> (meaning, source) of a settings class; the meaning says which values of others it is read with."""
+    return {f.name: (_meaning(f), f.metadata.get("source", "")) for f in dataclasses.fields(config)}
+
+
+def _meaning(field: dataclasses.Field[Any]) -> str:
+    meaning, only = field.metadata.get("meaning", ""), field.metadata.get("only")
+    return str(meaning) if only is None else f"{meaning}; {in_words(only)}"
 
 
 def allowed(config: type[Any]) -> dict[str, str]:

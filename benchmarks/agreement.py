@@ -42,7 +42,6 @@ SHARED: dict[str, Any] = {
     "tau": 0.005,
     "policy_weight_decay": 0.0,
     "normalise_obs": True,
-    "q_bound": "none",
     "online_steps": 0,
 }
 # Of advantages, on both sides: returns are in the hundreds, and by CORL's own, a third in AWAC and IQL, few rows decide:

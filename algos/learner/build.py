@@ -41,9 +41,11 @@ def build(
     policy = builder(needs.policy, discrete)(count, *dims, hidden)
     if isinstance(policy, DeterministicPolicy):
         policy.noise = needs.exploration_noise
-    if isinstance(policy, GaussianPolicy) and needs.log_std_range is not None:
+    shared = [policy, *extra.values()]  # whose deviation the learner's settings say
+    if isinstance(policy, GaussianPolicy) and needs.log_std_range is not None:  # the method's own stands over them
         policy.low, policy.high = needs.log_std_range
-    spreads = [m for m in (policy, *extra.values()) if isinstance(m, GaussianPolicy | SquashedPolicy)]
+        shared.remove(policy)
+    spreads = [m for m in shared if isinstance(m, GaussianPolicy | SquashedPolicy)]
     if learner.log_std_range is not None:
         for module in spreads:
             module.low, module.high = learner.log_std_range
@@ -51,7 +53,8 @@ def build(
     activate(nets, learner.activation)
     nets.init([torch.Generator().manual_seed(stream_seed(s, "init") + generation) for s in seeds], learner.copy_targets)
     if learner.std_start is not None:
-        slow = [m for m in (nets.target_policy,) if isinstance(m, GaussianPolicy | SquashedPolicy)]
-        for module in (*spreads, *slow):
-            module.start_at(learner.std_start)
+        slow = nets.target_policy if policy in shared else None
+        for started in (*spreads, slow):
+            if isinstance(started, GaussianPolicy | SquashedPolicy):
+                started.start_at(learner.std_start)
     return nets

@@ -96,6 +96,7 @@ class Config(Settings):
         "lambda: small trusts only the best actions, large clones",
         "AWAC A.3: 0.3 manipulation, 1 MuJoCo",
         within=POSITIVE_OR_INF,
+        only=({"prior_weight": ("exp",)}, {"policy_weight": ("exp",)}),
     )
     prior_weight: Literal["step", "exp"] = setting(
         "step",

@@ -130,9 +130,10 @@ class Config(Settings):
     )
     exp_cap: float = setting(
         100.0,
-        "largest weight of weight_norm=exp, applied before exp",
+        "largest weight, applied before exp",
         "ours: AWR and CORL cap likewise",
         within=POSITIVE_OR_INF,
+        only={"weight_norm": ("exp",)},
     )
     advantage_clip: float | None = setting(
         None, "largest advantage, before the temperature", "AWAC: absent; its hand scripts: 0.5 or 2", within=FINITE
@@ -142,7 +143,9 @@ class Config(Settings):
         "V(s) from one policy action, the mode, or v_samples actions",
         "AWAC eq. 9: E_pi Q; its code: sample (MuJoCo), mean_action (hand)",
     )
-    v_samples: int = setting(4, "actions per state of v_estimator=k_mean", "ours", within=AT_LEAST_ONE)
+    v_samples: int = setting(
+        4, "actions per state of V(s)", "ours", within=AT_LEAST_ONE, only={"v_estimator": ("k_mean",)}
+    )
     advantage_q: Literal["min", "first", "mean"] = setting(
         "min", "which critic rates actions in the advantage", "AWAC's scripts: min; paper silent"
     )
@@ -151,7 +154,13 @@ class Config(Settings):
         "divide weights by Z(s), actions drawn from the policy or a behaviour model",
         "AWAC Table 1; text: policy, derivation: behaviour",
     )
-    z_samples: int = setting(10, "actions per state of the Z(s) estimate", "AWAC: K = 10", within=AT_LEAST_ONE)
+    z_samples: int = setting(
+        10,
+        "actions per state of the Z(s) estimate",
+        "AWAC: K = 10",
+        within=AT_LEAST_ONE,
+        only={"z_estimator": ("policy", "behaviour")},
+    )
     behaviour_weights: Literal["none", "advantage"] = setting(
         "none",
         "whether the model of z_estimator=behaviour clones all rows alike, or better ones more, by Q and temperature",

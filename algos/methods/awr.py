@@ -38,6 +38,7 @@ from algos.networks.nets import Nets, value_net
 from algos.parts.returns import standardised, td_lambda
 from algos.settings import (
     AT_LEAST_ONE,
+    BELOW_ONE,
     FRACTION,
     POSITIVE,
     POSITIVE_OR_INF,
@@ -55,6 +56,7 @@ __all__ = [
     "MONTE_CARLO_SPACE",
     "PRESETS",
     "RWR_PRESETS",
+    "RWR_SPACE",
     "SPACE",
     "Config",
     "actor_loss",
@@ -89,6 +91,8 @@ SPACE: Space = {
     "weight_cap": Choice((5.0, 20.0, 100.0)),
 }
 MONTE_CARLO_SPACE: Space = {name: domain for name, domain in SPACE.items() if name != "td_lambda"}
+RWR_SPACE: Space = {"temperature": SPACE["temperature"]}  # without a baseline no weight is capped
+_WITH_VALUE = ({"baseline": (True,)}, {"td_lambda": BELOW_ONE})  # else there is no V
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,9 @@ class Config(Settings):
     standardise: bool = setting(
         True, "advantages have mean 0 and deviation 1 over the buffer", "AWR's code; absent from the paper"
     )
-    weight_cap: float | None = setting(20.0, "largest imitation weight", "AWR section 3.3", within=POSITIVE)
+    weight_cap: float | None = setting(
+        20.0, "largest imitation weight", "AWR section 3.3", within=POSITIVE, only={"baseline": (True,)}
+    )
     td_lambda: float = setting(
         0.95, "trace of the returns: 0 one step, 1 Monte Carlo", "AWR appendix; MARWIL: 1", within=FRACTION
     )
@@ -118,11 +124,17 @@ class Config(Settings):
         "AWR: 50,000, its preset's; it has no offline ones beside them",
         within=AT_LEAST_ONE,
     )
-    value_updates: int = setting(200, "updates of V per iteration", "AWR section 5", within=AT_LEAST_ONE)
+    value_updates: int = setting(
+        200, "updates of V per iteration", "AWR section 5", within=AT_LEAST_ONE, only=_WITH_VALUE
+    )
     policy_updates: int = setting(1000, "updates of the policy per iteration", "AWR section 5", within=AT_LEAST_ONE)
-    scale_values: bool = setting(True, "V learns returns times (1 - discount)", "AWR's code")
+    scale_values: bool = setting(True, "V learns returns times (1 - discount)", "AWR's code", only=_WITH_VALUE)
     value_lr: float | None = setting(
-        None, "step size of V; none: the policy's", "ours; AWR: 1e-4, its code: 1e-2", within=POSITIVE
+        None,
+        "step size of V; none: the policy's",
+        "ours; AWR: 1e-4, its code: 1e-2",
+        within=POSITIVE,
+        only=_WITH_VALUE,
     )
     momentum: float | None = setting(
         None, "of SGD; none: Adam", "Adam as in all of the comparison; AWR: SGD with 0.9", within=Interval(0, 1, "[)")

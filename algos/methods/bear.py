@@ -21,6 +21,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from algos.conditions import NEVER
 from algos.contract import ENSEMBLE, Metrics, Needs, Phase, Step, bellman, row_mean
 from algos.networks.dists import Dist, SquashedGaussian
 from algos.networks.nets import Dual, Nets
@@ -98,15 +99,22 @@ class Config(Settings):
     """Settings of BEAR."""
 
     eps_offline: float = setting(
-        0.05, "largest MMD offline", "BEAR; AWAC sweeps it, its hand runs end at 0.05", within=_MEASURABLE
+        0.05,
+        "largest MMD offline",
+        "BEAR; AWAC sweeps it, its hand runs end at 0.05",
+        within=_MEASURABLE,
+        only={"multiplier": ("auto",)},
     )
     eps_online: float = setting(
         0.05,
         "largest MMD online",
         "AWAC's own scripts sweep it apart, up to 0.15, on pen to 0.25, where bear-loose has it",
         within=_MEASURABLE,
+        only={"multiplier": ("auto",)},
     )
-    online: bool = setting(False, "whether eps_online holds, without warm start; the switch sets it", "ours")
+    online: bool = setting(
+        False, "whether eps_online holds, without warm start; the switch sets it", "ours", only=NEVER
+    )
     multiplier: Literal["auto"] | float = setting(
         "auto",
         "weight of the MMD: the constraint's dual variable, or fixed",
@@ -114,7 +122,11 @@ class Config(Settings):
         within=NOT_NEGATIVE,
     )
     multiplier_lr: float = setting(
-        1e-3, "Adam step size of the dual variable's logarithm", "BEAR's code", within=POSITIVE
+        1e-3,
+        "Adam step size of the dual variable's logarithm",
+        "BEAR's code",
+        within=POSITIVE,
+        only={"multiplier": ("auto",)},
     )
     warm_start: int = setting(
         20_000,

@@ -127,12 +127,19 @@ class Config(Settings):
         within=NOT_NEGATIVE,
     )
     target_divergence: float = setting(0.0, "divergence that penalty_weight=auto allows", "BRAC's code", within=FINITE)
-    divergence_samples: int = setting(4, "policy actions per state of the estimate", "BRAC's code", within=AT_LEAST_ONE)
+    divergence_samples: int = setting(
+        4,
+        "policy actions per state of the estimate",
+        "BRAC's code",
+        within=AT_LEAST_ONE,
+        only={"mode": ("logprob_policy", "kl_policy", "kl_value")},
+    )
     value_penalty_max: float | None = setting(
         None,
         "largest penalty that enters Q; none: any",
         "BRAC's code: none; one action off the data may cost 1e5",
         within=POSITIVE,
+        only={"mode": ("kl_value", "reward_awac")},
     )
     warm_start: int = setting(
         0,
@@ -164,12 +171,13 @@ class Config(Settings):
     )
     temperature: float = setting(
         0.3,
-        "of AWAC's loss in mode=reward_awac, and of behaviour_weights=advantage",
+        "of AWAC's loss, and of the weights of pib's rows",
         "AWAC's own scripts: 0.01, 0.1 or 0.3",
         within=POSITIVE_OR_INF,
+        only=({"mode": ("reward_awac",)}, {"behaviour_weights": ("advantage",)}),
     )
     advantage_clip: float | None = setting(
-        2.0, "of AWAC's loss in mode=reward_awac", "AWAC's own scripts", within=FINITE
+        2.0, "of AWAC's loss", "AWAC's own scripts", within=FINITE, only={"mode": ("reward_awac",)}
     )
 
     def __post_init__(self) -> None:

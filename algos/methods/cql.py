@@ -89,6 +89,7 @@ CAL_QL_PRESETS = {
 
 _LOG_MULTIPLIER_MAX = math.log(1e6)  # CQL's code
 SPACE: Space = {"conservative_weight": Span(0.05, 10, log=True), "conservative_temperature": Span(0.1, 1, log=True)}
+_WITH_GAP = ({"conservative_weight": POSITIVE}, {"online_weight": POSITIVE})
 
 
 @dataclass(frozen=True)
@@ -112,15 +113,21 @@ class Config(Settings):
         "gap that a dual variable aims at; none: no dual",
         "CQL's lagrange_thresh / weight: 1 or 2, README off; Cal-QL: 0.8 on AntMaze, of values that are 5.05 of ours",
         within=NOT_NEGATIVE,
+        only=_WITH_GAP,
     )
     conservative_temperature: float = setting(
         1.0,
         "T of the soft maximum T log sum exp(Q / T): small takes the largest Q",
         "CQL's code: 1; 1 / 5.05 where values are those of Cal-QL divided by 5.05",
         within=POSITIVE,
+        only=_WITH_GAP,
     )
     conservative_samples: int = setting(
-        10, "actions of each of the three kinds per state", "CQL's and Cal-QL's code", within=AT_LEAST_ONE
+        10,
+        "actions of each of the three kinds per state",
+        "CQL's and Cal-QL's code",
+        within=AT_LEAST_ONE,
+        only=_WITH_GAP,
     )
     calibrate: bool = setting(
         False, "count policy actions no lower than the return-to-go of the data", "Cal-QL, which is its entry"

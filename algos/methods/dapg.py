@@ -84,10 +84,18 @@ class Config(Settings):
     damping: float = setting(1e-4, "added to the Fisher matrix", "DAPG's code", within=POSITIVE)
     demo_weight: float = setting(1e-2, "lambda_0: weight of the demonstrations at first", "DAPG", within=NOT_NEGATIVE)
     demo_decay: float = setting(
-        0.95, "lambda_1: its factor per iteration", "DAPG", within=FRACTION, schedule="iterations"
+        0.95,
+        "lambda_1: its factor per iteration",
+        "DAPG",
+        within=FRACTION,
+        schedule="iterations",
+        only={"demo_weight": POSITIVE},
     )
     demo_scale: Literal["const", "max_adv"] = setting(
-        "const", "whether the weight is also times the largest advantage", "DAPG's code: const; its equation: max_adv"
+        "const",
+        "whether the weight is also times the largest advantage",
+        "DAPG's code: const; its equation: max_adv",
+        only={"demo_weight": POSITIVE},
     )
     gae_lambda: float = setting(0.97, "trace of the advantages", "DAPG's code", within=FRACTION)
     value_passes: int = setting(2, "passes of V over each iteration's data", "DAPG's code", within=AT_LEAST_ONE)

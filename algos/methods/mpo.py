@@ -111,6 +111,7 @@ ACME_SPACE: Space = {
     "eps_mean": Span(5e-4, 2e-2, log=True),
     "eps_std": Span(1e-7, 1e-4, log=True),
 }
+_OF_ACME = {"mode": ("acme",)}
 
 
 @dataclass(frozen=True)
@@ -125,14 +126,28 @@ class Config(Settings):
         "q", "softmax of Q over a state's samples, or of Q(s,u) - Q(s,mode) over the batch", "AWAC eq. 20; its code"
     )
     temperature: float = setting(
-        1.0, "of mode=eq20; mode=acme tunes its own", "AWAC A.3: 0.3 manipulation, 1 MuJoCo", within=POSITIVE_OR_INF
+        1.0,
+        "of the weights; mode=acme tunes its own",
+        "AWAC A.3: 0.3 manipulation, 1 MuJoCo",
+        within=POSITIVE_OR_INF,
+        only={"mode": ("eq20",)},
     )
-    eps: float = setting(0.1, "largest divergence of the weighted samples", "acme; MPO: 0.1", within=POSITIVE)
-    eps_mean: float = setting(2.5e-3, "largest KL of the mean per dimension", "acme", within=POSITIVE)
-    eps_std: float = setting(1e-6, "largest KL of the deviation per dimension", "acme", within=POSITIVE)
-    action_penalty: bool = setting(True, "weigh samples also by how little they leave [-1, 1]", "acme, after MO-MPO")
-    eps_penalty: float = setting(1e-3, "largest divergence by that penalty", "acme", within=POSITIVE)
-    dual_lr: float = setting(1e-2, "Adam step size of the duals", "acme", within=POSITIVE)
+    eps: float = setting(
+        0.1, "largest divergence of the weighted samples", "acme; MPO: 0.1", within=POSITIVE, only=_OF_ACME
+    )
+    eps_mean: float = setting(2.5e-3, "largest KL of the mean per dimension", "acme", within=POSITIVE, only=_OF_ACME)
+    eps_std: float = setting(1e-6, "largest KL of the deviation per dimension", "acme", within=POSITIVE, only=_OF_ACME)
+    action_penalty: bool = setting(
+        True, "weigh samples also by how little they leave [-1, 1]", "acme, after MO-MPO", only=_OF_ACME
+    )
+    eps_penalty: float = setting(
+        1e-3,
+        "largest divergence by that penalty",
+        "acme",
+        within=POSITIVE,
+        only={**_OF_ACME, "action_penalty": (True,)},
+    )
+    dual_lr: float = setting(1e-2, "Adam step size of the duals", "acme", within=POSITIVE, only=_OF_ACME)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -21,7 +21,7 @@ from algos.methods.td3 import NOISE_CLIP, smoothed_action
 from algos.methods.td3_bc import DECAY_FLOOR, DECAY_UPDATES, METRICS, bc_decay, inverse_scale
 from algos.networks.dists import Dist
 from algos.networks.nets import Nets
-from algos.settings import AT_LEAST_ONE, NOT_NEGATIVE, Preset, Settings, setting
+from algos.settings import AT_LEAST_ONE, BELOW_ONE, NOT_NEGATIVE, POSITIVE, Preset, Settings, setting
 from algos.space import Choice, Space, Span
 
 __all__ = ["METRICS", "PRESETS", "SPACE", "Config", "actor_loss", "needs", "on_phase", "td_target"]
@@ -66,7 +66,11 @@ class Config(Settings):
     )
     online_critic_bc_weight: float = setting(0.0, "beta_2 online", "ReBRAC's fine-tuning code", within=NOT_NEGATIVE)
     bc_decay_floor: float = setting(
-        0.5, "share of beta_1 that is left when it has decayed online", "CORL; ReBRAC's own code: 0", within=DECAY_FLOOR
+        0.5,
+        "share of beta_1 that is left when it has decayed online",
+        "CORL; ReBRAC's own code: 0",
+        within=DECAY_FLOOR,
+        only={"actor_bc_weight": POSITIVE},
     )
     bc_decay_updates: int = setting(
         1_000_000,
@@ -74,12 +78,15 @@ class Config(Settings):
         "ReBRAC's code",
         within=DECAY_UPDATES,
         schedule="online_updates",
+        only={"actor_bc_weight": POSITIVE, "bc_decay_floor": BELOW_ONE},
     )
     layer_norm: bool = setting(True, "normalise the critics' hidden layers", "ReBRAC")
     target_noise: float = setting(
         0.2, "standard deviation of the noise on target actions", "TD3 section 6.1", within=NOT_NEGATIVE
     )
-    target_noise_clip: float = setting(0.5, "largest noise on target actions", "TD3 section 6.1", within=NOISE_CLIP)
+    target_noise_clip: float = setting(
+        0.5, "largest noise on target actions", "TD3 section 6.1", within=NOISE_CLIP, only={"target_noise": POSITIVE}
+    )
     policy_every: int = setting(
         2, "updates between steps of the policy and of all targets", "TD3 section 6.1", within=AT_LEAST_ONE
     )

@@ -67,11 +67,16 @@ class Config(Settings):
     )
     clone: Literal["demos", "data"] = setting(
         "demos",
-        "what start=pretrain clones: the demonstrations, or all offline rows; all where none are demonstrations",
+        "what is cloned: the demonstrations, or all offline rows; all where none are demonstrations",
         "AWAC A.5 and its code: demonstrations",
+        only={"start": ("pretrain",)},
     )
     demo_batch: int = setting(
-        128, "rows per update of clone=demos, beside the critics' batch", "AWAC's code", within=AT_LEAST_ONE
+        128,
+        "cloned rows per update, beside the critics' batch",
+        "AWAC's code",
+        within=AT_LEAST_ONE,
+        only={"start": ("pretrain",), "clone": ("demos",)},
     )
     alpha: Literal["auto"] | float = setting(
         "auto", "entropy temperature: tuned, or fixed", "SAC; AWAC's own scripts: 0", within=NOT_NEGATIVE

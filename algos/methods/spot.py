@@ -25,7 +25,7 @@ from algos.methods.td3_bc import DECAY_FLOOR, DECAY_UPDATES, bc_decay, inverse_s
 from algos.networks.dists import Dist
 from algos.networks.nets import Nets
 from algos.parts import vae
-from algos.settings import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, Preset, Settings, setting
+from algos.settings import AT_LEAST_ONE, BELOW_ONE, NOT_NEGATIVE, POSITIVE, Preset, Settings, setting
 from algos.space import Space, Span
 
 __all__ = [
@@ -82,7 +82,11 @@ class Config(Settings):
         within=NOT_NEGATIVE,
     )
     support_decay_floor: float = setting(
-        0.2, "share of it that is left when it has decayed online", "SPOT's code; CORL: 0.5", within=DECAY_FLOOR
+        0.2,
+        "share of it that is left when it has decayed online",
+        "SPOT's code; CORL: 0.5",
+        within=DECAY_FLOOR,
+        only={"support_weight": POSITIVE},
     )
     support_decay_updates: int = setting(
         1_000_000,
@@ -90,6 +94,7 @@ class Config(Settings):
         "SPOT's code",
         within=DECAY_UPDATES,
         schedule="online_updates",
+        only={"support_weight": POSITIVE, "support_decay_floor": BELOW_ONE},
     )
     behaviour_fit: Literal["offline", "always"] = setting(
         "offline", "the VAE is fitted offline only, or to what is collected as well", "SPOT: offline"
@@ -103,7 +108,9 @@ class Config(Settings):
     target_noise: float = setting(
         0.2, "standard deviation of the noise on target actions", "TD3 section 6.1", within=NOT_NEGATIVE
     )
-    target_noise_clip: float = setting(0.5, "largest noise on target actions", "TD3 section 6.1", within=NOISE_CLIP)
+    target_noise_clip: float = setting(
+        0.5, "largest noise on target actions", "TD3 section 6.1", within=NOISE_CLIP, only={"target_noise": POSITIVE}
+    )
     policy_every: int = setting(
         2, "updates between steps of the policy and of all targets", "TD3 section 6.1", within=AT_LEAST_ONE
     )

@@ -17,7 +17,7 @@ from torch import Tensor
 from algos.contract import ENSEMBLE, Metrics, Needs, Step, bellman, row_mean
 from algos.networks.dists import Dist
 from algos.networks.nets import Nets
-from algos.settings import AT_LEAST_ONE, NOT_NEGATIVE, Interval, Preset, Settings, setting
+from algos.settings import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, Interval, Preset, Settings, setting
 from algos.space import Choice, Space, Span
 
 __all__ = [
@@ -67,7 +67,9 @@ class Config(Settings):
     target_noise: float = setting(
         0.2, "standard deviation of the noise on target actions", "TD3 section 6.1", within=NOT_NEGATIVE
     )
-    target_noise_clip: float = setting(0.5, "largest noise on target actions", "TD3 section 6.1", within=NOISE_CLIP)
+    target_noise_clip: float = setting(
+        0.5, "largest noise on target actions", "TD3 section 6.1", within=NOISE_CLIP, only={"target_noise": POSITIVE}
+    )
     policy_every: int = setting(
         2, "updates between steps of the policy and of all targets", "TD3 section 6.1", within=AT_LEAST_ONE
     )

@@ -19,7 +19,7 @@ from algos.contract import ENSEMBLE, SEED, Metrics, Needs, Phase, Step, row_mean
 from algos.methods.td3 import NOISE_CLIP, smoothed_target
 from algos.networks.dists import Dist
 from algos.networks.nets import Nets
-from algos.settings import AT_LEAST_ONE, NOT_NEGATIVE, Interval, Preset, Settings, setting
+from algos.settings import AT_LEAST_ONE, BELOW_ONE, NOT_NEGATIVE, POSITIVE, Interval, Preset, Settings, setting
 from algos.space import Space, Span
 
 __all__ = [
@@ -70,7 +70,10 @@ class Config(Settings):
         2.5, "alpha: weight of Q beside cloning; 0 is cloning", "TD3+BC eq. 5", within=NOT_NEGATIVE
     )
     q_scale: Literal["data", "policy"] = setting(
-        "data", "whose actions' mean |Q_1| is the scale of Q", "TD3+BC eq. 5: data; its code: policy"
+        "data",
+        "whose actions' mean |Q_1| is the scale of Q",
+        "TD3+BC eq. 5: data; its code: policy",
+        only={"q_weight": POSITIVE},
     )
     bc_decay_floor: float = setting(
         1.0,
@@ -84,11 +87,14 @@ class Config(Settings):
         "CORL's ReBRAC",
         within=DECAY_UPDATES,
         schedule="online_updates",
+        only={"bc_decay_floor": BELOW_ONE},
     )
     target_noise: float = setting(
         0.2, "standard deviation of the noise on target actions", "TD3 section 6.1", within=NOT_NEGATIVE
     )
-    target_noise_clip: float = setting(0.5, "largest noise on target actions", "TD3 section 6.1", within=NOISE_CLIP)
+    target_noise_clip: float = setting(
+        0.5, "largest noise on target actions", "TD3 section 6.1", within=NOISE_CLIP, only={"target_noise": POSITIVE}
+    )
     policy_every: int = setting(
         2, "updates between steps of the policy and of all targets", "TD3 section 6.1", within=AT_LEAST_ONE
     )

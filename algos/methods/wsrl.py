@@ -94,7 +94,11 @@ class Config(Settings):
         within=NOT_NEGATIVE,
     )
     conservative_temperature: float = setting(
-        0.198, "T of the gap's soft maximum T log sum exp(Q / T)", "WSRL's code: 1, of such values", within=POSITIVE
+        0.198,
+        "T of the gap's soft maximum T log sum exp(Q / T)",
+        "WSRL's code: 1, of such values",
+        within=POSITIVE,
+        only={"conservative_weight": POSITIVE},
     )
     conservative_samples: int = setting(
         10, "actions of each of the gap's three kinds per state", "WSRL's code", within=AT_LEAST_ONE
@@ -104,6 +108,7 @@ class Config(Settings):
         "gap that a dual variable aims at; none: no dual",
         "WSRL's code: 0.8 on AntMaze, of such values",
         within=NOT_NEGATIVE,
+        only={"conservative_weight": POSITIVE},
     )
     calibrate: bool = setting(
         True, "count policy actions no lower than the return-to-go of the data", "WSRL's code; on locomotion: off"

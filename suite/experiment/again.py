@@ -9,6 +9,7 @@ from typing import Any
 
 import algos
 from algos.settings import SettingError, spell
+from suite.experiment.effect import without_effect
 from suite.experiment.experiment import Experiment
 from suite.experiment.preset_file import PresetFile
 from suite.experiment.request import Override, Request, parse_seeds
@@ -62,12 +63,13 @@ def repeat(
         preset_file=file and PresetFile.of(file["path"], file["content"]),
     )
     others = {key: setting for key, setting in recorded.items() if key not in by_hand}
-    moved = _moved(resolve(request), others, folder.name)
+    now = resolve(request)
+    moved = _moved(now, others, folder.name)
     again = dataclasses.replace(
         request,
         seeds=parse_seeds(seeds) if "seeds" in given else request.seeds,
         name=name or request.name,
-        overrides=(*request.overrides, *moved, *map(Override.parse, set_)),
+        overrides=(*_kept(request.overrides, now, folder.name), *moved, *map(Override.parse, set_)),
     )
     return again, facts["device"]["threads"]
 
@@ -80,6 +82,15 @@ def _override(name: str, setting: Mapping[str, Any]) -> Override:
     """Override that repeats what was set by hand, with its reason."""
     reason = setting["source"].removeprefix(BY_HAND).removeprefix(":").strip()
     return Override(name, spell(setting["value"]), reason=reason)
+
+
+def _kept(overrides: Sequence[Override], now: Experiment, run: str) -> list[Override]:
+    """The overrides of a record, with a reason where they have no effect: without one, they would be refused."""
+    idle = without_effect(now)
+    return [
+        dataclasses.replace(one, reason=f"as in {run}") if one.name in idle and not one.reason else one
+        for one in overrides
+    ]
 
 
 def _moved(now: Experiment, recorded: Mapping[str, Mapping[str, Any]], run: str) -> list[Override]:

@@ -27,6 +27,7 @@ __all__ = [
     "disk_bytes",
     "lanes",
     "memory_bytes",
+    "most_online_rows",
     "offline_rows",
     "offline_updates",
     "online_capacity",
@@ -47,12 +48,15 @@ def lanes(experiment: Experiment) -> int:
 
 def online_capacity(experiment: Experiment) -> int:
     """Rows of the online ring buffer per seed: no more than the run can fill."""
-    p = experiment.protocol
-    if experiment.needs.offline_only:
-        return 0
-    window = experiment.needs.window
-    newest = p.steps_per_iteration if window == "iteration" else window or p.buffer_size
-    return min(p.buffer_size, p.online_steps, max(newest, p.steps_per_iteration))
+    return min(experiment.protocol.buffer_size, most_online_rows(experiment))
+
+
+def most_online_rows(experiment: Experiment) -> int:
+    """Online rows per seed that a run can learn from, whatever the size of its buffer."""
+    steps, window = experiment.protocol.steps_per_iteration, experiment.needs.window
+    collected = online_steps(experiment)
+    newest = steps if window == "iteration" else window or collected
+    return min(collected, max(newest, steps))
 
 
 def compiles(experiment: Experiment, device: str) -> bool:

@@ -19,6 +19,7 @@ from algos.settings import Preset, Schedule, SettingError, describe, nearest, pa
 from envs import tasks
 from envs.task import Task
 from suite.experiment.contradictions import check
+from suite.experiment.effect import without_effect
 from suite.experiment.experiment import Experiment, Protocol, task_of
 from suite.experiment.presets import PAPER, chosen
 from suite.experiment.profiles import PROFILES
@@ -47,8 +48,22 @@ def setting_owners(objective: Objective) -> dict[str, type[Any]]:
 
 
 def resolve_all(request: Request) -> list[Experiment]:
-    """Resolve every cell of a request before any is run, so that a bad name trains nothing."""
-    return [resolve(cell) for cell in request.cells()]
+    """Resolve every cell of a request before any is run, so that a bad name trains nothing.
+
+    Each is left with those overrides of the request that have an effect on it, so that what a method ignores makes no
+    second run of it; `suite.experiment.used.check_used` says so. One that gives a reason stays, as those of suites and
+    trials do: they are part of a record.
+    """
+    return [_resolve_used(cell) for cell in request.cells()]
+
+
+def _resolve_used(cell: Request) -> Experiment:
+    experiment = resolve(cell)
+    idle = without_effect(experiment)
+    used = tuple(one for one in experiment.overrides if one.reason or one.name not in idle)
+    if used == experiment.overrides:
+        return experiment
+    return resolve(dataclasses.replace(cell, overrides=used))
 
 
 def resolve(cell: Request) -> Experiment:

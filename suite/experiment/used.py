@@ -1,12 +1,16 @@
-"""What of a request its experiments use: an option that none does is an error, one that some do is said."""
+"""What of a request its experiments use: an option that none does is an error, one that some do is said.
+
+A setting is used where it has an effect. One that gives a reason, as suites and trials do, is never refused.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from algos.settings import SettingError
+from suite.experiment.effect import without_effect
 from suite.experiment.experiment import Experiment
-from suite.experiment.request import Request
+from suite.experiment.request import Override, Request
 from suite.record.shapes import BY_HAND
 
 __all__ = ["check_used"]
@@ -21,17 +25,19 @@ def check_used(request: Request, experiments: Sequence[Experiment]) -> list[str]
     for override in request.overrides:
         text, key = f"--set {override}", override.name
         using = [e for e in experiments if e.sources.get(key, "").startswith(BY_HAND)]
+        ignoring = _ignoring(override, experiments)
         if not using:
             told = [
                 f"; it follows from the {s}" for e in experiments if (s := e.sources.get(key, "")).startswith("stages")
             ]
-            raise SettingError(f"{text}: none of the chosen algorithms uses {key!r}{''.join(told[:1])}")
-        messages += _applies_to(text, using, experiments)
+            whys = "".join(told[:1]) or _because(ignoring)
+            raise SettingError(f"{text}: none of the chosen algorithms uses {key!r}{whys}")
+        messages += _applies_to(text, using, experiments, ignoring)
     if request.dataset is not None:
         using = [e for e in experiments if e.dataset is not None]
         if not using:
             raise SettingError(f"--dataset {request.dataset}: {experiments[0].algo} never sees offline data")
-        messages += _applies_to("--dataset", using, experiments)
+        messages += _applies_to("--dataset", using, experiments, {})
     messages += [*_without_preset(experiments, request), *_cut_off(experiments)]
     file = request.preset_file
     return messages if file is None else [*messages, *file.cautions(request.profile, request.tasks, request.seeds)]
@@ -64,6 +70,26 @@ def _cut_off(experiments: Sequence[Experiment]) -> list[str]:
     return list(lines.values())
 
 
-def _applies_to(text: str, using: Sequence[Experiment], experiments: Sequence[Experiment]) -> list[str]:
+def _ignoring(override: Override, experiments: Sequence[Experiment]) -> dict[str, str]:
+    """Algorithms that have a setting without effect on them, and why."""
+    return {
+        e.algo: why
+        for e in experiments
+        if not e.sources.get(override.name, "").startswith(BY_HAND) and (why := without_effect(e).get(override.name))
+    }
+
+
+def _applies_to(
+    text: str, using: Sequence[Experiment], experiments: Sequence[Experiment], ignoring: Mapping[str, str]
+) -> list[str]:
+    """What says that not all use an option, and why some of them have no use for it."""
     used = list(dict.fromkeys(e.algo for e in using))
-    return [f"{text} applies to {', '.join(used)} only"] if len(used) < len({e.algo for e in experiments}) else []
+    if len(used) == len({e.algo for e in experiments}):
+        return []
+    whys = _because({algo: why for algo, why in ignoring.items() if algo not in used})
+    return [f"{text} applies to {', '.join(used)} only{whys}"]
+
+
+def _because(ignoring: Mapping[str, str]) -> str:
+    """Why algorithms ignore a setting, each named."""
+    return "".join(f"; {why if algo in why else f'{algo}: {why}'}" for algo, why in ignoring.items())

@@ -23,7 +23,7 @@ from envs.stepping.vector import VectorEnv
 from suite.experiment.experiment import Experiment
 from suite.experiment.request import Request, parse_list
 from suite.experiment.requirements import compiles, lanes
-from suite.experiment.resolve import resolve
+from suite.experiment.resolve import resolve_all
 from suite.experiment.used import check_used
 from suite.measure.probe import BURN_IN, learner_on_made_up_rows, rate, updates_per_second
 from suite.measure.work import floor_of, kernels, peak_memory, work_per_update
@@ -119,9 +119,8 @@ def speed(
     the rows as JSON, with device and versions.
     """
     counts = _counts("--packs", packs)
-    experiments = [
-        resolve(dataclasses.replace(cell, seeds=tuple(range(n)))) for cell in request.cells() for n in counts
-    ]
+    seeded = [dataclasses.replace(cell, seeds=tuple(range(n))) for cell in request.cells() for n in counts]
+    experiments = [experiment for cell in seeded for experiment in resolve_all(cell)]
     check_used(request, experiments)  # for the error: rows show who uses what
     device = hardware.torch_device()
     facts = {

@@ -180,7 +180,7 @@ def _departures(path: Path, content: Mapping[str, Any]) -> dict[str, Departure]:
             raise SettingError(f"{path}: set.{name}: give {{ value = ..., source = ... }}")
         _check(path, f"set.{name}", given, _DEPARTURE, ("value", "source"))
         owner, _, short = name.rpartition(".")
-        override = Override(short, spell(given["value"]), owner, given["source"])
+        override = Override(short, spell(given["value"]), owner, given["source"].strip() or path.stem)
         out[name] = Departure(override, given.get("always", False))
     return out
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import algos
+from algos.conditions import read_with
 from algos.contract import Objective
 from algos.settings import SettingError, check_range, nearest, parse
 from algos.space import SHARED, Choice, Domain, Space, Span
+from suite.experiment.effect import without_effect
 from suite.experiment.experiment import Experiment
 from suite.experiment.resolve import setting_owners
 from suite.record.shapes import BY_HAND
@@ -17,7 +19,6 @@ from suite.record.shapes import BY_HAND
 __all__ = ["Searched", "check_known", "space_of"]
 
 _LOG = "log"  # ends a span that is drawn evenly in its logarithm
-_OF_CRITICS = {"critic_lr", "tau"}  # without meaning for a method that has none
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,16 @@ def space_of(experiments: Sequence[Experiment], searched: Sequence[Searched]) ->
     if unknown := [name for name in declared if name not in owners]:
         raise SettingError(f"SPACE of {first.algo} names unknown {unknown[0]!r}; {nearest(unknown[0], owners)}")
     space = _chosen(first.algo, declared, searched, owners) if searched else declared
-    if not first.needs.critics:
-        space = {name: domain for name, domain in space.items() if name not in _OF_CRITICS}
-    space = {n: d for n, d in space.items() if all(n in e.settings and not _set(e, n) for e in experiments)}
+    idle = {name for e in experiments for name in without_effect(e) if not _may_be_read(e, name, space)}
+    space = {n: d for n, d in space.items() if n not in idle and not any(_set(e, n) for e in experiments)}
     if not space:
         raise SettingError(f"nothing is left to search of {first.algo}: give it other --search, or fewer --set")
     return space
+
+
+def _may_be_read(experiment: Experiment, name: str, space: Space) -> bool:
+    """Whether a setting without effect has one in trials that give other values to what it is read with."""
+    return bool(read_with(experiment.cfg, name) & space.keys())
 
 
 def _set(experiment: Experiment, name: str) -> bool:

@@ -36,7 +36,12 @@ from suite.record.rows import Row
 from suite.record.writer import RunWriter
 
 DOOR_DATA = "tests/door-v0"
-TINY = toy_run.options({**toy_run.SIZES, "eval_every_offline": 7})
+SIZES = {**toy_run.SIZES, "eval_every_offline": 7}
+TINY = toy_run.options(SIZES)
+_OFFLINE = {"offline_updates", "eval_every_offline"}
+_ONLINE = {"steps_per_iteration", "online_steps", "eval_every_online", "updates_per_step"}
+TINY_SCRATCH = toy_run.options({name: size for name, size in SIZES.items() if name not in _OFFLINE})
+TINY_OFFLINE = toy_run.options({name: size for name, size in SIZES.items() if name not in _ONLINE})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -268,12 +273,12 @@ def test_the_default_dataset_by_its_name_is_the_same_run(bench: Bench) -> None:
 
 @pytest.mark.slow
 def test_an_estimate_for_one_seed_says_so(bench: Bench) -> None:
-    said = bench(*run("--seeds", "1", "--dry-run", *TINY, algo="sac-scratch"))
+    said = bench(*run("--seeds", "1", "--dry-run", *TINY_SCRATCH, algo="sac-scratch"))
     assert "for 1 seed)" in said.out
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(bench: Bench, tmp_path: Path) -> None:
-    said = bench(*run("--dry-run", *TINY, algo="bc", env="toy_env:point"))
+    said = bench(*run("--dry-run", *TINY_OFFLINE, algo="bc", env="toy_env:point"))
     assert said.code == 0
     assert f"# bc on {toy_run.TASK.id.removesuffix('-v0')}, seeds 0, 1, profile quick" in said.out
     assert "batch_size = 8    (--set)" in said.out
@@ -349,7 +354,7 @@ def test_a_lost_status_is_written_anew_as_its_refusal_says(bench: Bench, tmp_pat
 
 
 def test_the_same_task_by_two_names_is_one_cell(bench: Bench) -> None:
-    said = bench(*run(*TINY, algo="sac-scratch", env="toy_env:point,toy_env:point-v0"))
+    said = bench(*run(*TINY_SCRATCH, algo="sac-scratch", env="toy_env:point,toy_env:point-v0"))
     assert (said.code, len(said.out.splitlines())) == (0, 1)
     assert "finished already" not in said.err
 
