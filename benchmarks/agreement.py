@@ -44,8 +44,8 @@ SHARED: dict[str, Any] = {
     "normalise_obs": True,
     "online_steps": 0,
 }
-# Of advantages, on both sides: returns are in the hundreds, and by CORL's own, a third in AWAC and IQL, few rows decide:
-# after some thousand updates neither side has learned to run.
+# Of advantages, on both sides: returns are in the hundreds, and by CORL's own, a third in AWAC and IQL, few rows
+# decide: after some thousand updates neither side has learned to run.
 SCALE = 10.0
 
 Rows = Mapping[str, NDArray[np.float32]]

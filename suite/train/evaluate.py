@@ -111,7 +111,7 @@ def _means(
     """
     counted = np.where(whole.any(1, keepdims=True), whole, ends)
     episodes = counted.sum(1)
-    number = np.cumsum(ends, 1) - ends  # of the episode that each step belongs to
+    number: NDArray[np.int64] = np.cumsum(ends, 1) - ends  # of the episode that each step belongs to
     kept = np.stack([np.isin(n, n[c]) for n, c in zip(number, counted, strict=True)])
     return (success & counted).sum(1) / episodes, np.where(kept, reward, 0.0).sum(1, dtype=np.float64) / episodes
 
