@@ -29,10 +29,14 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "offline share, bounded": ("awac", {"offline_fraction": 0.5, "q_max": 0.0}),
 }
 QUICK = {"awac", "sac-bc", "td3", "awr", "trpo"}  # plain, demonstrations and a dual, delays, stages, steps of its own
-CASES = [
-    pytest.param(name, phase, marks=() if name in QUICK else pytest.mark.slow, id=f"{name}-{phase}")
-    for name, phase in tiny.distinct_cases()
-]
+
+
+def cases() -> list[Any]:
+    """Every method in every phase; those that `QUICK` names are quick enough together."""
+    return [
+        pytest.param(name, phase, marks=() if name in QUICK else pytest.mark.slow, id=f"{name}-{phase}")
+        for name, phase in tiny.distinct_cases()
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +68,7 @@ def collect(made: ActorCritic, number: int) -> None:
     made.replay.append(torch.stack(rows))
 
 
-@pytest.mark.parametrize(("name", "phase"), CASES)
+@pytest.mark.parametrize(("name", "phase"), cases())
 def test_updates_are_those_of_the_cpu_and_replayed_ones_those_carried_out(name: str, phase: Phase) -> None:
     """To the bit; what a graph holds is not what was on the host when it was recorded, but what is in the memory."""
     cpu = tiny.learner(name, phase=phase)
