@@ -27,7 +27,7 @@ OUT = Path(__file__).parent / "scores.md"
 PICTURE = Path(__file__).parent / "results" / "quick.svg"
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = ("<!-- {0}: by benchmarks/scores.py -->\n", "<!-- end of {0} -->\n")  # what stands between is written here
-HEADLINES = ("success", "normalized_score")  # the first that a task's runs have
+HEADLINES = ("success", "normalized_score", "return")  # the first that a task's runs have
 SHOWN = (  # in the README
     "pen-binary-v0",
     "door-binary-v0",
