@@ -5,21 +5,26 @@ A setting is used where it has an effect. One that gives a reason, as suites and
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 from algos.settings import SettingError
 from suite.experiment.effect import without_effect
-from suite.experiment.experiment import Experiment
+from suite.experiment.experiment import Experiment, Protocol
 from suite.experiment.request import Override, Request
 from suite.record.shapes import BY_HAND
 
 __all__ = ["check_used"]
 
 
+# Settings of the protocol, which scripts give to one method after another: what has no use for one is said.
+_CALENDAR = frozenset(field.name for field in dataclasses.fields(Protocol))
+
+
 def check_used(request: Request, experiments: Sequence[Experiment]) -> list[str]:
     """Lines naming options of the request that only some of its experiments use.
 
-    Raises `SettingError` for one that none uses.
+    Raises `SettingError` for one that none uses, unless it is the protocol's and only has no effect here.
     """
     messages = []
     for override in request.overrides:
@@ -31,6 +36,9 @@ def check_used(request: Request, experiments: Sequence[Experiment]) -> list[str]
                 f"; it follows from the {s}" for e in experiments if (s := e.sources.get(key, "")).startswith("stages")
             ]
             whys = "".join(told[:1]) or _because(ignoring)
+            if ignoring and not told and override.name in _CALENDAR:
+                messages.append(f"{text} has no effect{whys}")
+                continue
             raise SettingError(f"{text}: none of the chosen algorithms uses {key!r}{whys}")
         messages += _applies_to(text, using, experiments, ignoring)
     if request.dataset is not None:

@@ -128,12 +128,10 @@ def test_conditions_name_settings_of_the_same_method_and_values_that_they_may_ha
             ["critic_lr=0.5", "tau=1"],
             "--set critic_lr=0.5: none of the chosen algorithms uses 'critic_lr'; awr has",
         ),
-        ("awr", ["offline_fraction=0.5"], "stages of awr draw from all of their rows alike"),
         ("awr", ["policy_std=0.4", "log_std_range=-5,2"], "awr as it is set says the deviation of its policy"),
         ("awr", ["policy_std=0.4", "std_start=0.1"], "awr as it is set says the deviation of its policy"),
         ("awac", ["v_samples=2"], "awac: read only with v_estimator=k_mean"),
         ("bear", ["online=true"], "bear: set by the method itself in every phase"),
-        ("sac-scratch", ["offline_updates=9"], "sac-scratch never sees offline data"),
         ("dapg", ["clone_std=demos", "std_start=0.1"], "starts with the deviation of the demonstrations"),
     ],
 )
@@ -143,6 +141,23 @@ def test_what_has_no_effect_is_refused_in_a_line(algo: str, texts: list[str], wh
     assert (said.code, said.out) == (2, "")
     assert why in said.err
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("algo", "text", "why"),
+    [
+        ("bc", "online_steps=2000", "bc does not learn online"),
+        ("awr", "offline_fraction=0.5", "stages of awr draw from all of their rows alike"),
+        ("sac-scratch", "offline_updates=9", "sac-scratch never sees offline data"),
+    ],
+)
+def test_what_scripts_give_to_one_method_after_another_is_said_to_have_no_effect(
+    algo: str, text: str, why: str
+) -> None:
+    asked = request(algo, TASK, overrides=[text])
+    (cell,) = resolve_all(asked)
+    assert check_used(asked, [cell]) == [f"--set {text} has no effect; {why}"]
+    assert cell.hash == resolve(algo, TASK).hash
 
 
 def test_of_several_those_that_ignore_it_are_named_and_left_as_they_are() -> None:
